@@ -1,0 +1,37 @@
+"""In-context learning by linear attention: weights built by hand, trained, and predicted.
+
+Names are loaded when they are first used, so that `import elsa` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public functions and classes -> the module that defines them.
+_FROM = {
+    "BlockLayout": "elsa.layout",
+    "elsa": "elsa.attention",
+    "lsa": "elsa.attention",
+    "mask_move": "elsa.attention",
+}
+_MODULES = ("constructions", "heads", "nn")
+
+__all__ = ["BlockLayout", "constructions", "elsa", "heads", "lsa", "mask_move", "nn"]
+
+if TYPE_CHECKING:
+    from elsa import constructions, heads, nn
+    from elsa.attention import elsa, lsa, mask_move
+    from elsa.layout import BlockLayout
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FROM:
+        return getattr(importlib.import_module(_FROM[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"elsa.{name}")
+    raise AttributeError(f"module 'elsa' has no attribute {name!r}; it has {__all__}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,168 @@
+"""One message format for wrong shapes, values, numbers and dtypes.
+
+Shapes, dtypes and static numbers are checked always; array values only where the array is concrete,
+because a tracer has none. Every function raises before anything is computed.
+"""
+
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike, DTypeLike
+
+
+def is_concrete(array: Any) -> bool:
+    """True where `array` has values to look at, that is, where it is no tracer."""
+    return not isinstance(array, jax.core.Tracer)
+
+
+def shapes(where: str, **arrays: tuple[ArrayLike, str]) -> dict[str, int]:
+    """Binds axis names to sizes, in the order given, and returns the binding.
+
+    Args:
+      where: name of the caller, which opens the message.
+      **arrays: name -> (array, axis names separated by blanks); an axis named twice must agree.
+
+    Raises:
+      ValueError: naming the first array that does not fit, its shape, and the shape expected.
+    """
+    sizes: dict[str, int] = {}
+    for name, (array, axes) in arrays.items():
+        shape, letters = np.shape(array), axes.split()
+        expected = f"({', '.join(f'{a}={sizes[a]}' if a in sizes else a for a in letters)})"
+        if len(shape) != len(letters):
+            raise ValueError(
+                f"{where}: {name} must have {len(letters)} axes {expected}, got shape {shape}"
+            )
+        for letter, size in zip(letters, shape, strict=True):
+            if sizes.setdefault(letter, size) != size:
+                raise ValueError(f"{where}: {name} must have shape {expected}, got {shape}")
+    return sizes
+
+
+def same_shape(
+    where: str, first: str, shape: tuple[int, ...], second: str, other: tuple[int, ...]
+) -> None:
+    """Refuses two blocks of different shape, naming both."""
+    if shape != other:
+        raise ValueError(
+            f"{where}: blocks {first!r} and {second!r} must have the same shape, "
+            f"got {shape} and {other}"
+        )
+
+
+def finite(where: str, **arrays: ArrayLike) -> None:
+    """Refuses NaN and infinity in concrete arrays, naming the array and the first bad entry."""
+    for name, array in arrays.items():
+        if not is_concrete(array):
+            continue
+        values = np.asarray(array)
+        if not jnp.issubdtype(values.dtype, jnp.number) or np.iscomplexobj(values):
+            raise TypeError(f"{where}: {name} must hold real numbers, got dtype {values.dtype}")
+        bad = ~np.isfinite(values.astype(np.float64))
+        if bad.any():
+            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise ValueError(
+                f"{where}: {name} must be finite, got {values[index]} at index {index} "
+                f"({int(bad.sum())} of {bad.size} entries are not finite)"
+            )
+
+
+def at_least(where: str, **numbers: tuple[ArrayLike, float]) -> None:
+    """Refuses a number below its bound: name -> (value, bound). NaN is refused, tracers pass."""
+    for name, (value, bound) in numbers.items():
+        if is_concrete(value) and not np.all(np.asarray(value) >= bound):
+            raise ValueError(f"{where}: {name} must be at least {bound}, got {value}")
+
+
+def positive(where: str, **numbers: ArrayLike) -> None:
+    """Refuses a number that is not finite and above zero; tracers pass."""
+    for name, value in numbers.items():
+        if is_concrete(value) and not (
+            np.all(np.asarray(value) > 0) and np.all(np.isfinite(value))
+        ):
+            raise ValueError(f"{where}: {name} must be finite and above 0, got {value}")
+
+
+def integer(where: str, **numbers: tuple[Any, int]) -> None:
+    """Refuses what is not an integer of at least the bound: name -> (value, bound)."""
+    for name, (value, bound) in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(
+                f"{where}: {name} must be an integer, got {value!r} ({type(value).__name__})"
+            )
+        if value < bound:
+            raise ValueError(f"{where}: {name} must be at least {bound}, got {value}")
+
+
+def one_of(where: str, name: str, value: Any, known: Iterable[Any]) -> None:
+    """Refuses a choice that is not on the list, and shows the list."""
+    options = list(known)
+    if value not in options:
+        raise ValueError(f"{where}: {name} must be one of {options}, got {value!r}")
+
+
+def names(where: str, what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuses unknown and missing names in one message, with the nearest known ones.
+
+    Raises:
+      KeyError: for an unknown name; ValueError where names are missing only.
+    """
+    given_names, known_names = list(given), list(known)
+    unknown = [name for name in given_names if name not in known_names]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known_names, n=3)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise KeyError(f"{where}: unknown {what} {unknown[0]!r}, known are {known_names}{hint}")
+    missing = [name for name in known_names if name not in given_names]
+    if missing:
+        raise ValueError(f"{where}: missing {what} {missing}, got {given_names}")
+
+
+def float_dtype(where: str, dtype: DTypeLike | None) -> np.dtype:
+    """The floating dtype asked for, or jax's default one; float64 needs jax's x64 switch.
+
+    Raises:
+      ValueError: for float64 without x64, naming the switch.
+      TypeError: for a dtype that is not floating point.
+    """
+    if dtype is None:
+        return np.dtype(jnp.result_type(float))
+    wanted = np.dtype(dtype)
+    if not jnp.issubdtype(wanted, jnp.floating):
+        raise TypeError(f"{where}: dtype must be a floating-point type, got {wanted}")
+    if wanted == np.float64 and jnp.result_type(float) != np.float64:
+        raise ValueError(
+            f"{where}: dtype float64 was asked for, but jax computes in float32; "
+            "call jax.config.update('jax_enable_x64', True) before the first array, "
+            "or ask for float32"
+        )
+    return wanted
+
+
+def interval(where: str, value: float, low: float, high: float, *, name: str, reason: str) -> None:
+    """Refuses a number outside the open interval (low, high), and gives the interval."""
+    if not low < value < high:
+        shown = "inf" if math.isinf(high) else f"{high:.6g}"
+        raise ValueError(f"{where}: {name} must lie in ({low:g}, {shown}), got {value:g}: {reason}")
+
+
+def column(
+    where: str, name: str, array: ArrayLike, shape: tuple[int, int]
+) -> jax.Array | np.ndarray:
+    """The array as a matrix of the given shape: 1-D arrays act as columns, scalars as 1 x 1.
+
+    NumPy stays NumPy, so that float64 constants keep their digits whatever jax computes in.
+
+    Raises:
+      ValueError: naming the array, its shape and the shape expected.
+    """
+    value = array if isinstance(array, jax.Array) else np.asarray(array)
+    matrix = value.reshape(-1, 1) if value.ndim < 2 else value
+    if matrix.shape != shape:
+        raise ValueError(f"{where}: block {name!r} must have shape {shape}, got {value.shape}")
+    return matrix

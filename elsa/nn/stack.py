@@ -1,0 +1,190 @@
+"""A stack of attention layers: depth, tying, skip, and what one may watch on the way."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from elsa import checks, heads
+from elsa.nn.attention import ELSA
+from elsa.symbolic import HeadWeights, stack_dense
+
+SKIPS = ("residual", "head")
+Observer = Callable[[Array], Any]
+
+
+class Stack(nnx.Module):
+    """Layers with a skip, the middle ones repeated by one `jax.lax.scan`.
+
+        H <- H + layer(H)    for the layers of prologue, then `depth` times `body`, then epilogue
+
+    The program that jax traces does not grow with the depth.
+
+    Args:
+      body: the layers that are repeated, usually one; two for a step that takes two layers.
+      depth: T, how often the body runs; 0 leaves prologue and epilogue.
+      tied: True repeats one set of weights; False expects the body's parameters to carry a leading
+        axis of length `depth`, as `Stack.untied` makes them.
+      prologue, epilogue: layers that run once, before and after.
+      skip: "residual" adds H to every layer's output; "head" gives every layer one more ELSA head
+        that returns H (Hagiwara, arXiv:2503.23814, Property 3), and adds nothing.
+
+    Raises:
+      TypeError: for a depth that is no integer. ValueError: for a negative depth, an empty body, an
+      unknown skip, a skip head for layers without biases, or untied parameters without their axis.
+    """
+
+    def __init__(
+        self,
+        body: Sequence[nnx.Module],
+        depth: int,
+        *,
+        tied: bool = True,
+        prologue: Sequence[nnx.Module] = (),
+        epilogue: Sequence[nnx.Module] = (),
+        skip: str = "residual",
+    ) -> None:
+        checks.integer("Stack", depth=(depth, 0))
+        checks.one_of("Stack", "skip", skip, SKIPS)
+        if not body:
+            raise ValueError("Stack: body must hold at least one layer, got none")
+        if not tied:
+            _check_untied(body, depth)
+        with_skip = with_skip_head if skip == "head" else _unchanged
+        self.prologue = nnx.List([with_skip(layer) for layer in prologue])
+        self.body = nnx.List([with_skip(layer) for layer in body])
+        self.epilogue = nnx.List([with_skip(layer) for layer in epilogue])
+        self.depth, self.tied, self.skip = depth, tied, skip
+
+    @classmethod
+    def untied(
+        cls,
+        make_layer: Callable[[nnx.Rngs], nnx.Module],
+        depth: int,
+        *,
+        rngs: nnx.Rngs,
+        **options: Any,
+    ) -> "Stack":
+        """A stack of `depth` layers with weights of their own: `make_layer` called with fresh keys.
+
+        Raises:
+          ValueError: for depth below 1, or as the class does for the other options.
+        """
+        checks.integer("Stack.untied", depth=(depth, 1))
+        layers = nnx.vmap(make_layer, in_axes=(0,), out_axes=0)(rngs.split(depth))
+        return cls([layers], depth, tied=False, **options)
+
+    @property
+    def num_layers(self) -> int:
+        """Layers that run: prologue, depth times the body, epilogue."""
+        return len(self.prologue) + self.depth * len(self.body) + len(self.epilogue)
+
+    def __call__(self, h: Float[Array, "*batch n m"], *, observe: Observer | None = None) -> Any:
+        """The prompt after all layers, for one prompt or a batch.
+
+        Args:
+          h: [n, m] or [batch, n, m].
+          observe: called with the input and with every layer's output; what it returns (an array
+            or a tree of arrays) is stacked. `lambda h: h` traces every layer's prompt.
+
+        Returns:
+          The last prompt; with `observe`, the pair of it and the observations, whose leading axis
+          has length num_layers + 1.
+        """
+        prompt = jnp.asarray(h)
+        watch: Observer = observe if observe is not None else _nothing
+        start = watch(prompt)
+        prompt, before = self._run(self.prologue, prompt, watch)
+        graph: Any
+        graph, state = nnx.split(self.body)
+
+        def period(carry: Array, own: Any) -> tuple[Array, Any]:
+            carry, seen = self._run(nnx.merge(graph, state if self.tied else own), carry, watch)
+            return carry, _stacked(seen)
+
+        prompt, during = jax.lax.scan(
+            period, prompt, None if self.tied else state, length=self.depth
+        )
+        prompt, after = self._run(self.epilogue, prompt, watch)
+        if observe is None:
+            return prompt
+        flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), during)
+        parts = [_stacked([start, *before]), flat, *([_stacked(after)] if after else [])]
+        return prompt, jax.tree.map(lambda *pieces: jnp.concatenate(pieces), *parts)
+
+    def _run(
+        self, layers: Sequence[Callable[[Array], Array]], prompt: Array, watch: Observer
+    ) -> tuple[Array, list[Any]]:
+        seen = []
+        for layer in layers:
+            prompt = prompt + layer(prompt) if self.skip == "residual" else layer(prompt)
+            seen.append(watch(prompt))
+        return prompt, seen
+
+    @property
+    def weights(self) -> tuple[HeadWeights, ...]:
+        """The layers' weights as stored: prologue, one body, epilogue, heads along the first axis.
+
+        Untied bodies carry one more axis in front, of length depth.
+        """
+        return tuple(layer.weights for layer in (*self.prologue, *self.body, *self.epilogue))
+
+
+def with_skip_head(layer: nnx.Module) -> ELSA:
+    """The ELSA layer with one more head, which returns the prompt.
+
+    Raises:
+      ValueError: where the layer is no ELSA layer, as only biases let a head return its input.
+    """
+    if not isinstance(layer, ELSA):
+        raise ValueError(
+            f"Stack: skip='head' needs layers with biases (ELSA), got {type(layer).__name__}; "
+            "use skip='residual'"
+        )
+    shape = (layer.bv.shape[-2], layer.bv.shape[-1])
+    extra = stack_dense([heads.skip(shape)], shape)
+    key_size = max(layer.wq.shape[-1], extra.wq.shape[-1])
+    grown = {}
+    for name in HeadWeights._fields:
+        own = getattr(layer, name)[...]
+        new = jnp.asarray(getattr(extra, name), own.dtype)
+        if name != "wv" and name != "bv":
+            own, new = _padded(own, key_size), _padded(new, key_size)
+        new = jnp.broadcast_to(new, (*own.shape[:-3], *new.shape))
+        grown[name] = nnx.Param(jnp.concatenate([own, new], axis=-3))
+    graph, state = nnx.split(layer)
+    copy = nnx.merge(graph, state)
+    for name, value in grown.items():
+        setattr(copy, name, value)
+    return copy
+
+
+def _padded(array: Array, width: int) -> Array:
+    pads = [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])]
+    return jnp.pad(array, pads)
+
+
+def _check_untied(body: Sequence[nnx.Module], depth: int) -> None:
+    for place, layer in enumerate(body):
+        for path, value in nnx.to_flat_state(nnx.state(layer)):
+            if value.shape[:1] != (depth,):
+                raise ValueError(
+                    f"Stack: tied=False needs parameters with a leading axis of depth={depth}, got "
+                    f"{'.'.join(map(str, path))} of shape {value.shape} in layer {place} of the "
+                    "body; Stack.untied makes them"
+                )
+
+
+def _unchanged(layer: Any) -> Any:
+    return layer
+
+
+def _nothing(_: Array) -> tuple[()]:
+    return ()
+
+
+def _stacked(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
