@@ -1,0 +1,168 @@
+"""Ridge regression on a designed prompt: bias-free heads, the regulariser below the data."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Array
+
+from elsa import checks, heads
+from elsa.constructions.ridge_stack import RidgeStack, check_sizes
+from elsa.layout import BlockLayout
+from elsa.nn.attention import LSA
+from elsa.nn.stack import Stack
+
+
+class DesignedRidgeStack(RidgeStack):
+    """The ridge stack of `ridge_lsa`: its prompt holds sqrt(lam) I and the fit, made by packing."""
+
+    def _check_regulariser(self, lam: ArrayLike) -> None:
+        if checks.is_concrete(lam) and not np.all(np.asarray(lam) > 0):
+            raise ValueError(
+                f"ridge_lsa: lam must be above 0, got {np.asarray(lam).item():g}: the weights are "
+                "read from the rows sqrt(lam) w of the prompt; ridge_elsa takes lam = 0"
+            )
+
+    def _encode(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        root = jnp.sqrt(given["lam"])
+        blocks = {
+            "X": given["X"],
+            "ridge": root * jnp.eye(given["X"].shape[1], dtype=self.dtype),
+            "y": given["y"],
+            "fit": given["X"] @ given["w"],
+            "w": root * given["w"],
+        }
+        if "query_x" in given:
+            blocks["query_x"] = given["query_x"]
+            blocks["prediction"] = given["query_x"] @ given["w"]
+        return blocks
+
+    def _decode(self, read: Mapping[str, Array], given: Mapping[str, Array]) -> dict[str, Array]:
+        return {**read, "w": read["w"] / jnp.sqrt(given["lam"])}
+
+
+def ridge_lsa(
+    context_length: int,
+    dim: int,
+    depth: int,
+    step_size: float,
+    *,
+    num_queries: int = 0,
+    layout: BlockLayout | None = None,
+    dtype: DTypeLike | None = None,
+) -> DesignedRidgeStack:
+    """Gradient descent on the ridge loss by one bias-free layer a step.
+
+    Ridge regression is least squares on the stacked data Z = [X; sqrt(lam) I], u = [y; 0], as
+    |u - Z w|^2 = |y - X w|^2 + lam |w|^2. The prompt holds, as tokens, the rows of Z and, with
+    channels of their own, the queries Q:
+
+        channels      features        query    label   fit
+        context       X               0        y       X w
+        regulariser   sqrt(lam) I     0        0       sqrt(lam) w
+        queries       0               Q        0       Q w
+
+    Let F_X, F_Q, f_y, f_c select those channels, and c be the fit column. The residual and the head
+    Wq = eta F_X, Wk = F_X, Wv = (f_y - f_c) f_c^T give
+
+        H + eta (H F_X) (H F_X)^T (H (f_y - f_c)) f_c^T:    c <- c + eta Z Z^T (u - c)
+
+    on the rows of Z. With c = Z w this is c <- Z (w + eta Z^T (u - Z w)) = Z w', where
+    w' = w - eta (X^T X w - X^T y + lam w): the column stays Z times the iterate of gradient
+    descent. A second head with Wq = eta F_Q adds eta Q Z^T (u - c) to the rows of the queries,
+    which carries Q w to Q w'. Queries are zero in the feature channels, so that they never enter
+    Z^T (u - c), and the label of a query reaches nothing.
+
+    The readout divides: w = c_bottom / sqrt(lam), so lam > 0. Packing computes the start, Z w_0.
+    Hagiwara (arXiv:2503.23814), Section 3.4; there sqrt(eta) is in the prompt, here eta is in Wq.
+
+    Args:
+      context_length, dim: n and d of the data; n < d is allowed.
+      depth: T, steps of gradient descent and layers of the stack.
+      step_size: eta; below 2 over the largest eigenvalue of X^T X + lam I, which a call checks.
+      num_queries: rows of query_x.
+      layout: where X, ridge, y, fit, w (and query_x, prediction) lie. Layers without biases act on
+        the channels and treat all rows alike, so that rows are free as long as X, y and fit share
+        theirs, ridge and w theirs, query_x and prediction theirs.
+      dtype: to compute in; jax's default floating dtype where None.
+
+    Raises:
+      TypeError, ValueError: for sizes that are no integers or too small, a step size that is not
+        positive, a layout that bias-free heads cannot use, or float64 without jax's x64 switch.
+    """
+    shapes = check_sizes("ridge_lsa", context_length, dim, depth, step_size, num_queries)
+    placed = layout if layout is not None else _designed_layout(shapes)
+    _check_layout(placed, shapes)
+    rows = placed.shape[0]
+    columns = BlockLayout(
+        {
+            name: (0, placed.box(block).col, rows, placed.box(block).width)
+            for name, block in _COLUMNS.items()
+            if block in placed
+        },
+        placed.shape,
+    )
+    error = {"label": 1.0, "fit": -1.0}
+    layer = [
+        heads.triple_product(columns, name, "features", error, "fit", scale=step_size)
+        for name in ("features", "query")
+        if name in columns
+    ]
+    stack = Stack([LSA.from_heads(layer, placed.shape, dtype=dtype)], depth)
+    return DesignedRidgeStack(stack, placed, placed, [layer], inputs=shapes, step_size=step_size)
+
+
+# A bias-free head sees whole columns of the prompt: its name for them -> a block that lies there.
+_COLUMNS = {"features": "X", "query": "query_x", "label": "y", "fit": "fit"}
+
+
+def _blocks(shapes: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    n, d = shapes["X"]
+    blocks = {"X": (n, d), "ridge": (d, d), "y": (n, 1), "fit": (n, 1), "w": (d, 1)}
+    if "query_x" in shapes:
+        blocks |= {"query_x": shapes["query_x"], "prediction": (shapes["query_x"][0], 1)}
+    return blocks
+
+
+def _designed_layout(shapes: Mapping[str, tuple[int, int]]) -> BlockLayout:
+    """The table of the docstring."""
+    n, d = shapes["X"]
+    queries = shapes["query_x"][0] if "query_x" in shapes else 0
+    label = 2 * d if queries else d
+    boxes = {
+        "X": (0, 0, n, d),
+        "ridge": (n, 0, d, d),
+        "y": (0, label, n, 1),
+        "fit": (0, label + 1, n, 1),
+        "w": (n, label + 1, d, 1),
+    }
+    if queries:
+        boxes["query_x"] = (n + d, d, queries, d)
+        boxes["prediction"] = (n + d, label + 1, queries, 1)
+    return BlockLayout(boxes)
+
+
+def _check_layout(layout: BlockLayout, shapes: Mapping[str, tuple[int, int]]) -> None:
+    """Refuses a layout in which whole columns do not mean what the heads take them for."""
+    blocks = _blocks(shapes)
+    asked = {name: layout.shape_of(name) for name in layout}
+    if asked != blocks:
+        raise ValueError(f"ridge_lsa: layout must have the blocks {blocks}, got {asked}")
+    if layout.transposed:
+        raise ValueError(
+            f"ridge_lsa: layout stores {layout.transposed} transposed, which layers without biases "
+            "cannot undo, as they multiply the prompt from the right only; ridge_elsa can"
+        )
+    groups = {
+        "rows": [("X", "y", "fit"), ("ridge", "w"), ("query_x", "prediction")],
+        "channels": [("X", "ridge"), ("fit", "w", "prediction")],
+    }
+    for axis, sets in groups.items():
+        for names in sets:
+            spans = {name: getattr(layout.box(name), axis) for name in names if name in layout}
+            if len(set(spans.values())) > 1:
+                raise ValueError(
+                    f"ridge_lsa: blocks {list(spans)} must share their {axis}, got "
+                    f"{[(span.start, span.stop) for span in spans.values()]}"
+                )

@@ -1,0 +1,175 @@
+"""Ridge regression on the natural prompt: the problem's blocks just enumerated."""
+
+import numpy as np
+from jax.typing import DTypeLike
+
+from elsa import heads
+from elsa.constructions.ridge_stack import RidgeStack, check_sizes
+from elsa.layout import BlockLayout
+from elsa.nn.attention import ELSA
+from elsa.nn.stack import Stack
+from elsa.symbolic import Head
+
+
+def ridge_elsa(
+    context_length: int,
+    dim: int,
+    depth: int,
+    step_size: float,
+    *,
+    num_queries: int = 0,
+    layout: BlockLayout | None = None,
+    skip: str = "residual",
+    dtype: DTypeLike | None = None,
+) -> RidgeStack:
+    """Gradient descent on the ridge loss by two multi-head ELSA layers a step.
+
+    The prompt enumerates X, y, lam, w (and query_x), each in channels of its own from row 0 on, and
+    one more channel, zero at the start, takes the residual r. With H <- H + sum of heads:
+
+        first layer   r += (y - r) 1     A M     Wq = f_y - f_r  Bk = e_1    Bv = e_1 f_r^T
+                      r += -X w          A B     Wq = -F_X       Bk = E_w    Wv = f_w f_r^T
+        second layer  w += eta X^T r     A^T B   Bq = eta E_w    Wk = F_X    Wv = f_r f_w^T
+                      w += -eta w lam    A B     Wq = -eta f_w   Bk = e_lam  Wv = f_lam f_w^T
+
+    After the first layer r = y - X w, so that the second one adds -eta (X^T X w - X^T y + lam w),
+    one step of gradient descent on |y - X w|^2 / 2 + lam |w|^2 / 2. The regulariser is data. The
+    sum over rows of X^T r meets no query, because queries have channels of their own; their
+    predictions are one head A B, query_x w, in a last layer, the output module.
+
+    Hagiwara (arXiv:2503.23814), Section 3.5.
+
+    Args:
+      context_length, dim: n and d of the data; n < d is allowed.
+      depth: T, steps of gradient descent; the stack has 2 T layers, one more with queries, and one
+        more in front with a layout of the caller's own.
+      step_size: eta; below 2 over the largest eigenvalue of X^T X + lam I, which a call checks.
+      num_queries: rows of query_x.
+      layout: where X, y, lam, w (and query_x) lie in the caller's prompt, stored transposed or not;
+        a first layer of move and transpose heads brings them to the natural places.
+      skip: "residual", or "head" for a skip by one more head in every layer.
+      dtype: to compute in; jax's default floating dtype where None.
+
+    Raises:
+      TypeError, ValueError: for sizes that are no integers or too small, a step size that is not
+        positive, a layout with other blocks, or float64 without jax's x64 switch.
+    """
+    shapes = check_sizes("ridge_elsa", context_length, dim, depth, step_size, num_queries)
+    given, private, load = _prompt("ridge_elsa", shapes, layout)
+    residual = [
+        heads.times_constant(private, {"y": 1.0, "residual": -1.0}, np.eye(1), "residual"),
+        heads.product(private, "X", "w", "residual", scale=-1.0),
+    ]
+    update = [
+        heads.transposed_product(private, "X", "residual", "w", scale=step_size),
+        heads.product(private, "w", "lam", "w", scale=-step_size),
+    ]
+    return _assemble(
+        private, given, load, [residual, update], depth, skip, dtype, shapes, step_size
+    )
+
+
+def ridge_elsa_one_layer(
+    context_length: int,
+    dim: int,
+    depth: int,
+    step_size: float,
+    *,
+    num_queries: int = 0,
+    layout: BlockLayout | None = None,
+    skip: str = "residual",
+    dtype: DTypeLike | None = None,
+) -> RidgeStack:
+    """Gradient descent on the ridge loss by one multi-head ELSA layer a step.
+
+    The residual is carried as state, e = y - X w, so that both blocks move at once:
+
+        w += eta (X^T e - lam w)
+        e += -eta X X^T e + eta lam (y - e)      because X w = y - e
+
+    The second line is X times the first, subtracted: e stays y - X w. X X^T e is one head A B^T C.
+    One layer in front forms e = y - X w_0 from the natural prompt.
+
+    Args and errors are those of `ridge_elsa`; the stack has T + 1 layers, one more with queries,
+    and one more in front with a layout of the caller's own.
+    """
+    where = "ridge_elsa_one_layer"
+    shapes = check_sizes(where, context_length, dim, depth, step_size, num_queries)
+    given, private, load = _prompt(where, shapes, layout)
+    start = [
+        heads.times_constant(private, "y", np.eye(1), "residual"),
+        heads.product(private, "X", "w", "residual", scale=-1.0),
+    ]
+    fitted = {"y": 1.0, "residual": -1.0}
+    step = [
+        heads.transposed_product(private, "X", "residual", "w", scale=step_size),
+        heads.product(private, "w", "lam", "w", scale=-step_size),
+        heads.triple_product(private, "X", "X", "residual", "residual", scale=-step_size),
+        heads.product(private, fitted, "lam", "residual", scale=step_size),
+    ]
+    prologue = [*load, start]
+    return _assemble(private, given, prologue, [step], depth, skip, dtype, shapes, step_size)
+
+
+def natural_layout(shapes: dict[str, tuple[int, int]]) -> BlockLayout:
+    """Every block in channels of its own, from row 0 on, in the order given."""
+    blocks, channel = {}, 0
+    for name, (height, width) in shapes.items():
+        blocks[name] = (0, channel, height, width)
+        channel += width
+    return BlockLayout(blocks)
+
+
+def _prompt(
+    where: str, shapes: dict[str, tuple[int, int]], layout: BlockLayout | None
+) -> tuple[BlockLayout, BlockLayout, list[list[Head]]]:
+    """The caller's layout, the stack's own in a prompt that holds both, and the load layer."""
+    natural = natural_layout(shapes)
+    given = layout if layout is not None else natural
+    asked = {name: given.shape_of(name) for name in given}
+    if asked != shapes:
+        raise ValueError(f"{where}: layout must have the blocks {shapes}, got {asked}")
+    own = {**shapes, "residual": shapes["y"]}
+    if "query_x" in shapes:
+        own["prediction"] = (shapes["query_x"][0], 1)
+    first = 0 if given == natural else given.shape[1]
+    placed, channel = {}, first
+    for name, (height, width) in own.items():
+        placed[name] = (0, channel, height, width)
+        channel += width
+    rows = max(given.shape[0], *(height for height, _ in own.values()))
+    private = BlockLayout(placed, (rows, channel))
+    if not first:
+        return given, private, []
+    both = BlockLayout(
+        {**{f"given {name}": box for name, box in given.blocks.items()}, **placed}, (rows, channel)
+    )
+    load = [
+        (heads.transpose if name in given.transposed else heads.move)(both, f"given {name}", name)
+        for name in given
+    ]
+    return given, private, [load]
+
+
+def _assemble(
+    private: BlockLayout,
+    given: BlockLayout,
+    prologue: list[list[Head]],
+    body: list[list[Head]],
+    depth: int,
+    skip: str,
+    dtype: DTypeLike | None,
+    shapes: dict[str, tuple[int, int]],
+    step_size: float,
+) -> RidgeStack:
+    """Emits the layers, the output module last where there are queries."""
+    output = (
+        [[heads.product(private, "query_x", "w", "prediction")]] if "query_x" in private else []
+    )
+
+    def emit(layers: list[list[Head]]) -> list[ELSA]:
+        return [ELSA.from_heads(layer, private.shape, dtype=dtype) for layer in layers]
+
+    stack = Stack(emit(body), depth, prologue=emit(prologue), epilogue=emit(output), skip=skip)
+    layers = [*prologue, *body, *output]
+    return RidgeStack(stack, given, private, layers, inputs=shapes, step_size=step_size)

@@ -1,0 +1,203 @@
+"""What the ridge constructions share: their inputs, their checks, their outputs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from elsa import checks
+from elsa.layout import BlockLayout
+from elsa.nn.block_stack import BlockStack, ReadBlocks
+from elsa.nn.stack import Stack
+from elsa.symbolic import Head
+
+
+class RidgeStack(BlockStack):
+    """A stack of layers that runs gradient descent on the ridge loss of the prompt's data.
+
+        w_{t+1} = w_t - eta (X^T X w_t - X^T y + lam w_t),    t = 0 .. depth - 1
+
+    Call it with one task: `stack(X=X, y=y, lam=lam)` returns {"w": ...}, and with `query_x=` also
+    {"prediction": ...}. Made by `ridge_lsa`, `ridge_elsa` and `ridge_elsa_one_layer`.
+
+    Attributes:
+      depth: T, steps of gradient descent.
+      step_size: eta.
+      inputs: name -> shape of the blocks a call takes.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        layout: BlockLayout,
+        readout: BlockLayout,
+        layers: Sequence[Sequence[Head]],
+        *,
+        inputs: Mapping[str, tuple[int, int]],
+        step_size: float,
+    ) -> None:
+        super().__init__(stack, layout, readout, layers)
+        self.inputs = tuple(inputs.items())
+        self.step_size, self.depth = float(step_size), stack.depth
+
+    def __call__(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Float[Array, "_a _b"]]:
+        """The weights after `depth` steps, and the predictions for the query rows.
+
+        Args:
+          X: covariates, [n, d].
+          y: labels, [n, 1] or [n].
+          lam: the regulariser, [1, 1] or a number.
+          w: where to start, [d, 1] or [d]; zeros by default.
+          query_x: [num_queries, d], where the construction was made with queries.
+
+        Returns:
+          "w" [d, 1], and "prediction" [num_queries, 1] where there are queries. Where y was given
+          as a 1-D array, prediction is one; likewise w (by y where w was not given).
+
+        Raises:
+          KeyError: for a block the construction does not take.
+          ValueError: for a missing block, a wrong shape, NaN or infinity, lam < 0 (lam = 0 where
+            the construction divides by it), or a step size that diverges on this data, with the
+            interval that does not. Values are checked on concrete arrays only, not under jit.
+        """
+        given = self._checked(blocks)
+        out = ReadBlocks(self.readout, self._outputs)(self.run(self._encoded(given)))
+        return self._shaped(self._decode(out, given), blocks)
+
+    def trajectory(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Array]:
+        """ "w" after every step, [depth + 1, d, 1] or [depth + 1, d], the start first.
+
+        Takes and refuses what a call does.
+        """
+        given = self._checked(blocks)
+        _, seen = self.run(self._encoded(given), ReadBlocks(self.readout, ("w",)))
+        first = len(self.stack.prologue)
+        last = len(seen["w"]) - len(self.stack.epilogue)
+        steps = {"w": seen["w"][first : last : len(self.stack.body)]}
+        return self._shaped(self._decode(steps, given), blocks)
+
+    def prompts(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> Float[Array, "layers n m"]:
+        """Every layer's prompt, the input first: [num_layers + 1, n, m]."""
+        return super().prompts(**self._encode(self._checked(blocks)))
+
+    def verify(self, key: Array, /, **blocks: Float[ArrayLike, "_a _b"]) -> float:
+        """Largest error against plain gradient descent, relative to the largest true entry.
+
+        Blocks that are not given are drawn: X with its spectrum scaled so that the step size
+        converges, everything else standard normal, lam = 0.1 / step_size.
+
+        Raises:
+          ValueError: where the reference itself is not finite.
+        """
+        drawn = self._drawn(key, blocks)
+        out = self(**drawn)
+        X, y, lam, w = (jnp.asarray(drawn[name], self.dtype) for name in ("X", "y", "lam", "w"))
+
+        def descend(w: Array, _: None) -> tuple[Array, None]:
+            return w - self.step_size * (X.T @ (X @ w - y) + lam * w), None
+
+        expected = {"w": jax.lax.scan(descend, w, length=self.depth)[0]}
+        if "query_x" in drawn:
+            expected["prediction"] = jnp.asarray(drawn["query_x"], self.dtype) @ expected["w"]
+        errors = []
+        for name, reference in expected.items():
+            if not bool(jnp.isfinite(reference).all()):
+                raise ValueError(f"verify: the reference for {name!r} is not finite")
+            scale = jnp.maximum(jnp.abs(reference).max(), jnp.abs(w).max())
+            errors.append(float(jnp.abs(out[name] - reference).max() / jnp.maximum(scale, 1e-300)))
+        return max(errors)
+
+    # What the natural prompt needs; the designed prompt overrides it.
+
+    def _encode(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        """From the call's blocks to the layout's."""
+        return dict(given)
+
+    def _decode(self, read: Mapping[str, Array], given: Mapping[str, Array]) -> dict[str, Array]:
+        """From the readout's blocks, perhaps with a leading axis of steps, to the answer's."""
+        return dict(read)
+
+    def _check_regulariser(self, lam: ArrayLike) -> None:
+        checks.at_least(type(self).__name__, lam=(lam, 0.0))
+
+    @property
+    def _outputs(self) -> tuple[str, ...]:
+        return ("w", "prediction") if "prediction" in self.readout else ("w",)
+
+    def _checked(self, blocks: Mapping[str, ArrayLike]) -> dict[str, Any]:
+        """The call's blocks as matrices of the stack's dtype, w filled in, values looked at."""
+        where, shapes = type(self).__name__, dict(self.inputs)
+        if "w" not in blocks:
+            blocks = {**blocks, "w": jnp.zeros(shapes["w"], self.dtype)}
+        checks.names(where, "block", blocks, shapes)
+        checks.finite(where, **blocks)
+        given = {
+            name: checks.column(where, name, blocks[name], shape) for name, shape in shapes.items()
+        }
+        self._check_regulariser(given["lam"])
+        if checks.is_concrete(given["X"]) and checks.is_concrete(given["lam"]):
+            checks.interval(
+                where,
+                self.step_size,
+                0.0,
+                2.0 / largest
+                if (largest := _largest_eigenvalue(given["X"], given["lam"]))
+                else np.inf,
+                name="step_size",
+                reason="outside it gradient descent on this data diverges "
+                f"(the largest eigenvalue of X^T X + lam I is {largest:.6g})",
+            )
+        return {name: jnp.asarray(value, self.dtype) for name, value in given.items()}
+
+    def _encoded(self, given: Mapping[str, Array]) -> Array:
+        return self.pack(**self._encode(given))
+
+    def _shaped(
+        self, out: Mapping[str, Array], blocks: Mapping[str, ArrayLike]
+    ) -> dict[str, Array]:
+        """1-D answers for 1-D questions."""
+        source = {"w": "w" if "w" in blocks else "y", "prediction": "y"}
+        flat = {name: np.ndim(blocks[source[name]]) < 2 for name in out}
+        return {name: value[..., 0] if flat[name] else value for name, value in out.items()}
+
+    def _drawn(self, key: Array, blocks: Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:
+        shapes = dict(self.inputs)
+        checks.names("verify", "block", [*blocks, *(n for n in shapes if n not in blocks)], shapes)
+        drawn: dict[str, Any] = dict(blocks)
+        for index, (name, shape) in enumerate(shapes.items()):
+            if name not in drawn:
+                draw = jax.random.normal(jax.random.fold_in(key, index), shape, self.dtype)
+                drawn[name] = draw
+        if "lam" not in blocks:
+            drawn["lam"] = jnp.full((1, 1), 0.1 / self.step_size, self.dtype)
+        if "X" not in blocks:
+            norm = jnp.linalg.norm(drawn["X"], 2)
+            drawn["X"] = drawn["X"] / norm * self.step_size**-0.5
+        return drawn
+
+
+def _largest_eigenvalue(X: ArrayLike, lam: ArrayLike) -> float:
+    """Of X^T X + lam I, from the smaller of the two Gram matrices."""
+    data = np.asarray(X, dtype=np.float64)
+    gram = data.T @ data if data.shape[0] >= data.shape[1] else data @ data.T
+    return float(np.linalg.eigvalsh(gram)[-1] + np.asarray(lam, dtype=np.float64).max())
+
+
+def check_sizes(
+    where: str, context_length: int, dim: int, depth: int, step_size: float, num_queries: int
+) -> dict[str, tuple[int, int]]:
+    """Refuses bad sizes and returns the shapes of the blocks a call takes."""
+    checks.integer(
+        where,
+        context_length=(context_length, 1),
+        dim=(dim, 1),
+        depth=(depth, 0),
+        num_queries=(num_queries, 0),
+    )
+    checks.positive(where, step_size=step_size)
+    shapes = {"X": (context_length, dim), "y": (context_length, 1), "lam": (1, 1), "w": (dim, 1)}
+    return shapes | ({"query_x": (num_queries, dim)} if num_queries else {})

@@ -1,0 +1,126 @@
+"""Files that a kill or a full disk cannot leave half written, and one owner per folder."""
+
+import contextlib
+import datetime
+import fcntl
+import os
+from pathlib import Path
+
+
+class WriteError(Exception):
+    """A file or folder could not be written; what stood there before is as it was."""
+
+    def __init__(self, path: Path, error: OSError, *, verb: str = "write"):
+        super().__init__(f"cannot {verb} {path}: {error.strerror or error}")
+
+
+class BusyError(Exception):
+    """Another process holds the folder."""
+
+
+def make_folder(path: Path) -> None:
+    """Makes the folder and those above it, unless they are there.
+
+    Raises:
+      WriteError: if the disk or a permission forbids it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(path, error, verb="make folder") from error
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Writes the whole file beside its place, brings it to the disk, then renames it into place.
+
+    Raises:
+      WriteError: the file that was there before is untouched.
+    """
+    make_folder(path.parent)
+    beside = temporary(path)
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise WriteError(path, error) from error
+        raise
+
+
+def append(path: Path, data: bytes) -> None:
+    """Adds to the end of a file and brings it to the disk; on failure the old end is restored.
+
+    Raises:
+      WriteError: nothing of `data` is kept.
+    """
+    try:
+        with open(path, "ab") as file:
+            end = file.tell()
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(file.fileno(), end)
+                raise
+    except OSError as error:
+        with contextlib.suppress(OSError, UnboundLocalError):
+            os.truncate(path, end)  # closing the file may have tried the write once more
+        raise WriteError(path, error) from error
+
+
+def temporary(path: Path) -> Path:
+    """Where `replace` writes a file before its rename; a kill may leave it there."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def hold(path: Path) -> int:
+    """Takes the folder for this process; the descriptor returned holds it until closed.
+
+    The lock is on the folder itself (flock), so it leaves no file and dies with its process.
+    It holds between processes of one machine.
+
+    Raises:
+      BusyError: if another process holds the folder, or moved it away in this moment.
+      WriteError: if the folder cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise WriteError(path, error, verb="open folder") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            raise FileNotFoundError(path)
+    except (BlockingIOError, FileNotFoundError) as error:
+        os.close(descriptor)
+        raise BusyError(f"{path} is in use by another run") from error
+    except OSError:
+        pass  # a file system without locks: one user per folder is then up to the users
+    return descriptor
+
+
+def move_aside(path: Path) -> Path:
+    """Renames the folder to `<path>.<YYYYmmdd-HHMMSS>`, numbered if that is taken.
+
+    Returns:
+      The new place.
+
+    Raises:
+      WriteError: if it cannot be renamed; it then stays where it is.
+    """
+    stamp = f"{path}.{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    aside, number = Path(stamp), 2
+    while os.path.lexists(aside):
+        aside, number = Path(f"{stamp}-{number}"), number + 1
+    try:
+        os.rename(path, aside)
+    except OSError as error:
+        raise WriteError(path, error, verb="move") from error
+    return aside
