@@ -1,0 +1,64 @@
+# Every target sets up .venv by itself; nothing is written outside .venv, runs/ and caches.
+#
+#   make demo ARGS="--config.seed=1 --workdir=runs/other"    further arguments of the command
+#   make test ARGS="-k layout"
+#   make test PYTHON=python3.12                              the interpreter .venv is made from
+
+PYTHON ?= python3
+ARGS ?=
+WORKERS ?= 2
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# One test process per core: threads inside each would only wait for one another.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+  XLA_FLAGS="--xla_cpu_multi_thread_eigen=false $$XLA_FLAGS"
+PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade \
+  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test test-slow lint bench lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: elsa needs Python 3.11 or newer; '$(PYTHON)' is missing or older." \
+	    "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+	  echo "make: '$(PYTHON)' cannot make virtual environments." \
+	    "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+demo: $(STAMP)  ## ridge regression in context on the diabetes data: table and figures
+	$(BIN)/python -m experiments.run --config=configs/convergence.py $(ARGS)
+
+test: $(STAMP)  ## every test but the slow ones
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(STAMP)  ## the slow tests, and every property with 200 examples
+	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile=thorough $(ARGS)
+
+lint: $(STAMP)  ## ruff (rules and format) and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## the benchmark suite, one JSON object a line
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+lock: $(STAMP)  ## pin the newest versions that pyproject.toml admits
+	$(COMPILE) --output-file=requirements.txt pyproject.toml
+	$(COMPILE) --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt \
+	  pyproject.toml
+
+clean:  ## remove .venv and the caches; runs/ stays
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,18 @@
+"""Strict numerics for every test, and how many examples a property is tried on."""
+
+import os
+
+os.environ["MPLBACKEND"] = "Agg"  # before matplotlib is imported: no test opens a window
+
+import hypothesis
+import jax
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_default_matmul_precision", "highest")
+
+# No deadline and no limit on drawing: jax compiles each new shape, on a machine that may be busy.
+_PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("quick", max_examples=10, derandomize=True, **_PATIENT)
+hypothesis.settings.register_profile("thorough", max_examples=200, print_blob=True, **_PATIENT)
+hypothesis.settings.load_profile("quick")  # the option --hypothesis-profile is read after this file
