@@ -15,12 +15,25 @@ _FROM = {
     "lsa": "elsa.attention",
     "mask_move": "elsa.attention",
 }
-_MODULES = ("constructions", "heads", "nn")
+_MODULES = ("algorithms", "constructions", "estimators", "heads", "nn", "report", "tasks", "theory")
 
-__all__ = ["BlockLayout", "constructions", "elsa", "heads", "lsa", "mask_move", "nn"]
+__all__ = [
+    "BlockLayout",
+    "algorithms",
+    "constructions",
+    "elsa",
+    "estimators",
+    "heads",
+    "lsa",
+    "mask_move",
+    "nn",
+    "report",
+    "tasks",
+    "theory",
+]
 
 if TYPE_CHECKING:
-    from elsa import constructions, heads, nn
+    from elsa import algorithms, constructions, estimators, heads, nn, report, tasks, theory
     from elsa.attention import elsa, lsa, mask_move
     from elsa.layout import BlockLayout
 

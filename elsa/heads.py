@@ -18,17 +18,12 @@ else. Boxes are taken as they lie in the prompt: a block stored transposed is us
 Hagiwara (arXiv:2503.23814), Properties 2 to 4.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 from jax.typing import ArrayLike
 
-from elsa import checks
-from elsa.layout import BlockLayout, Box, overlap
+from elsa import checks, placement
+from elsa.layout import BlockLayout
 from elsa.symbolic import Head, Term
-
-Source = str | Mapping[str, float]
-"""A block by name, or a combination of blocks of one shape and one place of rows: {"y": 1.0}."""
 
 
 def constant(layout: BlockLayout, target: str, value: ArrayLike) -> Head:
@@ -39,7 +34,7 @@ def constant(layout: BlockLayout, target: str, value: ArrayLike) -> Head:
     """
     checks.finite("constant", value=value)
     stored = np.asarray(
-        checks.column("constant", target, np.asarray(value), _lying(layout, target))
+        checks.column("constant", target, np.asarray(value), placement.lying_shape(layout, target))
     )
     rows, into = layout.box(target).rows, layout.box(target).channels
     eye = np.eye(len(rows))
@@ -54,11 +49,17 @@ def move(layout: BlockLayout, source: str, target: str, *, scale: float = 1.0) -
     Raises:
       ValueError: where the two boxes differ in shape.
     """
-    checks.same_shape("move", source, _lying(layout, source), target, _lying(layout, target))
+    checks.same_shape(
+        "move",
+        source,
+        placement.lying_shape(layout, source),
+        target,
+        placement.lying_shape(layout, target),
+    )
     origin, place = layout.box(source), layout.box(target)
     eye = np.eye(origin.height)
     return Head(
-        f"{target} += {_times(scale)}{source}",
+        f"{target} += {placement.show(source, scale)}",
         _rows(place.rows, scale * eye),
         _rows(origin.rows, eye),
         _channels(origin.channels, np.eye(origin.width)),
@@ -76,10 +77,14 @@ def transpose(layout: BlockLayout, source: str, target: str, *, scale: float = 1
     """
     origin, place = layout.box(source), layout.box(target)
     checks.same_shape(
-        "transpose", f"{source}^T", _lying(layout, source)[::-1], target, _lying(layout, target)
+        "transpose",
+        f"{source}^T",
+        placement.lying_shape(layout, source)[::-1],
+        target,
+        placement.lying_shape(layout, target),
     )
     return Head(
-        f"{target} += {_times(scale)}{source}^T",
+        f"{target} += {placement.show(source, scale)}^T",
         _rows(place.rows, scale * np.eye(place.height)),
         _channels(origin.channels, np.eye(origin.width)),
         _rows(origin.rows, np.eye(origin.height)),
@@ -88,7 +93,7 @@ def transpose(layout: BlockLayout, source: str, target: str, *, scale: float = 1
 
 
 def times_constant(
-    layout: BlockLayout, a: Source, matrix: ArrayLike, target: str, *, scale: float = 1.0
+    layout: BlockLayout, a: placement.Source, matrix: ArrayLike, target: str, *, scale: float = 1.0
 ) -> Head:
     """Writes s A M, M a constant matrix, into the rows of A.
 
@@ -101,7 +106,7 @@ def times_constant(
     where = "times_constant"
     constant_matrix = np.asarray(matrix, dtype=np.float64)
     checks.finite(where, matrix=constant_matrix)
-    width = layout.box(_names(a)[0]).width
+    width = layout.box(placement.block_names(a)[0]).width
     place = layout.box(target)
     if constant_matrix.shape != (width, place.width):
         raise ValueError(
@@ -110,12 +115,12 @@ def times_constant(
     if layout.shape[0] < width:
         raise ValueError(
             f"{where}: the prompt must have at least {width} rows, one for each channel of "
-            f"{_show(a)}, got {layout.shape[0]}"
+            f"{placement.show(a)}, got {layout.shape[0]}"
         )
-    _lands_in_rows(where, layout, a, target)
+    placement.require_landing_in_rows(where, layout, a, target)
     identity_rows = range(width)
     return Head(
-        f"{target} += {_times(scale)}{_show(a)} M",
+        f"{target} += {placement.show(a, scale)} M",
         _combine(layout, a, scale),
         _rows(identity_rows, np.eye(width)),
         _rows(identity_rows, constant_matrix),
@@ -124,7 +129,12 @@ def times_constant(
 
 
 def transposed_product(
-    layout: BlockLayout, a: Source, b: Source, target: str, *, scale: float = 1.0
+    layout: BlockLayout,
+    a: placement.Source,
+    b: placement.Source,
+    target: str,
+    *,
+    scale: float = 1.0,
 ) -> Head:
     """Writes s A^T B, anywhere: Q K^T V = s E_r' (H F_a)^T (H F_b) F_c'^T.
 
@@ -133,10 +143,15 @@ def transposed_product(
     """
     where = "transposed_product"
     place = layout.box(target)
-    _shape(where, layout, target, (_box(layout, a).width, _box(layout, b).width))
-    _contracts_cleanly(where, layout, a, b)
+    placement.require_shape(
+        where,
+        layout,
+        target,
+        (placement.common_box(layout, a).width, placement.common_box(layout, b).width),
+    )
+    placement.require_clean_contraction(where, layout, a, b)
     return Head(
-        f"{target} += {_times(scale)}{_show(a)}^T {_show(b)}",
+        f"{target} += {placement.show(a, scale)}^T {placement.show(b)}",
         _rows(place.rows, scale * np.eye(place.height)),
         _combine(layout, a),
         _combine(layout, b),
@@ -144,19 +159,23 @@ def transposed_product(
     )
 
 
-def product(layout: BlockLayout, a: Source, b: str, target: str, *, scale: float = 1.0) -> Head:
+def product(
+    layout: BlockLayout, a: placement.Source, b: str, target: str, *, scale: float = 1.0
+) -> Head:
     """Writes s A B into the rows of A: Q K^T V = s (H F_a) E_r^T (H F_b) F_c'^T, r the rows of B.
 
     Raises:
       ValueError: where shapes do not fit, or where the result would not land cleanly.
     """
     where = "product"
-    left, right, place = _box(layout, a), layout.box(b), layout.box(target)
-    _inner(where, f"channels of {_show(a)}", left.width, f"rows of {b}", right.height)
-    _shape(where, layout, target, (left.height, right.width))
-    _lands_in_rows(where, layout, a, target)
+    left, right, place = placement.common_box(layout, a), layout.box(b), layout.box(target)
+    placement.require_inner(
+        where, f"channels of {placement.show(a)}", left.width, f"rows of {b}", right.height
+    )
+    placement.require_shape(where, layout, target, (left.height, right.width))
+    placement.require_landing_in_rows(where, layout, a, target)
     return Head(
-        f"{target} += {_times(scale)}{_show(a)} {b}",
+        f"{target} += {placement.show(a, scale)} {b}",
         _combine(layout, a, scale),
         _rows(right.rows, np.eye(right.height)),
         _combine(layout, b),
@@ -165,7 +184,7 @@ def product(layout: BlockLayout, a: Source, b: str, target: str, *, scale: float
 
 
 def product_transposed(
-    layout: BlockLayout, a: Source, b: str, target: str, *, scale: float = 1.0
+    layout: BlockLayout, a: placement.Source, b: str, target: str, *, scale: float = 1.0
 ) -> Head:
     """Writes s A B^T into the rows of A: Q K^T V = s (H F_a) (H F_b)^T E_r F_c'^T, r the rows of B.
 
@@ -173,12 +192,14 @@ def product_transposed(
       ValueError: where shapes do not fit, or where the result would not land cleanly.
     """
     where = "product_transposed"
-    left, right, place = _box(layout, a), layout.box(b), layout.box(target)
-    _inner(where, f"channels of {_show(a)}", left.width, f"channels of {b}", right.width)
-    _shape(where, layout, target, (left.height, right.height))
-    _lands_in_rows(where, layout, a, target)
+    left, right, place = placement.common_box(layout, a), layout.box(b), layout.box(target)
+    placement.require_inner(
+        where, f"channels of {placement.show(a)}", left.width, f"channels of {b}", right.width
+    )
+    placement.require_shape(where, layout, target, (left.height, right.height))
+    placement.require_landing_in_rows(where, layout, a, target)
     return Head(
-        f"{target} += {_times(scale)}{_show(a)} {b}^T",
+        f"{target} += {placement.show(a, scale)} {b}^T",
         _combine(layout, a, scale),
         _combine(layout, b),
         _rows(right.rows, np.eye(right.height)),
@@ -187,7 +208,13 @@ def product_transposed(
 
 
 def triple_product(
-    layout: BlockLayout, a: Source, b: Source, c: Source, target: str, *, scale: float = 1.0
+    layout: BlockLayout,
+    a: placement.Source,
+    b: placement.Source,
+    c: placement.Source,
+    target: str,
+    *,
+    scale: float = 1.0,
 ) -> Head:
     """Writes s A B^T C into the rows of A: Q K^T V = s (H F_a) (H F_b)^T (H F_c) F_c'^T.
 
@@ -198,13 +225,23 @@ def triple_product(
         the result would not land cleanly.
     """
     where = "triple_product"
-    left, middle, right = _box(layout, a), _box(layout, b), _box(layout, c)
-    _inner(where, f"channels of {_show(a)}", left.width, f"channels of {_show(b)}", middle.width)
-    _shape(where, layout, target, (left.height, right.width))
-    _contracts_cleanly(where, layout, b, c)
-    _lands_in_rows(where, layout, a, target)
+    left, middle, right = (
+        placement.common_box(layout, a),
+        placement.common_box(layout, b),
+        placement.common_box(layout, c),
+    )
+    placement.require_inner(
+        where,
+        f"channels of {placement.show(a)}",
+        left.width,
+        f"channels of {placement.show(b)}",
+        middle.width,
+    )
+    placement.require_shape(where, layout, target, (left.height, right.width))
+    placement.require_clean_contraction(where, layout, b, c)
+    placement.require_landing_in_rows(where, layout, a, target)
     return Head(
-        f"{target} += {_times(scale)}{_show(a)} {_show(b)}^T {_show(c)}",
+        f"{target} += {placement.show(a, scale)} {placement.show(b)}^T {placement.show(c)}",
         _combine(layout, a, scale),
         _combine(layout, b),
         _combine(layout, c),
@@ -235,103 +272,9 @@ def _channels(span: range, matrix: np.ndarray) -> tuple[Term, ...]:
     return (Term("channels", span, np.asarray(matrix, dtype=np.float64)),)
 
 
-def _combine(layout: BlockLayout, source: Source, scale: float = 1.0) -> tuple[Term, ...]:
+def _combine(layout: BlockLayout, source: placement.Source, scale: float = 1.0) -> tuple[Term, ...]:
     """One term a block of the combination, each scaled."""
     return tuple(
         Term("channels", layout.box(name).channels, scale * share * np.eye(layout.box(name).width))
-        for name, share in _shares(source).items()
+        for name, share in placement.shares(source).items()
     )
-
-
-def _shares(source: Source) -> Mapping[str, float]:
-    return {source: 1.0} if isinstance(source, str) else source
-
-
-def _names(source: Source) -> list[str]:
-    return list(_shares(source))
-
-
-def _show(source: Source) -> str:
-    if isinstance(source, str):
-        return source
-    terms = [f"{_times(share)}{name}" for name, share in _shares(source).items()]
-    return "(" + " + ".join(terms).replace("+ -", "- ") + ")"
-
-
-def _times(scale: float) -> str:
-    return {1.0: "", -1.0: "-"}.get(float(scale), f"{scale:g} ")
-
-
-def _lying(layout: BlockLayout, name: str) -> tuple[int, int]:
-    box = layout.box(name)
-    return (box.height, box.width)
-
-
-def _box(layout: BlockLayout, source: Source) -> Box:
-    """The box of a combination's blocks: same rows and same width, different channels."""
-    names = _names(source)
-    if not names:
-        raise ValueError("heads: a combination must name at least one block, got {}")
-    first = layout.box(names[0])
-    for name in names[1:]:
-        other = layout.box(name)
-        if (other.row, other.height, other.width) != (first.row, first.height, first.width):
-            raise ValueError(
-                f"heads: blocks {names[0]!r} {tuple(first)} and {name!r} {tuple(other)} cannot be "
-                "combined: they must have the same rows and the same width"
-            )
-    return first
-
-
-def _shape(where: str, layout: BlockLayout, target: str, expected: tuple[int, int]) -> None:
-    if _lying(layout, target) != expected:
-        raise ValueError(
-            f"{where}: block {target!r} must have shape {expected} to take the result, "
-            f"got {_lying(layout, target)}"
-        )
-
-
-def _inner(where: str, first: str, size: int, second: str, other: int) -> None:
-    if size != other:
-        raise ValueError(f"{where}: {first} and {second} must agree, got {size} and {other}")
-
-
-def _lands_in_rows(where: str, layout: BlockLayout, a: Source, target: str) -> None:
-    """The result lies in A's rows, and A's channels hold nothing that would add to other rows."""
-    rows, place = _box(layout, a).rows, layout.box(target).rows
-    if rows != place:
-        raise ValueError(
-            f"{where}: the result lands in the rows of {_show(a)}, {rows.start}:{rows.stop}, but "
-            f"block {target!r} lies in rows {place.start}:{place.stop}; move it in another layer"
-        )
-    for name in _names(a):
-        for other in _sharing_channels(layout, name):
-            if other not in _names(a):
-                raise ValueError(
-                    f"{where}: block {other!r} shares channels with {name!r}, so that its rows "
-                    f"would receive a product too; give {name!r} channels of its own"
-                )
-
-
-def _contracts_cleanly(where: str, layout: BlockLayout, a: Source, b: Source) -> None:
-    """A^T B sums over all rows: the channels of A and B meet in the rows of A and B only."""
-    rows, others = _box(layout, a).rows, _box(layout, b).rows
-    if rows != others:
-        raise ValueError(
-            f"{where}: {_show(a)} and {_show(b)} must lie in the same rows to be contracted, got "
-            f"{rows.start}:{rows.stop} and {others.start}:{others.stop}"
-        )
-    for left in (found for name in _names(a) for found in _sharing_channels(layout, name)):
-        for right in (found for name in _names(b) for found in _sharing_channels(layout, name)):
-            wanted = left in _names(a) and right in _names(b)
-            if not wanted and overlap(layout.box(left).rows, layout.box(right).rows):
-                raise ValueError(
-                    f"{where}: blocks {left!r} and {right!r} share channels with {_show(a)} and "
-                    f"{_show(b)} and meet in other rows, which would enter the sum over rows"
-                )
-
-
-def _sharing_channels(layout: BlockLayout, name: str) -> list[str]:
-    """The blocks that have a channel in common with the named one, itself included."""
-    channels = layout.box(name).channels
-    return [other for other in layout if overlap(layout.box(other).channels, channels)]
