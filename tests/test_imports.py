@@ -1,0 +1,208 @@
+"""Who may import whom, what `import elsa` costs, and that no module hides a function.
+
+The imports are read from the source, so that nothing has to be imported to be checked.
+"""
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+
+import elsa
+
+ROOT = Path(__file__).parents[1]
+
+
+class Room(NamedTuple):
+    """What a room may import besides itself, jax, numpy, jaxtyping and the standard library.
+
+    ours: rooms of elsa, or single names of one ("tasks.Prompt"); "*" is all of elsa.
+    others: third parties.
+    """
+
+    ours: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+# One room a line, the ground floor first.
+ROOMS = {
+    "elsa.checks": Room(),
+    "elsa.rng": Room(),
+    "elsa.attention": Room(("checks", "rng")),
+    "elsa.layout": Room(("checks", "rng")),
+    "elsa.tasks": Room(("checks", "rng"), ("sklearn",)),
+    "elsa.algorithms": Room(("checks", "rng")),
+    "elsa.theory": Room(("checks", "rng"), ("scipy",)),
+    "elsa.softmax_regression": Room(("checks", "rng"), ("optax", "scipy")),
+    "elsa.metrics": Room(("checks", "rng")),
+    "elsa.symbolic": Room(("checks",)),
+    "elsa.placement": Room(("checks", "layout")),
+    "elsa.heads": Room(("checks", "layout", "placement", "symbolic", "tasks.Prompt")),
+    "elsa.readout": Room(("checks", "layout", "tasks.Prompt")),
+    "elsa.estimators": Room(("checks", "layout", "tasks.Prompt"), ("sklearn",)),
+    "elsa.nn": Room(("attention", "checks", "heads", "layout", "symbolic"), ("flax",)),
+    "elsa.compiler": Room(("checks", "heads", "layout", "nn", "placement", "symbolic"), ("flax",)),
+    "elsa.constructions": Room(("checks", "heads", "layout", "nn", "symbolic"), ("flax",)),
+    "elsa.export": Room(("checks", "layout", "nn"), ("flax", "safetensors")),
+    "elsa.training": Room(
+        ("checks", "metrics", "nn", "readout", "rng", "tasks"),
+        ("flax", "ml_collections", "optax", "orbax", "rich", "tensorboardX"),
+    ),
+    "elsa.report": Room(("checks",), ("matplotlib", "rich")),
+    "configs": Room((), ("ml_collections",)),
+    "experiments": Room(
+        ("*",),
+        ("absl", "flax", "matplotlib", "ml_collections", "optax", "rich", "scipy", "sklearn"),
+    ),
+    "benchmarks": Room(("*",), ("absl", "flax", "optax", "scipy", "sklearn")),
+    "scripts": Room(),
+}
+EVERYWHERE = {"jax", "jaxtyping", "numpy"} | sys.stdlib_module_names
+SLOW = {"matplotlib", "sklearn"}  # 0.4 s and 1.1 s: inside the functions that need them
+FOLDERS = ("benchmarks", "configs", "elsa", "experiments", "scripts")
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+PACKAGES = sorted((ROOT / "elsa").rglob("__init__.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str:
+    first, *rest = module.split(".")
+    return ".".join([first, *rest[:1]]) if first == "elsa" else first
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[str, int, bool]]:
+    """Every imported name in full, its line, and whether importing the file imports it too."""
+    at_once = set(ast.walk(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            at_once -= set(ast.walk(node))
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            at_once -= {below for statement in node.body for below in ast.walk(statement)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno, node in at_once) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            yield from ((f"{base}.{a.name}", node.lineno, node in at_once) for a in node.names)
+
+
+def violations(module: str, source: str) -> list[str]:
+    """What a module imports against the table, one message each."""
+    name = room_of(module)
+    if name not in ROOMS:
+        return [f"{module}: no room {name!r} in the table; give it a line"]
+    room, found = ROOMS[name], []
+    for imported, line, at_once in imports(ast.parse(source)):
+        top = imported.split(".")[0]
+        if imported == "elsa" and room.ours == ("*",):
+            continue
+        if imported.startswith(".") or (imported == "elsa" and module != "elsa"):
+            reason = "write `from elsa.room import name`"
+        elif top in ("elsa", name):
+            reason = "" if _admits(name, room, imported) else f"{name} must not know it"
+        elif top in SLOW and at_once and name != "experiments":
+            reason = "import it inside the function that needs it"
+        else:
+            reason = "" if top in EVERYWHERE | {*room.others} else f"{name} must do without it"
+        if reason:
+            found.append(f"{module}, line {line}: imports {imported}: {reason}")
+    return found
+
+
+def _admits(name: str, room: Room, imported: str) -> bool:
+    allowed = (name, *(f"elsa.{ours}" for ours in room.ours))
+    return room.ours == ("*",) or any(f"{imported}.".startswith(f"{a}.") for a in allowed)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_a_file_imports_only_rooms_below_it(path):
+    module = module_name(path)
+    if module != "elsa":  # the lazy namespace stands above every room
+        assert violations(module, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "module, source, message",
+    [
+        ("elsa.checks", "from elsa.layout import BlockLayout", "elsa.checks must not know it"),
+        ("elsa.theory.pgd", "from elsa import checks, attention", "elsa.attention: elsa.theory"),
+        ("elsa.heads", "from elsa.tasks import LinearRegression", "must not know it"),
+        ("elsa.nn.lsa", "from . import stack", "from elsa.room import name"),
+        ("elsa.nn.lsa", "import elsa", "from elsa.room import name"),
+        ("elsa.nn.lsa", "from elsa import elsa", "must not know it"),
+        ("elsa.layout", "def f():\n    from flax import nnx", "line 2: imports flax.nnx"),
+        ("elsa.tasks.table", "import sklearn.datasets", "inside the function"),
+        ("elsa.report.figures", "import matplotlib.pyplot as plt", "inside the function"),
+        ("elsa.metrics", "import experiments.run", "must do without it"),
+        ("configs.a", "from elsa import tasks", "configs must not know it"),
+        ("elsa.utils", "import os", "no room 'elsa.utils' in the table"),
+    ],
+)
+def test_the_table_refuses(module, source, message):
+    (found,) = violations(module, source)
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    "module, source",
+    [
+        ("elsa.heads", "import math\nfrom elsa.tasks import Prompt\nfrom elsa import checks"),
+        ("elsa.tasks.table", "def f():\n    from sklearn.datasets import load_diabetes"),
+        ("elsa.tasks.table", "if TYPE_CHECKING:\n    import sklearn"),
+        ("elsa.nn.stack", "from elsa.nn.lsa import LSA\nfrom flax import nnx"),
+        ("experiments.run", "import elsa\nfrom elsa import theory\nfrom experiments import other"),
+    ],
+)
+def test_the_table_admits(module, source):
+    assert violations(module, source) == []
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=module_name)
+def test_no_module_has_the_name_of_a_public_function_of_its_package(path):
+    package = importlib.import_module(module_name(path))
+    modules = {found.name for found in pkgutil.iter_modules(package.__path__)}
+    public = getattr(package, "__all__", ())
+    assert [n for n in public if not hasattr(package, n)] == []
+    functions = {n for n in public if not isinstance(getattr(package, n), ModuleType)}
+    assert modules & functions == set()
+
+
+def test_the_public_names_are_listed_and_an_unknown_one_is_an_error():
+    assert set(elsa.__all__) <= set(dir(elsa))
+    assert list(elsa.__all__) == sorted(set(elsa.__all__))
+    with pytest.raises(AttributeError, match="module 'elsa' has no attribute 'lsq'"):
+        _ = elsa.lsq
+
+
+@pytest.mark.parametrize(
+    "then, heavy",
+    [
+        ("", {"matplotlib", "optax", "orbax", "safetensors", "scipy", "sklearn", "tensorstore"}),
+        ("[getattr(elsa, name) for name in elsa.__all__]", {"matplotlib", "sklearn"}),
+    ],
+    ids=["import elsa", "every name"],
+)
+def test_importing_elsa_leaves_heavy_modules_alone(then, heavy):
+    program = f"""
+import sys, jax, flax
+before = set(sys.modules)
+import elsa
+{then}
+print(*(set(sys.modules) - before))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    new = {name.split(".")[0] for name in done.stdout.split()}
+    assert "elsa" in new and new & heavy == set()
