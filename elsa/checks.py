@@ -20,7 +20,7 @@ def is_concrete(array: Any) -> bool:
     return not isinstance(array, jax.core.Tracer)
 
 
-def shapes(where: str, **arrays: tuple[ArrayLike, str]) -> dict[str, int]:
+def shapes(where: str, /, **arrays: tuple[ArrayLike, str]) -> dict[str, int]:
     """Binds axis names to sizes, in the order given, and returns the binding.
 
     Args:
@@ -55,14 +55,16 @@ def same_shape(
         )
 
 
-def finite(where: str, **arrays: ArrayLike) -> None:
-    """Refuses NaN and infinity in concrete arrays, naming the array and the first bad entry."""
+def finite(where: str, /, **arrays: ArrayLike) -> None:
+    """Refuses NaN and infinity in concrete arrays, naming the array and the first bad entry.
+
+    Booleans, complex numbers and what is no number at all are refused, for tracers too.
+    """
     for name, array in arrays.items():
+        _real(where, name, array)
         if not is_concrete(array):
             continue
         values = np.asarray(array)
-        if not jnp.issubdtype(values.dtype, jnp.number) or np.iscomplexobj(values):
-            raise TypeError(f"{where}: {name} must hold real numbers, got dtype {values.dtype}")
         bad = ~np.isfinite(values.astype(np.float64))
         if bad.any():
             index = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -72,23 +74,30 @@ def finite(where: str, **arrays: ArrayLike) -> None:
             )
 
 
-def at_least(where: str, **numbers: tuple[ArrayLike, float]) -> None:
+def _real(where: str, name: str, array: Any) -> None:
+    dtype = np.asarray(array).dtype if is_concrete(array) else array.dtype
+    if not jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.complexfloating):
+        raise TypeError(f"{where}: {name} must hold real numbers, got dtype {dtype}")
+
+
+def at_least(where: str, /, **numbers: tuple[ArrayLike, float]) -> None:
     """Refuses a number below its bound: name -> (value, bound). NaN is refused, tracers pass."""
     for name, (value, bound) in numbers.items():
         if is_concrete(value) and not np.all(np.asarray(value) >= bound):
             raise ValueError(f"{where}: {name} must be at least {bound}, got {value}")
 
 
-def positive(where: str, **numbers: ArrayLike) -> None:
+def positive(where: str, /, **numbers: ArrayLike) -> None:
     """Refuses a number that is not finite and above zero; tracers pass."""
     for name, value in numbers.items():
+        _real(where, name, value)
         if is_concrete(value) and not (
             np.all(np.asarray(value) > 0) and np.all(np.isfinite(value))
         ):
             raise ValueError(f"{where}: {name} must be finite and above 0, got {value}")
 
 
-def integer(where: str, **numbers: tuple[Any, int]) -> None:
+def integer(where: str, /, **numbers: tuple[Any, int]) -> None:
     """Refuses what is not an integer of at least the bound: name -> (value, bound)."""
     for name, (value, bound) in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer):

@@ -106,7 +106,7 @@ def times_constant(
     where = "times_constant"
     constant_matrix = np.asarray(matrix, dtype=np.float64)
     checks.finite(where, matrix=constant_matrix)
-    width = layout.box(placement.block_names(a)[0]).width
+    width = placement.common_box(layout, a).width
     place = layout.box(target)
     if constant_matrix.shape != (width, place.width):
         raise ValueError(

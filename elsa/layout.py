@@ -1,7 +1,8 @@
 """Named blocks of a prompt: the one place that knows rows and channels."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -72,7 +73,7 @@ class BlockLayout:
                 max((box.channels.stop for box in boxes.values()), default=0),
             )
         object.__setattr__(self, "blocks", boxes)
-        object.__setattr__(self, "shape", (int(shape[0]), int(shape[1])))
+        object.__setattr__(self, "shape", _integers("shape", shape, "nm"))
         object.__setattr__(self, "transposed", tuple(sorted(set(transposed))))
         self._check()
 
@@ -192,16 +193,25 @@ class BlockLayout:
 
 
 def _box(name: str, entry: tuple[int, int, int, int]) -> Box:
-    if len(entry) != 4:
-        raise ValueError(
-            f"BlockLayout: block {name!r} must be (row, col, height, width), got {entry!r}"
-        )
-    box = Box(*(int(number) for number in entry))
+    box = Box(*_integers(f"block {name!r}", entry, Box._fields))
     if box.height < 1 or box.width < 1:
         raise ValueError(
             f"BlockLayout: block {name!r} must have height and width of at least 1, got {entry!r}"
         )
     return box
+
+
+def _integers(what: str, entry: Sequence[int], fields: Sequence[str]) -> tuple[int, ...]:
+    """The entry as integers, one a field; what only rounds to an integer is refused."""
+    try:
+        numbers = tuple(operator.index(number) for number in entry)
+    except TypeError:
+        numbers = ()
+    if len(numbers) != len(fields):
+        raise ValueError(
+            f"BlockLayout: {what} must be integers ({', '.join(fields)}), got {entry!r}"
+        )
+    return numbers
 
 
 def _float_of(values: Mapping[str, jax.Array | np.ndarray]) -> np.dtype:

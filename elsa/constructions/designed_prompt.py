@@ -39,7 +39,7 @@ class DesignedRidgeStack(RidgeStack):
         return blocks
 
     def _decode(self, read: Mapping[str, Array], given: Mapping[str, Array]) -> dict[str, Array]:
-        return {**read, "w": read["w"] / jnp.sqrt(given["lam"])}
+        return {**read, "w": read["w"] / jnp.sqrt(given["lam"][0, 0])}
 
 
 def ridge_lsa(

@@ -85,7 +85,8 @@ class RidgeStack(BlockStack):
         return super().prompts(**self._encode(self._checked(blocks)))
 
     def verify(self, key: Array, /, **blocks: Float[ArrayLike, "_a _b"]) -> float:
-        """Largest error against plain gradient descent, relative to the largest true entry.
+        """Largest error against plain gradient descent, relative to the largest entry of the
+        truth or of the start.
 
         Blocks that are not given are drawn: X with its spectrum scaled so that the step size
         converges, everything else standard normal, lam = 0.1 / step_size.
@@ -93,23 +94,23 @@ class RidgeStack(BlockStack):
         Raises:
           ValueError: where the reference itself is not finite.
         """
-        drawn = self._drawn(key, blocks)
-        out = self(**drawn)
-        X, y, lam, w = (jnp.asarray(drawn[name], self.dtype) for name in ("X", "y", "lam", "w"))
+        given = self._checked(self._drawn(key, blocks))
+        out = self(**given)
+        X, y, lam, w = (given[name] for name in ("X", "y", "lam", "w"))
 
         def descend(w: Array, _: None) -> tuple[Array, None]:
             return w - self.step_size * (X.T @ (X @ w - y) + lam * w), None
 
         expected = {"w": jax.lax.scan(descend, w, length=self.depth)[0]}
-        if "query_x" in drawn:
-            expected["prediction"] = jnp.asarray(drawn["query_x"], self.dtype) @ expected["w"]
+        if "query_x" in given:
+            expected["prediction"] = given["query_x"] @ expected["w"]
         errors = []
         for name, reference in expected.items():
             if not bool(jnp.isfinite(reference).all()):
                 raise ValueError(f"verify: the reference for {name!r} is not finite")
-            scale = jnp.maximum(jnp.abs(reference).max(), jnp.abs(w).max())
-            errors.append(float(jnp.abs(out[name] - reference).max() / jnp.maximum(scale, 1e-300)))
-        return max(errors)
+            scale = max(float(jnp.abs(reference).max()), float(jnp.abs(w).max()))
+            errors.append(float(jnp.abs(out[name] - reference).max()) / (scale or 1.0))
+        return float(np.max(errors))  # NaN where any error is; max() would drop it
 
     # What the natural prompt needs; the designed prompt overrides it.
 
@@ -198,6 +199,7 @@ def check_sizes(
         depth=(depth, 0),
         num_queries=(num_queries, 0),
     )
+    checks.shapes(where, step_size=(step_size, ""))
     checks.positive(where, step_size=step_size)
     shapes = {"X": (context_length, dim), "y": (context_length, 1), "lam": (1, 1), "w": (dim, 1)}
     return shapes | ({"query_x": (num_queries, dim)} if num_queries else {})
