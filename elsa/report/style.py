@@ -1,0 +1,167 @@
+"""One look for every figure: 85 mm wide, colour-blind safe, measured solid, theory dotted.
+
+    figure, axes = style.figure(height=2.2)
+    style.measured(axes, depths, errors, name="ridge_lsa")
+    style.theory(axes, depths, bounds, label="theory")
+    style.finish(axes, x="depth T (steps)", y="relative distance to ridge")
+
+Figures are plain `matplotlib.figure.Figure` objects: no pyplot, no window, no global state. What
+draws or saves outside these functions does so inside `with style.applied():`.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from jax.typing import ArrayLike
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 85 / 25.4  # inches: one column of a printed page
+FONT_SIZE, SMALL = 8.0, 7.0  # points at that width; nothing is smaller
+# Okabe and Ito's palette, which readers with any colour vision tell apart, without its yellow.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+THEORY = "#1A1A1A"
+# What appears in several figures has one colour and one marker in all of them.
+_SERIES = {
+    "ridge_lsa": (PALETTE[0], "o"),
+    "ridge_elsa": (PALETTE[1], "s"),
+    "ridge_elsa_one_layer": (PALETTE[2], "^"),
+    "gradient_descent": (PALETTE[3], "D"),
+}
+_MARKERS = "osD^vPX"
+RC: dict[Any, Any] = {
+    "font.size": FONT_SIZE,
+    "axes.titlesize": FONT_SIZE,
+    "axes.labelsize": FONT_SIZE,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "figure.titlesize": FONT_SIZE,
+    "figure.dpi": 150,
+    "savefig.dpi": 300,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.linewidth": 0.4,
+    "grid.color": "#DDDDDD",
+    "axes.axisbelow": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "legend.labelspacing": 0.3,
+    "legend.columnspacing": 1.2,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+    "svg.fonttype": "none",  # text stays text: searchable, and in the reader's font
+    "image.interpolation": "nearest",
+}
+
+
+@contextlib.contextmanager
+def applied() -> Iterator[None]:
+    """The style, for what is drawn or saved in the `with` block; nothing of it stays behind."""
+    import matplotlib
+
+    with matplotlib.rc_context(RC):
+        yield
+
+
+def figure(
+    rows: int = 1,
+    cols: int = 1,
+    *,
+    height: float = 2.2,
+    width: float = WIDTH,
+    **subplots: Any,
+) -> tuple["Figure", Any]:
+    """An empty figure in the style, and its axes as `Figure.subplots` gives them.
+
+    Args:
+      rows, cols: of the grid of axes; one axes object where both are 1, else an array of them.
+      height, width: in inches.
+      **subplots: sharex, sharey, squeeze, height_ratios and so on, for `Figure.subplots`.
+    """
+    from matplotlib.figure import Figure
+
+    with applied():
+        drawn = Figure(figsize=(width, height), layout="constrained")
+        return drawn, drawn.subplots(rows, cols, **subplots)
+
+
+def colour(name: str | int) -> str:
+    """The colour of a construction or algorithm by name, or of the i-th of anything else."""
+    return PALETTE[name % len(PALETTE)] if isinstance(name, int) else _SERIES[name][0]
+
+
+def marker(name: str | int) -> str:
+    """The marker that goes with `colour`."""
+    return _MARKERS[name % len(_MARKERS)] if isinstance(name, int) else _SERIES[name][1]
+
+
+def measured(
+    axes: "Axes",
+    x: Float[ArrayLike, " points"],
+    y: Float[ArrayLike, " points"],
+    *,
+    name: str | int,
+    label: str | None = None,
+    **line: Any,
+) -> "Artist":
+    """A solid line with the colour and marker of `name`, which is its label too by default.
+
+    Curves that coincide stay visible if their markers differ in place: pass `markevery`.
+    """
+    with applied():
+        look = {"color": colour(name), "marker": marker(name), "markerfacecolor": "white"}
+        shown = label if label is not None or isinstance(name, int) else name.replace("_", " ")
+        return axes.plot(x, y, linestyle="-", **{**look, "label": shown, **line})[0]
+
+
+def theory(
+    axes: "Axes",
+    x: Float[ArrayLike, " points"],
+    y: Float[ArrayLike, " points"],
+    *,
+    label: str | None = "theory",
+    **line: Any,
+) -> "Artist":
+    """A dotted dark line above what was measured."""
+    with applied():
+        look = {"color": THEORY, "linestyle": ":", "zorder": 5, "label": label}
+        return axes.plot(x, y, **{**look, **line})[0]
+
+
+def finish(
+    axes: "Axes",
+    *,
+    x: str,
+    y: str,
+    title: str | None = None,
+    legend: bool | dict[str, Any] = True,
+) -> None:
+    """Labels of both axes, with their units, title and legend.
+
+    Args:
+      axes: where.
+      x, y: labels of the axes, units in parentheses.
+      title: above the axes, left.
+      legend: False for none, a dict for the options of `Axes.legend`.
+    """
+    with applied():
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        if title is not None:
+            axes.set_title(title, loc="left")
+        if legend is not False:
+            axes.legend(**(legend if isinstance(legend, dict) else {}))
