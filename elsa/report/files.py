@@ -39,10 +39,8 @@ def replace(path: Path, data: bytes) -> None:
     make_folder(path.parent)
     beside = temporary(path)
     try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        with open(beside, "wb", buffering=0) as file:
+            _write(file.fileno(), data)
         os.replace(beside, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -59,19 +57,15 @@ def append(path: Path, data: bytes) -> None:
       WriteError: nothing of `data` is kept.
     """
     try:
-        with open(path, "ab") as file:
-            end = file.tell()
+        with open(path, "ab", buffering=0) as file:
+            end = os.fstat(file.fileno()).st_size
             try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
+                _write(file.fileno(), data)
+            except BaseException:
                 with contextlib.suppress(OSError):
                     os.ftruncate(file.fileno(), end)
                 raise
     except OSError as error:
-        with contextlib.suppress(OSError, UnboundLocalError):
-            os.truncate(path, end)  # closing the file may have tried the write once more
         raise WriteError(path, error) from error
 
 
@@ -84,7 +78,7 @@ def hold(path: Path) -> int:
     """Takes the folder for this process; the descriptor returned holds it until closed.
 
     The lock is on the folder itself (flock), so it leaves no file and dies with its process.
-    It holds between processes of one machine.
+    It holds between the processes of one machine.
 
     Raises:
       BusyError: if another process holds the folder, or moved it away in this moment.
@@ -102,7 +96,7 @@ def hold(path: Path) -> int:
         os.close(descriptor)
         raise BusyError(f"{path} is in use by another run") from error
     except OSError:
-        pass  # a file system without locks: one user per folder is then up to the users
+        pass  # a file system without locks: one run per folder is then up to its users
     return descriptor
 
 
@@ -124,3 +118,10 @@ def move_aside(path: Path) -> Path:
     except OSError as error:
         raise WriteError(path, error, verb="move") from error
     return aside
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:  # a disk about to be full takes a part without an error
+        rest = rest[os.write(descriptor, rest) :]
+    os.fsync(descriptor)
