@@ -1,0 +1,1 @@
+"""Experiments: one entry (run.py), one loop (engine.py) and one driver for each experiment."""

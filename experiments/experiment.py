@@ -1,0 +1,60 @@
+"""What a driver hands to the engine, and how a run says that it cannot go on."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ml_collections import ConfigDict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+Case = Mapping[str, Any]
+Record = dict[str, Any]
+Summary = dict[str, Any]
+
+REFUSED, FAILED, INTERRUPTED = 2, 1, 130  # exit codes: a wrong question, a full disk, Ctrl-C
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One experiment as five functions; the engine owns files, progress, resuming and printing.
+
+    Attributes:
+      cases: the config's cases in the order they run, name -> settings.
+      measure: runs one case from its settings and returns one record, or a list of them: plain
+        numbers, strings, lists and dicts, None for a number that does not exist. The engine adds
+        `case` and `seconds`; the settings that a table needs belong into the record.
+      summarise: all records, in order, to the numbers of summary.json.
+      tables: what is printed, from the summary alone.
+      figures: name -> figure (`matplotlib.figure.Figure`, not pyplot), from records and summary.
+      check: refuses a bad config before anything is computed or written, by a ValueError,
+        TypeError, KeyError or OSError whose text is all the user sees.
+    """
+
+    cases: Callable[[ConfigDict], Mapping[str, Case]]
+    measure: Callable[[ConfigDict, Case], Record | list[Record]]
+    summarise: Callable[[ConfigDict, list[Record]], Summary]
+    tables: Callable[[Summary], Sequence["Table"]]
+    figures: Callable[[ConfigDict, list[Record], Summary], Mapping[str, "Figure"]]
+    check: Callable[[ConfigDict], None] | None = None
+
+
+class RunError(Exception):
+    """A run cannot start or go on; the message is for its user, who needs no traceback.
+
+    Attributes:
+      exit_code: REFUSED, FAILED or INTERRUPTED.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = REFUSED):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def message_of(error: BaseException) -> str:
+    """The error's own words and its notes; Python quotes the text of a KeyError."""
+    quoted = isinstance(error, KeyError) and len(error.args) == 1
+    text = str(error.args[0] if quoted else error) or type(error).__name__
+    return "\n".join([text, *getattr(error, "__notes__", ())])

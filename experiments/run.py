@@ -1,0 +1,115 @@
+"""The one entry of every experiment.
+
+    python -m experiments.run --list
+    python -m experiments.run --config=configs/convergence.py
+    python -m experiments.run --config=configs/convergence.py:quick --config.KEY=VALUE --workdir=DIR
+
+A run goes on where it stopped if its folder holds the same config. With -v=1 the errors that say
+only what is wrong also say where they were raised.
+"""
+
+import importlib
+import sys
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict
+
+from experiments import command_line, listing, terminal
+from experiments.experiment import INTERRUPTED, REFUSED, RunError
+
+_CONFIG = flags.DEFINE_string(
+    "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of this run; runs/NAME for configs/NAME.py by default."
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Move what is in the folder to FOLDER.TIME, and start anew."
+)
+_LIST = flags.DEFINE_bool("list", False, "Show every config with its claim and its time.")
+
+DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when it is run
+    "convergence": "experiments.convergence",
+    "layout_ablation": "experiments.layout_ablation",
+    "primitives": "experiments.primitives",
+    "single_step": "experiments.single_step",
+}
+_DTYPES = ("float64", "float32", "float16", "bfloat16")
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """Reads the flags defined above and absl's own; returns the rest, overrides of the config."""
+    try:
+        rest = flags.FLAGS(argv, known_only=True)
+    except (flags.Error, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(REFUSED)
+    if flags.FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.WARNING)  # else jax lists the devices it has not found
+    return rest
+
+
+def main(argv: list[str]) -> int:
+    """Runs what the flags ask for, and returns the exit code."""
+    try:
+        if _LIST.value:
+            command_line.refuse_flags(argv[1:])
+            terminal.console().print(listing.table(command_line.CONFIGS))
+        else:
+            _run(_CONFIG.value, argv[1:])
+    except RunError as error:
+        logging.debug("raised at:", exc_info=error)
+        print("" if error.exit_code == INTERRUPTED else "error: ", error, sep="", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted before the run began.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def use_precision(config: ConfigDict) -> None:
+    """Sets jax's x64 switch from the config's `dtype` or `dtypes`; to be called before any array.
+
+    Raises:
+      RunError: for a dtype that is not on the list.
+    """
+    dtypes = [*config.get("dtypes", ()), *([config.dtype] if "dtype" in config else [])]
+    for dtype in dtypes:
+        if dtype not in _DTYPES:
+            raise RunError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
+    if dtypes:
+        import jax
+
+        jax.config.update("jax_enable_x64", "float64" in dtypes)
+
+
+def _run(spec: str | None, arguments: list[str]) -> None:
+    if not spec:
+        command_line.refuse_flags(arguments)  # --confg gets a better answer than the next one
+        raise RunError(
+            "no config given. Usage: python -m experiments.run --config=configs/NAME.py "
+            "[--workdir=DIR] [--config.KEY=VALUE ...]; --list shows the configs"
+        )
+    config = command_line.load(spec)
+    overrides = command_line.apply_overrides(config, arguments)
+    name = config.get("experiment")
+    if name not in DRIVERS:
+        raise RunError(f"config.experiment must be one of {', '.join(DRIVERS)}, got {name!r}")
+    if _WORKDIR.value == "":
+        raise RunError("--workdir is empty; leave it out for the default")
+    workdir = Path(_WORKDIR.value or command_line.default_workdir(spec))
+    use_precision(config)
+    from experiments import engine  # only now: it imports jax
+
+    engine.run(
+        importlib.import_module(DRIVERS[name]).EXPERIMENT,
+        config,
+        workdir,
+        overwrite=_OVERWRITE.value,
+        command=command_line.repeat_command(spec, workdir, overrides),
+    )
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse_flags)

@@ -1,0 +1,245 @@
+"""The entry: flags to exit codes, in this process and, sparingly, as a command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import jax
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from experiments import command_line, run
+from experiments.experiment import RunError
+
+ROOT = Path(run.__file__).parents[1]
+CONFIG = '''"""Squares are squares.
+
+Time:   no time
+"""
+from ml_collections import ConfigDict
+
+def get_config(mode="full"):
+    if mode not in ("full", "quick"):
+        raise ValueError(f"mode must be full or quick, got {mode!r}")
+    sizes = (1, 2, 3) if mode == "full" else (1,)
+    config = ConfigDict(dict(experiment="squares", dtype="float64", sizes=sizes))
+    config.shift, config.repeats = 0.0, 1
+    return config
+'''
+
+
+@pytest.fixture
+def entry(tmp_path, monkeypatch, squares):
+    """The entry in a folder of its own, with one config and one driver."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "squares.py").write_text(CONFIG)
+    driver = types.ModuleType("driver_of_squares")
+    driver.EXPERIMENT = squares.experiment
+    monkeypatch.setitem(sys.modules, driver.__name__, driver)
+    monkeypatch.setitem(run.DRIVERS, "squares", driver.__name__)
+    monkeypatch.setattr(command_line, "CONFIGS", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        with flagsaver.flagsaver():
+            return run.main(run.parse_flags(["run.py", *words]))
+
+    yield call
+    jax.config.update("jax_enable_x64", True)
+
+
+def test_a_run_ends_with_0_in_its_default_folder(entry, capsys):
+    assert entry("--config=configs/squares.py", "--config.shift=1") == 0
+    assert json.loads(Path("runs/squares/summary.json").read_text())["squares"] == [2, 5, 10]
+    assert "  runs/squares/figures/growth.svg\n" in capsys.readouterr().out
+    environment = json.loads(Path("runs/squares/env.json").read_text())
+    assert environment["command"].endswith(
+        "--config=configs/squares.py --workdir=runs/squares --config.shift=1"
+    )
+
+
+def test_quick_and_full_do_not_share_a_folder(entry):
+    assert entry("--config=configs/squares.py:quick") == 0
+    assert entry("--config=configs/squares.py") == 0
+    assert sorted(os.listdir("runs")) == ["squares", "squares-quick"]
+
+
+def test_another_workdir_and_flags_in_any_order(entry):
+    assert (
+        entry("--config.shift", "-1", "--workdir", "else/where", "--config=configs/squares.py") == 0
+    )
+    assert json.loads(Path("else/where/config.json").read_text())["shift"] == -1.0
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ([], "no config given. Usage: python -m experiments.run --config=configs/NAME.py"),
+        (["--config="], "no config given"),
+        (["--config.shift=1"], "no config given"),
+        (["--confg=configs/squares.py"], "unknown flag --confg=configs/squares.py; did you mean"),
+        (["--list", "more"], "unexpected argument 'more'"),
+        (["--config=configs/square.py"], "did you mean configs/squares.py?"),
+        (["--config=configs/squares.py:fast"], "mode must be full or quick, got 'fast'"),
+        (["--config=configs/squares.py", "more"], "unexpected argument 'more'"),
+        (["--config=configs/squares.py", "--config.shfit=1"], "did you mean shift?"),
+        (["--config=configs/squares.py", "--config.shift=a"], "shift is a number"),
+        (["--config=configs/squares.py", "--config.sizes=-1"], "sizes: must not be negative, got"),
+        (["--config=configs/squares.py", "--config.dtype=int8"], "dtype must be one of float64, "),
+        (["--config=configs/squares.py", "--config.experiment=cubes"], "config.experiment must be"),
+        (["--config=configs/squares.py", "--workdir="], "--workdir is empty"),
+    ],
+)
+def test_a_users_error_is_one_message_and_exit_code_2_and_writes_nothing(
+    entry, capsys, words, message
+):
+    assert entry(*words) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ") and message in printed.err
+    assert printed.out == "" and os.listdir() == ["configs"]
+
+
+@pytest.mark.parametrize("words", [["--nolist=1"], ["--workdir"], ["--overwrite=perhaps"]])
+def test_a_flag_that_cannot_be_read_ends_with_2(entry, capsys, words):
+    with pytest.raises(SystemExit) as stopped:
+        entry(*words)
+    assert stopped.value.code == 2 and capsys.readouterr().err.startswith("error: ")
+
+
+def test_an_interrupted_run_ends_with_130_and_the_command_it_prints_resumes_it(
+    entry, squares, capsys
+):
+    def interrupt(n):
+        if n == 3:
+            raise KeyboardInterrupt
+
+    squares.before = interrupt
+    assert entry("--config=configs/squares.py", "--config.shift=1", "--overwrite") == 130
+    printed = capsys.readouterr().err
+    assert printed.startswith("interrupted. 2 of 3 cases are kept in runs/squares. To go on, run:")
+    words = printed.splitlines()[1].split()
+    assert words[1:3] == ["-m", "experiments.run"] and "--overwrite" not in words
+    squares.before = lambda n: None
+    assert entry(*words[3:]) == 0
+    assert squares.measured == [1, 2, 3]
+
+
+def test_ctrl_c_before_the_run_ends_with_130(entry, monkeypatch, capsys):
+    def interrupt(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "use_precision", interrupt)
+    assert entry("--config=configs/squares.py") == 130
+    assert capsys.readouterr().err == "interrupted before the run began.\n"
+
+
+def test_a_refused_folder_ends_with_2_and_overwrite_goes_on(entry, capsys):
+    assert entry("--config=configs/squares.py") == 0
+    assert entry("--config=configs/squares.py", "--config.shift=1") == 2
+    assert "shift is 0.0 there, 1.0 is asked for" in capsys.readouterr().err
+    assert entry("--config=configs/squares.py", "--config.shift=1", "--overwrite") == 0
+    assert len(os.listdir("runs")) == 2
+
+
+def test_a_bug_keeps_its_traceback(entry, squares):
+    def bug(n):
+        raise ValueError("a bug")
+
+    squares.before = bug
+    with pytest.raises(ValueError, match="a bug"):
+        entry("--config=configs/squares.py")
+
+
+def test_the_list_shows_claims_and_times(entry, capsys):
+    assert entry("--list") == 0
+    printed = capsys.readouterr().out
+    assert "configs/squares.py" in printed and "Squares are squares." in printed
+    assert "no time" in printed
+
+
+@pytest.mark.parametrize(
+    "settings, x64",
+    [
+        ({"dtype": "float64"}, True),
+        ({"dtype": "float32"}, False),
+        ({"dtypes": ("float32", "float64")}, True),
+        ({"dtypes": ("float32",)}, False),
+        ({}, None),
+    ],
+)
+def test_the_config_decides_on_x64(monkeypatch, settings, x64):
+    switched = []
+    monkeypatch.setattr(jax.config, "update", lambda name, value: switched.append((name, value)))
+    run.use_precision(run.ConfigDict(settings))
+    assert switched == ([] if x64 is None else [("jax_enable_x64", x64)])
+
+
+def test_a_dtype_that_does_not_exist_is_refused():
+    with pytest.raises(RunError, match=r"dtype must be one of float64, .* got 'float46'"):
+        run.use_precision(run.ConfigDict({"dtypes": ("float46",)}))
+
+
+def test_the_drivers_flags_are_the_documented_ones():
+    own = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(run)}
+    assert {"config", "workdir", "overwrite", "list"} <= own
+
+
+# As a command, from another folder: a driver module beside the config stands in for ours.
+DRIVER = """
+import time
+from experiments.experiment import Experiment
+def measure(config, case):
+    time.sleep(case["seconds"])
+    return {"x": 1.0}
+EXPERIMENT = Experiment(
+    cases=lambda config: {"first": {"seconds": 0}, "second": {"seconds": 60}},
+    measure=measure, summarise=lambda config, records: {}, tables=lambda summary: [],
+    figures=lambda config, records, summary: {})
+"""
+LAUNCH = (
+    "import driver_of_naps, sys; from absl import app; from experiments import run; "
+    "run.DRIVERS['squares'] = 'driver_of_naps'; app.run(run.main, flags_parser=run.parse_flags)"
+)
+
+
+def test_the_command_from_elsewhere_ends_with_130_at_ctrl_c_without_a_traceback(tmp_path):
+    (tmp_path / "squares.py").write_text(CONFIG)
+    (tmp_path / "driver_of_naps.py").write_text(DRIVER)
+    process = subprocess.Popen(
+        [sys.executable, "-c", LAUNCH, "--config=squares.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    printed = ""
+    while "1 of 2  first" not in printed and process.poll() is None:
+        printed += process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.startswith("interrupted. 1 of 2 cases are kept in runs/squares.")
+    assert "Traceback" not in err
+
+
+def test_the_command_itself_lists_and_refuses():
+    def command(*words):
+        return subprocess.run(
+            [sys.executable, "-m", "experiments.run", *words],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+
+    listed = command("--list")
+    assert listed.returncode == 0, listed.stderr
+    assert "claim" in listed.stdout
+    missing = command("--config=configs/no_such_experiment.py")
+    assert missing.returncode == 2 and missing.stderr.count("\n") == 1
+    assert missing.stderr.startswith("error: no config file")
