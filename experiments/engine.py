@@ -150,15 +150,15 @@ def _compute(
 def _report(
     experiment: Experiment, config: ConfigDict, folder: RunFolder, screen: Console
 ) -> Summary:
-    """Writes summary and figures from the records, prints the tables, and says where files are."""
+    """Writes summary and figures from the records, prints the tables and where the files are."""
     text = strict_json.dumps(experiment.summarise(config, folder.records), where=SUMMARY)
     summary: Summary = strict_json.loads(text)  # as a rebuild would read it
     folder.write_json(SUMMARY, summary)
+    for table in experiment.tables(summary):
+        screen.print(table)
     paths = [folder.path / name for name in (SUMMARY, METRICS, CONFIG, ENV)]
     for name, figure in experiment.figures(config, folder.records, summary).items():
         paths += folder.write_figure(name, figure)
-    for table in experiment.tables(summary):
-        screen.print(table)
     terminal.say(screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
     return summary
 

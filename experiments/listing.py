@@ -10,7 +10,9 @@ from rich.table import Table
 
 def table(configs: Path) -> Table:
     """One line for each config file of the folder, in alphabetical order."""
-    listing = Table("config", "claim", "time", title="experiments", title_justify="left")
+    listing = Table(
+        "config", "claim", "time", title="experiments", title_justify="left", show_lines=True
+    )
     listing.columns[0].no_wrap = True
     for column in listing.columns:
         column.overflow = "fold"
