@@ -1,1 +1,8 @@
-"""What a run leaves behind: its folder, its records, its figures."""
+"""What a run leaves behind: its folder, its records, its figures.
+
+Nothing here imports matplotlib or rich before something is drawn or printed.
+"""
+
+from elsa.report.prompt import prompt_figure
+
+__all__ = ["prompt_figure"]

@@ -1,0 +1,122 @@
+"""What a picture of a stack shows: blocks by name, heads by formula, and only what is not zero."""
+
+import functools
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from elsa import BlockLayout, constructions
+from elsa.report import prompt_figure, style
+from elsa.report.panels import Axis
+
+NAMES = ("ridge_lsa", "ridge_elsa", "ridge_elsa_one_layer")
+
+
+@functools.cache
+def draw(name, n=6, d=3, depth=3, **options):
+    rng = np.random.default_rng(0)
+    blocks = {"X": rng.normal(size=(n, d)) / (n * d) ** 0.5, "y": rng.normal(size=n), "lam": 0.5}
+    if "num_queries" in options:
+        blocks["query_x"] = rng.normal(size=(options["num_queries"], d))
+    stack = getattr(constructions, name)(n, d, depth, 0.05, **options)
+    return stack, prompt_figure(stack, **blocks)
+
+
+def texts(figure):
+    found = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    return [text.get_text() for text in found]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_block_and_every_head_is_named(name):
+    stack, figure = draw(name, num_queries=2)
+    shown = texts(figure)
+    drawn = 4
+    for block in stack.readout:
+        assert shown.count(block) == drawn, block
+    for layer in stack.layers:
+        for number, head in enumerate(layer, start=1):
+            assert f"head {number}: {head.formula}" in shown
+    assert "entries of the prompt" in shown and "weights" in shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_arrays_that_are_not_zero_are_drawn_and_none_is_left_out(name):
+    stack, figure = draw(name)
+    expected = sum(
+        int(array[head].any())
+        for layer in stack.weights
+        for array in layer
+        for head in range(array.shape[0])
+    )
+    titles = [axes.get_title() for axes in figure.axes]
+    assert sum(title in ("Wq", "Wk", "Wv", "Bq", "Bk", "Bv") for title in titles) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sizes", [(6, 3, 3), (1, 1, 0), (442, 10, 2)])
+def test_the_figure_is_one_column_wide_and_nothing_is_tiny_or_off_the_page(name, sizes):
+    _, figure = draw(name, *sizes)
+    width, height = figure.get_size_inches()
+    assert width == pytest.approx(85 / 25.4)
+    assert min(text.get_fontsize() for text in figure.findobj(Text)) >= 7
+    with style.applied():
+        figure.savefig(io.BytesIO(), format="svg")
+        box = figure.get_tightbbox()
+    assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+
+
+def test_a_deep_stack_is_drawn_at_four_of_its_layers():
+    _, figure = draw("ridge_lsa", depth=90)
+    titles = [axes.get_title() for axes in figure.axes][:4]
+    assert titles == ["input", "after layer 30", "after layer 60", "after layer 90"]
+    assert "Layers 1 to 90" in texts(figure)
+
+
+def test_layers_that_take_turns_and_layers_that_run_once_say_so():
+    _, two = draw("ridge_elsa", num_queries=1)
+    shown = texts(two)
+    assert "Layers 1 to 5, every other one" in shown
+    assert "Layers 2 to 6, every other one" in shown
+    assert "Layer 7" in shown
+    _, one = draw("ridge_elsa_one_layer")
+    assert "Layer 1" in texts(one) and "Layers 2 to 4" in texts(one)
+    _, skip = draw("ridge_elsa", skip="head")
+    assert "head 3: H += H, the skip" in texts(skip)
+
+
+def test_a_layout_of_the_caller_is_outlined_too_transposed_blocks_as_such():
+    layout = BlockLayout(
+        {"X": (0, 0, 3, 6), "y": (3, 0, 6, 1), "lam": (3, 1, 1, 1), "w": (4, 1, 3, 1)},
+        transposed=("X",),
+    )
+    _, figure = draw("ridge_elsa", layout=layout)
+    shown = texts(figure)
+    assert shown.count("X^T") == 4 and shown.count("X") == 4 and shown.count("lam") == 8
+
+
+def test_long_blocks_lose_their_middle_and_the_figure_says_so():
+    assert "hatched: rows and channels left out" in texts(draw("ridge_elsa", 442, 10, 2)[1])
+    assert "hatched: rows and channels left out" not in texts(draw("ridge_elsa")[1])
+    axis = Axis.of("row", 442, starts=(1, 10))
+    assert axis.shown == (0, 1, 2, 3, None, 8, 9, 10, 11, 12, None, 440, 441)
+    assert axis.span(range(10, 442)) == (6.5, 12.5)
+    assert Axis.of("row", 6).shown == tuple(range(6))
+
+
+def test_what_a_call_refuses_is_refused():
+    stack = constructions.ridge_elsa(6, 3, 2, 0.05)
+    with pytest.raises(KeyError, match="did you mean 'lam'"):
+        prompt_figure(stack, X=np.zeros((6, 3)), y=np.zeros(6), lamb=1.0)
+
+
+def test_matplotlib_waits_until_something_is_drawn():
+    program = (
+        "import sys, elsa.report, elsa.report.style; "
+        "sys.exit('matplotlib' in sys.modules or 'rich' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
