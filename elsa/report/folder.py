@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from elsa.report import files, records, strict_json
+from elsa.report import files, records, strict_json, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,7 +163,7 @@ class RunFolder:
         paths = []
         for ending in ("png", "svg"):
             image = io.BytesIO()
-            with matplotlib.rc_context({"svg.hashsalt": name}):
+            with style.applied(), matplotlib.rc_context({"svg.hashsalt": name}):
                 figure.savefig(
                     image,
                     format=ending,
