@@ -123,9 +123,14 @@ def measured(
     Curves that coincide stay visible if their markers differ in place: pass `markevery`.
     """
     with applied():
-        look = {"color": colour(name), "marker": marker(name), "markerfacecolor": "white"}
+        look = {
+            "color": colour(name),
+            "marker": marker(name),
+            "markerfacecolor": "white",
+            "linestyle": "-",
+        }
         shown = label if label is not None or isinstance(name, int) else name.replace("_", " ")
-        return axes.plot(x, y, linestyle="-", **{**look, "label": shown, **line})[0]
+        return axes.plot(x, y, **{**look, "label": shown, **line})[0]
 
 
 def theory(
