@@ -7,11 +7,23 @@ from elsa.theory.gradient_descent import (
     error_curve,
     steps_to_reach,
 )
+from elsa.theory.perturbation import designed_shift, natural_shift, noise_gain, scratch_shift
+from elsa.theory.ridge import ridge_gradient, ridge_loss
+from elsa.theory.rounding import gamma, ridge_step_bound, unit_roundoff
 
 __all__ = [
     "admissible_step_size",
     "best_step_size",
     "contraction",
+    "designed_shift",
     "error_curve",
+    "gamma",
+    "natural_shift",
+    "noise_gain",
+    "ridge_gradient",
+    "ridge_loss",
+    "ridge_step_bound",
+    "scratch_shift",
     "steps_to_reach",
+    "unit_roundoff",
 ]

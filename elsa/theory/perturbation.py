@@ -1,0 +1,165 @@
+"""How the answer of a ridge stack moves when blocks of its prompt are changed a little.
+
+Throughout, A = X^T X + lam I, w* = A^{-1} X^T y and r = y - X w*. A stack that converges returns
+
+    natural prompt    w*(X, y, lam), whatever the start;
+    designed prompt   the fixed point of c <- c + eta Z Z^T (u - c) for Z = [X; R], u = [y; l],
+                      c_0 = [f; g], that is c = P u + (I - P) c_0 with P = Z Z^+, read as
+                      c_bottom / rho, rho = sqrt(lam). As packed R = rho I, l = 0, c_0 = Z w_0.
+
+The first-order answers below are the differentials of these two maps.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import jax.scipy.linalg as jsl
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from elsa import checks
+
+
+def natural_shift(
+    X: Float[ArrayLike, "n d"],
+    y: Float[ArrayLike, "n 1"],
+    lam: Float[ArrayLike, ""],
+    *,
+    d_x: Float[ArrayLike, "n d"] | None = None,
+    d_y: Float[ArrayLike, "n 1"] | None = None,
+    d_lam: Float[ArrayLike, ""] | None = None,
+) -> Float[Array, "d 1"]:
+    """Differential of the ridge solution in its data, for one task.
+
+        d w* = A^{-1} (dX^T r - X^T dX w* + X^T dy - dlam w*)
+
+    from d(A w*) = d(X^T y).
+
+    Args:
+      X, y, lam: the problem.
+      d_x, d_y, d_lam: its changes; zero where None.
+
+    Raises:
+      ValueError: for shapes that do not fit.
+    """
+    checks.shapes("natural_shift", X=(X, "n d"), y=(y, "n 1"))
+    data, labels = jnp.asarray(X), jnp.asarray(y)
+    factor, solution = _solve(data, labels, lam)
+    change = jnp.zeros_like(solution)
+    if d_x is not None:
+        change = change + jnp.asarray(d_x).T @ (labels - data @ solution)
+        change = change - data.T @ (jnp.asarray(d_x) @ solution)
+    if d_y is not None:
+        change = change + data.T @ jnp.asarray(d_y)
+    if d_lam is not None:
+        change = change - jnp.reshape(d_lam, ()) * solution
+    return jsl.cho_solve(factor, change)
+
+
+def designed_shift(
+    X: Float[ArrayLike, "n d"],
+    y: Float[ArrayLike, "n 1"],
+    lam: Float[ArrayLike, ""],
+    start: Float[ArrayLike, "d 1"],
+    *,
+    d_x: Float[ArrayLike, "n d"] | None = None,
+    d_ridge: Float[ArrayLike, "d d"] | None = None,
+    d_y: Float[ArrayLike, "n 1"] | None = None,
+    d_label: Float[ArrayLike, "d 1"] | None = None,
+    d_fit: Float[ArrayLike, "n 1"] | None = None,
+    d_w: Float[ArrayLike, "d 1"] | None = None,
+) -> Float[Array, "d 1"]:
+    """Differential of what the designed prompt's stack returns, for one task.
+
+    With v = w* - w_0 and s = u - Z w* = [r; -rho w*], from d(Z Z^+) and Z^+ = A^{-1} Z^T,
+
+        dc = (I - P)(dc_0 + dZ v) + P du + Z A^{-1} dZ^T s
+        d w = (dc)_bottom / rho = g / rho + A^{-1} (Z^T (du - dc_0 - dZ v) + dZ^T s)
+
+    where g is the lower part of dc_0 + dZ v, and the rows of dZ, du, dc_0 are those of the context,
+    then those of the regulariser. The part of dc_0 outside of the range of Z is never corrected:
+    the start is not forgotten where f and g are changed apart from X and R.
+
+    Args:
+      X, y, lam: the problem.
+      start: w_0, from which the fit was packed.
+      d_x, d_ridge: changes of X and of R.
+      d_y, d_label: changes of y and of l, the labels of the regulariser's rows.
+      d_fit, d_w: changes of f and of g, the fit column's two parts. All zero where None.
+
+    Raises:
+      ValueError: for shapes that do not fit.
+    """
+    sizes = checks.shapes("designed_shift", X=(X, "n d"), y=(y, "n 1"), start=(start, "d 1"))
+    data, labels, begin = jnp.asarray(X), jnp.asarray(y), jnp.asarray(start)
+    n, d = sizes["n"], sizes["d"]
+    factor, solution = _solve(data, labels, lam)
+    root = jnp.sqrt(jnp.reshape(lam, ()))
+
+    def rows(top: ArrayLike | None, bottom: ArrayLike | None, width: int) -> Array:
+        parts = [
+            jnp.zeros((height, width), data.dtype) if part is None else jnp.asarray(part)
+            for part, height in ((top, n), (bottom, d))
+        ]
+        return jnp.concatenate(parts)
+
+    stacked = jnp.concatenate([data, root * jnp.eye(d, dtype=data.dtype)])
+    d_stacked, d_target = rows(d_x, d_ridge, d), rows(d_y, d_label, 1)
+    left = jnp.concatenate([labels - data @ solution, -root * solution])
+    d_column = rows(d_fit, d_w, 1) + d_stacked @ (solution - begin)
+    change = stacked.T @ (d_target - d_column) + d_stacked.T @ left
+    return d_column[n:] / root + jsl.cho_solve(factor, change)
+
+
+def scratch_shift(
+    X: Float[ArrayLike, "n d"],
+    lam: Float[ArrayLike, ""],
+    step_size: float,
+    depth: int,
+    d_residual: Float[ArrayLike, "n 1"],
+) -> Float[Array, "d 1"]:
+    """Error left in w after T steps when the one-layer form starts from a wrong residual.
+
+    The carried residual e = y - X w + q obeys q <- (1 - eta lam) q, and w is driven by eta X^T q:
+    with X^T X = V diag(mu) V^T and a_i = mu_i + lam, exactly,
+
+        d w_T = sum_i v_i (v_i^T X^T q_0) ((1 - eta lam)^T - (1 - eta a_i)^T) / mu_i
+
+    (T eta (1 - eta lam)^{T-1} v_i^T X^T q_0 at mu_i = 0, which is 0). It is forgotten at the rate
+    1 - eta lam, and never where lam = 0.
+
+    Args:
+      X, lam: the problem's.
+      step_size, depth: eta and T.
+      d_residual: q_0.
+
+    Raises:
+      ValueError: for shapes that do not fit.
+    """
+    checks.shapes("scratch_shift", X=(X, "n d"), d_residual=(d_residual, "n 1"))
+    left, roots, right = jnp.linalg.svd(jnp.asarray(X), full_matrices=False)
+    keep = 1.0 - step_size * jnp.reshape(lam, ())
+    forget = keep**depth - (keep - step_size * roots**2) ** depth
+    inverse = jnp.where(roots > 0, 1.0 / jnp.where(roots > 0, roots, 1.0), 0.0)
+    return right.T @ ((forget * inverse)[:, None] * (left.T @ jnp.asarray(d_residual)))
+
+
+def noise_gain(shift: Callable[[Array], Array], shape: tuple[int, int]) -> Float[Array, ""]:
+    """sqrt(E |shift(E)|^2) for a linear shift and noise E of independent entries of variance 1.
+
+    It is |J|_F, J the matrix of the map: E |J e|^2 = tr(J J^T).
+
+    Args:
+      shift: a linear map from changes of a block to changes of the answer.
+      shape: of the block.
+    """
+    basis = jnp.eye(shape[0] * shape[1]).reshape(-1, *shape)
+    return jnp.linalg.norm(jax.vmap(shift)(basis))
+
+
+def _solve(data: Array, labels: Array, lam: ArrayLike) -> tuple[tuple[Array, bool], Array]:
+    """A's Cholesky factor and w*."""
+    gram = data.T @ data + jnp.reshape(lam, ()) * jnp.eye(data.shape[1], dtype=data.dtype)
+    factor = jsl.cho_factor(gram)
+    return factor, jsl.cho_solve(factor, data.T @ labels)
