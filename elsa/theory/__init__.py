@@ -4,7 +4,9 @@ from elsa.theory.gradient_descent import (
     admissible_step_size,
     best_step_size,
     contraction,
+    decay_rate,
     error_curve,
+    ridge_modes,
     steps_to_reach,
 )
 from elsa.theory.perturbation import designed_shift, natural_shift, noise_gain, scratch_shift
@@ -15,6 +17,7 @@ __all__ = [
     "admissible_step_size",
     "best_step_size",
     "contraction",
+    "decay_rate",
     "designed_shift",
     "error_curve",
     "gamma",
@@ -22,6 +25,7 @@ __all__ = [
     "noise_gain",
     "ridge_gradient",
     "ridge_loss",
+    "ridge_modes",
     "ridge_step_bound",
     "scratch_shift",
     "steps_to_reach",

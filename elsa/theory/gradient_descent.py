@@ -68,33 +68,90 @@ def steps_to_reach(tolerance: float, condition_number: float) -> int:
     return 1 if rate == 0.0 else math.ceil(math.log(tolerance) / math.log(rate))
 
 
+def decay_rate(condition_number: float) -> float:
+    """-log((kappa - 1)/(kappa + 1)): what log|w_t - w*| loses a step, late in the run.
+
+    Infinite at condition number 1. For large kappa it is 2/kappa.
+
+    Raises:
+      ValueError: for a condition number below 1.
+    """
+    rate = contraction(condition_number)
+    return math.inf if rate == 0.0 else -math.log(rate)
+
+
+def ridge_modes(
+    X: Float[ArrayLike, "*tasks n d"],
+    y: Float[ArrayLike, "*tasks n"],
+    lam: float,
+    w: Float[ArrayLike, "*tasks d"] | None = None,
+) -> tuple[Float[np.ndarray, "*tasks d"], Float[np.ndarray, "*tasks d"]]:
+    """A ridge problem as gradient descent sees it: what `error_curve` needs.
+
+    With A = X^T X + lam I = V diag(a) V^T, the solution is w* = V diag(1/a) V^T X^T y.
+
+    Args:
+      X, y: one problem, or several along leading axes.
+      lam: the regulariser.
+      w: where to start; zeros by default.
+
+    Returns:
+      The eigenvalues a, smallest first, and the start V^T (w - w*).
+
+    Raises:
+      ValueError: for shapes that do not fit, lam < 0, or an A that is singular in float64.
+    """
+    data, labels = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    checks.same_shape("ridge_modes", "rows of X", data.shape[:-1], "y", labels.shape)
+    checks.at_least("ridge_modes", lam=(lam, 0.0))
+    transposed = np.swapaxes(data, -1, -2)
+    values, vectors = np.linalg.eigh(transposed @ data)
+    values = np.maximum(values, 0.0) + lam
+    if not np.all(values[..., :1] > np.finfo(np.float64).eps * values.shape[-1] * values[..., -1:]):
+        raise ValueError(
+            "ridge_modes: X^T X + lam I must be invertible, but its smallest eigenvalue is "
+            f"{values[..., 0].min():.3g} beside a largest of {values[..., -1].max():.3g}; a larger "
+            f"lam than {lam:g} helps, or leaving out covariates that depend on others"
+        )
+    back = np.swapaxes(vectors, -1, -2)
+    solution = (back @ (transposed @ labels[..., None]))[..., 0] / values
+    begin = 0.0 if w is None else (back @ np.asarray(w, dtype=np.float64)[..., None])[..., 0]
+    return values, begin - solution
+
+
 def error_curve(
     eigenvalues: Float[ArrayLike, " d"],
-    start: Float[ArrayLike, " d"],
+    start: Float[ArrayLike, "*tasks d"],
     step_size: float,
     steps: Float[ArrayLike, " t"],
-) -> Float[np.ndarray, " t"]:
+) -> Float[np.ndarray, "*tasks t"]:
     """|w_t - w*| / |w_0 - w*|, exact for a given start, without running the iteration.
 
         |w_t - w*|^2 = sum_i (1 - eta a_i)^{2 t} s_i^2
 
     Args:
       eigenvalues: a_i of A, [d].
-      start: s_i, the coordinates of w_0 - w* in A's eigenvectors, [d].
+      start: s_i, the coordinates of w_0 - w* in A's eigenvectors, [d]; or of several tasks with
+        the same eigenvalues, along leading axes.
       step_size: eta.
       steps: t, [t], integers.
 
     Raises:
       ValueError: for shapes that do not fit, or a start of norm 0.
     """
-    checks.shapes("error_curve", eigenvalues=(eigenvalues, "d"), start=(start, "d"))
-    checks.shapes("error_curve", steps=(steps, "t"))
-    shares = np.asarray(start, dtype=np.float64) ** 2
-    if not shares.sum() > 0:
+    places = np.atleast_1d(np.asarray(start, dtype=np.float64))
+    checks.shapes("error_curve", eigenvalues=(eigenvalues, "d"), steps=(steps, "t"))
+    if places.shape[-1] != np.size(eigenvalues):
+        raise ValueError(
+            f"error_curve: start must have shape (..., d={np.size(eigenvalues)}), "
+            f"got {np.shape(start)}"
+        )
+    shares = places**2
+    if not np.all(total := shares.sum(axis=-1, keepdims=True)):
         raise ValueError("error_curve: start must not be the solution itself, got norm 0")
     factors = np.abs(1.0 - step_size * np.asarray(eigenvalues, dtype=np.float64))
-    decay = factors[None, :] ** (2.0 * np.asarray(steps, dtype=np.float64)[:, None])
-    return np.sqrt(decay @ shares / shares.sum())
+    decay = factors[:, None] ** (2.0 * np.asarray(steps, dtype=np.float64))
+    return np.sqrt((shares / total) @ decay)
 
 
 def _check_spectrum(where: str, smallest: float, largest: float) -> None:
