@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 # Public functions and classes -> the module that defines them.
 _FROM = {
     "BlockLayout": "elsa.layout",
+    "CompileError": "elsa.compiler",
+    "compile": "elsa.compiler",
     "elsa": "elsa.attention",
     "lsa": "elsa.attention",
     "mask_move": "elsa.attention",
@@ -19,7 +21,9 @@ _MODULES = ("algorithms", "constructions", "estimators", "heads", "nn", "report"
 
 __all__ = [
     "BlockLayout",
+    "CompileError",
     "algorithms",
+    "compile",
     "constructions",
     "elsa",
     "estimators",
@@ -35,6 +39,7 @@ __all__ = [
 if TYPE_CHECKING:
     from elsa import algorithms, constructions, estimators, heads, nn, report, tasks, theory
     from elsa.attention import elsa, lsa, mask_move
+    from elsa.compiler import CompileError, compile
     from elsa.layout import BlockLayout
 
 

@@ -63,9 +63,17 @@ class _Heads(nnx.Module):
                     f"{cls.__name__}: head '{head.formula}' writes constant rows, which needs a "
                     "bias; use ELSA"
                 )
-        weights = stack_dense(heads, shape)
+        return cls.from_weights(stack_dense(heads, shape), dtype=dtype)
+
+    @classmethod
+    def from_weights(cls, weights: HeadWeights, *, dtype: DTypeLike | None = None) -> Self:
+        """The module with the given weights, heads along the first axis, cast once.
+
+        One more axis in front holds the weights of every step of an untied stack.
+        """
         kind = checks.float_dtype(cls.__name__, dtype)
-        module = cls._abstract(shape, weights.wq.shape[-1], len(heads), kind)
+        num_heads, m, key_size = weights.wq.shape[-3:]
+        module = cls._abstract((weights.bv.shape[-2], m), key_size, num_heads, kind)
         for name in cls.fields:
             setattr(module, name, nnx.Param(jnp.asarray(getattr(weights, name), kind)))
         return module

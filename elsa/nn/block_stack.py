@@ -90,9 +90,12 @@ class BlockStack(nnx.Module):
         Raises:
           KeyError, ValueError: as `BlockLayout.pack`.
         """
-        h = self.layout.pack(**blocks).astype(self.dtype)
-        (n, m), (rows, channels) = self.layout.shape, self.readout.shape
-        return jnp.pad(h, ((0, rows - n), (0, channels - m)))
+        return self.padded(self.layout.pack(**blocks))
+
+    def padded(self, h: Float[Array, "n m"]) -> Float[Array, "_n _m"]:
+        """The caller's prompt in the stack's dtype, rows and channels appended as zeros."""
+        (n, m), (rows, channels) = h.shape, self.readout.shape
+        return jnp.pad(h.astype(self.dtype), ((0, rows - n), (0, channels - m)))
 
     def run(self, h: Float[Array, "n m"], observe: Observer | None = None) -> Any:
         """The layers on a packed prompt, compiled once for each shape, depth and observer."""

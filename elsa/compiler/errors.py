@@ -1,0 +1,8 @@
+"""What the compiler says when a step cannot become attention weights."""
+
+
+class CompileError(ValueError):
+    """A step that linear attention cannot run exactly, or that is not what it was said to be.
+
+    The message names the primitive, the user's file and line, and what can be written instead.
+    """

@@ -1,0 +1,237 @@
+"""Which heads compute a monomial: grouping, stored transposes, hoisting.
+
+One head multiplies up to three stored values, in these forms (C, M constants):
+
+    C A^T B M      A M B C      A M B^T C      A M B^T C' with C' data
+
+and only those; everything longer or turned otherwise needs values stored before. A value is stored
+as the chain it equals, so that a common chain is stored once, and its transpose is another chain.
+`Planner.stored` finds the cheapest way to have a chain stored, `Planner.head` the cheapest head for
+a monomial; costs are compared by layers, then heads, then entries stored.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from elsa.compiler.graph import Node, Ref
+from elsa.compiler.polynomial import Chain, Expander, Monomial, bare
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Product:
+    """One head: coefficient * left A middle B C right, each operand stored, perhaps flipped.
+
+    coefficient: [variants].
+    operands: up to three (stored chain, True where its transpose enters).
+    left, middle, right: constants or None; `middle` stands between the first two operands.
+    """
+
+    coefficient: np.ndarray
+    operands: tuple[tuple[Chain, bool], ...]
+    left: Ref | None = None
+    middle: Ref | None = None
+    right: Ref | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stored:
+    """How a chain comes to be stored.
+
+    level: the layer of the step after which it is there; 0 before the step.
+    prologue: the layer of the prologue after which it is there; 0 for the input itself.
+    heads, entries: what it costs, the values it needs included.
+    products: what adds up to it; empty for an input, a state, or a state's transpose.
+    """
+
+    level: int
+    prologue: int
+    heads: int
+    entries: int
+    products: tuple[Product, ...] = ()
+
+
+# Orientations of the operands -> whether a constant may stand left of them, and after the first.
+_PAIRS = {(True, False): (True, False), (False, False): (False, True), (False, True): (False, True)}
+_TRIPLE = (False, True, False)
+
+
+class Planner:
+    """Finds heads for the monomials of one step.
+
+    Args:
+      expander: gives the monomials of kept values.
+      invariant: whether a node is the same at every step.
+      depth: how often the step runs, the price of a layer of the step.
+      strict: True leaves products as they were written: a head takes single factors only.
+      twin: whether a state's transpose may be carried beside it.
+    """
+
+    def __init__(
+        self,
+        expander: Expander,
+        invariant: Callable[[Node], bool],
+        depth: int,
+        *,
+        strict: bool = False,
+        twin: Callable[[Node], bool] = lambda _: True,
+        base: "Planner | None" = None,
+    ) -> None:
+        self.expander, self.invariant, self.depth = expander, invariant, depth
+        self.strict, self.twin, self.base = strict, twin, base
+        self._stored: dict[Chain, Stored] = {}
+
+    def is_invariant(self, chain: Chain) -> bool:
+        """True where no factor and no constant of the chain changes from step to step."""
+        nodes = [ref.node for ref in (*chain.consts, *chain.factors) if ref is not None]
+        return all(self.invariant(node) for node in nodes)
+
+    def stored(self, chain: Chain) -> Stored:
+        """The cheapest way to have a chain stored."""
+        if self.base is not None and self.is_invariant(chain):
+            return self.base.stored(chain)
+        if chain not in self._stored:
+            self._stored[chain] = self._store(chain)
+        return self._stored[chain]
+
+    def head(self, monomial: Monomial) -> Product:
+        """The cheapest head for a monomial, given what it would need stored."""
+        products = list(self._heads(monomial))
+        if not products:
+            raise NoHeadError
+        return min(products, key=self._price)
+
+    def reach(self, products: tuple[Product, ...]) -> Stored:
+        """Level, prologue, heads and entries at which all operands are there."""
+        operands = [self.stored(chain) for p in products for chain, _ in p.operands]
+        return Stored(
+            max((s.level for s in operands), default=0),
+            max((s.prologue for s in operands), default=0),
+            sum(s.heads for s in operands) + len(products),
+            sum(s.entries for s in operands),
+            products,
+        )
+
+    def _price(self, product: Product) -> tuple[int, int, int]:
+        need = self.reach((product,))
+        return need.level * self.depth + need.prologue, need.heads, need.entries
+
+    def _store(self, chain: Chain) -> Stored:
+        rows, columns = chain.shape
+        if chain.bare and chain.factors[0].node.kind == "leaf":
+            ref = chain.factors[0]
+            if not ref.flipped:
+                return Stored(0, 0, 0, 0)
+            turn = Product(self.expander.graph.coefficient(1.0), ((bare(ref.T), True),))
+            if self.invariant(ref.node):
+                return Stored(0, 1, 1, rows * columns, (turn,))
+            if self.twin(ref.node):
+                return Stored(0, 1, 2, rows * columns)
+            return Stored(1, 0, 1, rows * columns, (turn,))
+        if chain.bare:
+            monomials = self.expander.define(chain.factors[0])
+        else:
+            monomials = [Monomial(self.expander.graph.coefficient(1.0), chain)]
+        need = self.reach(tuple(self.head(m) for m in monomials))
+        fixed = self.is_invariant(chain)
+        return dataclasses.replace(
+            need,
+            level=0 if fixed else need.level + 1,
+            prologue=need.prologue + 1 if fixed else need.prologue,
+            entries=need.entries + rows * columns,
+        )
+
+    def _heads(self, m: Monomial) -> Iterator[Product]:
+        """Every head that computes the monomial."""
+        chain, count = m.chain, len(m.chain.factors)
+        if count == 0:
+            yield Product(m.coefficient, (), left=chain.consts[0])
+        elif count == 1:
+            ref = chain.factors[0]
+            operand = (bare(Ref(ref.node)), ref.flipped)
+            yield Product(m.coefficient, (operand,), left=chain.consts[0], right=chain.consts[1])
+        else:
+            for cut in range(1, count):
+                if not self.strict or count == 2:
+                    yield from self._pairs(m, cut)
+                for second in range(cut + 1, count):
+                    if not self.strict or count == 3:
+                        yield from self._triples(m, cut, second)
+
+    def _pairs(self, m: Monomial, cut: int) -> Iterator[Product]:
+        chain, count = m.chain, len(m.chain.factors)
+        first, joint, last = chain.consts[0], chain.consts[cut], chain.consts[-1]
+        for flips, (left_free, middle_free) in _PAIRS.items():
+            outer, inner = (first, None) if left_free else (None, first)
+            for middle, (before, after) in _placed(joint, middle_free):
+                segments = (
+                    chain.part(0, cut, inner, before),
+                    chain.part(cut, count, after, None),
+                )
+                yield self._product(m, segments, flips, outer, middle, last)
+
+    def _triples(self, m: Monomial, cut: int, second: int) -> Iterator[Product]:
+        chain, count = m.chain, len(m.chain.factors)
+        for _, (before, after) in _placed(chain.consts[second], False):
+            segments = (
+                chain.part(0, cut, chain.consts[0], None),
+                chain.part(cut, second, None, before),
+                chain.part(second, count, after, None),
+            )
+            yield self._product(m, segments, _TRIPLE, None, chain.consts[cut], chain.consts[-1])
+
+    def _product(
+        self,
+        m: Monomial,
+        segments: tuple[Chain, ...],
+        flips: tuple[bool, ...],
+        left: Ref | None,
+        middle: Ref | None,
+        right: Ref | None,
+    ) -> Product:
+        operands = tuple(
+            (self._natural(segment.T if flip else segment), flip)
+            for segment, flip in zip(segments, flips, strict=True)
+        )
+        return Product(m.coefficient, operands, left, middle, right)
+
+    def _natural(self, chain: Chain) -> Chain:
+        """A flipped symmetric value is the value."""
+        if chain.bare and chain.factors[0].flipped:
+            node = chain.factors[0].node
+            if self.expander.is_symmetric(node):
+                return bare(Ref(node))
+        return chain
+
+
+class NoHeadError(Exception):
+    """No head computes a monomial as it was written."""
+
+
+def _placed(
+    const: Ref | None, free: bool
+) -> list[tuple[Ref | None, tuple[Ref | None, Ref | None]]]:
+    """Where a constant between two operands may go: at the head, or into one of the operands."""
+    if const is None:
+        return [(None, (None, None))]
+    if free:
+        return [(const, (None, None))]
+    return [(None, (const, None)), (None, (None, const))]
+
+
+def needed(planner: Planner, targets: Mapping[Chain, tuple[Product, ...]]) -> dict[Chain, Stored]:
+    """Every chain that the targets need stored, and what those need, operands first."""
+    found: dict[Chain, Stored] = {}
+
+    def visit(products: tuple[Product, ...]) -> None:
+        for product in products:
+            for chain, _ in product.operands:
+                if chain not in found:
+                    stored = planner.stored(chain)
+                    visit(stored.products)
+                    found[chain] = stored
+
+    for products in targets.values():
+        visit(products)
+    return found

@@ -1,0 +1,286 @@
+"""A value as a sum of monomials: coefficients times chains of blocks and constants.
+
+A chain is C0 A1 C1 A2 ... Ak Ck with data factors Ai (a leaf or a value that is kept, perhaps
+transposed) and constants Ci between them (None for the identity). Products are distributed over the
+sums that are not kept. A 1 x 1 factor commutes with everything, so it waits until the chain is
+complete and then takes a place where the chain has width 1; where there is none, s B is written as
+the sum of B e_i s e_i^T.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from elsa.compiler.graph import Graph, Node, Ref, const_array, identity_multiple
+
+MAX_TERMS = 64  # monomials of one product; beyond it a sum is computed before it is multiplied
+
+
+class TooManyTermsError(Exception):
+    """A product that would be distributed into more than MAX_TERMS monomials."""
+
+
+class Chain(NamedTuple):
+    """C0 A1 C1 ... Ak Ck; `consts` has one entry more than `factors`, None for the identity."""
+
+    consts: tuple[Ref | None, ...]
+    factors: tuple[Ref, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        first, last = self.consts[0], self.consts[-1]
+        rows = first.shape[0] if first is not None else self.factors[0].shape[0]
+        columns = last.shape[1] if last is not None else self.factors[-1].shape[1]
+        return rows, columns
+
+    @property
+    def T(self) -> "Chain":  # noqa: N802, as in NumPy
+        return Chain(
+            tuple(const.T if const is not None else None for const in reversed(self.consts)),
+            tuple(factor.T for factor in reversed(self.factors)),
+        )
+
+    @property
+    def bare(self) -> bool:
+        """True for a single factor without constants."""
+        return len(self.factors) == 1 and self.consts == (None, None)
+
+    def part(self, start: int, stop: int, left: Ref | None, right: Ref | None) -> "Chain":
+        """Factors start..stop with their inner constants and the given outer ones."""
+        inner = self.consts[start + 1 : stop]
+        return Chain((left, *inner, right), self.factors[start:stop])
+
+
+def bare(ref: Ref) -> Chain:
+    return Chain((None, None), (ref,))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Monomial:
+    """coefficient [variants] times the scalars (1 x 1 chains) times the chain."""
+
+    coefficient: np.ndarray
+    chain: Chain
+    scalars: tuple[Chain, ...] = ()
+
+    @property
+    def T(self) -> "Monomial":  # noqa: N802, as in NumPy
+        return Monomial(self.coefficient, self.chain.T, self.scalars)
+
+
+class Expander:
+    """Expands values into monomials; sums in `keep` stay whole.
+
+    renamed: nodes that are another value here, as a state's new value is after the last step.
+    """
+
+    def __init__(
+        self, graph: Graph, keep: frozenset[Node], renamed: Mapping[Node, Ref] | None = None
+    ) -> None:
+        self.graph, self.keep = graph, keep
+        self.renamed = renamed or {}
+        self._memo: dict[Ref, list[Monomial]] = {}
+        self._symmetric: dict[Node, bool] = {}
+
+    def is_kept(self, node: Node) -> bool:
+        return node.keep or node in self.keep
+
+    def define(self, ref: Ref) -> list[Monomial]:
+        """The monomials that compute a value itself, kept or not, scalars placed."""
+        if ref.node.kind == "sum":
+            found = [m.T if ref.flipped else m for m in ref.node.monomials]
+        elif self.is_kept(ref.node) and ref.node.kind != "leaf":
+            found = [m.T if ref.flipped else m for m in self._parts(ref.node)]
+        else:
+            found = self._expand(ref)
+        placed = [m for monomial in found for m in self._place(monomial)]
+        return self._collect(placed)
+
+    def is_symmetric(self, node: Node) -> bool:
+        """True where a kept value equals its transpose as an expression."""
+        if node.kind == "leaf" or node.shape[0] != node.shape[1]:
+            return False
+        if node not in self._symmetric:
+            self._symmetric[node] = False  # while its own parts are looked at
+            mine = {m.chain: m.coefficient for m in self.define(Ref(node))}
+            other = {m.chain: m.coefficient for m in self.define(Ref(node, True))}
+            self._symmetric[node] = mine.keys() == other.keys() and all(
+                np.array_equal(mine[chain], other[chain]) for chain in mine
+            )
+        return self._symmetric[node]
+
+    def _expand(self, ref: Ref) -> list[Monomial]:
+        if ref not in self._memo:
+            self._memo[ref] = self._expanded(ref)
+        return self._memo[ref]
+
+    def _expanded(self, ref: Ref) -> list[Monomial]:
+        one = self.graph.coefficient(1.0)
+        if ref.node in self.renamed:
+            now = self.renamed[ref.node]
+            ref = now.T if ref.flipped else now
+        node = ref.node
+        if node.kind == "const":
+            return [Monomial(one, Chain((ref,), ()))]
+        if node.kind in ("leaf", "sum") or self.is_kept(node):
+            flipped = ref.flipped and not self.is_symmetric(node)
+            return [Monomial(one, bare(Ref(node, flipped)))]
+        found = self._parts(node)
+        return [m.T for m in found] if ref.flipped else found
+
+    def _parts(self, node: Node) -> list[Monomial]:
+        if node.kind == "add":
+            scaled = [
+                Monomial(m.coefficient * coefficient, m.chain, m.scalars)
+                for coefficient, part in node.parts
+                for m in self._expand(part)
+            ]
+            return self._collect(scaled)
+        left, right = (self._expand(part) for _, part in node.parts)
+        if len(left) * len(right) > MAX_TERMS:
+            raise TooManyTermsError
+        combine = self._scale if node.kind == "scale" else self._product
+        pairs = [combine(a, b) for a in left for b in right]
+        return self._collect([m for m in pairs if m is not None])
+
+    def _product(self, a: Monomial, b: Monomial) -> Monomial | None:
+        joint = self._joined(a.chain.consts[-1], b.chain.consts[0])
+        coefficient = a.coefficient * b.coefficient
+        consts, factors = list(a.chain.consts[:-1]), a.chain.factors + b.chain.factors
+        consts += [joint, *b.chain.consts[1:]]
+        if joint is not None:
+            if not const_array(joint).any():
+                return None
+            multiple = identity_multiple(const_array(joint)) if factors else None
+            if multiple is not None:
+                coefficient, consts[len(a.chain.consts) - 1] = coefficient * multiple, None
+        return Monomial(coefficient, Chain(tuple(consts), factors), a.scalars + b.scalars)
+
+    def _joined(self, a: Ref | None, b: Ref | None) -> Ref | None:
+        if a is None or b is None:
+            return b if a is None else a
+        return self.graph.const(const_array(a) @ const_array(b))
+
+    def _scale(self, scalar: Monomial, m: Monomial) -> Monomial | None:
+        coefficient = scalar.coefficient * m.coefficient
+        scalars = scalar.scalars + m.scalars
+        if scalar.chain.factors:
+            scalars += (scalar.chain,)
+        else:
+            coefficient = coefficient * _constant(scalar.chain)[:, 0, 0]
+        return Monomial(coefficient, m.chain, scalars)
+
+    def _place(self, monomial: Monomial) -> list[Monomial]:
+        """The scalars put into the chain where it has width 1, else by unit vectors at its end."""
+        if not monomial.scalars:
+            return [monomial]
+        scalar, *rest = sorted(monomial.scalars, key=_order)
+        chain, place = monomial.chain, _width_one(monomial.chain)
+        if place is not None:
+            parts = [self._inserted(chain, scalar, *place)]
+        else:
+            units = [self.graph.const(e[:, None]) for e in np.eye(chain.shape[1])]
+            parts = [self._at_end(chain, e, scalar) for e in units]
+        found = [Monomial(monomial.coefficient, part, tuple(rest)) for part in parts]
+        return [placed for part in found for placed in self._place(self._tidied(part))]
+
+    def _inserted(self, chain: Chain, scalar: Chain, index: int, before: bool) -> Chain:
+        """The scalar at one constant of the chain, before it or after it."""
+        split = chain.consts[index]
+        ahead, behind = (None, split) if before else (split, None)
+        consts = (
+            *chain.consts[:index],
+            self._joined(ahead, scalar.consts[0]),
+            *scalar.consts[1:-1],
+            self._joined(scalar.consts[-1], behind),
+            *chain.consts[index + 1 :],
+        )
+        factors = (*chain.factors[:index], *scalar.factors, *chain.factors[index:])
+        return Chain(consts, factors)
+
+    def _at_end(self, chain: Chain, unit: Ref, scalar: Chain) -> Chain:
+        """B e s e^T."""
+        consts = (
+            *chain.consts[:-1],
+            self._joined(self._joined(chain.consts[-1], unit), scalar.consts[0]),
+            *scalar.consts[1:-1],
+            self._joined(scalar.consts[-1], unit.T),
+        )
+        return Chain(consts, (*chain.factors, *scalar.factors))
+
+    def _tidied(self, m: Monomial) -> Monomial:
+        """Constants that are multiples of I go into the coefficient."""
+        coefficient, consts = m.coefficient, list(m.chain.consts)
+        for index, const in enumerate(consts):
+            multiple = identity_multiple(const_array(const)) if const and m.chain.factors else None
+            if multiple is not None:
+                coefficient, consts[index] = coefficient * multiple, None
+        return Monomial(coefficient, Chain(tuple(consts), m.chain.factors), m.scalars)
+
+    def _collect(self, monomials: Sequence[Monomial]) -> list[Monomial]:
+        """Equal chains added up, zeros dropped, constants of one place added up."""
+        total: dict[tuple[Chain, tuple[Chain, ...]], np.ndarray] = {}
+        for m in monomials:
+            key = (m.chain, tuple(sorted(m.scalars, key=_order)))
+            total[key] = total.get(key, 0.0) + m.coefficient
+        found = [
+            Monomial(c, chain, scalars) for (chain, scalars), c in total.items() if np.any(c != 0)
+        ]
+        return _merge_constants(self.graph, found)
+
+
+def _merge_constants(graph: Graph, monomials: list[Monomial]) -> list[Monomial]:
+    """C A + D A = (C + D) A, and so on the right, and C + D; plain multiples of A stay apart."""
+    groups: dict[object, list[Monomial]] = {}
+    for m in monomials:
+        consts = m.chain.consts
+        if not m.chain.factors:
+            key: object = ("constant", m.scalars)
+        elif len(m.chain.factors) == 1 and consts[0] is not None:
+            key = (m.chain.factors, consts[1], m.scalars)
+        else:
+            key = m
+        groups.setdefault(key, []).append(m)
+    merged = []
+    for group in groups.values():
+        if len(group) == 1:
+            merged += group
+            continue
+        parts = [m.coefficient[:, None, None] * _constant(m.chain) for m in group]
+        summed, first = np.sum(parts, axis=0), group[0]
+        if np.any(summed != 0):
+            consts = (graph.const(summed), *first.chain.consts[1:])
+            chain = Chain(consts, first.chain.factors)
+            merged.append(Monomial(graph.coefficient(1.0), chain, first.scalars))
+    return merged
+
+
+def _width_one(chain: Chain) -> tuple[int, bool] | None:
+    """A place where the chain has width 1: the index of a constant, and whether before it."""
+    if chain.shape[1] == 1:
+        return len(chain.factors), False
+    for index in range(len(chain.factors), -1, -1):
+        const = chain.consts[index]
+        if index < len(chain.factors):
+            after = chain.factors[index].shape[0]
+            if after == 1:
+                return index, False
+        before = const.shape[0] if const is not None else None
+        if before == 1:
+            return index, True
+    return None
+
+
+def _constant(chain: Chain) -> np.ndarray:
+    """The constant at the head of a chain that is known to have one."""
+    first = chain.consts[0]
+    assert first is not None
+    return const_array(first)
+
+
+def _order(chain: Chain) -> tuple:
+    return tuple((f.node.uid, f.flipped) for f in chain.factors), tuple(
+        const.node.uid if const else -1 for const in chain.consts
+    )

@@ -1,0 +1,323 @@
+"""The compiled step: an NNX module that runs as attention layers, or as the same products alone."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from elsa import checks
+from elsa.compiler import lower, structured
+from elsa.compiler.polynomial import Chain
+from elsa.compiler.schedule import Schedule
+from elsa.compiler.slots import Slots, readout
+from elsa.layout import BlockLayout
+from elsa.nn.attention import ELSA
+from elsa.nn.block_stack import BlockStack
+from elsa.nn.stack import Stack
+from elsa.symbolic import Head, HeadWeights, stack_dense
+
+EXECUTIONS = ("structured", "dense")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Program:
+    """Everything about a compiled step that is no array: hashed by identity, static under jit.
+
+    step: the JAX function, the reference for `verify`.
+    takes_t: True where the step is called with `t`, the index of the step.
+    inputs: name -> shape of the JAX array that the step takes.
+    outputs: name -> the chain that holds it.
+    places: name of an input -> the chain that holds it.
+    moves: what the load layer moves: name, the caller's box, the private box, stored transposed.
+    """
+
+    step: Callable[..., Mapping[str, Any]]
+    takes_t: bool
+    inputs: Mapping[str, tuple[int, ...]]
+    outputs: Mapping[str, Chain]
+    places: Mapping[str, Chain]
+    schedule: Schedule
+    slots: Slots
+    layout: BlockLayout
+    moves: tuple[tuple[str, Any, Any, bool], ...]
+    variants: int
+    skip: str
+
+    @functools.cached_property
+    def layers(self) -> tuple[tuple[Head, ...], ...]:
+        """Symbolic heads: load layer, prologue, the layers of every different step, epilogue."""
+        schedule = self.schedule
+        load = [lower.load(self.moves)] if self.moves else []
+        first = [self.heads(layer, 0) for layer in schedule.prologue]
+        steps = [self.heads(layer, t) for t in range(self.variants) for layer in schedule.step]
+        last = [self.heads(layer, self.variants - 1) for layer in schedule.epilogue]
+        return (*load, *first, *steps, *last)
+
+    def heads(self, layer: Any, variant: int) -> tuple[Head, ...]:
+        return lower.heads_of(layer, self.slots, variant, merge=self.variants == 1)
+
+    @property
+    def parts(self) -> tuple[int, int]:
+        """How many of `layers` come before, and after, the steps'."""
+        return len(self.schedule.prologue) + bool(self.moves), len(self.schedule.epilogue)
+
+
+@functools.partial(jax.jit, static_argnames=("program", "trace"))
+def _structured(
+    program: Program, blocks: dict[str, Array], trace: bool
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    env = {program.places[name]: block for name, block in blocks.items()}
+    return structured.run(program.schedule, env, program.outputs, trace=trace)
+
+
+class CompiledStack(nnx.Module):
+    """A step as a stack of extended linear self-attention layers, made by `elsa.compile`.
+
+    `stack(**blocks)` takes every input of the step and returns the updated blocks after `depth`
+    steps. "structured" execution computes the heads' products on the blocks themselves; "dense"
+    runs the layers' weight matrices on the whole prompt. Both agree to rounding.
+
+    Attributes:
+      layout: where the inputs lie in the caller's prompt.
+      readout: where the outputs lie in the stack's prompt after the last layer, which may have more
+        rows and channels than the caller's, appended as zeros.
+      execution: "structured" or "dense".
+      depth: how often the step runs.
+    """
+
+    def __init__(self, program: Program, depth: int, execution: str, dtype: np.dtype) -> None:
+        self.program = program
+        self.depth, self.execution, self.dtype = depth, execution, dtype
+        self.layout = program.layout
+        self.readout = readout(program.slots, program.outputs)
+        if execution == "dense":
+            self.dense = self._dense()
+
+    def __call__(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+        """The step's outputs after `depth` steps; one task, `jax.vmap` for a batch.
+
+        1-D arrays act as columns and come back as they came; numbers act as 1 x 1.
+
+        Raises:
+          KeyError: for a block that is no input. ValueError: for a missing one, a wrong shape, or
+          NaN or infinity in a concrete array.
+        """
+        given = self._given(blocks)
+        if self.execution == "structured":
+            out, _ = _structured(self.program, given, False)
+        else:
+            h = self.dense.run(self.dense.pack(**given))
+            out = self.readout.unpack(h)
+        return self._shaped(out, blocks)
+
+    def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+        """The outputs after every step, [depth + 1, ...], the input first; structured execution."""
+        given = self._given(blocks)
+        _, seen = _structured(self.program, given, True)
+        out = {}
+        for name in self.program.outputs:
+            later = seen.get(name, jnp.zeros((0, *given[name].shape), self.dtype))
+            later = (
+                later
+                if self.program.schedule.depth
+                else jnp.repeat(given[name][None], self.depth, 0)
+            )
+            out[name] = jnp.concatenate([given[name][None], later])
+        return self._shaped(out, blocks)
+
+    def from_prompt(self, h: Float[ArrayLike, "n m"]) -> dict[str, Array]:
+        """The outputs for a prompt of the caller's; what lies outside the blocks is ignored.
+
+        Raises:
+          ValueError: where the prompt has not the shape of `layout`.
+        """
+        if self.execution == "structured" or not self.program.moves:
+            return self(**self.layout.unpack(h))
+        self.layout.unpack(h)  # the check of the shape
+        checks.finite("from_prompt", h=h)
+        return self.readout.unpack(self.dense.run(self.dense.padded(jnp.asarray(h))))
+
+    def verify(self, key: Array, /, **blocks: Float[ArrayLike, "..."]) -> float:
+        """The largest error of a block against the step itself, applied `depth` times.
+
+        max |out - ref| over the largest magnitude the reference block has had at any step, the
+        input included. Blocks that are not given are drawn: normal, divided by
+        sqrt(rows) + sqrt(columns), so that their norms are about 1.
+
+        Raises:
+          ValueError: where the reference itself is not finite, naming block and step.
+        """
+        drawn: dict[str, Any] = {}
+        for index, (name, shape) in enumerate(self.program.inputs.items()):
+            rows, columns = self.program.places[name].shape
+            draw = jax.random.normal(jax.random.fold_in(key, index), shape, self.dtype)
+            drawn[name] = blocks.get(name, draw / (rows**0.5 + columns**0.5))
+        checks.names("verify", "block", {**drawn, **blocks}, self.program.inputs)
+        out = self(**drawn)
+        return max(
+            float(np.abs(np.asarray(out[name]).reshape(seen[0].shape) - seen[-1]).max())
+            / max(float(np.abs(seen).max()), np.finfo(self.dtype).tiny)
+            for name, seen in self._reference(drawn).items()
+        )
+
+    def _reference(self, drawn: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """The step's outputs, [depth + 1, ...], by the step itself."""
+        state = {
+            name: jnp.asarray(drawn[name], self.dtype).reshape(shape)
+            for name, shape in self.program.inputs.items()
+        }
+        names = list(self.program.outputs)
+        seen = {name: [np.asarray(state[name])] for name in names}
+        takes_t = self.program.takes_t
+        once = jax.jit(self.program.step, static_argnames=("t",) if takes_t else ())
+        for t in range(self.depth):
+            state |= once(**state, **({"t": t} if takes_t else {}))
+            for name in names:
+                seen[name].append(np.asarray(state[name]))
+                if not np.isfinite(seen[name][-1]).all():
+                    raise ValueError(
+                        f"verify: the step itself is not finite: block {name!r} after step {t + 1} "
+                        f"of {self.depth}; give blocks on which it stays finite"
+                    )
+        return {name: np.stack(values) for name, values in seen.items()}
+
+    # Counts and weights.
+
+    @property
+    def layers(self) -> tuple[tuple[Head, ...], ...]:
+        """Symbolic heads: load layer, prologue, the layers of every different step, epilogue."""
+        return self.program.layers
+
+    @property
+    def num_layers(self) -> int:
+        """Layers that run: load layer, prologue, depth times the step, epilogue."""
+        return self.program.schedule.num_layers + bool(self.program.moves)
+
+    @property
+    def num_heads(self) -> int:
+        """Heads of the layers that run, skip heads included."""
+        first, last = self.program.parts
+        counts = [len(heads) + (self.program.skip == "head") for heads in self.layers]
+        repeats = self.program.schedule.depth // max(self.program.variants, 1)
+        end = len(counts) - last
+        return sum(counts[:first]) + repeats * sum(counts[first:end]) + sum(counts[end:])
+
+    @property
+    def num_parameters(self) -> int:
+        """Entries of the dense weights as stored, one set for a tied step."""
+        return sum(array.size for weights in self.weights for array in weights)
+
+    @property
+    def num_nonzeros(self) -> int:
+        """Entries of the dense weights that are not zero."""
+        return sum(int(np.count_nonzero(a)) for weights in self.weights for a in weights)
+
+    @property
+    def weights(self) -> tuple[HeadWeights, ...]:
+        """Dense weights, six arrays a layer, padded to the layer's own inner size.
+
+        One entry for each of load layer, prologue, the step's layers and epilogue; the step's have
+        one more axis in front, of length depth, where the step's numbers depend on t. Made when
+        asked for, unless execution is dense.
+        """
+        stack = self.dense.stack if self.execution == "dense" else self._dense().stack
+        return stack.weights
+
+    def _dense(self) -> BlockStack:
+        program, shape = self.program, self.program.slots.shape
+        first, last = program.parts
+        layers = program.layers
+        end = len(layers) - last
+        period = len(program.schedule.step)
+
+        def emit(heads: tuple[Head, ...]) -> ELSA:
+            return ELSA.from_heads(heads, shape, dtype=self.dtype)
+
+        def step(place: int) -> ELSA:
+            own = layers[first + place : end : period]
+            weights = [stack_dense(heads, shape) for heads in own]
+            if program.variants == 1:
+                return ELSA.from_weights(weights[0], dtype=self.dtype)
+            stacked = HeadWeights(*(np.stack(arrays) for arrays in zip(*weights, strict=True)))
+            return ELSA.from_weights(stacked, dtype=self.dtype)
+
+        idle = HeadWeights(*(np.zeros(s) for s in _idle_shapes(shape)))
+        body = [step(place) for place in range(period)]
+        stack = Stack(
+            body or [ELSA.from_weights(idle, dtype=self.dtype)],
+            program.schedule.depth if body else 0,
+            tied=program.variants == 1,
+            prologue=[emit(heads) for heads in layers[:first]],
+            epilogue=[emit(heads) for heads in layers[end:]],
+            skip=program.skip,
+        )
+        return BlockStack(stack, program.layout, self.readout, layers)
+
+    def __str__(self) -> str:
+        return listing(self)
+
+    def _given(self, blocks: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        checks.names("compiled stack", "block", blocks, self.program.inputs)
+        checks.finite("compiled stack", **blocks)
+        return {
+            name: jnp.asarray(
+                checks.column(
+                    "compiled stack", name, blocks[name], self.program.places[name].shape
+                ),
+                self.dtype,
+            )
+            for name in self.program.inputs
+        }
+
+    def _shaped(
+        self, out: Mapping[str, Array], blocks: Mapping[str, ArrayLike]
+    ) -> dict[str, Array]:
+        """Answers with as many axes as the questions had."""
+        axes = {name: np.ndim(blocks[name]) for name in out}
+        return {
+            name: value.reshape(value.shape[: value.ndim - 2 + axes[name]])
+            if axes[name] < 2
+            else value
+            for name, value in out.items()
+        }
+
+
+def _idle_shapes(shape: tuple[int, int]) -> tuple[tuple[int, int, int], ...]:
+    n, m = shape
+    return (1, m, 1), (1, m, 1), (1, m, m), (1, n, 1), (1, n, 1), (1, n, m)
+
+
+def listing(stack: CompiledStack) -> str:
+    """A readable summary: counts, then one line for each head, in its formula."""
+    program = stack.program
+    name = getattr(program.step, "__name__", "step")
+    rows, channels = program.slots.shape
+    lines = [
+        f"{name}, {stack.depth} steps: {stack.num_layers} layers, {stack.num_heads} heads, prompt "
+        f"{rows} x {channels}, {stack.num_parameters} parameters stored, "
+        f"{stack.num_nonzeros} not zero"
+    ]
+    first, last = program.parts
+    shown = program.layers[: first + len(program.schedule.step)]
+    shown += program.layers[len(program.layers) - last :]
+    for index, heads in enumerate(shown):
+        if index < bool(program.moves):
+            title = "load"
+        elif index < first:
+            title = "prologue"
+        elif index < first + len(program.schedule.step):
+            title = f"step, {program.schedule.depth} times"
+            if program.variants > 1:
+                title += ", numbers of t = 0"
+        else:
+            title = "epilogue"
+        lines.append(f"  {title}")
+        lines += [f"    {head.formula}    (p = {head.key_size})" for head in heads]
+    return "\n".join(lines)

@@ -1,0 +1,321 @@
+"""From an ordinary JAX function to a program of matrix values.
+
+The step is traced with `jax.make_jaxpr` in float64. Dead equations are dropped, library calls that
+are jitted are entered, loops of static length are unrolled, equations without data are evaluated,
+and every other one goes through a rule of `elsa.compiler.rules`. Several variants of one step (one
+for each `t` of an untied stack) are walked side by side; they may differ in their numbers only.
+"""
+
+import linecache
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import source_info_util
+from jax.extend.core import Literal
+
+from elsa import checks
+from elsa.compiler import rules
+from elsa.compiler.errors import CompileError
+from elsa.compiler.graph import Graph, Ref
+from elsa.compiler.values import Known, Value, as_ref
+
+Shape = tuple[int, ...]
+MAX_ITERATIONS = 1000  # of one loop inside a step, which is unrolled
+_INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
+_INLINED |= {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "remat": "jaxpr"}
+_INLINED |= {"checkpoint": "jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
+
+
+def jaxpr_of(
+    step: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Shape], **extra: int
+) -> tuple[Any, tuple[str, ...]]:
+    """The step's closed jaxpr in float64 shapes, and the names of what it returns.
+
+    Raises:
+      CompileError: where the step does not return a dict of arrays, or raises while it is traced
+        with the shapes given; the original error is its cause.
+    """
+    names: list[str] = []
+
+    def flat(*arrays: Any) -> list[Any]:
+        out = step(**dict(zip(inputs, arrays, strict=True)), **extra)
+        if not isinstance(out, Mapping):
+            raise CompileError(
+                f"compile: the step must return a dict of updated arrays, got {type(out).__name__}"
+            )
+        names[:] = list(out)
+        return [out[name] for name in names]
+
+    with jax.enable_x64(True):
+        arguments = [jax.ShapeDtypeStruct(shape, np.float64) for shape in inputs.values()]
+        try:
+            closed = jax.make_jaxpr(flat)(*arguments)
+        except CompileError:
+            raise
+        except Exception as error:
+            raise CompileError(
+                f"compile: the step could not be traced with inputs {dict(inputs)}: {error}"
+            ) from error
+    return closed, tuple(names)
+
+
+def program_of(
+    closed: Sequence[Any], inputs: Mapping[str, Shape]
+) -> tuple[Graph, list[Ref], list[Shape]]:
+    """The graph of the step's values and, for each output, its value and its shape in JAX.
+
+    Args:
+      closed: closed jaxprs of the variants.
+      inputs: name -> shape of the step's arguments.
+
+    Raises:
+      CompileError: for what linear attention cannot run, or variants of different structure.
+    """
+    first = signature(closed[0].jaxpr)
+    for index, other in enumerate(closed):
+        if signature(other.jaxpr) != first:
+            raise CompileError(
+                f"compile: the step's program at t={index} differs from that at t=0 in more than "
+                "its numbers; write the special case by a coefficient that depends on t"
+            )
+    graph = Graph(len(closed))
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        tracer = _Tracer(graph)
+        arguments: list[Value | Known] = [
+            Value(graph.leaf(name, rules.matrix_shape(shape)), shape)
+            for name, shape in inputs.items()
+        ]
+        outs = tracer.run(
+            [c.jaxpr for c in closed], [c.consts for c in closed], arguments, where="the step"
+        )
+        return graph, [as_ref(graph, out) for out in outs], [tuple(out.shape) for out in outs]
+
+
+def signature(jaxpr: Any) -> tuple:
+    """The structure of a jaxpr: equations, shapes and wiring, but no number."""
+    number: dict[Any, int] = {}
+
+    def atom(v: Any) -> object:
+        return "literal" if isinstance(v, Literal) else number.setdefault(v, len(number))
+
+    rows = [tuple(atom(v) for v in (*jaxpr.constvars, *jaxpr.invars))]
+    for eqn in jaxpr.eqns:
+        params = tuple(
+            (key, signature(inner) if (inner := _jaxpr_in(value)) is not None else str(value))
+            for key, value in sorted(eqn.params.items())
+            if not callable(value) or _jaxpr_in(value) is not None
+        )
+        shapes = tuple(str(v.aval) for v in eqn.outvars)
+        wires = tuple(atom(v) for v in eqn.invars), tuple(atom(v) for v in eqn.outvars)
+        rows.append((eqn.primitive.name, params, shapes, *wires))
+    rows.append(tuple(atom(v) for v in jaxpr.outvars))
+    return tuple(rows)
+
+
+def _jaxpr_in(value: Any) -> Any | None:
+    inner = getattr(value, "jaxpr", value)
+    return inner if hasattr(inner, "eqns") else None
+
+
+class _Tracer:
+    """Walks the jaxprs of all variants at once, an environment of values at hand."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    def run(
+        self,
+        jaxprs: Sequence[Any],
+        consts: Sequence[Sequence[Any]],
+        arguments: Sequence[Value | Known],
+        where: str,
+    ) -> list[Value | Known]:
+        lead = jaxprs[0]
+        env: dict[Any, Value | Known] = {}
+        for index, var in enumerate(lead.constvars):
+            env[var] = Known(np.stack([np.asarray(own[index]) for own in consts]))
+        env.update(zip(lead.invars, arguments, strict=True))
+
+        def read(position: int, pick: Callable[[Any], Sequence[Any]]) -> Value | Known:
+            atom = pick(lead)[position]
+            if not isinstance(atom, Literal):
+                return env[atom]
+            return Known(np.stack([np.asarray(pick(own)[position].val) for own in jaxprs]))
+
+        for index in _live(lead):
+            eqn = lead.eqns[index]
+            place = location(eqn) or where
+            values = [
+                read(i, lambda jaxpr, index=index: jaxpr.eqns[index].invars)  # type: ignore[misc]
+                for i in range(len(eqn.invars))
+            ]
+            outs = self._equation([own.eqns[index] for own in jaxprs], values, place)
+            env.update(zip(eqn.outvars, outs, strict=True))
+        return [read(i, lambda jaxpr: jaxpr.outvars) for i in range(len(lead.outvars))]
+
+    def _equation(
+        self, eqns: Sequence[Any], values: Sequence[Value | Known], place: str
+    ) -> Sequence[Value | Known]:
+        eqn = eqns[0]
+        name = eqn.primitive.name
+        if name in _INLINED:
+            inner = [own.params[_INLINED[name]] for own in eqns]
+            return self.run(
+                [getattr(j, "jaxpr", j) for j in inner],
+                [getattr(j, "consts", ()) for j in inner],
+                values,
+                place,
+            )
+        if all(isinstance(value, Known) for value in values):
+            return _evaluate(eqns, values)  # type: ignore[arg-type]
+        if name == "scan":
+            return self._scan(eqns, values, place)
+        if name == "while":
+            return self._while(eqns, values, place)
+        if name == "cond":
+            return self._cond(eqns, values, place)
+        rule = rules.RULES.get(name)
+        if rule is None:
+            raise CompileError(rules.refusal(name, place))
+        try:
+            return rule(self.graph, eqn, *values)
+        except rules.NotLinearError as error:
+            raise CompileError(rules.refusal(name, place, str(error))) from None
+
+    def _scan(
+        self, eqns: Sequence[Any], values: Sequence[Value | Known], place: str
+    ) -> Sequence[Value | Known]:
+        params = eqns[0].params
+        length, num_consts, num_carry = params["length"], params["num_consts"], params["num_carry"]
+        _limit(length, place)
+        consts, carry = values[:num_consts], list(values[num_consts : num_consts + num_carry])
+        stacked = values[num_consts + num_carry :]
+        order = range(length - 1, -1, -1) if params["reverse"] else range(length)
+        seen: dict[int, Sequence[Value | Known]] = {}
+        for index in order:
+            rows = [rules.row(self.graph, value, index) for value in stacked]
+            out = self._call(eqns, "jaxpr", [*consts, *carry, *rows], place)
+            carry = [self._kept(value) for value in out[:num_carry]]
+            seen[index] = out[num_carry:]
+        collected = [
+            rules.stack_rows(self.graph, [seen[index][position] for index in range(length)])
+            for position in range(len(eqns[0].outvars) - num_carry)
+        ]
+        return [*carry, *collected]
+
+    def _while(
+        self, eqns: Sequence[Any], values: Sequence[Value | Known], place: str
+    ) -> Sequence[Value | Known]:
+        params = eqns[0].params
+        split = params["cond_nconsts"]
+        tests, rest = values[:split], values[split:]
+        consts, carry = rest[: params["body_nconsts"]], list(rest[params["body_nconsts"] :])
+        for count in range(MAX_ITERATIONS + 1):
+            (go_on,) = self._call(eqns, "cond_jaxpr", [*tests, *carry], place)
+            if not isinstance(go_on, Known) or len(np.unique(go_on.array)) != 1:
+                raise CompileError(
+                    rules.refusal("while", place, "the length of the loop depends on data")
+                )
+            if not go_on.array.all():
+                return carry
+            _limit(count + 1, place)
+            out = self._call(eqns, "body_jaxpr", [*consts, *carry], place)
+            carry = [self._kept(value) for value in out]
+        raise AssertionError("unreachable: _limit raises first")
+
+    def _cond(
+        self, eqns: Sequence[Any], values: Sequence[Value | Known], place: str
+    ) -> Sequence[Value | Known]:
+        index, arguments = values[0], values[1:]
+        if not isinstance(index, Known) or len(np.unique(index.array)) != 1:
+            raise CompileError(
+                rules.refusal("cond", place, "which branch is taken depends on data")
+            )
+        choice = int(index.array.reshape(-1)[0])
+        branches = [own.params["branches"][choice] for own in eqns]
+        return self.run([b.jaxpr for b in branches], [b.consts for b in branches], arguments, place)
+
+    def _call(
+        self, eqns: Sequence[Any], key: str, values: Sequence[Value | Known], place: str
+    ) -> list[Value | Known]:
+        inner = [own.params[key] for own in eqns]
+        return self.run([j.jaxpr for j in inner], [j.consts for j in inner], values, place)
+
+    def _kept(self, value: Value | Known) -> Value | Known:
+        if isinstance(value, Value):
+            return Value(self.graph.kept(value.ref), value.shape)
+        return value
+
+
+def _limit(length: int, place: str) -> None:
+    if length > MAX_ITERATIONS:
+        raise CompileError(
+            f"compile: a loop of {length} iterations inside the step ({place}) is too long to "
+            f"unroll (at most {MAX_ITERATIONS}); use compile's depth for it"
+        )
+
+
+def _live(jaxpr: Any) -> list[int]:
+    """The equations that an output depends on, in order."""
+    needed = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
+    kept = []
+    for index in range(len(jaxpr.eqns) - 1, -1, -1):
+        eqn = jaxpr.eqns[index]
+        if any(v in needed for v in eqn.outvars):
+            kept.append(index)
+            needed |= {v for v in eqn.invars if not isinstance(v, Literal)}
+    return kept[::-1]
+
+
+def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
+    """An equation without data: computed once, or once for each variant where they differ."""
+    same = all((value.array == value.array[:1]).all() for value in values)
+    same = same and all(str(own.params) == str(eqns[0].params) for own in eqns)
+    outs = []
+    for variant in range(1 if same else len(eqns)):
+        eqn = eqns[variant]
+        params = eqn.primitive.get_bind_params(eqn.params)
+        out = eqn.primitive.bind(*(v.array[variant] for v in values), **params)
+        outs.append(out if eqn.primitive.multiple_results else [out])
+    arrays = [np.stack([np.asarray(a) for a in column]) for column in zip(*outs, strict=True)]
+    return [Known(np.broadcast_to(a, (len(eqns), *a.shape[1:]))) for a in arrays]
+
+
+def location(eqn: Any) -> str:
+    """`file, line n: source` of the user's code, empty for equations inside a library call."""
+    found = re.match(
+        r"^(.*):(\d+)(?::\d+)?(?: \(.*\))?$", source_info_util.summarize(eqn.source_info)
+    )
+    if not found:
+        return ""
+    path, line = found.group(1), int(found.group(2))
+    text = linecache.getline(path, line).strip()
+    return f"{Path(path).name}, line {line}" + (f": `{text}`" if text else "")
+
+
+def check_outputs(
+    names: Sequence[str], shapes: Sequence[Shape], inputs: Mapping[str, Shape]
+) -> None:
+    """Refuses outputs that are no inputs, or of another shape.
+
+    Raises:
+      CompileError: naming the output.
+    """
+    if not names:
+        raise CompileError("compile: the step must return at least one updated block, got {}")
+    for name, shape in zip(names, shapes, strict=True):
+        if name not in inputs:
+            try:
+                checks.names("compile", "block returned by the step", [name], inputs)
+            except KeyError as error:
+                raise CompileError(error.args[0]) from None
+        wanted = inputs[name]
+        if tuple(shape) != tuple(wanted):
+            raise CompileError(
+                f"compile: the step must return {name!r} in its own shape {tuple(wanted)}, "
+                f"got {tuple(shape)}"
+            )

@@ -1,0 +1,55 @@
+"""What an equation's operand is while a step is traced: data, or numbers known at compile time."""
+
+import dataclasses
+
+import numpy as np
+
+from elsa.compiler.graph import Graph, Ref
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Known:
+    """An array without data, [variants, *shape]."""
+
+    array: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape[1:]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Value:
+    """A matrix of the graph that stands for a JAX value of `shape`.
+
+    () is 1 x 1 and (n,) is n x 1. A side of the matrix may be 1 where the JAX value has been
+    broadcast along it, so that `lam * w` and outer products stay what they are.
+    """
+
+    ref: Ref
+    shape: tuple[int, ...]
+
+
+def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(rows, columns) of the matrix that stands for an array of up to two axes."""
+    if len(shape) == 0:
+        return (1, 1)
+    return (shape[0], 1) if len(shape) == 1 else (shape[0], shape[1])
+
+
+def whole(graph: Graph, value: Value) -> Ref:
+    """The value as a full matrix: what was broadcast lazily is multiplied by ones."""
+    ref, (rows, columns) = value.ref, matrix_shape(value.shape)
+    if ref.shape[0] != rows:
+        ref = graph.mul(graph.const(np.ones((rows, 1))), ref)
+    if ref.shape[1] != columns:
+        ref = graph.mul(ref, graph.const(np.ones((1, columns))))
+    return ref
+
+
+def as_ref(graph: Graph, value: Value | Known) -> Ref:
+    """Data or numbers, as a full matrix of the graph."""
+    if isinstance(value, Value):
+        return whole(graph, value)
+    array = np.asarray(value.array, dtype=np.float64)
+    return graph.const(array.reshape(len(array), *matrix_shape(value.shape)))
