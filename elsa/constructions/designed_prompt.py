@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from elsa import checks, heads
 from elsa.constructions.ridge_stack import RidgeStack, check_sizes
-from elsa.layout import BlockLayout
+from elsa.layout import BlockLayout, overlap
 from elsa.nn.attention import LSA
 from elsa.nn.stack import Stack
 
@@ -165,4 +165,13 @@ def _check_layout(layout: BlockLayout, shapes: Mapping[str, tuple[int, int]]) ->
                 raise ValueError(
                     f"ridge_lsa: blocks {list(spans)} must share their {axis}, got "
                     f"{[(span.start, span.stop) for span in spans.values()]}"
+                )
+    columns = [name for name in _COLUMNS.values() if name in layout]
+    for index, name in enumerate(columns):
+        for other in columns[:index]:
+            if overlap(layout.box(name).channels, layout.box(other).channels):
+                raise ValueError(
+                    f"ridge_lsa: blocks {other!r} and {name!r} must not share channels, as layers "
+                    f"without biases see whole columns, got boxes {tuple(layout.box(other))} and "
+                    f"{tuple(layout.box(name))}"
                 )
