@@ -53,7 +53,8 @@ class Stored:
 
 
 # Orientations of the operands -> whether a constant may stand left of them, and after the first.
-_PAIRS = {(True, False): (True, False), (False, False): (False, True), (False, True): (False, True)}
+# The first is taken where all cost the same: a symmetric value is read as it lies, which is faster.
+_PAIRS = {(False, False): (False, True), (True, False): (True, False), (False, True): (False, True)}
 _TRIPLE = (False, True, False)
 
 
