@@ -91,7 +91,7 @@ class Expander:
         """The monomials that compute a value itself, kept or not, scalars placed."""
         if ref.node.kind == "sum":
             found = [m.T if ref.flipped else m for m in ref.node.monomials]
-        elif self.is_kept(ref.node) and ref.node.kind != "leaf":
+        elif self.is_kept(ref.node) and ref.node not in self.renamed:
             found = [m.T if ref.flipped else m for m in self._parts(ref.node)]
         else:
             found = self._expand(ref)

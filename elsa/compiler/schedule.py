@@ -79,9 +79,11 @@ def schedule(
     if depth == 0 or not states:
         return Schedule((), (), (), (), 0)
     best: Schedule | None = None
-    for keep in _candidates(list(states.values()), reassociate):
+    candidates = _candidates(list(states.values()), reassociate)
+    for keep, late in itertools.product(candidates, (True, False)):
         try:
-            found = _Scheduler(graph, states, depth, keep, strict=not reassociate).run()
+            scheduler = _Scheduler(graph, states, depth, keep, strict=not reassociate, late=late)
+            found = scheduler.run()
         except (TooManyTermsError, NoHeadError):
             continue
         if best is None or found.cost < best.cost:
@@ -133,21 +135,18 @@ class _Scheduler:
         keep: frozenset[Node],
         *,
         strict: bool,
+        late: bool,
     ) -> None:
         self.graph, self.depth, self.strict = graph, depth, strict
         self.states = states
         self.leaves = {name: graph.leaf(name, ref.shape) for name, ref in states.items()}
-        self.late = self._late()
+        self.late = self._late() if late else set()
         moving = {self.leaves[name].node for name in states if name not in self.late}
         self._moving: dict[Node, bool] = dict.fromkeys(moving, True)
         self.expander = Expander(graph, keep)
         self.planner = Planner(self.expander, self._invariant, depth, strict=strict)
         # After the last step, the states' new values are leaves again.
-        renamed = {}
-        for name, ref in states.items():
-            if name not in self.late and ref.node.kind != "leaf":
-                renamed[ref.node] = Ref(self.leaves[name].node, ref.flipped)
-        self.late_expander = Expander(graph, keep, renamed)
+        self.late_expander = Expander(graph, keep, self._new_values(self.late))
 
     def _invariant(self, node: Node) -> bool:
         if node not in self._moving:
@@ -161,6 +160,14 @@ class _Scheduler:
             self._moving[node] = any(not self._invariant(part) for part in inner)
         return not self._moving[node]
 
+    def _new_values(self, late: Collection[str]) -> dict[Node, Ref]:
+        """The states' new values, as nodes -> the leaf that holds them after the last step."""
+        return {
+            ref.node: Ref(self.leaves[name].node, ref.flipped)
+            for name, ref in self.states.items()
+            if name not in late and ref.node.kind not in ("leaf", "const")
+        }
+
     def _late(self) -> set[str]:
         """States that no step reads and that follow from the other states' new values."""
         names = {ref.node: name for name, ref in self.leaves.items()}
@@ -169,7 +176,7 @@ class _Scheduler:
         }
         late = set(self.states) - read
         while True:
-            stops = {ref.node for name, ref in self.states.items() if name not in late}
+            stops = self._new_values(late).keys()
             wrong = {name for name in late if leaves_of(self.states[name], stops) & names.keys()}
             if not wrong:
                 return late
@@ -256,7 +263,7 @@ class _Scheduler:
         final: dict[Chain, tuple[Product, ...]],
     ) -> Schedule:
         in_step = needed(self.planner, targets)
-        at_end = {c: s for c, s in needed(late_planner, final).items() if c not in in_step}
+        at_end = needed(late_planner, final)
         prologue: dict[int, list[Assign]] = {}
         step: dict[int, list[Assign]] = {}
         epilogue: dict[int, list[Assign]] = {}
@@ -264,16 +271,15 @@ class _Scheduler:
         for chain in self.twins:
             turn = Product(one, ((bare(chain.factors[0].T), True),))
             prologue.setdefault(1, []).append(Assign(chain, (turn,)))
-        for chain, stored in (*in_step.items(), *at_end.items()):
-            if not stored.products:
-                continue
-            assign = Assign(chain, stored.products)
-            if self.planner.is_invariant(chain):
-                prologue.setdefault(stored.prologue, []).append(assign)
-            elif chain in in_step:
-                step.setdefault(stored.level, []).append(assign)
-            else:
-                epilogue.setdefault(stored.level, []).append(assign)
+        for values, layers in ((in_step, step), (at_end, epilogue)):
+            for chain, stored in values.items():
+                if not stored.products:
+                    continue
+                if not self.planner.is_invariant(chain):
+                    layers.setdefault(stored.level, []).append(Assign(chain, stored.products))
+                elif layers is step or chain not in in_step:
+                    level = prologue.setdefault(stored.prologue, [])
+                    level.append(Assign(chain, stored.products))
         if targets:
             last = 1 + max(self.planner.reach(products).level for products in targets.values())
             for chain, products in targets.items():
