@@ -116,6 +116,11 @@ def chain_product(factors: Sequence[jax.Array]) -> jax.Array:
         if i == j:
             return factors[i]
         k = best[i, j][1]
-        return build(i, k) @ build(k + 1, j)
+        return _times(build(i, k), build(k + 1, j))
 
     return build(0, len(factors) - 1)
+
+
+def _times(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The matrix product; entry by entry where nothing is summed, which fuses with what follows."""
+    return a * b if a.shape[1] == 1 else a @ b
