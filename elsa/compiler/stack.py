@@ -176,7 +176,7 @@ class CompiledStack(nnx.Module):
         names = list(self.program.outputs)
         seen = {name: [np.asarray(state[name])] for name in names}
         takes_t = self.program.takes_t
-        once = jax.jit(self.program.step, static_argnames=("t",) if takes_t else ())
+        once = self.program.step if takes_t else jax.jit(self.program.step)  # t would recompile
         for t in range(self.depth):
             state |= once(**state, **({"t": t} if takes_t else {}))
             for name in names:
