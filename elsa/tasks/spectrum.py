@@ -81,7 +81,7 @@ class PrescribedSpectrum:
         roots = jnp.sqrt(jnp.maximum(jnp.asarray(self.eigenvalues[:rank]) - self.lam, 0.0))
         left = _frame(left_key, batch, n, rank)
         right = _frame(right_key, batch, d, rank)
-        x_BxNxD = (left * roots) @ jnp.swapaxes(right, 1, 2)
+        x_BxNxD = (left * roots[None, None, :]) @ jnp.swapaxes(right, 1, 2)
         w_BxD = jax.random.normal(w_key, (batch, d))
         noise_BxS = self.noise_var**0.5 * jax.random.normal(noise_key, (batch, n + 1))
         query_BxD = jax.random.normal(query_key, (batch, d))
