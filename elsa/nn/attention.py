@@ -1,7 +1,8 @@
 """Multi-head LSA and ELSA modules: parameters and batching, nothing else."""
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +74,7 @@ class _Heads(nnx.Module):
         """
         kind = checks.float_dtype(cls.__name__, dtype)
         num_heads, m, key_size = weights.wq.shape[-3:]
-        module = cls._abstract((weights.bv.shape[-2], m), key_size, num_heads, kind)
+        module = nnx.merge(*_skeleton(cls, (weights.bv.shape[-2], m), key_size, num_heads, kind))
         for name in cls.fields:
             setattr(module, name, nnx.Param(jnp.asarray(getattr(weights, name), kind)))
         return module
@@ -104,6 +105,12 @@ class _Heads(nnx.Module):
             return heads(h, *weights).sum(axis=0)
         batch = jax.vmap(heads, in_axes=(0, *(None for _ in weights)))
         return batch(h, *weights).sum(axis=1)
+
+
+@functools.cache  # tracing a constructor takes 30 ms, filling in the weights 1 ms
+def _skeleton(cls: type[_Heads], *sizes: Any) -> tuple[Any, Any]:
+    """The structure of a module of given sizes, without values."""
+    return nnx.split(cls._abstract(*sizes))
 
 
 class LSA(_Heads):
