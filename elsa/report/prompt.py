@@ -23,8 +23,9 @@ class BlockStack(Protocol):
     layout: Any
     readout: Any
     layers: Any
-    num_layers: int
-    weights: Sequence[Any]
+
+    @property
+    def weights(self) -> Sequence[Any]: ...
 
     def prompts(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> Float[Array, "layers n m"]: ...
 

@@ -1,7 +1,6 @@
 """What a picture of a stack shows: blocks by name, heads by formula, and only what is not zero."""
 
 import functools
-import io
 import subprocess
 import sys
 
@@ -57,15 +56,21 @@ def test_only_arrays_that_are_not_zero_are_drawn_and_none_is_left_out(name):
     assert sum(title in ("Wq", "Wk", "Wv", "Bq", "Bk", "Bv") for title in titles) == expected
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("sizes", [(6, 3, 3), (1, 1, 0), (442, 10, 2)])
+@pytest.mark.parametrize(
+    "name, sizes",
+    [
+        ("ridge_lsa", (6, 3, 3)),
+        ("ridge_lsa", (1, 1, 0)),
+        ("ridge_elsa", (442, 10, 2)),
+        ("ridge_elsa_one_layer", (6, 3, 3)),
+    ],
+)
 def test_the_figure_is_one_column_wide_and_nothing_is_tiny_or_off_the_page(name, sizes):
     _, figure = draw(name, *sizes)
     width, height = figure.get_size_inches()
     assert width == pytest.approx(85 / 25.4)
     assert min(text.get_fontsize() for text in figure.findobj(Text)) >= 7
     with style.applied():
-        figure.savefig(io.BytesIO(), format="svg")
         box = figure.get_tightbbox()
     assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
 
