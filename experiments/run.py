@@ -31,6 +31,7 @@ _LIST = flags.DEFINE_bool("list", False, "Show every config with its claim and i
 
 DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when it is run
     "convergence": "experiments.convergence",
+    "depth_to_accuracy": "experiments.depth_to_accuracy",
     "layout_ablation": "experiments.layout_ablation",
     "primitives": "experiments.primitives",
     "single_step": "experiments.single_step",

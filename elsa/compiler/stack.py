@@ -201,6 +201,11 @@ class CompiledStack(nnx.Module):
         return self.program.schedule.num_layers + bool(self.program.moves)
 
     @property
+    def layers_per_step(self) -> int:
+        """Layers that one more step adds."""
+        return len(self.program.schedule.step)
+
+    @property
     def num_heads(self) -> int:
         """Heads of the layers that run, skip heads included."""
         first, last = self.program.parts
@@ -227,8 +232,15 @@ class CompiledStack(nnx.Module):
         one more axis in front, of length depth, where the step's numbers depend on t. Made when
         asked for, unless execution is dense.
         """
-        stack = self.dense.stack if self.execution == "dense" else self._dense().stack
-        return stack.weights
+        return self.block_stack.weights
+
+    @property
+    def block_stack(self) -> BlockStack:
+        """The layers with their dense weights between `layout` and `readout`.
+
+        Made when asked for, unless execution is dense.
+        """
+        return self.dense if self.execution == "dense" else self._dense()
 
     def _dense(self) -> BlockStack:
         program, shape = self.program, self.program.slots.shape

@@ -32,6 +32,9 @@ _SERIES = {
     "ridge_elsa": (PALETTE[1], "s"),
     "ridge_elsa_one_layer": (PALETTE[2], "^"),
     "gradient_descent": (PALETTE[3], "D"),
+    "heavy_ball": (PALETTE[4], "v"),
+    "chebyshev": (PALETTE[5], "P"),
+    "newton_schulz": (PALETTE[0], "o"),
 }
 _MARKERS = "osD^vPX"
 RC: dict[Any, Any] = {

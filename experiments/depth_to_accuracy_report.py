@@ -1,0 +1,84 @@
+"""Table and figure of the depth_to_accuracy experiment."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ml_collections import ConfigDict
+
+from elsa.report import style
+from experiments.experiment import Record, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+
+def tables(summary: Summary) -> list["Table"]:
+    """Layers measured beside layers predicted, a row for each problem and algorithm."""
+    from rich.table import Table
+
+    table = Table(
+        *("data", "condition number", "algorithm", "layers", "exact theory", "worst case"),
+        *("tasks that reached it", "distance at the end"),
+        title=f"layers to a relative distance of {summary['tolerance']:g} to the ridge solution, "
+        "largest over tasks",
+        caption="exact theory: for these spectra and labels; worst case: for any of this condition "
+        "number",
+        title_justify="left",
+        caption_justify="left",
+    )
+    rows = summary["rows"]
+    for row, after in zip(rows, [*rows[1:], None], strict=True):
+        table.add_row(
+            row["problem"],
+            f"{row['condition_number']:.6g}",
+            row["method"].replace("_", " "),
+            f"{row['layers']}",
+            f"{row['layers_exact']}",
+            f"{row['layers_worst']}",
+            f"{row['reached']} of {row['tasks']}",
+            f"{row['final_distance']:.1e}",
+            end_section=after is not None and after["problem"] != row["problem"],
+        )
+    return [table]
+
+
+def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
+    """Layers against the condition number, both logarithmic; the diabetes data as filled marks."""
+    figure, axes = style.figure(height=3.2)
+    for method in config.methods:
+        own = sorted(
+            (record for record in records if record["method"] == method),
+            key=lambda record: record["condition_number"],
+        )
+        kappas = [record["condition_number"] for record in own]
+        drawn = [record for record in own if record["problem"] != "diabetes"]
+        style.measured(
+            axes,
+            [record["condition_number"] for record in drawn],
+            [record["layers"] for record in drawn],
+            name=method,
+            label=method.replace("_", " "),
+        )
+        for record in own:
+            if record["problem"] == "diabetes":
+                style.measured(
+                    axes,
+                    [record["condition_number"]],
+                    [record["layers"]],
+                    name=method,
+                    label="_",
+                    markerfacecolor=style.colour(method),
+                )
+        label = "theory, worst case" if method == config.methods[-1] else "_"
+        style.theory(axes, kappas, [record["layers_worst"] for record in own], label=label)
+    with style.applied():
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    style.finish(
+        axes,
+        x="condition number κ of XᵀX + λI",
+        y=f"layers to distance {config.tolerance:g}",
+        title="filled: diabetes data",
+    )
+    return {"depth_to_accuracy": figure}
