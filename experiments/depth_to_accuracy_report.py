@@ -1,8 +1,9 @@
 """Table and figure of the depth_to_accuracy experiment."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from elsa.report import style
@@ -47,31 +48,19 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     """Layers against the condition number, both logarithmic; the diabetes data as filled marks."""
     figure, axes = style.figure(height=3.2)
     for method in config.methods:
-        own = sorted(
-            (record for record in records if record["method"] == method),
-            key=lambda record: record["condition_number"],
-        )
-        kappas = [record["condition_number"] for record in own]
+        own = [record for record in records if record["method"] == method]
         drawn = [record for record in own if record["problem"] != "diabetes"]
-        style.measured(
-            axes,
-            [record["condition_number"] for record in drawn],
-            [record["layers"] for record in drawn],
-            name=method,
-            label=method.replace("_", " "),
-        )
-        for record in own:
-            if record["problem"] == "diabetes":
-                style.measured(
-                    axes,
-                    [record["condition_number"]],
-                    [record["layers"]],
-                    name=method,
-                    label="_",
-                    markerfacecolor=style.colour(method),
-                )
+        real = [record for record in own if record["problem"] == "diabetes"]
+        shown = method.replace("_", " ")
+        style.measured(axes, *_points(drawn, "layers"), name=method, label=shown)
+        filled: dict[str, Any] = {
+            "label": "_",
+            "linestyle": "none",
+            "markerfacecolor": style.colour(method),
+        }
+        style.measured(axes, *_points(real, "layers"), name=method, **filled)
         label = "theory, worst case" if method == config.methods[-1] else "_"
-        style.theory(axes, kappas, [record["layers_worst"] for record in own], label=label)
+        style.theory(axes, *_points(own, "layers_worst"), label=label)
     with style.applied():
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -82,3 +71,10 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         title="filled: diabetes data",
     )
     return {"depth_to_accuracy": figure}
+
+
+def _points(records: list[Record], key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Condition numbers, in order, and what was found at each."""
+    ordered = sorted(records, key=lambda record: record["condition_number"])
+    x = np.array([record["condition_number"] for record in ordered])
+    return x, np.array([record[key] for record in ordered])
