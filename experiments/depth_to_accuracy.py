@@ -158,9 +158,7 @@ def measure(config: ConfigDict, case: Case) -> Record:
     }
 
 
-def distances(
-    problem: Problems, solver: Solver, depth: int
-) -> tuple[CompiledStack, np.ndarray]:
+def distances(problem: Problems, solver: Solver, depth: int) -> tuple[CompiledStack, np.ndarray]:
     """The compiled stack, and |w_t - w| / |w| of every task for t = 0 .. depth, in one jit."""
     _, n, d = problem.x.shape
     shapes = {name: block.shape[1:] for name, block in solver.start.items()}
