@@ -14,6 +14,8 @@ _FROM = {
     "CompileError": "elsa.compiler",
     "compile": "elsa.compiler",
     "elsa": "elsa.attention",
+    "export": "elsa.exchange",
+    "load": "elsa.exchange",
     "lsa": "elsa.attention",
     "mask_move": "elsa.attention",
 }
@@ -27,7 +29,9 @@ __all__ = [
     "constructions",
     "elsa",
     "estimators",
+    "export",
     "heads",
+    "load",
     "lsa",
     "mask_move",
     "nn",
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from elsa import algorithms, constructions, estimators, heads, nn, report, tasks, theory
     from elsa.attention import elsa, lsa, mask_move
     from elsa.compiler import CompileError, compile
+    from elsa.exchange import export, load
     from elsa.layout import BlockLayout
 
 

@@ -51,12 +51,14 @@ ROOMS = {
     "elsa.nn": Room(("attention", "checks", "heads", "layout", "symbolic"), ("flax",)),
     "elsa.compiler": Room(("checks", "heads", "layout", "nn", "placement", "symbolic"), ("flax",)),
     "elsa.constructions": Room(("checks", "heads", "layout", "nn", "symbolic"), ("flax",)),
-    "elsa.export": Room(("checks", "layout", "nn"), ("flax", "safetensors")),
     "elsa.training": Room(
         ("checks", "metrics", "nn", "readout", "rng", "tasks"),
         ("flax", "ml_collections", "optax", "orbax", "rich", "tensorboardX"),
     ),
     "elsa.report": Room(("checks",), ("matplotlib", "rich")),
+    "elsa.exchange": Room(
+        ("checks", "compiler", "layout", "nn", "report.files", "symbolic"), ("safetensors",)
+    ),
     "configs": Room((), ("ml_collections",)),
     "experiments": Room(
         ("*",),

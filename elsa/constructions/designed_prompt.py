@@ -1,6 +1,7 @@
 """Ridge regression on a designed prompt: bias-free heads, the regulariser below the data."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,13 @@ from elsa.nn.stack import Stack
 
 class DesignedRidgeStack(RidgeStack):
     """The ridge stack of `ridge_lsa`: its prompt holds sqrt(lam) I and the fit, made by packing."""
+
+    holds: ClassVar[Mapping[str, str]] = {
+        "ridge": "sqrt(lam) I",
+        "fit": "X w",
+        "w": "sqrt(lam) w",
+        "prediction": "query_x w",
+    }
 
     def _check_regulariser(self, lam: ArrayLike) -> None:
         if checks.is_concrete(lam) and not np.all(np.asarray(lam) > 0):

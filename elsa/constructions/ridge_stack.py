@@ -65,7 +65,7 @@ class RidgeStack(BlockStack):
             interval that does not. Values are checked on concrete arrays only, not under jit.
         """
         given = self._checked(blocks)
-        out = ReadBlocks(self.readout, self._outputs)(self.run(self._encoded(given)))
+        out = ReadBlocks(self.readout, self.outputs)(self.run(self._encoded(given)))
         return self._shaped(self._decode(out, given), blocks)
 
     def trajectory(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Array]:
@@ -126,7 +126,8 @@ class RidgeStack(BlockStack):
         checks.at_least(type(self).__name__, lam=(lam, 0.0))
 
     @property
-    def _outputs(self) -> tuple[str, ...]:
+    def outputs(self) -> tuple[str, ...]:
+        """What a call returns."""
         return ("w", "prediction") if "prediction" in self.readout else ("w",)
 
     def _checked(self, blocks: Mapping[str, ArrayLike]) -> dict[str, Any]:

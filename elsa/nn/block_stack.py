@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,10 @@ class BlockStack(nnx.Module):
       layout: where the input's blocks lie in the caller's prompt.
       readout: where the blocks lie in the prompt after the last layer.
       layers: the symbolic heads, a tuple for each layer of `weights`.
+      holds: block -> what lies in it, where that is not the value of its name.
     """
+
+    holds: ClassVar[Mapping[str, str]] = {}
 
     def __init__(
         self,
@@ -78,6 +81,11 @@ class BlockStack(nnx.Module):
     def weights(self) -> tuple[HeadWeights, ...]:
         """Dense weights, six arrays a layer: prologue, one body, epilogue."""
         return self.stack.weights
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The blocks of the readout that are the answer."""
+        return tuple(self.readout)
 
     @property
     def dtype(self) -> np.dtype:
