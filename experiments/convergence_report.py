@@ -168,13 +168,15 @@ def _decays(config: ConfigDict, records: list[Record]) -> "Figure":
     style.theory(above, dense, rates, label="theory, −log((κ−1)/(κ+1))")
     style.theory(below, dense[[0, -1]], np.full(2, _ONE_PERCENT))
     with style.applied():
-        below.annotate("1 %", (dense[0], _ONE_PERCENT), (0, -9), textcoords="offset points")
+        below.annotate(
+            "1 %", (dense[-1], _ONE_PERCENT), (0, 2), textcoords="offset points", ha="right"
+        )
         for axes in (above, below):
             axes.set_yscale("log")
         above.set_xscale("log")
         below.set_xticks(kappas, [f"{kappa:g}" for kappa in kappas])
         below.set_xticks([], minor=True)
-    style.finish(above, x="", y="decay a step, float64")
+    style.finish(above, x="", y="decay per step, float64")
     y = "largest |measured / theory − 1|"
     title = "filled: float64, open: float32"
     style.finish(below, x="condition number κ of XᵀX + λI", y=y, title=title, legend=False)
