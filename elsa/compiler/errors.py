@@ -6,3 +6,7 @@ class CompileError(ValueError):
 
     The message names the primitive, the user's file and line, and what can be written instead.
     """
+
+
+class NotLinearError(Exception):
+    """Why an equation is not linear algebra, in words for the user."""

@@ -19,9 +19,10 @@ from jax.extend.core import Literal
 
 from elsa import checks
 from elsa.compiler import rules
-from elsa.compiler.errors import CompileError
+from elsa.compiler.errors import CompileError, NotLinearError
 from elsa.compiler.graph import Graph, Ref
-from elsa.compiler.values import Known, Value, as_ref
+from elsa.compiler.rearranging import row, stack_rows
+from elsa.compiler.values import Known, Value, as_ref, matrix_shape
 
 Shape = tuple[int, ...]
 MAX_ITERATIONS = 1000  # of one loop inside a step, which is unrolled
@@ -86,8 +87,7 @@ def program_of(
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         tracer = _Tracer(graph)
         arguments: list[Value | Known] = [
-            Value(graph.leaf(name, rules.matrix_shape(shape)), shape)
-            for name, shape in inputs.items()
+            Value(graph.leaf(name, matrix_shape(shape)), shape) for name, shape in inputs.items()
         ]
         outs = tracer.run(
             [c.jaxpr for c in closed], [c.consts for c in closed], arguments, where="the step"
@@ -183,7 +183,7 @@ class _Tracer:
             raise CompileError(rules.refusal(name, place))
         try:
             return rule(self.graph, eqn, *values)
-        except rules.NotLinearError as error:
+        except NotLinearError as error:
             raise CompileError(rules.refusal(name, place, str(error))) from None
 
     def _scan(
@@ -197,12 +197,12 @@ class _Tracer:
         order = range(length - 1, -1, -1) if params["reverse"] else range(length)
         seen: dict[int, Sequence[Value | Known]] = {}
         for index in order:
-            rows = [rules.row(self.graph, value, index) for value in stacked]
+            rows = [row(self.graph, value, index) for value in stacked]
             out = self._call(eqns, "jaxpr", [*consts, *carry, *rows], place)
             carry = [self._kept(value) for value in out[:num_carry]]
             seen[index] = out[num_carry:]
         collected = [
-            rules.stack_rows(self.graph, [seen[index][position] for index in range(length)])
+            stack_rows(self.graph, [seen[index][position] for index in range(length)])
             for position in range(len(eqns[0].outvars) - num_carry)
         ]
         return [*carry, *collected]
@@ -288,7 +288,7 @@ def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
 def location(eqn: Any) -> str:
     """`file, line n: source` of the user's code, empty for equations inside a library call."""
     found = re.match(
-        r"^(.*):(\d+)(?::\d+)?(?: \(.*\))?$", source_info_util.summarize(eqn.source_info)
+        r"^(.*?):(\d+)(?::\d+)?(?: \(.*\))?$", source_info_util.summarize(eqn.source_info)
     )
     if not found:
         return ""

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from elsa.compiler.errors import NotLinearError
 from elsa.compiler.graph import Graph, Ref
 
 
@@ -30,6 +31,9 @@ class Value:
     shape: tuple[int, ...]
 
 
+Operand = Value | Known
+
+
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     """(rows, columns) of the matrix that stands for an array of up to two axes."""
     if len(shape) == 0:
@@ -53,3 +57,18 @@ def as_ref(graph: Graph, value: Value | Known) -> Ref:
         return whole(graph, value)
     array = np.asarray(value.array, dtype=np.float64)
     return graph.const(array.reshape(len(array), *matrix_shape(value.shape)))
+
+
+def require_two_axes(shape: tuple[int, ...]) -> None:
+    """Refuses an array that is no matrix."""
+    if len(shape) > 2:
+        raise NotLinearError(f"blocks are matrices, got an array of shape {shape}")
+
+
+def sized(graph: Graph, value: Operand, shape: tuple[int, ...]) -> Ref:
+    """The operand as a full matrix for an array of `shape`, broadcast along sides of length 1."""
+    require_two_axes(shape)
+    if isinstance(value, Known):
+        full = np.broadcast_to(value.array, (len(value.array), *shape))
+        return as_ref(graph, Known(full))
+    return whole(graph, Value(value.ref, shape))

@@ -1,0 +1,182 @@
+"""Rules for rearranging: transposes, shapes, slices, concatenation, padding."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from elsa.compiler.errors import NotLinearError
+from elsa.compiler.graph import Graph, Ref
+from elsa.compiler.values import (
+    Known,
+    Operand,
+    Value,
+    as_ref,
+    matrix_shape,
+    require_two_axes,
+    whole,
+)
+
+Rule = Callable[..., Sequence[Operand]]
+
+
+def _transpose(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    shape = tuple(eqn.outvars[0].aval.shape)
+    turned = tuple(eqn.params["permutation"]) == (1, 0)
+    return [Value(value.ref.T if turned else value.ref, shape)]
+
+
+def _broadcast(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    shape, axes = tuple(eqn.params["shape"]), tuple(eqn.params["broadcast_dimensions"])
+    require_two_axes(shape)
+    if len(value.shape) == 1 and len(shape) == 2 and axes == (1,):
+        return [Value(value.ref.T, shape)]
+    return [Value(value.ref, shape)]
+
+
+def _reshape(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    return [reshaped(graph, value, tuple(eqn.outvars[0].aval.shape))]
+
+
+def reshaped(graph: Graph, value: Value, shape: tuple[int, ...]) -> Value:
+    """Adds and drops axes of length 1; anything else would break blocks up."""
+    require_two_axes(shape)
+    ref, size = whole(graph, value), int(np.prod(shape))
+    target = matrix_shape(shape)
+    if ref.shape == target:
+        return Value(ref, shape)
+    if ref.shape == target[::-1] and 1 in target:
+        return Value(ref.T, shape)
+    raise NotLinearError(
+        f"a reshape of {value.shape} to {shape} ({size} entries) that breaks the matrix up; "
+        "only axes of length 1 can be added or dropped"
+    )
+
+
+def _select(ref: Ref, graph: Graph, rows: np.ndarray, columns: np.ndarray) -> Ref:
+    """Rows and columns of a matrix by index, as E^T A F."""
+    out = ref
+    if list(rows) != list(range(ref.shape[0])):
+        out = graph.mul(graph.const(np.eye(ref.shape[0])[rows]), out)
+    if list(columns) != list(range(ref.shape[1])):
+        out = graph.mul(out, graph.const(np.eye(ref.shape[1])[:, columns]))
+    return out
+
+
+def _sliced(
+    graph: Graph, value: Value, shape: tuple[int, ...], indices: Sequence[np.ndarray]
+) -> Value:
+    full = [*indices, *(np.arange(1) for _ in range(2 - len(indices)))]
+    return Value(_select(whole(graph, value), graph, full[0], full[1]), shape)
+
+
+def _slice(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    strides = eqn.params["strides"] or (1,) * len(value.shape)
+    starts, limits = eqn.params["start_indices"], eqn.params["limit_indices"]
+    indices = [np.arange(a, b, s) for a, b, s in zip(starts, limits, strides, strict=True)]
+    return [_sliced(graph, value, tuple(eqn.outvars[0].aval.shape), indices)]
+
+
+def _dynamic_slice(graph: Graph, eqn: Any, value: Operand, *starts: Operand) -> Sequence[Operand]:
+    if not isinstance(value, Value) or any(isinstance(start, Value) for start in starts):
+        raise NotLinearError("a slice whose place depends on data")
+    places = [start.array.reshape(-1) for start in starts if isinstance(start, Known)]
+    if any(len(np.unique(place)) > 1 for place in places):
+        raise NotLinearError("a slice whose place depends on t")
+    sizes = eqn.params["slice_sizes"]
+    first = [
+        int(np.clip(place[0], 0, length - size))
+        for place, size, length in zip(places, sizes, value.shape, strict=True)
+    ]
+    indices = [np.arange(a, a + size) for a, size in zip(first, sizes, strict=True)]
+    return [_sliced(graph, value, tuple(sizes), indices)]
+
+
+def _rev(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    flipped = eqn.params["dimensions"]
+    indices = [
+        np.arange(size)[:: -1 if axis in flipped else 1] for axis, size in enumerate(value.shape)
+    ]
+    return [_sliced(graph, value, value.shape, indices)]
+
+
+def _concatenate(graph: Graph, eqn: Any, *values: Operand) -> Sequence[Operand]:
+    shape = tuple(eqn.outvars[0].aval.shape)
+    require_two_axes(shape)
+    axis, start, terms = eqn.params["dimension"], 0, []
+    total = np.eye(shape[axis])
+    for value in values:
+        place = total[:, start : start + value.shape[axis]]
+        start += value.shape[axis]
+        ref = as_ref(graph, value)
+        put = graph.const(place if axis == 0 else place.T)
+        terms.append(graph.mul(put, ref) if axis == 0 else graph.mul(ref, put))
+    return [Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)]
+
+
+def _stack(graph: Graph, eqn: Any, *values: Operand) -> Sequence[Operand]:
+    shape = tuple(eqn.outvars[0].aval.shape)
+    require_two_axes(shape)
+    if len(shape) == 1 or eqn.params["axis"] == 0:
+        return [stack_rows(graph, values)]
+    turned = stack_rows(graph, values)
+    return [
+        Value(
+            whole(graph, turned).T if isinstance(turned, Value) else as_ref(graph, turned).T, shape
+        )
+    ]
+
+
+def _pad(graph: Graph, eqn: Any, value: Operand, filler: Operand) -> Sequence[Operand]:
+    shape = tuple(eqn.outvars[0].aval.shape)
+    if not isinstance(value, Value) or not isinstance(filler, Known) or filler.array.any():
+        raise NotLinearError("padding with anything but zeros")
+    ref = whole(graph, value)
+    for axis, (low, high, inner) in enumerate(eqn.params["padding_config"]):
+        if min(low, high, inner) < 0:
+            raise NotLinearError("padding by negative amounts")
+        put = np.eye(shape[axis])[:, low : shape[axis] - high : inner + 1]
+        const = graph.const(put if axis == 0 else put.T)
+        ref = graph.mul(const, ref) if axis == 0 else graph.mul(ref, const)
+    return [Value(ref, shape)]
+
+
+def row(graph: Graph, value: Operand, index: int) -> Operand:
+    """value[index], along the first axis."""
+    if isinstance(value, Known):
+        return Known(value.array[:, index])
+    shape = value.shape[1:]
+    require_two_axes(value.shape)
+    rows = _select(
+        whole(graph, value), graph, np.array([index]), np.arange(whole(graph, value).shape[1])
+    )
+    return Value(rows.T if shape else rows, shape)
+
+
+def stack_rows(graph: Graph, values: Sequence[Operand]) -> Operand:
+    """Values of up to one axis as the rows of a matrix, or of a column."""
+    if all(isinstance(value, Known) for value in values):
+        return Known(
+            np.stack([value.array for value in values if isinstance(value, Known)], axis=1)
+        )
+    shape = (len(values), *values[0].shape)
+    require_two_axes(shape)
+    places = [graph.const(e[:, None]) for e in np.eye(len(values))]
+    rows = [as_ref(graph, value).T for value in values]
+    terms = [graph.mul(place, ref) for place, ref in zip(places, rows, strict=True)]
+    return Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)
+
+
+RULES: dict[str, Rule] = {
+    "broadcast_in_dim": _broadcast,
+    "concatenate": _concatenate,
+    "dynamic_slice": _dynamic_slice,
+    "expand_dims": _reshape,
+    "pad": _pad,
+    "reshape": _reshape,
+    "rev": _rev,
+    "slice": _slice,
+    "squeeze": _reshape,
+    "stack": _stack,
+    "transpose": _transpose,
+}
