@@ -174,6 +174,7 @@ def _decays(config: ConfigDict, records: list[Record]) -> "Figure":
         for axes in (above, below):
             axes.set_yscale("log")
         above.set_xscale("log")
+        above.set_ylim(top=8 * rates.max())  # room for the legend
         below.set_xticks(kappas, [f"{kappa:g}" for kappa in kappas])
         below.set_xticks([], minor=True)
     style.finish(above, x="", y="decay per step, float64")
