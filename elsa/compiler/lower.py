@@ -176,7 +176,8 @@ def _formula(product: Product, slots: Slots, variant: int) -> str:
         words.append(_letter(product.left) + " ")
     for index, (chain, flip) in enumerate(product.operands):
         name = slots.names[chain]
-        shown = f"({name})^T" if flip and "^T" in name else f"{name}^T" if flip else name
+        turned = f"({name})^T" if " " in name or "^" in name else f"{name}^T"
+        shown = turned if flip else name
         words.append(f"({shown}) " if " " in shown and not shown.startswith("(") else f"{shown} ")
         if index == 0 and product.middle is not None:
             words.append(_letter(product.middle) + " ")
