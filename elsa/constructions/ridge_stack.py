@@ -68,6 +68,14 @@ class RidgeStack(BlockStack):
         out = ReadBlocks(self.readout, self.outputs)(self.run(self._encoded(given)))
         return self._shaped(self._decode(out, given), blocks)
 
+    def encode(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Array]:
+        """The blocks of the layout, as `pack` takes them, from those of a call.
+
+        Takes and refuses what a call does. In a designed prompt more blocks than a call's follow
+        from the data: the rows sqrt(lam) I, the fit, and sqrt(lam) w for w.
+        """
+        return self._encode(self._checked(blocks))
+
     def trajectory(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Array]:
         """ "w" after every step, [depth + 1, d, 1] or [depth + 1, d], the start first.
 

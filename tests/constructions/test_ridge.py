@@ -527,3 +527,10 @@ def test_the_layers_are_the_docstrings():
     for make in (ridge_lsa, ridge_elsa, ridge_elsa_one_layer):
         stack = make(5, 3, 6, 0.1, num_queries=2)
         assert [[h.formula for h in layer] for layer in stack.layers] == formulas[make.__name__]
+
+
+@forms
+def test_encode_gives_the_blocks_that_pack_takes(form):
+    blocks, eta = ridge_problem(4, 3)
+    stack = RIDGE_FORMS[form](4, 3, 2, eta)
+    np.testing.assert_array_equal(stack.pack(**stack.encode(**blocks)), stack.prompts(**blocks)[0])
