@@ -45,6 +45,7 @@ ROOMS = {
     "elsa.symbolic": Room(("checks",)),
     "elsa.placement": Room(("checks", "layout")),
     "elsa.heads": Room(("checks", "layout", "placement", "symbolic", "tasks.Prompt")),
+    "elsa.perturb": Room(("checks", "layout")),
     "elsa.primitives": Room(("attention", "heads", "layout", "symbolic")),
     "elsa.readout": Room(("checks", "layout", "tasks.Prompt")),
     "elsa.estimators": Room(("checks", "layout", "tasks.Prompt"), ("sklearn",)),

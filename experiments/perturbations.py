@@ -1,0 +1,215 @@
+"""The catalogue of the layout ablation: where blocks may be moved, what may be done to them."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from elsa import BlockLayout, constructions, perturb, theory
+
+Change = Callable[[Array], Array]
+Blocks = Mapping[str, Array]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Family:
+    """What the constructions of one prompt share.
+
+    make: the construction.
+    designed: whether the prompt is the designed one, which holds R = sqrt(lam) I as the block
+      "ridge" for lam, the fit X w, and sqrt(lam) w for w.
+    """
+
+    make: Callable[..., constructions.RidgeStack]
+    designed: bool
+
+    @property
+    def regulariser(self) -> str:
+        """The block that carries lambda."""
+        return "ridge" if self.designed else "lam"
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """The blocks whose rows are the context's."""
+        return ("X", "y", "fit") if self.designed else ("X", "y")
+
+    def layout(self, n: int, d: int, spare: int) -> BlockLayout:
+        """The construction's own order of blocks, with room to move them or to store X^T."""
+        square = max(n, d)
+        if self.designed:
+            low = square + spare
+            boxes = {
+                "X": (0, 0, n, d),
+                "ridge": (low, 0, d, d),
+                "y": (0, square, n, 1),
+                "fit": (0, square + 1, n, 1),
+                "w": (low, square + 1, d, 1),
+            }
+            return BlockLayout(boxes, (low + d + spare, square + 2 + d))
+        boxes = {
+            "X": (0, 0, n, d),
+            "y": (0, square, n, 1),
+            "lam": (0, square + 1, 1, 1),
+            "w": (0, square + 2, d, 1),
+        }
+        return BlockLayout(boxes, (square + spare, square + 4 + d))
+
+
+FAMILIES = {
+    "ridge_lsa": Family(make=constructions.ridge_lsa, designed=True),
+    "ridge_elsa": Family(make=constructions.ridge_elsa, designed=False),
+    "ridge_elsa_one_layer": Family(make=constructions.ridge_elsa_one_layer, designed=False),
+}
+
+
+def rearrangements(family: Family, layout: BlockLayout, spare: int) -> dict[str, BlockLayout]:
+    """Name -> another place for the same blocks."""
+    free = max(box.channels.stop for box in layout.blocks.values())  # the first spare channel
+    lam, all_blocks = family.regulariser, tuple(layout)
+    aside = perturb.moved(layout, ["X"], channels=free)
+    if family.designed:  # rows below X and in its channels
+        aside_with_lam = perturb.moved(layout, ["X", lam], channels=free)
+    else:
+        behind = aside.box("X").channels.stop - layout.box(lam).col
+        aside_with_lam = perturb.moved(aside, [lam], channels=behind)
+    return {
+        "X to other rows": perturb.moved(layout, ["X"], rows=spare),
+        "X, y to other rows": perturb.moved(layout, family.context, rows=spare),
+        "X to other channels": aside,
+        "X, λ to other channels": aside_with_lam,
+        "y to another channel": perturb.moved(layout, ["y"], channels=free - layout.box("y").col),
+        "λ to other rows": perturb.moved(layout, [lam], rows=spare),
+        "w to other rows": perturb.moved(layout, ["w"], rows=spare),
+        "λ, w to other rows": perturb.moved(layout, [lam, "w"], rows=spare),
+        "all to other rows": perturb.moved(layout, all_blocks, rows=spare),
+        "all to other channels": perturb.moved(layout, all_blocks, channels=1),
+        "X and y exchanged": perturb.exchanged(layout, "X", "y"),
+        "order of blocks reversed": perturb.mirrored(layout),
+        "X stored transposed": perturb.turned(layout, "X"),
+    }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Edit:
+    """A change of entries in place.
+
+    changes: block of the prompt -> function of it, for a batch.
+    problem: the task's blocks X and y, and lam, to those of the problem that the changed prompt
+      poses; None where the prompt still stands for the original one.
+    """
+
+    changes: Mapping[str, Change]
+    problem: Callable[[Array, Array, float], tuple[Array, Array, float]] | None = None
+
+
+def edits(family: Family) -> dict[str, Edit]:
+    """Name -> a change of the data, without noise."""
+
+    def rows(block: Array) -> Array:
+        return jnp.roll(block, 1, axis=-2)
+
+    def columns(block: Array) -> Array:
+        return jnp.roll(block, 1, axis=-1)
+
+    def scaled(factor: float) -> Change:
+        return lambda block: factor * block
+
+    root = 2.0**0.5 if family.designed else 2.0  # the designed prompt holds sqrt(lam)
+    return {
+        "context rows permuted": Edit(changes=dict.fromkeys(family.context, rows)),
+        "rows of X permuted": Edit(
+            changes={"X": rows}, problem=lambda X, y, lam: (rows(X), y, lam)
+        ),
+        "columns of X permuted": Edit(
+            changes={"X": columns}, problem=lambda X, y, lam: (columns(X), y, lam)
+        ),
+        "X × 0.9": Edit(changes={"X": scaled(0.9)}, problem=lambda X, y, lam: (0.9 * X, y, lam)),
+        "X × 2": Edit(changes={"X": scaled(2.0)}, problem=lambda X, y, lam: (2.0 * X, y, lam)),
+        "y × 2": Edit(changes={"y": scaled(2.0)}, problem=lambda X, y, lam: (X, 2.0 * y, lam)),
+        "λ × 2": Edit(
+            changes={family.regulariser: scaled(root)},
+            problem=lambda X, y, lam: (X, y, 2.0 * lam),
+        ),
+    }
+
+
+def noise_targets(family: Family, *, scratch: bool = False) -> dict[str, str]:
+    """Name in reports -> block of the prompt; "" is what lies outside of the caller's blocks."""
+    named = {"X": "X", "y": "y", "λ": family.regulariser, "w": "w"}
+    if family.designed:
+        named["fit"] = "fit"
+    named["the rest"] = ""
+    if scratch:
+        named["scratch"] = "residual"
+    return named
+
+
+def noisy(
+    h: Array, stack: constructions.RidgeStack, block: str, size: float, rng: np.random.Generator
+) -> Array:
+    """A batch of prompts with normal noise on one block, `size` times its root mean square.
+
+    What lies outside of the caller's blocks (block ""), and the scratch channel, which is zero, get
+    `size` times that of y.
+    """
+    layout = stack.layout if block in stack.layout or not block else stack.readout
+    wide = BlockLayout(layout.blocks, (h.shape[-2], h.shape[-1]))
+    unit = _unit(wide.block(h, block if block in stack.layout else "y"))
+    if block:
+        noise = size * unit * rng.normal(size=(len(h), *wide.shape_of(block)))
+        return perturb.edited(h, wide, {block: lambda values: values + noise})
+    mask = np.zeros(wide.shape, bool)
+    mask[: layout.shape[0], : layout.shape[1]] = perturb.outside(layout)
+    return h + jnp.where(mask[None], size * unit * rng.normal(size=h.shape), 0.0)
+
+
+def noise_gains(
+    family: Family,
+    stack: constructions.RidgeStack,
+    targets: Mapping[str, str],
+    X: Array,
+    y: Array,
+    lam: float,
+    start: Array,
+) -> dict[str, Array]:
+    """Root mean square shift of the answer, relative to its norm, by noise of size 1; [B] each.
+
+    First order in the noise. Left out where the stack does not read the block, or forgets it.
+    """
+    one_layer = family.make is constructions.ridge_elsa_one_layer
+
+    def shift_by(block: str, X: Array, y: Array, start: Array) -> Change | None:
+        if family.designed:
+            name = _DESIGNED[block]
+            return lambda e: theory.designed_shift(X, y, lam, start, **{name: e})
+        if block in _NATURAL:
+            return lambda e: theory.natural_shift(X, y, lam, **{_NATURAL[block]: e})
+        if block == "residual" and one_layer:
+            return lambda e: theory.scratch_shift(X, lam, stack.step_size, stack.depth, e)
+        return None
+
+    def gains(X: Array, y: Array, start: Array) -> dict[str, Array]:
+        blocks = stack.encode(X=X, y=y, lam=lam, w=start)
+        length = jnp.linalg.norm(theory.natural_shift(X, y, lam, d_y=y))  # the solution's
+        found = {}
+        for label, block in targets.items():
+            shift = shift_by(block, X, y, start)
+            if shift is not None:
+                rows, columns = {"residual": y, "": start, **blocks}[block].shape
+                unit = _unit(blocks[block if block in blocks else "y"])[0, 0]
+                found[label] = unit * theory.noise_gain(shift, (rows, columns)) / length
+        return found
+
+    return dict(jax.jit(jax.vmap(gains))(X, y, start))
+
+
+_NATURAL = {"X": "d_x", "y": "d_y", "lam": "d_lam"}
+_DESIGNED = {"X": "d_x", "y": "d_y", "ridge": "d_ridge", "w": "d_w", "fit": "d_fit", "": "d_label"}
+
+
+def _unit(block: Array) -> Array:
+    """Root mean square of a block's entries, the axes kept."""
+    return jnp.sqrt(jnp.mean(block**2, axis=(-2, -1), keepdims=True))
