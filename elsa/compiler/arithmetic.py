@@ -13,6 +13,7 @@ from elsa.compiler.values import (
     Operand,
     Value,
     as_ref,
+    broadcast,
     matrix_shape,
     require_two_axes,
     sized,
@@ -67,7 +68,7 @@ def _elementwise(graph: Graph, value: Value, known: Known, shape: tuple[int, ...
     array = np.asarray(known.array, dtype=np.float64)
     if array.size and all((own == own.flat[0]).all() for own in array):
         return Value(graph.scaled(array.reshape(len(array), -1)[:, 0], value.ref), shape)
-    full = np.broadcast_to(array, (len(array), *shape)).reshape(len(array), *matrix_shape(shape))
+    full = broadcast(array, shape).reshape(len(array), *matrix_shape(shape))
     if value.ref.shape == (1, 1):
         return Value(graph.scale(value.ref, graph.const(full)), shape)
     data = whole(graph, Value(value.ref, shape))
@@ -146,6 +147,9 @@ def _dot_general(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Ope
         inner = [graph.mul(graph.mul(e.T, left.T), graph.mul(right, e)) for e in units]
         return [Value(graph.add((graph.coefficient(1.0), term) for term in inner), shape)]
     if not left_axes:  # an outer product: only columns or numbers have one of two axes
+        if left.shape == (1, 1) or right.shape == (1, 1):
+            scalar, other = (left, right) if left.shape == (1, 1) else (right, left)
+            return [reshaped(graph, Value(graph.scale(scalar, other), other.shape), shape)]
         if len(a.shape) == 2 or len(b.shape) == 2:
             left, right = _column(a, left), _column(b, right)
         return [reshaped(graph, Value(graph.mul(left, right.T), shape), shape)]
@@ -183,9 +187,9 @@ def _select_n(graph: Graph, eqn: Any, which: Operand, *cases: Operand) -> Sequen
     terms = []
     for index, case in enumerate(cases):
         mask = np.asarray(which.array, dtype=np.int64) == index
-        full = np.broadcast_to(mask.reshape(len(mask), *which.shape), (len(mask), *shape))
+        full = broadcast(mask, shape)
         if isinstance(case, Known):
-            chosen: Operand = Known(np.where(full, case.array, 0.0))
+            chosen: Operand = Known(np.where(full, broadcast(case.array, shape), 0.0))
         else:
             chosen = _elementwise(graph, case, Known(full.astype(np.float64)), shape)
         terms.append(sized(graph, chosen, shape))

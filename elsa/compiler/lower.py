@@ -13,21 +13,25 @@ from elsa.layout import Box
 from elsa.symbolic import Head, Term
 
 
-def heads_of(layer: Layer, slots: Slots, variant: int, *, merge: bool) -> tuple[Head, ...]:
-    """The heads of one layer; with `merge`, those that share two of three factors are one."""
+def heads_of(layer: Layer, slots: Slots, variant: int, *, variants: int) -> tuple[Head, ...]:
+    """The heads of one layer; with one variant, those that share two of three factors are one."""
     heads: list[Head] = []
     for assign in layer:
-        own = [_head(product, assign.target, slots, variant) for product in _written(assign, slots)]
-        heads += merged(own) if merge else own
+        written = _written(assign, slots, variants)
+        own = [_head(product, assign.target, slots, variant) for product in written]
+        heads += merged(own) if variants == 1 else own
+    if not heads:  # everything keeps its value; a layer has at least one head
+        idle = Product(np.zeros(variants), ((layer[0].target, False),))
+        heads.append(_head(idle, layer[0].target, slots, variant))
     return tuple(heads)
 
 
-def _written(assign: Assign, slots: Slots) -> list[Product]:
+def _written(assign: Assign, slots: Slots, variants: int) -> list[Product]:
     """The products that add up to the value minus what its place holds: a residual adds."""
     products = list(assign.products)
     if assign.target not in slots.dirty:
         return products
-    one = np.ones_like(assign.products[0].coefficient) if products else np.ones(1)
+    one = np.ones(variants)
     for index, product in enumerate(products):
         plain = product.left is None and product.right is None
         if plain and product.operands == ((assign.target, False),):

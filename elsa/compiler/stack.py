@@ -61,7 +61,7 @@ class Program:
         return (*load, *first, *steps, *last)
 
     def heads(self, layer: Any, variant: int) -> tuple[Head, ...]:
-        return lower.heads_of(layer, self.slots, variant, merge=self.variants == 1)
+        return lower.heads_of(layer, self.slots, variant, variants=self.variants)
 
     @property
     def parts(self) -> tuple[int, int]:

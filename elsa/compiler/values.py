@@ -31,6 +31,13 @@ class Value:
     shape: tuple[int, ...]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Refused:
+    """What linear attention cannot compute: an error, in these words, where an output needs it."""
+
+    message: str
+
+
 Operand = Value | Known
 
 
@@ -65,10 +72,15 @@ def require_two_axes(shape: tuple[int, ...]) -> None:
         raise NotLinearError(f"blocks are matrices, got an array of shape {shape}")
 
 
+def broadcast(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """[variants, *own shape] to [variants, *shape], new axes behind that of the variants."""
+    axes = (1,) * (len(shape) + 1 - array.ndim)
+    return np.broadcast_to(array.reshape(len(array), *axes, *array.shape[1:]), (len(array), *shape))
+
+
 def sized(graph: Graph, value: Operand, shape: tuple[int, ...]) -> Ref:
     """The operand as a full matrix for an array of `shape`, broadcast along sides of length 1."""
     require_two_axes(shape)
     if isinstance(value, Known):
-        full = np.broadcast_to(value.array, (len(value.array), *shape))
-        return as_ref(graph, Known(full))
+        return as_ref(graph, Known(broadcast(value.array, shape)))
     return whole(graph, Value(value.ref, shape))

@@ -1,0 +1,93 @@
+"""Compiling a step and comparing it with the step itself, by three executions."""
+
+import jax
+import numpy as np
+
+import elsa
+
+TOLERANCE = 1e-10
+
+
+def draw(shapes, seed=0, scale=1.0):
+    """Normal blocks divided by sqrt(rows) + sqrt(columns), so that their norms are about 1."""
+    rng, blocks = np.random.default_rng(seed), {}
+    for name, shape in shapes.items():
+        rows, columns = (*shape, 1, 1)[:2]
+        blocks[name] = scale * rng.normal(size=shape) / (rows**0.5 + columns**0.5)
+    return blocks
+
+
+def path(step, blocks, depth, *, takes_t=False):
+    """The state after 0, 1, .., depth applications of the step itself."""
+    states = [{name: np.asarray(value) for name, value in blocks.items()}]
+    once = step if takes_t or depth < 4 else jax.jit(step)
+    for t in range(depth):
+        out = once(**states[-1], **({"t": t} if takes_t else {}))
+        states.append(states[-1] | {name: np.asarray(value) for name, value in out.items()})
+    return states
+
+
+def by_hand(stack, blocks, *, h=None):
+    """The stack's weights in a NumPy loop: packed by `layout`, read by `readout`."""
+    prompt = np.asarray(stack.layout.pack(**blocks) if h is None else h, np.float64)
+    (n, m), (rows, channels) = prompt.shape, stack.readout.shape
+    prompt = np.pad(prompt, ((0, rows - n), (0, channels - m)))
+    for weights in layers_of(stack):
+        prompt = layer(prompt, weights, skip=stack.program.skip)
+    return {name: np.asarray(value) for name, value in stack.readout.unpack(prompt).items()}
+
+
+def layers_of(stack):
+    """The weights of every layer that runs, in order."""
+    schedule, weights = stack.program.schedule, stack.weights
+    first = len(weights) - len(schedule.epilogue) - max(len(schedule.step), 1)
+    last = len(weights) - len(schedule.epilogue)
+    yield from weights[:first]
+    for t in range(schedule.depth if schedule.step else 0):
+        for own in weights[first:last]:
+            yield own if own.wq.ndim == 3 else type(own)(*(array[t] for array in own))
+    yield from weights[last:]
+
+
+def layer(h, weights, *, skip="residual"):
+    """Heads along the first axis, and the residual where the skip is none of them."""
+    out = h if skip == "residual" else 0.0
+    for wq, wk, wv, bq, bk, bv in zip(*weights, strict=True):
+        out = out + (h @ wq + bq) @ ((h @ wk + bk).T @ (h @ wv + bv))
+    return out
+
+
+def error(out, states):
+    """max |out - ref| over the largest magnitude the reference block had at any step."""
+    worst = 0.0
+    for name, value in out.items():
+        reference = np.asarray(states[-1][name])
+        assert np.isfinite(reference).all(), f"the step itself is not finite at {name}"
+        size = max(np.abs(np.asarray(state[name])).max() for state in states)
+        difference = np.abs(np.asarray(value).reshape(reference.shape) - reference).max()
+        worst = max(worst, difference / size if size else difference)
+        assert np.isfinite(difference), f"{name} is not finite"
+    return worst
+
+
+def assert_agrees(step, shapes, depth=2, *, blocks=None, seed=0, dense=False, **options):
+    """Compiles a step and compares structured execution and the weights by hand with the step.
+
+    With `dense`, jax's own dense execution too. Returns the structured stack.
+    """
+    blocks = draw(shapes, seed) if blocks is None else blocks
+    states = path(step, blocks, depth, takes_t=options.get("tied") is False and _takes_t(step))
+    stack = elsa.compile(step, shapes, depth, **options)
+    outs = [stack(**blocks), by_hand(stack, blocks)]
+    if dense:
+        outs.append(elsa.compile(step, shapes, depth, execution="dense", **options)(**blocks))
+    for out in outs:
+        assert set(out) == set(stack.program.outputs)
+        assert error(out, states) <= TOLERANCE
+    for name, value in outs[0].items():
+        assert value.shape == np.shape(blocks[name]), name
+    return stack
+
+
+def _takes_t(step):
+    return "t" in step.__code__.co_varnames[: step.__code__.co_argcount + 1]
