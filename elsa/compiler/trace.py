@@ -1,13 +1,16 @@
 """From an ordinary JAX function to a program of matrix values.
 
-The step is traced with `jax.make_jaxpr` in float64. Dead equations are dropped, library calls that
-are jitted are entered, loops of static length are unrolled, equations without data are evaluated,
-and every other one goes through a rule of `elsa.compiler.rules`. Several variants of one step (one
-for each `t` of an untied stack) are walked side by side; they may differ in their numbers only.
+The step is traced with `jax.make_jaxpr` in float64. Library calls that are jitted are entered,
+loops of static length are unrolled, equations without data are evaluated, and every other one goes
+through a rule of `elsa.compiler.rules`. What has no rule is an error only where an output depends
+on it: `jax.grad` leaves dead equations behind, in jitted functions and loops too. Several variants
+of one step (one for each `t` of an untied stack) are walked side by side; they may differ in their
+numbers only.
 """
 
 import linecache
 import re
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,13 +25,14 @@ from elsa.compiler import rules
 from elsa.compiler.errors import CompileError, NotLinearError
 from elsa.compiler.graph import Graph, Ref
 from elsa.compiler.rearranging import row, stack_rows
-from elsa.compiler.values import Known, Value, as_ref, matrix_shape
+from elsa.compiler.values import Known, Refused, Value, as_ref, matrix_shape
 
 Shape = tuple[int, ...]
+Traced = Value | Known | Refused
 MAX_ITERATIONS = 1000  # of one loop inside a step, which is unrolled
 _INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
 _INLINED |= {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "remat": "jaxpr"}
-_INLINED |= {"checkpoint": "jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
+_INLINED |= {"checkpoint": "jaxpr", "remat2": "jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
 
 
 def jaxpr_of(
@@ -49,6 +53,8 @@ def jaxpr_of(
                 f"compile: the step must return a dict of updated arrays, got {type(out).__name__}"
             )
         names[:] = list(out)
+        for name, value in out.items():
+            _require_array(name, value)
         return [out[name] for name in names]
 
     with jax.enable_x64(True):
@@ -58,10 +64,23 @@ def jaxpr_of(
         except CompileError:
             raise
         except Exception as error:
+            place = raised_at(error)
             raise CompileError(
-                f"compile: the step could not be traced with inputs {dict(inputs)}: {error}"
+                f"compile: the step could not be traced with inputs {dict(inputs)}"
+                f"{f' ({place})' if place else ''}: {error}"
             ) from error
     return closed, tuple(names)
+
+
+def _require_array(name: str, value: Any) -> None:
+    try:
+        kind = jax.eval_shape(lambda: value)
+    except TypeError:
+        kind = None
+    if not isinstance(kind, jax.ShapeDtypeStruct):
+        raise CompileError(
+            f"compile: the step must return an array for {name!r}, got {type(value).__name__}"
+        )
 
 
 def program_of(
@@ -86,13 +105,14 @@ def program_of(
     graph = Graph(len(closed))
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         tracer = _Tracer(graph)
-        arguments: list[Value | Known] = [
+        arguments: list[Traced] = [
             Value(graph.leaf(name, matrix_shape(shape)), shape) for name, shape in inputs.items()
         ]
         outs = tracer.run(
             [c.jaxpr for c in closed], [c.consts for c in closed], arguments, where="the step"
         )
-        return graph, [as_ref(graph, out) for out in outs], [tuple(out.shape) for out in outs]
+        found = [_computed(out) for out in outs]
+        return graph, [as_ref(graph, out) for out in found], [tuple(out.shape) for out in found]
 
 
 def signature(jaxpr: Any) -> tuple:
@@ -131,16 +151,16 @@ class _Tracer:
         self,
         jaxprs: Sequence[Any],
         consts: Sequence[Sequence[Any]],
-        arguments: Sequence[Value | Known],
+        arguments: Sequence[Traced],
         where: str,
-    ) -> list[Value | Known]:
+    ) -> list[Traced]:
         lead = jaxprs[0]
-        env: dict[Any, Value | Known] = {}
+        env: dict[Any, Traced] = {}
         for index, var in enumerate(lead.constvars):
             env[var] = Known(np.stack([np.asarray(own[index]) for own in consts]))
         env.update(zip(lead.invars, arguments, strict=True))
 
-        def read(position: int, pick: Callable[[Any], Sequence[Any]]) -> Value | Known:
+        def read(position: int, pick: Callable[[Any], Sequence[Any]]) -> Traced:
             atom = pick(lead)[position]
             if not isinstance(atom, Literal):
                 return env[atom]
@@ -158,8 +178,8 @@ class _Tracer:
         return [read(i, lambda jaxpr: jaxpr.outvars) for i in range(len(lead.outvars))]
 
     def _equation(
-        self, eqns: Sequence[Any], values: Sequence[Value | Known], place: str
-    ) -> Sequence[Value | Known]:
+        self, eqns: Sequence[Any], values: Sequence[Traced], place: str
+    ) -> Sequence[Traced]:
         eqn = eqns[0]
         name = eqn.primitive.name
         if name in _INLINED:
@@ -170,46 +190,56 @@ class _Tracer:
                 values,
                 place,
             )
-        if all(isinstance(value, Known) for value in values):
-            return _evaluate(eqns, values)  # type: ignore[arg-type]
-        if name == "scan":
-            return self._scan(eqns, values, place)
-        if name == "while":
-            return self._while(eqns, values, place)
-        if name == "cond":
-            return self._cond(eqns, values, place)
-        rule = rules.RULES.get(name)
-        if rule is None:
-            raise CompileError(rules.refusal(name, place))
         try:
+            known = [value for value in values if isinstance(value, Known)]
+            if len(known) == len(values):
+                return _evaluate(eqns, known)
+            if name in ("scan", "while", "cond"):
+                return getattr(self, f"_{name}")(eqns, values, place)
+            refused = [value for value in values if isinstance(value, Refused)]
+            if refused:
+                return refused[:1] * len(eqn.outvars)
+            rule = rules.RULES.get(name)
+            if rule is None:
+                raise NotLinearError
+            _require_float64(eqn)
+            _require_finite(known)
             return rule(self.graph, eqn, *values)
         except NotLinearError as error:
-            raise CompileError(rules.refusal(name, place, str(error))) from None
+            return [Refused(rules.refusal(name, place, str(error)))] * len(eqn.outvars)
 
-    def _scan(
-        self, eqns: Sequence[Any], values: Sequence[Value | Known], place: str
-    ) -> Sequence[Value | Known]:
+    def _scan(self, eqns: Sequence[Any], values: Sequence[Traced], place: str) -> Sequence[Traced]:
         params = eqns[0].params
         length, num_consts, num_carry = params["length"], params["num_consts"], params["num_carry"]
         _limit(length, place)
         consts, carry = values[:num_consts], list(values[num_consts : num_consts + num_carry])
         stacked = values[num_consts + num_carry :]
         order = range(length - 1, -1, -1) if params["reverse"] else range(length)
-        seen: dict[int, Sequence[Value | Known]] = {}
+        seen: dict[int, Sequence[Traced]] = {}
         for index in order:
-            rows = [row(self.graph, value, index) for value in stacked]
+            rows = [v if isinstance(v, Refused) else row(self.graph, v, index) for v in stacked]
             out = self._call(eqns, "jaxpr", [*consts, *carry, *rows], place)
             carry = [self._kept(value) for value in out[:num_carry]]
             seen[index] = out[num_carry:]
         collected = [
-            stack_rows(self.graph, [seen[index][position] for index in range(length)])
-            for position in range(len(eqns[0].outvars) - num_carry)
+            self._collected([seen[index][position] for index in range(length)], var, place)
+            for position, var in enumerate(eqns[0].outvars[num_carry:])
         ]
         return [*carry, *collected]
 
-    def _while(
-        self, eqns: Sequence[Any], values: Sequence[Value | Known], place: str
-    ) -> Sequence[Value | Known]:
+    def _collected(self, rows: Sequence[Traced], var: Any, place: str) -> Traced:
+        """What a scan returns for every iteration, stacked."""
+        refused = [value for value in rows if isinstance(value, Refused)]
+        if refused:
+            return refused[0]
+        if not rows:
+            return Known(np.zeros((self.graph.variants, *var.aval.shape)))
+        try:
+            return stack_rows(self.graph, [_computed(value) for value in rows])
+        except NotLinearError as error:
+            return Refused(rules.refusal("scan", place, str(error)))
+
+    def _while(self, eqns: Sequence[Any], values: Sequence[Traced], place: str) -> Sequence[Traced]:
         params = eqns[0].params
         split = params["cond_nconsts"]
         tests, rest = values[:split], values[split:]
@@ -217,9 +247,7 @@ class _Tracer:
         for count in range(MAX_ITERATIONS + 1):
             (go_on,) = self._call(eqns, "cond_jaxpr", [*tests, *carry], place)
             if not isinstance(go_on, Known) or len(np.unique(go_on.array)) != 1:
-                raise CompileError(
-                    rules.refusal("while", place, "the length of the loop depends on data")
-                )
+                raise NotLinearError("the length of the loop depends on data")
             if not go_on.array.all():
                 return carry
             _limit(count + 1, place)
@@ -227,28 +255,46 @@ class _Tracer:
             carry = [self._kept(value) for value in out]
         raise AssertionError("unreachable: _limit raises first")
 
-    def _cond(
-        self, eqns: Sequence[Any], values: Sequence[Value | Known], place: str
-    ) -> Sequence[Value | Known]:
+    def _cond(self, eqns: Sequence[Any], values: Sequence[Traced], place: str) -> Sequence[Traced]:
         index, arguments = values[0], values[1:]
         if not isinstance(index, Known) or len(np.unique(index.array)) != 1:
-            raise CompileError(
-                rules.refusal("cond", place, "which branch is taken depends on data")
-            )
+            raise NotLinearError("which branch is taken depends on data")
         choice = int(index.array.reshape(-1)[0])
         branches = [own.params["branches"][choice] for own in eqns]
         return self.run([b.jaxpr for b in branches], [b.consts for b in branches], arguments, place)
 
     def _call(
-        self, eqns: Sequence[Any], key: str, values: Sequence[Value | Known], place: str
-    ) -> list[Value | Known]:
+        self, eqns: Sequence[Any], key: str, values: Sequence[Traced], place: str
+    ) -> list[Traced]:
         inner = [own.params[key] for own in eqns]
         return self.run([j.jaxpr for j in inner], [j.consts for j in inner], values, place)
 
-    def _kept(self, value: Value | Known) -> Value | Known:
+    def _kept(self, value: Traced) -> Traced:
         if isinstance(value, Value):
             return Value(self.graph.kept(value.ref), value.shape)
         return value
+
+
+def _computed(value: Traced) -> Value | Known:
+    if isinstance(value, Refused):
+        raise CompileError(value.message)
+    return value
+
+
+def _require_float64(eqn: Any) -> None:
+    """Refuses data turned into integers, or rounded to fewer digits, which would go unnoticed."""
+    for out in eqn.outvars:
+        if out.aval.dtype != np.float64:
+            raise NotLinearError(
+                f"data would become {out.aval.dtype}; a step is traced in float64 and stays in it: "
+                "leave conversions out, and give compile the dtype to compute in"
+            )
+
+
+def _require_finite(known: Sequence[Known]) -> None:
+    for value in known:
+        if value.array.dtype.kind == "f" and not np.isfinite(value.array).all():
+            raise NotLinearError("a constant holds NaN or infinity")
 
 
 def _limit(length: int, place: str) -> None:
@@ -279,9 +325,15 @@ def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
     for variant in range(1 if same else len(eqns)):
         eqn = eqns[variant]
         params = eqn.primitive.get_bind_params(eqn.params)
-        out = eqn.primitive.bind(*(v.array[variant] for v in values), **params)
-        outs.append(out if eqn.primitive.multiple_results else [out])
-    arrays = [np.stack([np.asarray(a) for a in column]) for column in zip(*outs, strict=True)]
+        try:
+            out = eqn.primitive.bind(*(v.array[variant] for v in values), **params)
+            found = out if eqn.primitive.multiple_results else [out]
+            outs.append([np.asarray(array) for array in found])
+        except TypeError as error:  # random keys are no arrays of numbers
+            raise NotLinearError(
+                f"it cannot be computed while compiling: {error}; do it outside the step"
+            ) from None
+    arrays = [np.stack(column) for column in zip(*outs, strict=True)]
     return [Known(np.broadcast_to(a, (len(eqns), *a.shape[1:]))) for a in arrays]
 
 
@@ -292,7 +344,20 @@ def location(eqn: Any) -> str:
     )
     if not found:
         return ""
-    path, line = found.group(1), int(found.group(2))
+    return _shown(found.group(1), int(found.group(2)))
+
+
+def raised_at(error: BaseException) -> str:
+    """The innermost line outside jax and this module that an error passed through."""
+    inside = (str(Path(jax.__file__).parent), __file__)
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        path = frame.f_code.co_filename
+        if not path.startswith(inside):
+            return _shown(path, line)
+    return ""
+
+
+def _shown(path: str, line: int) -> str:
     text = linecache.getline(path, line).strip()
     return f"{Path(path).name}, line {line}" + (f": `{text}`" if text else "")
 
