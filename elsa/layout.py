@@ -64,7 +64,7 @@ class BlockLayout:
         self,
         blocks: Mapping[str, tuple[int, int, int, int]],
         shape: tuple[int, int] | None = None,
-        transposed: Iterable[str] = (),
+        transposed: Iterable[str] = (),  # one name alone is a name, not its letters
     ) -> None:
         boxes = {name: _box(name, entry) for name, entry in blocks.items()}
         if shape is None:
@@ -74,7 +74,8 @@ class BlockLayout:
             )
         object.__setattr__(self, "blocks", boxes)
         object.__setattr__(self, "shape", _integers("shape", shape, "nm"))
-        object.__setattr__(self, "transposed", tuple(sorted(set(transposed))))
+        stored = (transposed,) if isinstance(transposed, str) else transposed
+        object.__setattr__(self, "transposed", tuple(sorted(set(stored))))
         self._check()
 
     def _check(self) -> None:

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from elsa import checks
+
 
 class HeadWeights(NamedTuple):
     """Dense weights of one head, or of several along a leading axis: p inner channels.
@@ -35,6 +37,9 @@ class Term:
     axis: Literal["channels", "rows"]
     span: range
     matrix: Float[np.ndarray, "span p"]
+
+    def __post_init__(self) -> None:
+        checks.finite("head", weights=self.matrix)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -206,3 +206,12 @@ def test_mask_move_inside_a_head():
     none = np.zeros((5, 4))
     out = elsa.elsa(h, none, none, right, left, np.eye(4), np.zeros((4, 5)))
     np.testing.assert_array_equal(out, left @ h @ right)
+
+
+@pytest.mark.parametrize(
+    "rows, shift, match",
+    [((0.5, 2), 0, "rows must have an integer start"), ((0, 2), 1.0, "an integer shift")],
+)
+def test_mask_move_refuses_ranges_that_are_no_integers(rows, shift, match):
+    with pytest.raises(TypeError, match=match):
+        elsa.mask_move((4, 4), rows, (0, 1), (shift, 0))

@@ -439,3 +439,9 @@ def test_unknown_blocks_are_named(line):
     layout = BlockLayout({"aa": (0, 0, 1, 1)})
     with pytest.raises(KeyError, match=r"BlockLayout: unknown block '[ABCT]', known are"):
         TABLE[line][0](layout, 1.0)
+
+
+def test_a_weight_that_is_not_finite_is_refused():
+    layout = BlockLayout({"a": (0, 0, 2, 1), "b": (0, 1, 2, 1)})
+    with pytest.raises(ValueError, match="weights must be finite"):
+        heads.move(layout, "a", "b", scale=float("nan"))

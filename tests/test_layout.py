@@ -239,3 +239,9 @@ def test_a_prompt_of_another_shape_is_refused(shape):
     message = r"BlockLayout: the prompt must have shape \(\.\.\., 5, 4\), got \("
     with pytest.raises(ValueError, match=message):
         REGRESSION.unpack(np.zeros(shape))
+
+
+def test_one_transposed_block_may_be_given_by_its_name():
+    layout = BlockLayout({"Xy": (0, 0, 2, 3)}, transposed="Xy")
+    assert layout.transposed == ("Xy",)
+    assert layout.shape_of("Xy") == (3, 2)

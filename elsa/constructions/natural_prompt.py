@@ -35,7 +35,9 @@ def ridge_elsa(
     After the first layer r = y - X w, so that the second one adds -eta (X^T X w - X^T y + lam w),
     one step of gradient descent on |y - X w|^2 / 2 + lam |w|^2 / 2. The regulariser is data. The
     sum over rows of X^T r meets no query, because queries have channels of their own; their
-    predictions are one head A B, query_x w, in a last layer, the output module.
+    predictions are one head A B, query_x w, in a last layer, the output module. The rows of a
+    block's channels that are not the block's have to be zero, as packing leaves them: a prompt that
+    holds other things there needs a `layout`, whose first layer takes the blocks alone.
 
     Hagiwara (arXiv:2503.23814), Section 3.5.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -93,8 +94,13 @@ class Stack(nnx.Module):
         Returns:
           The last prompt; with `observe`, the pair of it and the observations, whose leading axis
           has length num_layers + 1.
+
+        Raises:
+          TypeError: where the prompt's dtype is not the layers'.
+          ValueError: where its shape is not.
         """
         prompt = jnp.asarray(h)
+        self._check_dtype(prompt.dtype)
         watch: Observer = observe if observe is not None else _nothing
         start = watch(prompt)
         prompt, before = self._run(self.prologue, prompt, watch)
@@ -114,6 +120,13 @@ class Stack(nnx.Module):
         flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), during)
         parts = [_stacked([start, *before]), flat, *([_stacked(after)] if after else [])]
         return prompt, jax.tree.map(lambda *pieces: jnp.concatenate(pieces), *parts)
+
+    def _check_dtype(self, dtype: np.dtype) -> None:
+        own = jax.tree.leaves(nnx.state(self.body, nnx.Param))
+        if own and own[0].dtype != dtype:
+            raise TypeError(
+                f"Stack: the prompt must have the layers' dtype {own[0].dtype}, got {dtype}"
+            )
 
     def _run(
         self, layers: Sequence[Callable[[Array], Array]], prompt: Array, watch: Observer

@@ -288,3 +288,9 @@ def test_a_prompt_of_another_shape_is_refused():
         Stack([lsa_layer(0)], 3)(np.zeros((ROWS, 5)))
     with pytest.raises(ValueError, match="LSA: the prompt must have shape"):
         Stack([lsa_layer(0)], 3)(np.zeros(CHANNELS))
+
+
+def test_a_prompt_of_another_dtype_is_refused():
+    stack = Stack([LSA(3, 2, dtype="float64", rngs=nnx.Rngs(0))], 2)
+    with pytest.raises(TypeError, match="the layers' dtype float64, got float32"):
+        stack(jnp.ones((4, 3), "float32"))
