@@ -1,7 +1,7 @@
 """`compile`: an ordinary JAX function in, attention weights out."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,11 @@ def compile(
     checks.one_of("compile", "skip", skip, SKIPS)
     checks.one_of("compile", "execution", execution, EXECUTIONS)
     kind = checks.float_dtype("compile", dtype)
+    if not isinstance(inputs, Mapping) or not callable(step):
+        raise TypeError(
+            "compile: step must be a function and inputs a dict of shapes, got "
+            f"{type(step).__name__} and {type(inputs).__name__}"
+        )
     shapes = {name: _shape(name, shape) for name, shape in inputs.items()}
     takes_t = _check_signature(step, shapes, tied)
     steps = range(max(depth, 1)) if takes_t else [None]
@@ -95,7 +100,7 @@ def compile(
 
 
 def _shape(name: str, shape: Any) -> tuple[int, ...]:
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
     if len(sizes) > 2 or not all(isinstance(s, int | np.integer) and s >= 1 for s in sizes):
         raise ValueError(
             f"compile: inputs[{name!r}] must be the shape of a matrix, a column or a number, "
@@ -147,8 +152,9 @@ def _private(
 ) -> tuple[BlockLayout, dict[str, Box], tuple[int, int], Moves]:
     """The input's layout, the inputs' private boxes, the prompt so far, and what is moved."""
     sizes = {name: matrix_shape(shape) for name, shape in shapes.items()}
-    first = 0 if layout is None else layout.shape[1]
-    boxes, channel = {}, first
+    if layout is not None and not isinstance(layout, BlockLayout):
+        raise TypeError(f"compile: layout must be a BlockLayout, got {type(layout).__name__}")
+    boxes, channel = {}, 0 if layout is None else layout.shape[1]
     for name, (height, width) in sizes.items():
         boxes[name] = Box(0, channel, height, width)
         channel += width

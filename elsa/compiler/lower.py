@@ -1,6 +1,6 @@
 """From a schedule's layers to symbolic heads in a private prompt."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -13,11 +13,17 @@ from elsa.layout import Box
 from elsa.symbolic import Head, Term
 
 
-def heads_of(layer: Layer, slots: Slots, variant: int, *, variants: int) -> tuple[Head, ...]:
-    """The heads of one layer; with one variant, those that share two of three factors are one."""
+def heads_of(
+    layer: Layer, slots: Slots, variant: int, *, variants: int, first: bool = False
+) -> tuple[Head, ...]:
+    """The heads of one layer; with one variant, those that share two of three factors are one.
+
+    With `first`, as in a prologue, places hold nothing yet unless another value had them before.
+    """
+    dirty = slots.reused if first else slots.dirty
     heads: list[Head] = []
     for assign in layer:
-        written = _written(assign, slots, variants)
+        written = _written(assign, dirty, variants)
         own = [_head(product, assign.target, slots, variant) for product in written]
         heads += merged(own) if variants == 1 else own
     if not heads:  # everything keeps its value; a layer has at least one head
@@ -26,10 +32,10 @@ def heads_of(layer: Layer, slots: Slots, variant: int, *, variants: int) -> tupl
     return tuple(heads)
 
 
-def _written(assign: Assign, slots: Slots, variants: int) -> list[Product]:
+def _written(assign: Assign, dirty: Collection[Chain], variants: int) -> list[Product]:
     """The products that add up to the value minus what its place holds: a residual adds."""
     products = list(assign.products)
-    if assign.target not in slots.dirty:
+    if assign.target not in dirty:
         return products
     one = np.ones(variants)
     for index, product in enumerate(products):

@@ -6,6 +6,7 @@ holds, or new channels appended on the right.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 
 from elsa.compiler.polynomial import Chain, bare
@@ -19,13 +20,15 @@ class Slots:
 
     boxes: chain -> box in the private prompt.
     names: chain -> a readable name.
-    dirty: values whose place holds something else when they are written, which a head takes away.
+    dirty: values whose place holds something when they are written, which a head takes away.
+    reused: those whose place held another value before; a prologue takes away nothing but that.
     shape: (rows, channels) of the private prompt.
     """
 
     boxes: Mapping[Chain, Box]
     names: Mapping[Chain, str]
     dirty: frozenset[Chain]
+    reused: frozenset[Chain]
     shape: tuple[int, int]
 
 
@@ -39,7 +42,7 @@ def allot(schedule: Schedule, inputs: Mapping[Chain, Box], shape: tuple[int, int
     """
     boxes = dict(inputs)
     names = {chain: chain.factors[0].node.name for chain in inputs}
-    dirty = set(schedule.carried) & set(inputs)
+    dirty, reused = set(schedule.carried) & set(inputs), set()
     rows, channel = shape
     busy: dict[Box, int] = {}  # box -> the layer after which its value is dead
     lives = _lives(schedule)
@@ -51,7 +54,7 @@ def allot(schedule: Schedule, inputs: Mapping[Chain, Box], shape: tuple[int, int
         free = [b for b, until in busy.items() if until <= start and b[2:] == (height, width)]
         if free:
             box = free[0]
-            dirty.add(chain)
+            reused.add(chain)
         else:
             box = Box(0, channel, height, width)
             channel += width
@@ -60,7 +63,7 @@ def allot(schedule: Schedule, inputs: Mapping[Chain, Box], shape: tuple[int, int
         boxes[chain], busy[box] = box, end
         names[chain] = _name(chain, names)
     rows = max([rows, *(box.height for box in boxes.values())])
-    return Slots(boxes, names, frozenset(dirty), (rows, channel))
+    return Slots(boxes, names, frozenset(dirty | reused), frozenset(reused), (rows, channel))
 
 
 def _in_step(schedule: Schedule, layer: int) -> bool:
@@ -98,7 +101,8 @@ def _name(chain: Chain, taken: Mapping[Chain, str]) -> str:
         return " ".join(f"{f.node.name}{'^T' if f.flipped else ''}" for f in chain.factors)
     if chain.bare and chain.factors[0].flipped and bare(chain.factors[0].T) in taken:
         return f"{taken[bare(chain.factors[0].T)]}^T"
-    return f"v{1 + sum(name.startswith('v') and name[1:].isdigit() for name in taken.values())}"
+    used = set(taken.values())
+    return next(name for name in (f"v{i}" for i in itertools.count(1)) if name not in used)
 
 
 def readout(slots: Slots, outputs: Mapping[str, Chain]) -> BlockLayout:

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from elsa import checks
 from elsa.compiler import lower, structured
 from elsa.compiler.polynomial import Chain
-from elsa.compiler.schedule import Schedule
+from elsa.compiler.schedule import Layer, Schedule
 from elsa.compiler.slots import Slots, readout
 from elsa.layout import BlockLayout
 from elsa.nn.attention import ELSA
@@ -55,13 +55,13 @@ class Program:
         """Symbolic heads: load layer, prologue, the layers of every different step, epilogue."""
         schedule = self.schedule
         load = [lower.load(self.moves)] if self.moves else []
-        first = [self.heads(layer, 0) for layer in schedule.prologue]
+        first = [self.heads(layer, 0, first=True) for layer in schedule.prologue]
         steps = [self.heads(layer, t) for t in range(self.variants) for layer in schedule.step]
         last = [self.heads(layer, self.variants - 1) for layer in schedule.epilogue]
         return (*load, *first, *steps, *last)
 
-    def heads(self, layer: Any, variant: int) -> tuple[Head, ...]:
-        return lower.heads_of(layer, self.slots, variant, variants=self.variants)
+    def heads(self, layer: Layer, variant: int, *, first: bool = False) -> tuple[Head, ...]:
+        return lower.heads_of(layer, self.slots, variant, variants=self.variants, first=first)
 
     @property
     def parts(self) -> tuple[int, int]:
@@ -161,11 +161,12 @@ class CompiledStack(nnx.Module):
             drawn[name] = blocks.get(name, draw / (rows**0.5 + columns**0.5))
         checks.names("verify", "block", {**drawn, **blocks}, self.program.inputs)
         out = self(**drawn)
-        return max(
-            float(np.abs(np.asarray(out[name]).reshape(seen[0].shape) - seen[-1]).max())
-            / max(float(np.abs(seen).max()), np.finfo(self.dtype).tiny)
+        errors = [
+            np.abs(np.asarray(out[name]).reshape(seen[0].shape) - seen[-1]).max()
+            / max(np.abs(seen).max(), jnp.finfo(self.dtype).tiny)
             for name, seen in self._reference(drawn).items()
-        )
+        ]
+        return float(np.max(errors))  # NaN where a block of the stack's is
 
     def _reference(self, drawn: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The step's outputs, [depth + 1, ...], by the step itself."""

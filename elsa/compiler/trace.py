@@ -72,7 +72,9 @@ def jaxpr_of(
     return closed, tuple(names)
 
 
-def _require_array(name: str, value: Any) -> None:
+def _require_array(name: Any, value: Any) -> None:
+    if not isinstance(name, str):
+        raise CompileError(f"compile: the step must return blocks by name, got the key {name!r}")
     try:
         kind = jax.eval_shape(lambda: value)
     except TypeError:
@@ -348,8 +350,8 @@ def location(eqn: Any) -> str:
 
 
 def raised_at(error: BaseException) -> str:
-    """The innermost line outside jax and this module that an error passed through."""
-    inside = (str(Path(jax.__file__).parent), __file__)
+    """The innermost line outside jax, NumPy and this module that an error passed through."""
+    inside = (str(Path(jax.__file__).parent), str(Path(np.__file__).parent), __file__)
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         path = frame.f_code.co_filename
         if not path.startswith(inside):
