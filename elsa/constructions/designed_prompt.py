@@ -118,7 +118,9 @@ def ridge_lsa(
         if name in columns
     ]
     stack = Stack([LSA.from_heads(layer, placed.shape, dtype=dtype)], depth)
-    return DesignedRidgeStack(stack, placed, placed, [layer], inputs=shapes, step_size=step_size)
+    return DesignedRidgeStack(
+        stack, placed, placed, [layer], inputs=shapes, step_size=step_size, name="ridge_lsa"
+    )
 
 
 # A bias-free head sees whole columns of the prompt: its name for them -> a block that lies there.

@@ -67,7 +67,15 @@ def ridge_elsa(
         heads.product(private, "w", "lam", "w", scale=-step_size),
     ]
     return _assemble(
-        private, given, load, [residual, update], depth, skip, dtype, shapes, step_size
+        "ridge_elsa",
+        given,
+        private,
+        prologue=load,
+        body=[residual, update],
+        depth=depth,
+        step_size=step_size,
+        skip=skip,
+        dtype=dtype,
     )
 
 
@@ -109,8 +117,17 @@ def ridge_elsa_one_layer(
         heads.triple_product(private, "X", "X", "residual", "residual", scale=-step_size),
         heads.product(private, fitted, "lam", "residual", scale=step_size),
     ]
-    prologue = [*load, start]
-    return _assemble(private, given, prologue, [step], depth, skip, dtype, shapes, step_size)
+    return _assemble(
+        where,
+        given,
+        private,
+        prologue=[*load, start],
+        body=[step],
+        depth=depth,
+        step_size=step_size,
+        skip=skip,
+        dtype=dtype,
+    )
 
 
 def natural_layout(shapes: dict[str, tuple[int, int]]) -> BlockLayout:
@@ -154,15 +171,16 @@ def _prompt(
 
 
 def _assemble(
-    private: BlockLayout,
+    where: str,
     given: BlockLayout,
+    private: BlockLayout,
+    *,
     prologue: list[list[Head]],
     body: list[list[Head]],
     depth: int,
+    step_size: float,
     skip: str,
     dtype: DTypeLike | None,
-    shapes: dict[str, tuple[int, int]],
-    step_size: float,
 ) -> RidgeStack:
     """Emits the layers, the output module last where there are queries."""
     output = (
@@ -174,4 +192,5 @@ def _assemble(
 
     stack = Stack(emit(body), depth, prologue=emit(prologue), epilogue=emit(output), skip=skip)
     layers = [*prologue, *body, *output]
-    return RidgeStack(stack, given, private, layers, inputs=shapes, step_size=step_size)
+    inputs = {name: given.shape_of(name) for name in given}
+    return RidgeStack(stack, given, private, layers, inputs=inputs, step_size=step_size, name=where)

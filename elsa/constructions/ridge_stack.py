@@ -28,6 +28,7 @@ class RidgeStack(BlockStack):
       depth: T, steps of gradient descent.
       step_size: eta.
       inputs: name -> shape of the blocks a call takes.
+      name: of the construction, which opens its messages.
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class RidgeStack(BlockStack):
         *,
         inputs: Mapping[str, tuple[int, int]],
         step_size: float,
+        name: str,
     ) -> None:
         super().__init__(stack, layout, readout, layers)
         self.inputs = tuple(inputs.items())
-        self.step_size, self.depth = float(step_size), stack.depth
+        self.step_size, self.depth, self.name = float(step_size), stack.depth, name
 
     def __call__(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Float[Array, "_a _b"]]:
         """The weights after `depth` steps, and the predictions for the query rows.
@@ -131,7 +133,7 @@ class RidgeStack(BlockStack):
         return dict(read)
 
     def _check_regulariser(self, lam: ArrayLike) -> None:
-        checks.at_least(type(self).__name__, lam=(lam, 0.0))
+        checks.at_least(self.name, lam=(lam, 0.0))
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ class RidgeStack(BlockStack):
 
     def _checked(self, blocks: Mapping[str, ArrayLike]) -> dict[str, Any]:
         """The call's blocks as matrices of the stack's dtype, w filled in, values looked at."""
-        where, shapes = type(self).__name__, dict(self.inputs)
+        where, shapes = self.name, dict(self.inputs)
         if "w" not in blocks:
             blocks = {**blocks, "w": jnp.zeros(shapes["w"], self.dtype)}
         checks.names(where, "block", blocks, shapes)
@@ -149,19 +151,28 @@ class RidgeStack(BlockStack):
             name: checks.column(where, name, blocks[name], shape) for name, shape in shapes.items()
         }
         self._check_regulariser(given["lam"])
-        if checks.is_concrete(given["X"]) and checks.is_concrete(given["lam"]):
-            checks.interval(
-                where,
-                self.step_size,
-                0.0,
-                2.0 / largest
-                if (largest := _largest_eigenvalue(given["X"], given["lam"]))
-                else np.inf,
-                name="step_size",
-                reason="outside it gradient descent on this data diverges "
-                f"(the largest eigenvalue of X^T X + lam I is {largest:.6g})",
-            )
+        self._check_step_size(given["X"], given["lam"])
         return {name: jnp.asarray(value, self.dtype) for name, value in given.items()}
+
+    def _check_step_size(self, X: ArrayLike, lam: ArrayLike) -> None:
+        """Refuses a step size that diverges on this data, with the interval that does not."""
+        if not (checks.is_concrete(X) and checks.is_concrete(lam)):
+            return
+        largest = _largest_eigenvalue(X, lam)
+        if not np.isfinite(largest):
+            raise ValueError(
+                f"{self.name}: X must be small enough for X^T X to be finite, got entries up to "
+                f"{np.abs(np.asarray(X)).max():.3g}"
+            )
+        checks.interval(
+            self.name,
+            self.step_size,
+            0.0,
+            2.0 / largest if largest else np.inf,
+            name="step_size",
+            reason="outside it gradient descent on this data diverges "
+            f"(the largest eigenvalue of X^T X + lam I is {largest:.6g})",
+        )
 
     def _encoded(self, given: Mapping[str, Array]) -> Array:
         return self.pack(**self._encode(given))
@@ -193,7 +204,10 @@ class RidgeStack(BlockStack):
 def _largest_eigenvalue(X: ArrayLike, lam: ArrayLike) -> float:
     """Of X^T X + lam I, from the smaller of the two Gram matrices."""
     data = np.asarray(X, dtype=np.float64)
-    gram = data.T @ data if data.shape[0] >= data.shape[1] else data @ data.T
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by its name
+        gram = data.T @ data if data.shape[0] >= data.shape[1] else data @ data.T
+    if not np.isfinite(gram).all():
+        return np.inf
     return float(np.linalg.eigvalsh(gram)[-1] + np.asarray(lam, dtype=np.float64).max())
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from elsa import BlockLayout
-from elsa.constructions import ridge_lsa
+from elsa.constructions import ridge_elsa, ridge_lsa
 from tests.helpers import RIDGE_FORMS, relative_error, ridge_problem
 
 forms = pytest.mark.parametrize("form", RIDGE_FORMS)
@@ -277,3 +277,9 @@ def test_verify_reports_a_reference_that_is_not_finite(form):
 def test_a_call_takes_names_only(form):
     with pytest.raises(TypeError, match="positional"):
         make(form)(*blocks().values())
+
+
+def test_data_whose_gram_matrix_overflows_is_refused_by_name():
+    stack = ridge_elsa(3, 2, 1, 0.1)
+    with pytest.raises(ValueError, match=r"ridge_elsa: X must be small enough .* up to 1e\+200"):
+        stack(X=np.full((3, 2), 1e200), y=np.ones(3), lam=1.0)
