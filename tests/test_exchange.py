@@ -15,7 +15,8 @@ from safetensors import safe_open
 
 import elsa
 from elsa import BlockLayout, constructions
-from elsa.exchange import KEY, LoadedStack
+from elsa.exchange import LoadedStack
+from elsa.exchange.loaded import KEY
 from elsa.nn import ELSA, LSA, BlockStack, Stack
 from elsa.report import files
 from elsa.symbolic import HeadWeights

@@ -1,0 +1,202 @@
+"""From a file to a stack; everything in the file is looked at before it is used."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from elsa import checks
+from elsa.exchange.loaded import KEY, LOAD, PARTS, VERSION, Blocks, LoadedStack, Shapes
+from elsa.layout import BlockLayout
+from elsa.nn import ELSA, LSA, Stack
+from elsa.nn.stack import SKIPS
+from elsa.symbolic import HeadWeights
+
+_WEIGHTS, _BIASES = HeadWeights._fields[:3], HeadWeights._fields[3:]
+
+
+def load(path: str | os.PathLike[str]) -> LoadedStack | Stack:
+    """The stack in a file that `export` wrote.
+
+    Returns:
+      A stack that is called as `stack(**blocks) -> dict`; where a stack without named blocks was
+      exported, an `elsa.nn.Stack`, called with prompts.
+
+    Raises:
+      FileNotFoundError, IsADirectoryError: where there is no file.
+      ValueError: for a file that is no safetensors file, is cut short, comes from elsewhere, has
+        another version, lacks or contradicts something, or holds NaN; for float64 weights without
+        jax's x64 switch.
+    """
+    place = Path(path)
+    about, tensors = _read(place)
+    try:
+        return _rebuilt(about, tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = error.args[0] if error.args else error
+        raise ValueError(f"load: {place}: {reason}") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Metadata and tensors of a file; the tensors are read once the metadata is found good."""
+    if path.is_dir():
+        raise IsADirectoryError(f"load: {path} is a folder")
+    try:
+        with safe_open(path, framework="np") as file:
+            about = _checked(path, file.metadata() or {})
+            return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"load: {path} is no safetensors file, or is damaged or cut short: {error}"
+        ) from error
+
+
+def _checked(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The metadata's entry, written by `export` in the version that is read here."""
+    if KEY not in metadata:
+        raise ValueError(
+            f"load: {path} was not written by elsa.export: its metadata has no entry {KEY!r}, only "
+            f"{sorted(metadata)}"
+        )
+    try:
+        about = json.loads(metadata[KEY])
+    except json.JSONDecodeError as error:
+        raise ValueError(f"load: {path}: the metadata {KEY!r} is no JSON: {error}") from error
+    version = about.get("version") if isinstance(about, dict) else None
+    if version != VERSION:
+        raise ValueError(
+            f"load: {path} has format version {version!r}, but this elsa reads version {VERSION}"
+        )
+    return about
+
+
+def _rebuilt(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> LoadedStack | Stack:
+    name, skip = _entry(about, "name", str), _entry(about, "skip", str)
+    checks.one_of("metadata", "skip", skip, SKIPS)
+    tied, depth = _entry(about, "tied", bool), _entry(about, "depth", int)
+    kind = checks.float_dtype("metadata", _entry(about, "dtype", str))
+    names = _order(about, depth)
+    blocks = _blocks(about) if _entry(about, "layout", dict | None) is not None else None
+    _check_tensors(tensors, [n for part in names for n in part], kind)
+    shape = _prompt_shape(tensors) if blocks is None else blocks.readout.shape
+    parts = [
+        [_layer(n, tensors, shape, untied=part == "step" and not tied) for n in layers]
+        for part, layers in zip(PARTS, names, strict=True)
+    ]
+    prologue, body, epilogue = parts
+    stack = Stack(body, depth, tied=tied, prologue=prologue, epilogue=epilogue)
+    stack.skip = skip  # a skip head is among the weights already
+    return stack if blocks is None else LoadedStack(stack, name, blocks)
+
+
+def _entry(about: Mapping[str, Any], key: str, kind: Any) -> Any:
+    """An entry of the metadata, its kind checked."""
+    if key not in about:
+        raise ValueError(f"the metadata lacks {key!r}, it has {list(about)}")
+    value = about[key]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        wanted = getattr(kind, "__name__", str(kind))
+        raise ValueError(f"the metadata's {key!r} must be of type {wanted}, got {value!r}")
+    return value
+
+
+def _order(about: Mapping[str, Any], depth: int) -> list[list[str]]:
+    """The layers' names, part by part."""
+    order = _entry(about, "order", list)
+    found = [(_entry(p, "part", str), _entry(p, "times", int)) for p in order]
+    wanted = list(zip(PARTS, (1, depth, 1), strict=True))
+    if found != wanted:
+        raise ValueError(f"the metadata's 'order' must run the parts {wanted}, got {found}")
+    names = [_entry(part, "layers", list) for part in order]
+    flat = [name for part in names for name in part]
+    if len(set(flat)) < len(flat):
+        raise ValueError(f"the metadata's 'order' names a layer twice: {flat}")
+    return names
+
+
+def _blocks(about: Mapping[str, Any]) -> Blocks:
+    layout, readout = (_layout(_entry(about, key, dict), key) for key in ("layout", "readout"))
+    if layout.shape[0] > readout.shape[0] or layout.shape[1] > readout.shape[1]:
+        raise ValueError(
+            f"the layout's prompt of shape {layout.shape} does not fit into the readout's, "
+            f"{readout.shape}"
+        )
+    inputs = _shapes(_entry(about, "inputs", dict), layout, "inputs")
+    outputs = _shapes(_entry(about, "outputs", dict), readout, "outputs")
+    if set(inputs) != set(layout):
+        raise ValueError(f"inputs {list(inputs)} and the layout's blocks {list(layout)} differ")
+    loads = LOAD in _entry(_entry(about, "order", list)[0], "layers", list)
+    return Blocks(layout, readout, inputs, outputs, _entry(about, "holds", dict), loads)
+
+
+def _layout(entry: Mapping[str, Any], key: str) -> BlockLayout:
+    boxes, shape = _entry(entry, "blocks", dict), _entry(entry, "shape", list)
+    try:
+        return BlockLayout(boxes, tuple(shape), _entry(entry, "transposed", list))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the metadata's {key!r} is no layout: {error}") from error
+
+
+def _shapes(entry: Mapping[str, Any], layout: BlockLayout, key: str) -> Shapes:
+    """Shapes of blocks, each with as many entries as its box."""
+    shapes = {name: tuple(shape) for name, shape in entry.items()}
+    for name, shape in shapes.items():
+        rows, columns = layout.shape_of(name)
+        if shape not in {(rows, columns)} | ({(rows,)} if columns == 1 else set()) | (
+            {()} if rows == columns == 1 else set()
+        ):
+            raise ValueError(
+                f"{key} gives block {name!r} the shape {shape}, the layout {(rows, columns)}"
+            )
+    return shapes
+
+
+def _check_tensors(
+    tensors: Mapping[str, np.ndarray], layers: Sequence[str], kind: np.dtype
+) -> None:
+    """Every layer's arrays are there, finite and of one dtype, and nothing else is."""
+    required = [f"{layer}.{field}" for layer in layers for field in _WEIGHTS]
+    for layer in layers:
+        biases = [f"{layer}.{field}" for field in _BIASES]
+        required += biases if any(bias in tensors for bias in biases) else []
+    missing = [name for name in required if name not in tensors]
+    spare = sorted(set(tensors) - set(required))
+    if missing or spare:
+        raise ValueError(f"tensors are missing: {missing}, or belong to no layer: {spare}")
+    for name, array in tensors.items():
+        if array.dtype != kind:
+            raise ValueError(f"tensor {name} must be of dtype {kind}, got {array.dtype}")
+        checks.finite("weights", **{name: array})
+
+
+def _prompt_shape(tensors: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    """(rows, channels) that the first layer, and the first with biases, are made for; 0: any."""
+    rows = [array.shape[-2] for name, array in tensors.items() if name.endswith(".bv")]
+    channels = [array.shape[-1] for name, array in tensors.items() if name.endswith(".wv")]
+    return (rows or [0])[0], channels[0]
+
+
+def _layer(
+    name: str, tensors: Mapping[str, np.ndarray], shape: tuple[int, int], *, untied: bool
+) -> LSA | ELSA:
+    """A layer from its tensors, their shapes checked against each other and the prompt."""
+    arrays = {
+        field: tensors[f"{name}.{field}"]
+        for field in HeadWeights._fields
+        if f"{name}.{field}" in tensors
+    }
+    axes = {"wq": "m p", "wk": "m p", "wv": "m m", "bq": "n p", "bk": "n p", "bv": "n m"}
+    lead = "t h " if untied else "h "
+    sizes = checks.shapes(name, **{f: (a, lead + axes[f]) for f, a in arrays.items()})
+    own = sizes.get("n", shape[0]), sizes["m"]
+    if own != shape:
+        raise ValueError(f"{name}: weights for prompts of shape {own}, but others for {shape}")
+    kind = arrays["wq"].dtype
+    if "bq" in arrays:
+        return ELSA.from_weights(HeadWeights(**arrays), dtype=kind)
+    empty = np.zeros((*arrays["wq"].shape[:-2], 0, 0), kind)
+    return LSA.from_weights(HeadWeights(**arrays, bq=empty, bk=empty, bv=empty), dtype=kind)
