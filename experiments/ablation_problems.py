@@ -30,10 +30,23 @@ class Problems:
         return np.asarray(_solve(self.X, self.y, self.lam))
 
     @functools.cached_property
-    def best_step_size(self) -> float:
-        """For the whole batch."""
+    def _spectrum(self) -> tuple[float, float]:
+        """The smallest and the largest eigenvalue of X^T X + lam I in the batch."""
         values, _ = theory.ridge_modes(self.X, self.y[..., 0], self.lam)
-        return theory.best_step_size(float(values.min()), float(values.max()))
+        return float(values.min()), float(values.max())
+
+    def step_size(self, share: float) -> float:
+        """A share of the best one for the whole batch."""
+        return share * theory.best_step_size(*self._spectrum)
+
+    def depth(self, share: float, accuracy: float) -> int:
+        """Steps that bring the error down by `accuracy`, at a share s <= 1 of the best step size.
+
+        The slowest factor is then 1 - 2 s / (kappa + 1), as at the best step size of a problem with
+        condition number (kappa + 1)/s - 1.
+        """
+        smallest, largest = self._spectrum
+        return theory.steps_to_reach(accuracy, (largest / smallest + 1.0) / share - 1.0)
 
     def posed_by(self, edit: Edit | None) -> "Problems":
         """The problems that the prompts pose after a change of entries."""

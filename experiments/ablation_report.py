@@ -163,10 +163,13 @@ def _curves(summary: Summary) -> "Figure":
         axes.set_xscale("log")
         if min(r["mean_square"] ** 0.5 / r["size"] for r in taken) < 0.01:
             axes.set_yscale("log")
+            with style.applied():
+                note = "falling: forgotten, rounding only"
+                axes.text(0.02, 0.04, note, transform=axes.transAxes, fontsize=style.SMALL)
         else:
             axes.set_ylim(0.0, None)
         style.finish(axes, x="", y="error / noise", title=name.replace("_", " "), legend=False)
-    panels[-1].set_xlabel("noise (relative to the block, root mean square)")
+    panels[-1].set_xlabel("noise / size of the block (bars: 2 standard errors)")
     handles: dict[str, Any] = {}
     for axes in panels:
         shown, names = axes.get_legend_handles_labels()
@@ -184,6 +187,8 @@ def _curve(axes: "Axes", own: list[Record], place: int, target: str) -> None:
     sizes = np.array([record["size"] for record in own])
     gains = np.sqrt([record["mean_square"] for record in own]) / sizes
     style.measured(axes, sizes, gains, name=place, label=f"on {target}", linewidth=0.6)
+    spread = [r["standard_error"] / (r["mean_square"] ** 0.5 * r["size"]) for r in own]
+    axes.errorbar(sizes, gains, spread, fmt="none", ecolor=style.colour(place), elinewidth=0.8)
     expected = np.sqrt([record["theory"] for record in own]) / sizes
     if expected.any():
         style.theory(axes, sizes, expected, label="first-order theory")

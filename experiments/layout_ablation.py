@@ -38,7 +38,6 @@ def check(config: ConfigDict) -> None:
     checks.integer(
         where,
         batch=(config.batch, 2),
-        depth=(config.depth, 1),
         spare=(config.spare, 1),
         dim=(task.dim, 2),
         context_length=(task.context_length, 2),
@@ -46,8 +45,9 @@ def check(config: ConfigDict) -> None:
     if task.name == "diabetes":
         checks.interval(where, task.dim, 1, 11, name="task.dim", reason="there are 10 covariates")
     checks.positive(where, noise=config.noise, noises=config.noises, lam=task.diabetes_lam)
-    share = config.step_fraction
-    checks.interval(where, share, 0, 1.001, name="step_fraction", reason="1 is the best step size")
+    share, accuracy = config.step_share, config.accuracy
+    checks.interval(where, share, 0, 1.001, name="step_share", reason="1 is the best step size")
+    checks.interval(where, accuracy, 0, SOLVED, name="accuracy", reason="of the unperturbed stack")
     spectrum(config)
 
 
@@ -70,8 +70,8 @@ def _perturbations(config: ConfigDict, family: Family) -> list[Record]:
     given, rng = problems(config), np.random.default_rng([config.seed, 1])
     n, d = given.X.shape[1:]
     layout = family.layout(n, d, config.spare)
-    step_size = config.step_fraction * given.best_step_size
-    fixed = family.make(n, d, config.depth, step_size, layout=layout)
+    depth = given.depth(config.step_share, config.accuracy)
+    fixed = family.make(n, d, depth, given.step_size(config.step_share), layout=layout)
     blocks, h = given.prompts(fixed)
     places, changes = rearrangements(family, layout, config.spare), edits(family)
 
@@ -102,19 +102,20 @@ def _perturbations(config: ConfigDict, family: Family) -> list[Record]:
             "layers": None,
         }
         if label in places or label in changes:
-            step_size = config.step_fraction * asked.best_step_size
-            record |= _rebuilt(config, family, asked, places.get(label, layout), step_size)
+            record |= _rebuilt(config, family, asked, places.get(label, layout), depth)
         records.append({**record, "verdict": _verdict(record)})
     return records
 
 
 def _rebuilt(
-    config: ConfigDict, family: Family, asked: Problems, layout: BlockLayout, step_size: float
+    config: ConfigDict, family: Family, asked: Problems, layout: BlockLayout, depth: int
 ) -> Record:
     """The error of weights made for this problem and layout, or why there are none."""
     n, d = asked.X.shape[1:]
+    share = config.step_share
+    steps = max(depth, asked.depth(share, config.accuracy))
     try:
-        stack = family.make(n, d, config.depth, step_size, layout=layout)
+        stack = family.make(n, d, steps, asked.step_size(share), layout=layout)
     except ValueError as reason:
         return {"refusal": str(reason)}
     (out,) = _run(stack, [asked.prompts(stack)[1]])
@@ -125,16 +126,16 @@ def _rebuilt(
 def _noise(config: ConfigDict, family: Family) -> list[Record]:
     given = problems(config)
     n, d = given.X.shape[1:]
-    step_size = config.step_fraction * given.best_step_size
     layout = family.layout(n, d, config.spare) if family.designed else None  # as it is by itself
-    stack = family.make(n, d, config.depth, step_size, layout=layout)
+    depth = given.depth(config.step_share, config.accuracy)
+    stack = family.make(n, d, depth, given.step_size(config.step_share), layout=layout)
     h, targets = given.prompts(stack)[1], noise_targets(family, scratch=not family.designed)
     sizes = sorted({*config.noises, config.noise})
     pairs = [(label, size) for label in targets for size in sizes]
-    rng = [config.seed, 2]  # the same numbers for every size, so that only the size differs
-    noised = [
-        noisy(h, stack, targets[label], size, np.random.default_rng(rng)) for label, size in pairs
-    ]
+    noised = []
+    for label, size in pairs:  # the same numbers for every size, so that only the size differs
+        rng = np.random.default_rng([config.seed, 2, [*targets].index(label)])
+        noised.append(noisy(h, stack, targets[label], size, rng))
     last = _run(stack, noised)
     gains = noise_gains(family, stack, targets, given.X, given.y, given.lam, given.start)
     records = []

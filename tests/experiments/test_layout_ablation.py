@@ -92,13 +92,11 @@ def test_bias_free_weights_refuse_exactly_the_layouts_that_break_a_column_or_a_r
 
 
 def test_another_layout_costs_weights_with_biases_one_layer(outcome):
-    depth = config_file.get_config("quick").depth
-    natural = {"ridge_elsa": 2 * depth, "ridge_elsa_one_layer": depth + 1}
     for name in with_biases(outcome[0]):
-        layers = natural[name]
-        found = outcome[0]["perturbations"][name], outcome[0]["noise"][name]
-        assert {r["layers"] for r in found[0] if r["layers"]} == {layers + 1}
-        assert {r["layers"] for r in found[1]} == {layers}
+        (natural,) = {record["layers"] for record in outcome[0]["noise"][name]}
+        rebuilt = {r["perturbation"]: r["layers"] for r in outcome[0]["perturbations"][name]}
+        for label in ("X to other rows", "X and y exchanged", "X stored transposed"):
+            assert rebuilt[label] == natural + 1
 
 
 def test_small_noise_shifts_the_answer_by_its_first_order_closed_form(outcome):
@@ -123,6 +121,7 @@ def test_real_data_poses_problems_of_the_same_kind():
     config = config_file.get_config("quick")
     config.task.name = "diabetes"
     given = problems(config)
+    assert given.depth(config.step_share, config.accuracy) > 100
     assert given.X.shape == (32, 12, 4) and given.lam == 0.2
     gradient = np.swapaxes(given.X, 1, 2) @ (given.X @ given.solution - given.y)
     np.testing.assert_allclose(gradient, -given.lam * given.solution, atol=1e-12)
@@ -139,7 +138,8 @@ def test_real_data_poses_problems_of_the_same_kind():
         ("constructions", (), "constructions must name at least one"),
         ("spare", 0, "spare must be at least 1"),
         ("noise", 0.0, "noise must be finite and above 0"),
-        ("step_fraction", 1.5, "step_fraction must lie in"),
+        ("step_share", 1.5, "step_share must lie in"),
+        ("accuracy", 0.1, "accuracy must lie in"),
     ],
 )
 def test_a_bad_config_is_refused_before_anything_is_computed(key, value, message, tmp_path):
