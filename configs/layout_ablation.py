@@ -8,10 +8,10 @@ and, where the changed prompt poses another one, with that problem's own.
 Run:    python -m experiments.run --config=configs/layout_ablation.py
 Vary:   --config.task.name=diabetes (random rows of the real data), --config.task.dim=6,
         --config.start=0.0 (from w = 0 the designed prompt's fit cannot go stale)
-Expect: unperturbed errors below 1e-10. Bias-free weights (ridge_lsa) survive moves of whole rows and
-        are rebuilt where whole columns keep their meaning. Weights with biases (ridge_elsa) forget
-        their start, ignore what lies beside the blocks, solve every problem posed in place, and are
-        rebuilt for every layout at one more layer. Noise shifts the answer by its closed form.
+Expect: unperturbed errors below 1e-10. Bias-free weights (ridge_lsa) survive moves of whole rows
+        and are rebuilt where whole columns keep their meaning. Weights with biases (ridge_elsa)
+        forget their start, ignore what lies beside the blocks, solve every problem posed in place,
+        and are rebuilt for every layout at one more layer. Noise shifts answers by a closed form.
 Time:   80 s on 2 CPU cores; configs/layout_ablation.py:quick 12 s
 """
 
