@@ -1,6 +1,6 @@
 """From a schedule's layers to symbolic heads in a private prompt."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,30 +14,30 @@ from elsa.symbolic import Head, Term
 
 
 def heads_of(
-    layer: Layer, slots: Slots, variant: int, *, variants: int, first: bool = False
+    layer: Layer, index: int, slots: Slots, variant: int, *, variants: int
 ) -> tuple[Head, ...]:
-    """The heads of one layer; with one variant, those that share two of three factors are one.
+    """The heads of one layer; with one variant, those that share two factors are one.
 
-    With `first`, as in a prologue, places hold nothing yet unless another value had them before.
+    index: of the layer in the schedule.
     """
-    dirty = slots.reused if first else slots.dirty
     heads: list[Head] = []
+    one = np.ones(variants)
     for assign in layer:
-        written = _written(assign, dirty, variants)
-        own = [_head(product, assign.target, slots, variant) for product in written]
+        over = assign.target in slots.over[index]
+        products = _added(assign, one) if over else assign.products
+        own = [_head(product, assign.target, slots, variant) for product in products]
         heads += merged(own) if variants == 1 else own
+    for chain in sorted(slots.clears[index], key=lambda chain: slots.boxes[chain].col):
+        heads.append(_head(Product(-one, ((chain, False),)), chain, slots, variant))
     if not heads:  # everything keeps its value; a layer has at least one head
-        idle = Product(np.zeros(variants), ((layer[0].target, False),))
-        heads.append(_head(idle, layer[0].target, slots, variant))
+        target = layer[0].target
+        heads.append(_head(Product(0.0 * one, ((target, False),)), target, slots, variant))
     return tuple(heads)
 
 
-def _written(assign: Assign, dirty: Collection[Chain], variants: int) -> list[Product]:
-    """The products that add up to the value minus what its place holds: a residual adds."""
+def _added(assign: Assign, one: np.ndarray) -> list[Product]:
+    """The products that add up to the value minus what it was: a residual adds."""
     products = list(assign.products)
-    if assign.target not in dirty:
-        return products
-    one = np.ones(variants)
     for index, product in enumerate(products):
         plain = product.left is None and product.right is None
         if plain and product.operands == ((assign.target, False),):

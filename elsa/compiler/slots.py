@@ -1,13 +1,17 @@
 """Where the values of a schedule lie: a private prompt in which every value has its own channels.
 
 All values start at row 0, which makes every head of the table exact at once. Inputs and states keep
-the places of the input's layout; every other value takes a place that no living value of its shape
-holds, or new channels appended on the right.
+the places of the input's layout; every other value takes a place that a dead value of its shape
+left, or new channels appended on the right. The layer that reads a value last also takes it away:
+v - v is exactly zero, so that the next value there keeps its own accuracy, however small it is.
+What is written over a living value, as a state is, has the absolute accuracy of the larger one.
 """
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from elsa.compiler.polynomial import Chain, bare
 from elsa.compiler.schedule import Layer, Schedule
@@ -20,15 +24,15 @@ class Slots:
 
     boxes: chain -> box in the private prompt.
     names: chain -> a readable name.
-    dirty: values whose place holds something when they are written, which a head takes away.
-    reused: those whose place held another value before; a prologue takes away nothing but that.
+    over: for each layer of the schedule, the values it writes over what they were, as states are.
+    clears: for each layer of the schedule, the values that it takes away, read for the last time.
     shape: (rows, channels) of the private prompt.
     """
 
     boxes: Mapping[Chain, Box]
     names: Mapping[Chain, str]
-    dirty: frozenset[Chain]
-    reused: frozenset[Chain]
+    over: tuple[frozenset[Chain], ...]
+    clears: tuple[frozenset[Chain], ...]
     shape: tuple[int, int]
 
 
@@ -42,51 +46,73 @@ def allot(schedule: Schedule, inputs: Mapping[Chain, Box], shape: tuple[int, int
     """
     boxes = dict(inputs)
     names = {chain: chain.factors[0].node.name for chain in inputs}
-    dirty, reused = set(schedule.carried) & set(inputs), set()
-    rows, channel = shape
-    busy: dict[Box, int] = {}  # box -> the layer after which its value is dead
     lives = _lives(schedule)
-    for chain, (start, end) in sorted(lives.items(), key=lambda item: item[1][0]):
+    clears: list[set[Chain]] = [set() for _ in schedule.layers]
+    for chain, life in lives.items():
+        if life.cleared is not None:
+            clears[life.cleared].add(chain)
+    rows, channel = shape
+    holders: dict[Box, Chain] = {}  # box -> the last value in it
+    for chain, life in sorted(lives.items(), key=lambda item: item[1].start):
         if chain in inputs:
-            dirty.add(chain)
             continue
         height, width = chain.shape
-        free = [b for b, until in busy.items() if until <= start and b[2:] == (height, width)]
-        if free:
-            box = free[0]
-            reused.add(chain)
+        left = [b for b, c in holders.items() if lives[c].end < life.start and b[2:] == chain.shape]
+        if left:
+            box = left[0]
+            clears[int(lives[holders[box]].end)].add(holders[box])
         else:
             box = Box(0, channel, height, width)
             channel += width
-        if chain in schedule.carried or _in_step(schedule, start):
-            dirty.add(chain)  # the next round finds this round's value in its place
-        boxes[chain], busy[box] = box, end
+        boxes[chain], holders[box] = box, chain
         names[chain] = _name(chain, names)
     rows = max([rows, *(box.height for box in boxes.values())])
-    return Slots(boxes, names, frozenset(dirty | reused), frozenset(reused), (rows, channel))
+    over = tuple(
+        frozenset(
+            target
+            for target in (assign.target for assign in layer)
+            if target in inputs or (target in schedule.carried and index > lives[target].start)
+        )
+        for index, layer in enumerate(schedule.layers)
+    )
+    return Slots(boxes, names, over, tuple(map(frozenset, clears)), (rows, channel))
 
 
-def _in_step(schedule: Schedule, layer: int) -> bool:
-    return 0 <= layer - len(schedule.prologue) < len(schedule.step)
+class _Life(NamedTuple):
+    """Layers of a value, the step counted once.
+
+    start: the first that writes it.
+    end: the last that reads it; infinite for what stays.
+    cleared: the layer of the step that reads it last, for values that every round writes anew.
+    """
+
+    start: int
+    end: float
+    cleared: int | None
 
 
-def _lives(schedule: Schedule) -> dict[Chain, tuple[int, int]]:
-    """Chain -> (the layer that writes it, the last layer that reads it), the step counted once."""
-    first: dict[Chain, int] = {}
-    last: dict[Chain, int] = {}
+def _lives(schedule: Schedule) -> dict[Chain, _Life]:
     layers = schedule.layers
-    begin, stop = len(schedule.prologue), len(schedule.prologue) + len(schedule.step)
+    step = range(len(schedule.prologue), len(schedule.prologue) + len(schedule.step))
+    written: dict[Chain, list[int]] = {}
+    read: dict[Chain, list[int]] = {}
     for index, layer in enumerate(layers):
-        for chain in _read(layer):
-            last[chain] = index
-            if begin <= index < stop and first.get(chain, -1) < begin:
-                last[chain] = stop - 1  # read again in the next round
         for assign in layer:
-            first.setdefault(assign.target, index)
-    return {
-        chain: (start, len(layers) if chain in schedule.carried else last.get(chain, len(layers)))
-        for chain, start in first.items()
-    }
+            written.setdefault(assign.target, []).append(index)
+        for chain in _read(layer):
+            read.setdefault(chain, []).append(index)
+    lives = {}
+    for chain, writes in written.items():
+        reads = read.get(chain, [])
+        within = [index for index in reads if index in step]
+        if chain in schedule.carried or not reads:
+            lives[chain] = _Life(writes[0], math.inf, None)
+        elif any(index in step for index in writes):
+            cleared = max(within) if schedule.depth > 1 else None  # before the next round
+            lives[chain] = _Life(writes[0], max(reads), cleared)
+        else:  # what every round reads stays for the next
+            lives[chain] = _Life(writes[0], math.inf if within else max(reads), None)
+    return lives
 
 
 def _read(layer: Layer) -> set[Chain]:

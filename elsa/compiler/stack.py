@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from elsa import checks
 from elsa.compiler import lower, structured
 from elsa.compiler.polynomial import Chain
-from elsa.compiler.schedule import Layer, Schedule
+from elsa.compiler.schedule import Schedule
 from elsa.compiler.slots import Slots, readout
 from elsa.layout import BlockLayout
 from elsa.nn.attention import ELSA
@@ -54,14 +54,16 @@ class Program:
     def layers(self) -> tuple[tuple[Head, ...], ...]:
         """Symbolic heads: load layer, prologue, the layers of every different step, epilogue."""
         schedule = self.schedule
+        first, last = len(schedule.prologue), len(schedule.prologue) + len(schedule.step)
         load = [lower.load(self.moves)] if self.moves else []
-        first = [self.heads(layer, 0, first=True) for layer in schedule.prologue]
-        steps = [self.heads(layer, t) for t in range(self.variants) for layer in schedule.step]
-        last = [self.heads(layer, self.variants - 1) for layer in schedule.epilogue]
-        return (*load, *first, *steps, *last)
+        found = [self._heads(index, 0) for index in range(first)]
+        found += [self._heads(i, t) for t in range(self.variants) for i in range(first, last)]
+        end = range(last, last + len(schedule.epilogue))
+        return (*load, *found, *(self._heads(index, self.variants - 1) for index in end))
 
-    def heads(self, layer: Layer, variant: int, *, first: bool = False) -> tuple[Head, ...]:
-        return lower.heads_of(layer, self.slots, variant, variants=self.variants, first=first)
+    def _heads(self, index: int, variant: int) -> tuple[Head, ...]:
+        layer = self.schedule.layers[index]
+        return lower.heads_of(layer, index, self.slots, variant, variants=self.variants)
 
     @property
     def parts(self) -> tuple[int, int]:
