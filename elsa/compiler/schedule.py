@@ -80,7 +80,9 @@ def schedule(
         return Schedule((), (), (), (), 0)
     best: Schedule | None = None
     candidates = _candidates(list(states.values()), reassociate)
-    for keep, late in itertools.product(candidates, (True, False)):
+    # What no step reads is computed once; where there is one step, whichever has fewer layers.
+    when = (True, False) if depth == 1 else (True,)
+    for keep, late in itertools.product(candidates, when):
         try:
             scheduler = _Scheduler(graph, states, depth, keep, strict=not reassociate, late=late)
             found = scheduler.run()

@@ -50,6 +50,7 @@ def prompt_figure(stack: BlockStack, /, **blocks: Float[ArrayLike, "_a _b"]) -> 
     Raises:
       KeyError, ValueError: as a call of the stack does.
     """
+    stack = getattr(stack, "block_stack", stack)  # the dense layers of a compiled stack
     prompts = np.asarray(stack.prompts(**blocks), dtype=np.float64)
     rows, channels, outlines = _sides(stack)
     n, m = stack.readout.shape
