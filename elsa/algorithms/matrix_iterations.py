@@ -146,8 +146,8 @@ def oja_flow(step_size: float) -> Step:
 
     Fixed points have W W^T the projection on eigenvectors of C; the leading ones attract. Near them
     the part outside the subspace contracts by 1 + eta (c_j - c_i) for a leading eigenvalue c_i and
-    another c_j, and W^T W - I by 1 - eta (c_i + c_j), both leading. Oja, Neural networks, principal components,
-    and subspaces (Int. J. Neural Systems 1, 1989).
+    another c_j, and W^T W - I by 1 - eta (c_i + c_j), both leading. Oja, Neural networks, principal
+    components, and subspaces (Int. J. Neural Systems 1, 1989).
 
     Args:
       step_size: eta.
