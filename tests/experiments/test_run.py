@@ -207,6 +207,11 @@ LAUNCH = (
 )
 
 
+def _heed_interrupts():
+    """A shell starts background jobs with Ctrl-C ignored, which their children inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_command_from_elsewhere_ends_with_130_at_ctrl_c_without_a_traceback(tmp_path):
     (tmp_path / "squares.py").write_text(CONFIG)
     (tmp_path / "driver_of_naps.py").write_text(DRIVER)
@@ -217,6 +222,7 @@ def test_the_command_from_elsewhere_ends_with_130_at_ctrl_c_without_a_traceback(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_heed_interrupts,
     )
     printed = ""
     while "1 of 2  first" not in printed and process.poll() is None:
