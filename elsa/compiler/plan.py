@@ -11,12 +11,15 @@ a monomial; costs are compared by layers, then heads, then entries stored.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from elsa.compiler.graph import Node, Ref
 from elsa.compiler.polynomial import Chain, Expander, Monomial, bare
+
+MAX_FACTORS = 16  # of a chain that is cut in every way: the ways grow with its fourth power
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,7 +108,7 @@ class Planner:
 
     def reach(self, products: tuple[Product, ...]) -> Stored:
         """Level, prologue, heads and entries at which all operands are there."""
-        operands = [self.stored(chain) for p in products for chain, _ in p.operands]
+        operands = [self.stored(chain) for chain in _operands(products)]
         return Stored(
             max((s.level for s in operands), default=0),
             max((s.prologue for s in operands), default=0),
@@ -153,12 +156,26 @@ class Planner:
             operand = (bare(Ref(ref.node)), ref.flipped)
             yield Product(m.coefficient, (operand,), left=chain.consts[0], right=chain.consts[1])
         else:
-            for cut in range(1, count):
-                if not self.strict or count == 2:
+            cuts = self._cuts(chain)
+            if not self.strict or count == 2:
+                for cut in cuts:
                     yield from self._pairs(m, cut)
-                for second in range(cut + 1, count):
-                    if not self.strict or count == 3:
-                        yield from self._triples(m, cut, second)
+            if not self.strict or count == 3:
+                for cut, second in itertools.combinations(cuts, 2):
+                    yield from self._triples(m, cut, second)
+
+    def _cuts(self, chain: Chain) -> list[int]:
+        """Where a chain may be cut: anywhere, but a long one near its thirds and its middle, and
+        where what changes from step to step meets what does not."""
+        count = len(chain.factors)
+        if count <= MAX_FACTORS:
+            return list(range(1, count))
+        sizes = [3**power for power in range(count) if 3 * count > 4 * 3**power > count]
+        sizes += [count // 3, -(-count // 3), count // 2]
+        fixed = [self.invariant(factor.node) for factor in chain.factors]
+        borders = [place for place in range(1, count) if fixed[place] != fixed[place - 1]]
+        balanced = {place for size in sizes for place in (size, count - size)}
+        return sorted({*borders[:MAX_FACTORS], *balanced})
 
     def _pairs(self, m: Monomial, cut: int) -> Iterator[Product]:
         chain, count = m.chain, len(m.chain.factors)
@@ -224,15 +241,17 @@ def _placed(
 def needed(planner: Planner, targets: Mapping[Chain, tuple[Product, ...]]) -> dict[Chain, Stored]:
     """Every chain that the targets need stored, and what those need, operands first."""
     found: dict[Chain, Stored] = {}
-
-    def visit(products: tuple[Product, ...]) -> None:
-        for product in products:
-            for chain, _ in product.operands:
-                if chain not in found:
-                    stored = planner.stored(chain)
-                    visit(stored.products)
-                    found[chain] = stored
-
-    for products in targets.values():
-        visit(products)
+    waiting = [c for products in targets.values() for c in _operands(products)][::-1]
+    while waiting:
+        chain = waiting[-1]
+        stored = planner.stored(chain)
+        missing = [c for c in _operands(stored.products) if c not in found]
+        if missing and chain not in found:
+            waiting += missing[::-1]
+        else:
+            found.setdefault(waiting.pop(), stored)
     return found
+
+
+def _operands(products: tuple[Product, ...]) -> list[Chain]:
+    return [chain for product in products for chain, _ in product.operands]

@@ -113,8 +113,21 @@ class Expander:
 
     def _expand(self, ref: Ref) -> list[Monomial]:
         if ref not in self._memo:
-            self._memo[ref] = self._expanded(ref)
+            for below in self._below(ref):  # in order of creation, so that nothing recurses
+                self._memo[below] = self._expanded(below)
         return self._memo[ref]
+
+    def _below(self, ref: Ref) -> list[Ref]:
+        """The value and its parts, as far as they are not expanded yet, parts first."""
+        found, waiting = {ref}, [ref]
+        while waiting:
+            node = waiting.pop().node
+            if node in self.renamed or node.kind == "leaf" or self.is_kept(node):
+                continue
+            new = {part for _, part in node.parts} - found - self._memo.keys()
+            found |= new
+            waiting += new
+        return sorted(found, key=lambda ref: (ref.node.uid, ref.flipped))
 
     def _expanded(self, ref: Ref) -> list[Monomial]:
         one = self.graph.coefficient(1.0)

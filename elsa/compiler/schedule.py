@@ -4,6 +4,7 @@ Every way to distribute products over sums (or not) is a candidate; each is plan
 the fewest layers, then heads, then stored entries, is taken.
 """
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,6 +14,8 @@ from elsa.compiler.plan import NoHeadError, Planner, Product, needed
 from elsa.compiler.polynomial import Chain, Expander, Monomial, TooManyTermsError, bare
 
 MAX_CANDIDATES = 64
+MAX_PLANNED = 1000  # nodes planned for all candidates where they cannot all be tried
+DEEP = 50  # kept values from which on they are planned one by one, so that nothing recurses
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +99,7 @@ def schedule(
 
 def _candidates(outputs: Sequence[Ref], reassociate: bool) -> Iterable[frozenset[Node]]:
     """Sets of values to compute as they stand, rather than to distribute over products."""
-    sums, products = _sites(outputs)
+    sums, products, size = _sites(outputs)
     fixed = frozenset() if reassociate else frozenset(sums)
     free = sums if reassociate else products
     if 2 ** len(free) <= MAX_CANDIDATES:
@@ -104,11 +107,12 @@ def _candidates(outputs: Sequence[Ref], reassociate: bool) -> Iterable[frozenset
         return (fixed | frozenset(c) for k in sizes for c in itertools.combinations(free, k))
     few = [frozenset(), *(frozenset([node]) for node in free)]
     most = [frozenset(free), *(frozenset(free) - {node} for node in free)]
-    return (fixed | chosen for chosen in itertools.chain(few, most))
+    mixed = (fixed | chosen for pair in zip(few, most, strict=True) for chosen in pair)
+    return itertools.islice(mixed, max(2, min(MAX_CANDIDATES, MAX_PLANNED // size)))
 
 
-def _sites(outputs: Sequence[Ref]) -> tuple[list[Node], list[Node]]:
-    """Sums, and products, that stand as a factor of another product; in order of creation."""
+def _sites(outputs: Sequence[Ref]) -> tuple[list[Node], list[Node], int]:
+    """Sums, and products, that are factors of another product, in order of creation; all nodes."""
     seen: set[Node] = set()
     inside: set[Node] = set()
     queue = [ref.node for ref in outputs]
@@ -123,7 +127,8 @@ def _sites(outputs: Sequence[Ref]) -> tuple[list[Node], list[Node]]:
                 inside.add(part.node)
     ordered = sorted(inside, key=lambda node: node.uid)
     free = [node for node in ordered if not node.keep]
-    return [n for n in free if n.kind == "add"], [n for n in free if n.kind in ("mul", "scale")]
+    sums = [node for node in free if node.kind == "add"]
+    return sums, [node for node in free if node.kind in ("mul", "scale")], len(seen)
 
 
 class _Scheduler:
@@ -146,9 +151,24 @@ class _Scheduler:
         moving = {self.leaves[name].node for name in states if name not in self.late}
         self._moving: dict[Node, bool] = dict.fromkeys(moving, True)
         self.expander = Expander(graph, keep)
-        self.planner = Planner(self.expander, self._invariant, depth, strict=strict)
+        # A layer before the step serves every iteration of a loop in it, as it serves every step.
+        self.rounds = 2 if any(node.keep for node in graph.nodes.values()) else 1
+        rounds = max(depth, self.rounds)
+        self.planner = Planner(self.expander, self._invariant, rounds, strict=strict)
+        self._prepare(self.planner)
         # After the last step, the states' new values are leaves again.
         self.late_expander = Expander(graph, keep, self._new_values(self.late))
+
+    def _prepare(self, planner: Planner) -> None:
+        """Plans many kept values in order of creation, so that none recurses through all before."""
+        nodes = list(self.graph.nodes.values())
+        for node in nodes:
+            self._invariant(node)
+        kept = [n for n in nodes if planner.expander.is_kept(n) and n.kind != "leaf"]
+        for node in kept if len(kept) > DEEP else ():
+            with contextlib.suppress(TooManyTermsError, NoHeadError):
+                planner.stored(bare(Ref(node)))
+                planner.stored(bare(Ref(node, True)))
 
     def _invariant(self, node: Node) -> bool:
         if node not in self._moving:
@@ -203,11 +223,12 @@ class _Scheduler:
         late_planner = Planner(
             self.late_expander,
             self._invariant,
-            1,
+            self.rounds,
             strict=self.strict,
             twin=lambda node: bare(Ref(node, True)) in self.twins,
             base=self.planner,
         )
+        self._prepare(late_planner)
         final = {
             chain: tuple(late_planner.head(m) for m in monomials)
             for chain, monomials in late_monomials.items()
