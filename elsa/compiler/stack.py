@@ -268,7 +268,7 @@ class CompiledStack(nnx.Module):
         stack = Stack(
             body or [ELSA.from_weights(idle, dtype=self.dtype)],
             program.schedule.depth if body else 0,
-            tied=program.variants == 1,
+            tied=program.variants == 1 or not body,
             prologue=[emit(heads) for heads in layers[:first]],
             epilogue=[emit(heads) for heads in layers[end:]],
             skip=program.skip,
