@@ -21,6 +21,7 @@ from elsa.compiler.values import (
 )
 
 Rule = Callable[..., Sequence[Operand]]
+WIDE = 64  # columns up to which an inner product of matrices takes a head for each
 INVERSE = "divide by constants only, or invert by an iteration such as Newton-Schulz"
 
 
@@ -141,8 +142,10 @@ def _dot_general(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Ope
     shape = tuple(eqn.outvars[0].aval.shape)
     require_two_axes(shape)
     left, right = as_ref(graph, a), as_ref(graph, b)
-    if len(left_axes) == 2:  # tr(A^T B) = sum_i e_i^T A^T B e_i
+    if len(left_axes) == 2:  # tr(A^T B) = sum_i e_i^T A^T B e_i = tr(A B^T)
         right = right if tuple(left_axes) == tuple(right_axes) else right.T
+        if left.shape[1] > max(left.shape[0], WIDE):  # fewer heads, but one more layer
+            left, right = left.T, right.T
         units = [graph.const(e[:, None]) for e in np.eye(left.shape[1])]
         inner = [graph.mul(graph.mul(e.T, left.T), graph.mul(right, e)) for e in units]
         return [Value(graph.add((graph.coefficient(1.0), term) for term in inner), shape)]

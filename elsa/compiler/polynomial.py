@@ -4,7 +4,7 @@ A chain is C0 A1 C1 A2 ... Ak Ck with data factors Ai (a leaf or a value that is
 transposed) and constants Ci between them (None for the identity). Products are distributed over the
 sums that are not kept. A 1 x 1 factor commutes with everything, so it waits until the chain is
 complete and then takes a place where the chain has width 1; where there is none, s B is written as
-the sum of B e_i s e_i^T.
+the sum of B e_i s e_i^T, or of e_i s e_i^T B where B is very wide.
 """
 
 import dataclasses
@@ -194,8 +194,12 @@ class Expander:
         if place is not None:
             parts = [self._inserted(chain, scalar, *place)]
         else:
-            units = [self.graph.const(e[:, None]) for e in np.eye(chain.shape[1])]
-            parts = [self._at_end(chain, e, scalar) for e in units]
+            rows, columns = chain.shape
+            turned = rows < columns and columns > MAX_TERMS  # fewer heads, but one more layer
+            along = chain.T if turned else chain
+            units = [self.graph.const(e[:, None]) for e in np.eye(along.shape[1])]
+            parts = [self._at_end(along, e, scalar) for e in units]
+            parts = [part.T for part in parts] if turned else parts
         found = [Monomial(monomial.coefficient, part, tuple(rest)) for part in parts]
         return [placed for part in found for placed in self._place(self._tidied(part))]
 

@@ -92,6 +92,59 @@ def _dynamic_slice(graph: Graph, eqn: Any, value: Operand, *starts: Operand) -> 
     return [_sliced(graph, value, tuple(sizes), indices)]
 
 
+def _split(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    axis, start, parts = eqn.params["axis"], 0, []
+    for size in map(int, eqn.params["sizes"]):
+        indices = [np.arange(side) for side in value.shape]
+        indices[axis] = np.arange(start, start + size)
+        start += size
+        parts.append(_sliced(graph, value, tuple(len(index) for index in indices), indices))
+    return parts
+
+
+def _tile(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    shape = tuple(eqn.outvars[0].aval.shape)
+    require_two_axes(shape)
+    indices = [np.arange(size) % side for size, side in zip(shape, value.shape, strict=True)]
+    return [_sliced(graph, value, shape, indices)]
+
+
+def _gather(graph: Graph, eqn: Any, value: Operand, places: Operand) -> Sequence[Operand]:
+    """Entries at places known at compile time, found by gathering the entries' numbers."""
+    if not isinstance(value, Value) or not isinstance(places, Known):
+        raise NotLinearError("entries whose place depends on data")
+    if not (places.array == places.array[:1]).all():
+        raise NotLinearError("entries whose place depends on t")
+    shape = tuple(eqn.outvars[0].aval.shape)
+    require_two_axes(shape)
+    numbers = 1.0 + np.arange(np.prod(value.shape)).reshape(value.shape)
+    params = eqn.primitive.get_bind_params(eqn.params)
+    found = np.asarray(eqn.primitive.bind(numbers, places.array[0], **params))
+    if not np.isfinite(found).all():
+        raise NotLinearError("a place outside the block")
+    rows, columns = np.divmod(
+        found.reshape(matrix_shape(shape)).astype(int) - 1, value.ref.shape[1]
+    )
+    return [Value(_entries(graph, whole(graph, value), rows, columns), shape)]
+
+
+def _entries(graph: Graph, ref: Ref, rows: np.ndarray, columns: np.ndarray) -> Ref:
+    """The matrix of A[rows, columns], entry by entry: sum of E A e_c e_j^T over equal E."""
+    sums: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    for place in range(rows.shape[1]):
+        for column in np.unique(columns[:, place]):
+            here = columns[:, place] == column
+            left = np.where(here[:, None], np.eye(ref.shape[0])[rows[:, place]], 0.0)
+            right = np.zeros((ref.shape[1], rows.shape[1]))
+            _, right = sums.setdefault(left.tobytes(), (left, right))
+            right[column, place] = 1.0
+    terms = [
+        graph.mul(graph.mul(graph.const(left), ref), graph.const(right))
+        for left, right in sums.values()
+    ]
+    return graph.add((graph.coefficient(1.0), term) for term in terms)
+
+
 def _rev(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
     flipped = eqn.params["dimensions"]
     indices = [
@@ -172,11 +225,14 @@ RULES: dict[str, Rule] = {
     "concatenate": _concatenate,
     "dynamic_slice": _dynamic_slice,
     "expand_dims": _reshape,
+    "gather": _gather,
     "pad": _pad,
     "reshape": _reshape,
     "rev": _rev,
     "slice": _slice,
+    "split": _split,
     "squeeze": _reshape,
     "stack": _stack,
+    "tile": _tile,
     "transpose": _transpose,
 }
