@@ -1,7 +1,9 @@
 """`compile`: an ordinary JAX function in, attention weights out."""
 
+import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,8 @@ def compile(
       layout: where the inputs lie in the caller's prompt; one more layer moves them from there. By
         default every block has channels of its own.
       reassociate: True lets products be distributed over sums and regrouped where that saves
-        layers; False computes them in the order written.
+        layers; False gives every product that was written a head, three factors at most, whose own
+        order is that of its shapes.
       skip: "residual", or "head" for one more head in every layer that returns the prompt.
       execution: "structured", or "dense" for the layers' weight matrices on the whole prompt.
       dtype: to compute in; jax's default floating dtype where None.
@@ -71,14 +74,15 @@ def compile(
             f"{type(step).__name__} and {type(inputs).__name__}"
         )
     shapes = {name: _shape(name, shape) for name, shape in inputs.items()}
-    takes_t = _check_signature(step, shapes, tied)
-    steps = range(max(depth, 1)) if takes_t else [None]
-    traced = [jaxpr_of(step, shapes, **({} if t is None else {"t": t})) for t in steps]
-    names = traced[0][1]
-    graph, refs, out_shapes = program_of([closed for closed, _ in traced], shapes)
-    check_outputs(names, out_shapes, shapes)
-    outputs = dict(zip(names, refs, strict=True))
-    _check_used(outputs, shapes)
+    with _where_defined(step):
+        takes_t = _check_signature(step, shapes, tied)
+        steps = range(max(depth, 1)) if takes_t else [None]
+        traced = [jaxpr_of(step, shapes, **({} if t is None else {"t": t})) for t in steps]
+        names = traced[0][1]
+        graph, refs, out_shapes = program_of([closed for closed, _ in traced], shapes)
+        check_outputs(names, out_shapes, shapes)
+        outputs = dict(zip(names, refs, strict=True))
+        _check_used(outputs, shapes)
     places = {name: bare(graph.leaf(name, matrix_shape(shape))) for name, shape in shapes.items()}
     plan = schedule(graph, outputs, depth, reassociate=reassociate)
     given, boxes, size, moves = _private(shapes, layout)
@@ -97,6 +101,19 @@ def compile(
         skip,
     )
     return CompiledStack(program, depth, execution, kind)
+
+
+@contextlib.contextmanager
+def _where_defined(step: Callable[..., Any]) -> Iterator[None]:
+    """Adds where the step is defined to an error that names no line of it."""
+    try:
+        yield
+    except CompileError as error:
+        code = getattr(inspect.unwrap(step), "__code__", None)
+        if code is None or ", line " in str(error):
+            raise
+        place = f"{code.co_name}, {Path(code.co_filename).name}, line {code.co_firstlineno}"
+        raise CompileError(f"{error} ({place})") from error.__cause__
 
 
 def _shape(name: str, shape: Any) -> tuple[int, ...]:

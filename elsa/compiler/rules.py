@@ -3,12 +3,16 @@
 from elsa.compiler import arithmetic, rearranging
 
 RULES = {**arithmetic.RULES, **rearranging.RULES}
+_SOLVE = "invert by an iteration such as Newton-Schulz, elsa.algorithms.newton_schulz_inverse"
+_EIGEN = "use an iteration of products, such as elsa.algorithms.power_iteration or polar"
 _ADVICE = {
     "exp": "linear attention has no exponential; use a polynomial",
     "div": arithmetic.INVERSE,
     "while": "give the loop a static length",
     "cond": "write both cases with coefficients",
     "sort": "linear attention cannot compare",
+    **dict.fromkeys(("lu", "cholesky", "triangular_solve", "qr", "householder_product"), _SOLVE),
+    **dict.fromkeys(("eigh", "svd", "eig"), _EIGEN),
 }
 
 

@@ -101,21 +101,26 @@ def _product(
 
 
 def chain_product(factors: Sequence[jax.Array]) -> jax.Array:
-    """The product of matrices in the order of association with the fewest multiplications."""
+    """The product of matrices in the order of association with the fewest multiplications.
+
+    Among orders that cost the same the left one, (A B) C, as Python reads A @ B @ C. It matters:
+    with Z near A^-1, rounding in (Z A) Z acts on a vector after Z has made it small, rounding in
+    Z (A Z) before.
+    """
     sizes = [factors[0].shape[0], *(factor.shape[1] for factor in factors)]
     best = {(i, i): (0, i) for i in range(len(factors))}
     for span in range(1, len(factors)):
         for i in range(len(factors) - span):
             j = i + span
             best[i, j] = min(
-                (best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                (best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], -k)
                 for k in range(i, j)
             )
 
     def build(i: int, j: int) -> jax.Array:
         if i == j:
             return factors[i]
-        k = best[i, j][1]
+        k = -best[i, j][1]
         return _times(build(i, k), build(k + 1, j))
 
     return build(0, len(factors) - 1)

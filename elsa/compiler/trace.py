@@ -30,6 +30,11 @@ from elsa.compiler.values import Known, Refused, Value, as_ref, matrix_shape
 Shape = tuple[int, ...]
 Traced = Value | Known | Refused
 MAX_ITERATIONS = 1000  # of one loop inside a step, which is unrolled
+_ASKS_FOR_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
 _INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
 _INLINED |= {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "remat": "jaxpr"}
 _INLINED |= {"checkpoint": "jaxpr", "remat2": "jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
@@ -47,10 +52,11 @@ def jaxpr_of(
     names: list[str] = []
 
     def flat(*arrays: Any) -> list[Any]:
-        out = step(**dict(zip(inputs, arrays, strict=True)), **extra)
+        out: Any = step(**dict(zip(inputs, arrays, strict=True)), **extra)
         if not isinstance(out, Mapping):
+            kind = "an array" if isinstance(out, jax.Array) else type(out).__name__
             raise CompileError(
-                f"compile: the step must return a dict of updated arrays, got {type(out).__name__}"
+                f"compile: the step must return a dict of updated arrays, got {kind}"
             )
         names[:] = list(out)
         for name, value in out.items():
@@ -63,6 +69,12 @@ def jaxpr_of(
             closed = jax.make_jaxpr(flat)(*arguments)
         except CompileError:
             raise
+        except _ASKS_FOR_VALUES as error:
+            raise CompileError(
+                f"compile: the step asks for the value of a block ({raised_at(error)}): linear "
+                "attention cannot branch on data or take it as a Python number; write both cases "
+                "with coefficients"
+            ) from error
         except Exception as error:
             place = raised_at(error)
             raise CompileError(

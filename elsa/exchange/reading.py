@@ -16,6 +16,7 @@ from elsa.nn import ELSA, LSA, Stack
 from elsa.nn.stack import SKIPS
 from elsa.symbolic import HeadWeights
 
+NAMED = ("layout", "readout", "inputs", "outputs", "holds")  # of a stack with named blocks
 _WEIGHTS, _BIASES = HeadWeights._fields[:3], HeadWeights._fields[3:]
 
 
@@ -80,7 +81,11 @@ def _rebuilt(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Loa
     tied, depth = _entry(about, "tied", bool), _entry(about, "depth", int)
     kind = checks.float_dtype("metadata", _entry(about, "dtype", str))
     names = _order(about, depth)
-    blocks = _blocks(about) if _entry(about, "layout", dict | None) is not None else None
+    named = [key for key in NAMED if _entry(about, key, object) is not None]
+    if named and len(named) < len(NAMED):
+        absent = [key for key in NAMED if key not in named]
+        raise ValueError(f"the metadata's {absent} are null, but {named} are not")
+    blocks = _blocks(about) if named else None
     _check_tensors(tensors, [n for part in names for n in part], kind)
     shape = _prompt_shape(tensors) if blocks is None else blocks.readout.shape
     parts = [
