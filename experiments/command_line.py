@@ -143,6 +143,11 @@ def _apply(config: ConfigDict, override: str) -> None:
     for group in groups:
         holder = holder[group]
     before, kind = holder[last], holder.get_type(last)
+    if key == "experiment":
+        raise RunError(
+            f"{override}: experiment says which driver reads this config; give the --config of "
+            "the other experiment instead. Nothing was run."
+        )
     if kind not in _KINDS:
         raise RunError(
             f"{override}: {key} is a {kind.__name__} and can only be set in the config file. "

@@ -34,6 +34,8 @@ def check(config: ConfigDict) -> None:
         _sizes(shape)
     checks.integer("single_step", batch=(config.batch, 1))
     checks.finite("single_step", lams=config.lams)
+    if not config.lams:
+        raise ValueError("single_step: lams must hold at least one regulariser, got ()")
     checks.at_least("single_step", lams=(min(config.lams), 0.0))
 
 

@@ -204,3 +204,9 @@ def test_without_a_config_only_what_is_no_override_is_refused():
     command_line.refuse_flags(["--config.depth=3", "--noconfig.tied"])
     with pytest.raises(RunError, match=r"unknown flag --confg=a; did you mean --config\?"):
         command_line.refuse_flags(["--config.depth=3", "--confg=a"])
+
+
+def test_the_experiment_of_a_config_is_not_overridden():
+    config = ConfigDict({"experiment": "convergence", "seed": 0})
+    with pytest.raises(RunError, match="give the --config of the other experiment"):
+        command_line.apply_overrides(config, ["--config.experiment=primitives"])

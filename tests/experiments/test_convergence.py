@@ -266,3 +266,11 @@ def test_256_tasks_of_every_condition_number_contract_as_theory_says(tmp_path):
     assert depths == {1.0: 1, 10.0: 115, 100.0: 1152, 1000.0: 11513}
     assert summary["largest_final_distance"]["float64"] <= 1e-10
     check_rates(records)
+
+
+@pytest.mark.parametrize("lam", [1e-300, 1e300])
+def test_a_regulariser_that_a_dtype_cannot_hold_is_refused(lam):
+    config = table_config.get_config("quick")
+    config.lam = lam
+    with pytest.raises(ValueError, match=r"lam must lie in \[.*\] for float(32|64), got 1e"):
+        convergence.check(config)

@@ -57,3 +57,10 @@ def test_a_bad_config_is_refused_before_anything_is_computed(key, value, message
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="mode must be 'full' or 'quick', got 'fast'"):
         config_file.get_config("fast")
+
+
+def test_no_regulariser_at_all_is_refused():
+    config = config_file.get_config("quick")
+    config.lams = ()
+    with pytest.raises(ValueError, match="lams must hold at least one"):
+        EXPERIMENT.check(config)
