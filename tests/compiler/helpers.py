@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 import elsa
+from elsa.symbolic import stack_dense
 
 TOLERANCE = 1e-10
 
@@ -30,17 +31,51 @@ def path(step, blocks, depth, *, takes_t=False):
 
 
 def by_hand(stack, blocks, *, h=None):
-    """The stack's weights in a NumPy loop: packed by `layout`, read by `readout`."""
-    prompt = np.asarray(stack.layout.pack(**blocks) if h is None else h, np.float64)
+    """The stack's heads in a NumPy loop: packed by `layout`, read by `readout`."""
+    prompt = packed(stack.layout, blocks) if h is None else np.asarray(h, np.float64)
     (n, m), (rows, channels) = prompt.shape, stack.readout.shape
     prompt = np.pad(prompt, ((0, rows - n), (0, channels - m)))
     for weights in layers_of(stack):
         prompt = layer(prompt, weights, skip=stack.program.skip)
-    return {name: np.asarray(value) for name, value in stack.readout.unpack(prompt).items()}
+    return unpacked(stack.readout, prompt)
+
+
+def packed(layout, blocks):
+    """`BlockLayout.pack` in NumPy."""
+    h = np.zeros(layout.shape)
+    for name in layout:
+        shape = layout.shape_of(name)
+        block = np.reshape(blocks[name], shape)
+        place(layout, h, name)[...] = block.T if name in layout.transposed else block
+    return h
+
+
+def unpacked(layout, h):
+    """`BlockLayout.unpack` in NumPy."""
+    found = {name: place(layout, h, name) for name in layout}
+    return {name: part.T if name in layout.transposed else part for name, part in found.items()}
+
+
+def place(layout, h, name):
+    box = layout.box(name)
+    return h[box.row : box.row + box.height, box.col : box.col + box.width]
 
 
 def layers_of(stack):
-    """The weights of every layer that runs, in order."""
+    """The weights of every layer that runs, in order; a skip head is part of `stack.weights`."""
+    schedule, layers = stack.program.schedule, stack.layers
+    if stack.program.skip == "head":
+        yield from weights_of(stack)
+        return
+    dense = [stack_dense(heads, stack.readout.shape) for heads in layers]
+    first, last = stack.program.parts
+    body = dense[first : len(dense) - last]
+    repeats = schedule.depth if stack.program.variants == 1 else 1
+    yield from (*dense[:first], *(body * repeats), *dense[len(dense) - last :])
+
+
+def weights_of(stack):
+    """`stack.weights`, one entry for every layer that runs."""
     schedule, weights = stack.program.schedule, stack.weights
     first = len(weights) - len(schedule.epilogue) - max(len(schedule.step), 1)
     last = len(weights) - len(schedule.epilogue)

@@ -1,0 +1,319 @@
+"""Every algorithm of the library as attention weights: exact, and in as few layers as claimed."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import elsa
+from elsa import algorithms
+from tests.compiler.helpers import TOLERANCE, by_hand, error, path
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """An algorithm on well-posed inputs.
+
+    make: (n, d, k, rng) -> step, blocks.
+    layers: the most layers that T steps may take.
+    """
+
+    make: Callable
+    layers: Callable[[int], int]
+    tied: bool = True
+
+
+def unit(rng, *shape):
+    """A normal matrix of spectral norm 1."""
+    matrix = rng.normal(size=shape)
+    return matrix / np.linalg.norm(matrix, 2)
+
+
+def with_singular_values(rng, n, d, low, high):
+    U, _, Vt = np.linalg.svd(rng.normal(size=(n, d)), full_matrices=False)
+    return U * rng.uniform(low, high, size=min(n, d)) @ Vt
+
+
+def definite(rng, d, low, high):
+    V = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    return V * rng.uniform(low, high, size=d) @ V.T
+
+
+def regression(rng, n, d, k=1, names=("y", "w")):
+    shapes = {names[0]: (n, k), names[1]: (d, k)}
+    blocks = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return {"X": unit(rng, n, d), **blocks, "lam": rng.uniform(0.01, 1.0, size=(1, 1))}
+
+
+def ridge_descent(n, d, k, rng):
+    return algorithms.gradient_descent(0.9), regression(rng, n, d)
+
+
+def multi_output(n, d, k, rng):
+    return algorithms.multi_output_ridge(0.9), regression(rng, n, d, k, ("Y", "W"))
+
+
+def heavy_ball(n, d, k, rng):
+    blocks = regression(rng, n, d) | {"v": rng.normal(size=(d, 1))}
+    return algorithms.heavy_ball(step_size=0.8, momentum=0.6), blocks
+
+
+def multi_output_heavy_ball(n, d, k, rng):
+    blocks = regression(rng, n, d, k) | {"v": rng.normal(size=(d, k))}
+    return algorithms.heavy_ball(step_size=0.8, momentum=0.6), blocks
+
+
+def chebyshev(n, d, k, rng):
+    blocks = regression(rng, n, d) | {"p": rng.normal(size=(d, 1))}
+    lam = float(blocks["lam"][0, 0])
+    return algorithms.chebyshev(smallest=lam, largest=1.0 + lam), blocks
+
+
+def labels(n, d, k, rng):
+    shapes = {"y": (n, 1), "query_x": (k, d), "prediction": (k, 1)}
+    return {"X": unit(rng, n, d)} | {name: rng.normal(size=s) for name, s in shapes.items()}
+
+
+def preconditioned(n, d, k, rng):
+    step = algorithms.preconditioned_gradient_descent(0.9 * unit(rng, d, d))
+    return step, labels(n, d, k, rng)
+
+
+def gd_plus_plus(n, d, k, rng):
+    return algorithms.gd_plus_plus(step_size=0.9, curvature=0.4), labels(n, d, k, rng)
+
+
+def inverse(n, d, k, rng):
+    """A general and its transpose divided by |A|_1 |A|_inf."""
+    A = with_singular_values(rng, d, d, 0.3, 3.0)
+    return algorithms.newton_schulz_inverse(), {
+        "A": A,
+        "Z": A.T / (np.abs(A).sum(axis=0).max() * np.abs(A).sum(axis=1).max()),
+    }
+
+
+def definite_inverse(n, d, k, rng):
+    A = definite(rng, d, 0.3, 3.0)
+    Z = np.eye(d) / np.abs(A).sum(axis=0).max()
+    return algorithms.newton_schulz_inverse(), {"A": A, "Z": Z}
+
+
+def ridge_inverse(n, d, k, rng):
+    blocks = regression(rng, n, d)
+    A = blocks["X"].T @ blocks["X"] + blocks["lam"] * np.eye(d)
+    return algorithms.newton_schulz_ridge(), blocks | {"Z": np.eye(d) / np.abs(A).sum(axis=0).max()}
+
+
+def powers(n, d, k, rng):
+    return algorithms.matrix_power(5), {"A": unit(rng, d, d), "P": rng.normal(size=(d, k))}
+
+
+def polynomial(n, d, k, rng):
+    step = algorithms.matrix_polynomial([0.4, -0.2, 0.0, 0.3])
+    return step, {"A": unit(rng, d, d), "P": rng.normal(size=(d, k))}
+
+
+def power_iteration(n, d, k, rng):
+    A = definite(rng, d, 0.5, 1.0)
+    return algorithms.power_iteration(scale=1.02), {"A": A, "v": rng.normal(size=(d, k))}
+
+
+def oja(n, d, k, rng):
+    W = np.linalg.qr(rng.normal(size=(d, min(d, k))))[0]
+    return algorithms.oja_flow(0.3), {"C": definite(rng, d, 0.1, 1.0), "W": W}
+
+
+def sylvester(n, d, k, rng):
+    shapes = {"C": (d, k), "X": (d, k)}
+    blocks = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return algorithms.sylvester(0.4), {"A": unit(rng, d, d), "B": unit(rng, k, k), **blocks}
+
+
+def lyapunov(n, d, k, rng):
+    shapes = {"Q": (d, d), "X": (d, d)}
+    blocks = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return algorithms.lyapunov(0.4), {"A": unit(rng, d, d), **blocks}
+
+
+def factorisation(n, d, k, rng):
+    return algorithms.matrix_factorisation(0.3), {
+        "M": unit(rng, n, d),
+        "U": 0.9 * unit(rng, n, k),
+        "V": 0.9 * unit(rng, d, k),
+    }
+
+
+def polar(n, d, k, rng):
+    return algorithms.polar(), {"Y": with_singular_values(rng, n, d, 0.05, 1.7)}
+
+
+CASES = {
+    "gradient_descent": Case(ridge_descent, lambda T: T + 4),
+    "multi_output_ridge": Case(multi_output, lambda T: T + 4),
+    "heavy_ball": Case(heavy_ball, lambda T: T + 4),
+    "heavy_ball, several outputs": Case(multi_output_heavy_ball, lambda T: T + 4),
+    "chebyshev": Case(chebyshev, lambda T: T + 4, tied=False),
+    "preconditioned_gradient_descent": Case(preconditioned, lambda T: T),
+    "gd_plus_plus": Case(gd_plus_plus, lambda T: T),
+    "newton_schulz_inverse": Case(inverse, lambda T: T + 2),
+    "newton_schulz_inverse, definite": Case(definite_inverse, lambda T: T + 2),
+    "newton_schulz_ridge": Case(ridge_inverse, lambda T: T + 3),
+    "matrix_power": Case(powers, lambda T: T + 2),
+    "matrix_polynomial": Case(polynomial, lambda T: T + 2),
+    "power_iteration": Case(power_iteration, lambda T: T),
+    "oja_flow": Case(oja, lambda T: 2 * T + 3),
+    "sylvester": Case(sylvester, lambda T: 2 * T + 3),
+    "lyapunov": Case(lyapunov, lambda T: 2 * T + 3),
+    "matrix_factorisation": Case(factorisation, lambda T: T + 4),
+    "polar": Case(polar, lambda T: T + 1),
+}
+
+
+def shapes_of(blocks):
+    return {name: np.shape(block) for name, block in blocks.items()}
+
+
+def test_every_algorithm_has_a_case():
+    assert {name.split(",")[0] for name in CASES} == set(algorithms.__all__)
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(
+    size=st.tuples(st.integers(1, 7), st.integers(1, 5), st.integers(1, 4)),
+    depth=st.integers(1, 50),
+    seed=st.integers(0, 2**32 - 1),
+    skip=st.sampled_from(["residual", "head"]),
+    reassociate=st.booleans(),
+)
+@pytest.mark.slow
+def test_any_well_posed_problem_agrees_with_its_step(name, size, depth, seed, skip, reassociate):
+    agrees(CASES[name], size, depth, seed, skip=skip, reassociate=reassociate)
+
+
+# n rows, d columns, k outputs or queries: one of each, one row, fewer rows than columns, tall.
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "size, depth, skip",
+    [((1, 1, 1), 1, "head"), ((1, 4, 2), 3, "residual"), ((3, 5, 1), 50, "residual")],
+)
+def test_algorithms_agree_with_their_step(name, size, depth, skip):
+    agrees(CASES[name], size, depth, seed=7, skip=skip)
+
+
+def agrees(case, size, depth, seed, **options):
+    step, blocks = case.make(*size, np.random.default_rng(seed))
+    states = path(step, blocks, depth, takes_t=not case.tied)
+    stack = elsa.compile(step, shapes_of(blocks), depth, tied=case.tied, **options)
+    assert error(stack(**blocks), states) <= TOLERANCE
+    assert error(by_hand(stack, blocks), states) <= TOLERANCE
+    if options.get("reassociate", True):
+        assert stack.num_layers <= case.layers(depth)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_dense_execution_is_the_weights_by_hand(name):
+    case = CASES[name]
+    step, blocks = case.make(7, 3, 2, np.random.default_rng(1))
+    shapes, states = shapes_of(blocks), path(step, blocks, 3, takes_t=not case.tied)
+    stack = elsa.compile(step, shapes, 3, tied=case.tied, execution="dense")
+    out = stack(**blocks)
+    assert error(out, states) <= TOLERANCE
+    for block, value in by_hand(stack, blocks).items():
+        np.testing.assert_allclose(out[block], value, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("depth", [1, 2, 50])
+def test_the_number_of_layers_is_bounded(name, depth):
+    case = CASES[name]
+    step, blocks = case.make(9, 4, 2, np.random.default_rng(0))
+    stack = elsa.compile(step, shapes_of(blocks), depth, tied=case.tied)
+    assert stack.num_layers <= case.layers(depth)
+
+
+@pytest.mark.parametrize("depth", [1, 5, 50])
+def test_a_constant_regulariser_costs_no_layer_more(depth):
+    descent = algorithms.gradient_descent(0.9)
+
+    def step(X, y, w):
+        return descent(X=X, y=y, w=w, lam=0.25)
+
+    blocks = regression(np.random.default_rng(0), 6, 3)
+    del blocks["lam"]
+    stack = elsa.compile(step, shapes_of(blocks), depth)
+    assert stack.num_layers <= depth + 4
+    assert error(stack(**blocks), path(step, blocks, depth)) <= TOLERANCE
+
+
+# Ridge regression at condition number 1e4.
+
+
+def ill_conditioned(d, seed=0, kappa=1e4):
+    """X^T X + lam I with eigenvalues from 1 / kappa to 1, and the solution."""
+    rng, lam = np.random.default_rng(seed), 0.5 / kappa
+    U, V = (np.linalg.qr(rng.normal(size=(size, d)))[0] for size in (d + 30, d))
+    X = U * np.sqrt(np.geomspace(1.0 / kappa, 1.0, d) - lam) @ V.T
+    y, A = rng.normal(size=(d + 30, 1)), X.T @ X + lam * np.eye(d)
+    np.testing.assert_allclose(np.linalg.cond(A), kappa, rtol=1e-8)
+    blocks = {"X": X, "y": y, "lam": np.full((1, 1), lam), "w": np.zeros((d, 1))}
+    return blocks, A, np.linalg.solve(A, X.T @ y)
+
+
+def distance(out, solution):
+    return np.linalg.norm(np.asarray(out["w"]) - solution) / np.linalg.norm(solution)
+
+
+@pytest.mark.parametrize("d", [2, 10, 50])
+def test_newton_schulz_solves_ridge_at_condition_number_1e4_in_24_layers(d):
+    blocks, A, solution = ill_conditioned(d)
+    blocks["Z"] = np.eye(d) / np.abs(A).sum(axis=0).max()
+    stack = elsa.compile(algorithms.newton_schulz_ridge(), shapes_of(blocks), 21)
+    assert stack.num_layers <= 24
+    assert distance(stack(**blocks), solution) <= 1e-10
+    assert distance(by_hand(stack, blocks), solution) <= 1e-10
+
+
+@pytest.mark.parametrize("d", [10, pytest.param(50, marks=pytest.mark.slow)])
+def test_chebyshev_solves_ridge_at_condition_number_1e4_in_1200_layers(d):
+    blocks, _, solution = ill_conditioned(d)
+    blocks["p"] = np.zeros((d, 1))
+    step = algorithms.chebyshev(smallest=1e-4, largest=1.0)
+    stack = elsa.compile(step, shapes_of(blocks), 1186, tied=False)
+    assert stack.num_layers <= 1200
+    assert distance(stack(**blocks), solution) <= 1e-10
+
+
+def test_gradient_descent_needs_more_than_100000_layers_for_the_same():
+    """Contraction (kappa - 1)/(kappa + 1) a step at the best step size: checked on 1000 steps."""
+    blocks, A, solution = ill_conditioned(2)
+    step = algorithms.gradient_descent(2 / (1 + 1e-4))
+    blocks["w"] = solution + np.linalg.eigh(A)[1][:, :1] * np.linalg.norm(solution)
+    stack = elsa.compile(step, shapes_of(blocks), 1000)
+    rate = (1e4 - 1) / (1e4 + 1)
+    np.testing.assert_allclose(distance(stack(**blocks), solution), rate**1000, rtol=1e-8)
+    assert np.log(1e-10) / np.log(rate) > 100_000
+
+
+@pytest.mark.parametrize(
+    "name", ["gradient_descent", "chebyshev", "newton_schulz_ridge", "oja_flow"]
+)
+@pytest.mark.parametrize("execution", ["structured", "dense"])
+def test_float32_loses_what_the_step_itself_loses(name, execution):
+    """Twice what the step loses in float32, and some units of rounding of its own."""
+    case = CASES[name]
+    step, blocks = case.make(6, 3, 2, np.random.default_rng(2))
+    exact = path(step, blocks, 8, takes_t=not case.tied)
+    rounded = {block: np.asarray(value, np.float32) for block, value in blocks.items()}
+    with jax.enable_x64(False):
+        same = path(step, rounded, 8, takes_t=not case.tied)[-1]
+    stack = elsa.compile(
+        step, shapes_of(blocks), 8, tied=case.tied, execution=execution, dtype="float32"
+    )
+    out = stack(**blocks)
+    assert all(value.dtype == np.float32 for value in out.values())
+    eps = np.finfo(np.float32).eps
+    assert error(out, exact) <= 2 * error({n: same[n] for n in out}, exact) + 30 * eps
