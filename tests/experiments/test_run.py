@@ -91,7 +91,10 @@ def test_another_workdir_and_flags_in_any_order(entry):
         (["--config=configs/squares.py", "--config.shift=a"], "shift is a number"),
         (["--config=configs/squares.py", "--config.sizes=-1"], "sizes: must not be negative, got"),
         (["--config=configs/squares.py", "--config.dtype=int8"], "dtype must be one of float64, "),
-        (["--config=configs/squares.py", "--config.experiment=cubes"], "config.experiment must be"),
+        (
+            ["--config=configs/squares.py", "--config.experiment=cubes"],
+            "experiment says which driver",
+        ),
         (["--config=configs/squares.py", "--workdir="], "--workdir is empty"),
     ],
 )
@@ -102,6 +105,12 @@ def test_a_users_error_is_one_message_and_exit_code_2_and_writes_nothing(
     printed = capsys.readouterr()
     assert printed.err.startswith("error: ") and message in printed.err
     assert printed.out == "" and os.listdir() == ["configs"]
+
+
+def test_a_config_of_an_unknown_experiment_is_refused(entry, capsys):
+    Path("configs/cubes.py").write_text(CONFIG.replace("squares", "cubes"))
+    assert entry("--config=configs/cubes.py") == 2
+    assert "config.experiment must be one of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--nolist=1"], ["--workdir"], ["--overwrite=perhaps"]])
@@ -201,15 +210,12 @@ EXPERIMENT = Experiment(
     measure=measure, summarise=lambda config, records: {}, tables=lambda summary: [],
     figures=lambda config, records, summary: {})
 """
+# A shell starts background jobs with Ctrl-C ignored, which their children inherit.
 LAUNCH = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "import driver_of_naps, sys; from absl import app; from experiments import run; "
     "run.DRIVERS['squares'] = 'driver_of_naps'; app.run(run.main, flags_parser=run.parse_flags)"
 )
-
-
-def _heed_interrupts():
-    """A shell starts background jobs with Ctrl-C ignored, which their children inherit."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_the_command_from_elsewhere_ends_with_130_at_ctrl_c_without_a_traceback(tmp_path):
@@ -222,7 +228,6 @@ def test_the_command_from_elsewhere_ends_with_130_at_ctrl_c_without_a_traceback(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_heed_interrupts,
     )
     printed = ""
     while "1 of 2  first" not in printed and process.poll() is None:
