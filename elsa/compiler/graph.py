@@ -23,6 +23,7 @@ class Node:
     uid: the order of creation, which makes every choice repeatable.
     name: of a leaf.
     array: of a constant, [variants, rows, columns].
+    symmetric: whether it is a constant that equals its transpose.
     parts: (coefficients [variants], Ref) of an add; (None, Ref) otherwise.
     keep: True where the value is computed as it stands, never distributed over a product.
     """
@@ -32,6 +33,7 @@ class Node:
     uid: int
     name: str = ""
     array: np.ndarray | None = None
+    symmetric: bool = False
     parts: tuple[tuple[np.ndarray | None, "Ref"], ...] = ()
     keep: bool = False
     monomials: tuple = ()
@@ -53,7 +55,7 @@ class Ref(NamedTuple):
 
     @property
     def T(self) -> "Ref":  # noqa: N802, as in NumPy
-        if self.node.shape == (1, 1):
+        if self.node.symmetric or self.node.shape == (1, 1):
             return self
         return Ref(self.node, not self.flipped)
 
@@ -80,7 +82,8 @@ class Graph:
             full = np.broadcast_to(full, (self.variants, *full.shape))
         full = np.ascontiguousarray(full) + 0.0  # no negative zeros in the key
         key = ("const", full.shape, full.tobytes())
-        return Ref(self._node(key, "const", full.shape[1:], array=full))
+        symmetric = full.shape[1] == full.shape[2] and np.array_equal(full, full.swapaxes(1, 2))
+        return Ref(self._node(key, "const", full.shape[1:], array=full, symmetric=symmetric))
 
     def coefficient(self, value: float) -> np.ndarray:
         return np.full(self.variants, float(value))
