@@ -40,13 +40,6 @@ def check(config: ConfigDict) -> None:
             f"{WHERE}: lam must be above 0 for ridge_lsa, which divides by its root, got 0; leave "
             "ridge_lsa out of methods, the others take lam = 0"
         )
-    for dtype in config.dtypes if config.get("lam") else ():
-        kind = np.finfo(dtype)
-        if not kind.tiny <= config.lam <= kind.max**0.5:
-            raise ValueError(
-                f"{WHERE}: lam must lie in [{kind.tiny:.3g}, {kind.max**0.5:.3g}] for {dtype}, got "
-                f"{config.lam:g}: it or a product of two such numbers cannot be represented"
-            )
     checks.integer(WHERE, max_depth=(config.max_depth, 1))
     checks.interval(
         WHERE, config.tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative distance"
@@ -55,6 +48,13 @@ def check(config: ConfigDict) -> None:
         checks.integer(WHERE, shown_depths=(depth, 1))
     checks.at_least(WHERE, curve_points=(config.curve_points, len(config.shown_depths) + 2))
     problems.check(config)
+    for dtype in config.dtypes if config.get("lam") else ():
+        kind = np.finfo(dtype)
+        if not kind.tiny <= config.lam <= kind.max**0.5:
+            raise ValueError(
+                f"{WHERE}: lam must lie in [{kind.tiny:.3g}, {kind.max**0.5:.3g}] for {dtype}, got "
+                f"{config.lam:g}: it or a product of two such numbers cannot be represented"
+            )
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
