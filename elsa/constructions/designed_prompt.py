@@ -83,6 +83,9 @@ def ridge_lsa(
     Z^T (u - c), and the label of a query reaches nothing.
 
     The readout divides: w = c_bottom / sqrt(lam), so lam > 0. Packing computes the start, Z w_0.
+    Rounding that leaves the range of Z is never corrected, so that it adds up with the depth, and a
+    small lam magnifies it; ridge_elsa forgets it.
+
     Hagiwara (arXiv:2503.23814), Section 3.4; there sqrt(eta) is in the prompt, here eta is in Wq.
 
     Args:
