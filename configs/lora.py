@@ -8,7 +8,7 @@ Oymak, arXiv:2407.10005, figure 3).
 Run:    python -m experiments.run --config=configs/lora.py
 Vary:   --config.runs.correction.sweep.rank="(0, 5, 20)", --config.num_seeds=3
 Expect: every mean within 2% of theory; rank 20 as good as training anew
-Time:   3 min on 2 CPU cores; configs/lora.py:quick 15 s
+Time:   5 min on 2 CPU cores; configs/lora.py:quick 15 s
 """
 
 from ml_collections import ConfigDict
@@ -47,7 +47,7 @@ def get_config(mode: str = "full") -> ConfigDict:
     config.num_seeds = 2 if quick else 5
     config.train = ConfigDict(
         {
-            "num_steps": 400 if quick else 3_000,
+            "num_steps": 400 if quick else 6_000,
             "batch": 128 if quick else 256,
             "learning_rate": 0.05 if quick else 0.01,
             "warmup": 50,
