@@ -1,7 +1,7 @@
 """Tables and figures of the layout ablation."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -170,14 +170,7 @@ def _curves(summary: Summary) -> "Figure":
             axes.set_ylim(0.0, None)
         style.finish(axes, x="", y="error / noise", title=name.replace("_", " "), legend=False)
     panels[-1].set_xlabel("noise / size of the block (bars: 2 standard errors)")
-    handles: dict[str, Any] = {}
-    for axes in panels:
-        shown, names = axes.get_legend_handles_labels()
-        handles |= {text: handle for handle, text in zip(shown, names, strict=True)}
-    theory = handles.pop("first-order theory")
-    handles["first-order theory"] = theory
-    with style.applied():
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    style.legend_outside(figure, place="upper", columns=3, last="first-order theory")
     return figure
 
 

@@ -47,8 +47,7 @@ def _along_training(records: list[Record]) -> "Figure":
             title=f"context length n = {length}",
             legend=False,
         )
-    with style.applied():
-        figure.legend(loc="outside lower center", ncols=2)
+    style.legend_outside(figure)
     return figure
 
 
@@ -78,8 +77,7 @@ def _read_back(records: list[Record]) -> "Figure":
     left.set_xticks(coordinates)
     style.finish(left, x="coordinate", y="start read from the block", legend=False)
     style.finish(right, x="entry of Γ*", y="entry of Γ read", legend=False)
-    with style.applied():
-        figure.legend(loc="outside lower center", ncols=2)
+    style.legend_outside(figure)
     return figure
 
 

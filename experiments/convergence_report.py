@@ -103,8 +103,7 @@ def _curves(config: ConfigDict, records: list[Record], summary: Summary) -> "Fig
         batch = ", median over tasks" if records[0]["tasks"] > 1 else ""
         figure.supylabel(f"relative distance to ridge{batch}", fontsize=style.FONT_SIZE)
         figure.supxlabel("depth T (steps)", fontsize=style.FONT_SIZE)
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=2)
+    style.legend_outside(figure, panels[0], place="upper")
     return figure
 
 

@@ -86,9 +86,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     axes.set_yscale("log")
     axes.set_xticks(sorted(record["point"]["depth"] for record in records))
     style.finish(axes, x="layers", y="risk (squared error)", legend=False)
-    with style.applied():
-        handles = axes.get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=2)
+    style.legend_outside(figure, axes)
     return {"risk": figure}
 
 

@@ -143,9 +143,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         last = panels[1, column]
         y = "risk above its minimum" if column == 0 else ""
         style.finish(last, x="time of the flow", y=y, legend=False)
-    with style.applied():
-        handles = panels[0, 0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=2)
+    style.legend_outside(figure, panels[0, 0])
     return {"flow": figure}
 
 

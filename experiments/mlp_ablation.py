@@ -125,8 +125,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
             title="no shared signal" if norm == 0 else f"shared signal, |β*| = {norm:.3g}",
             legend=False,
         )
-    with style.applied():
-        figure.legend(loc="outside lower center", ncols=2)
+    style.legend_outside(figure)
     return {"risk": figure}
 
 

@@ -147,8 +147,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         y="result of one head",
         legend=False,
     )
-    with style.applied():
-        figure.legend(loc="outside upper center", ncols=2)
+    style.legend_outside(figure, place="upper")
     return {"errors": figure}
 
 

@@ -95,8 +95,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     bottom.minorticks_off()
     title = f"|β*| = {norm:.3g}"
     style.finish(bottom, x="context length n (examples)", y="risk", title=title, legend=False)
-    with style.applied():
-        figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    style.legend_outside(figure, top)
     return {"gap": figure}
 
 

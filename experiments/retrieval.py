@@ -89,9 +89,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         title=shown,
         legend=False,
     )
-    with style.applied():
-        handles = axes.get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=2)
+    style.legend_outside(figure, axes)
     return {"risk": figure}
 
 

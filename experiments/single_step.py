@@ -239,9 +239,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         style.finish(axes, x="", y="error / |gradient|", title=dtype, legend=False)
     ordered = ", ".join(f"{lam:g}" for lam in config.lams)
     panels[-1, 0].set_xlabel(f"N×d, rows and covariates\n(from left to right λ = {ordered})")
-    with style.applied():
-        handles = panels[0, 0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside upper center", ncols=2)
+    style.legend_outside(figure, panels[0, 0], place="upper")
     return {"errors": figure}
 
 

@@ -209,9 +209,7 @@ def _tightness(config: ConfigDict, records: list[Record]) -> "Figure":
             title=f"{kind} gradient",
             legend=False,
         )
-    with style.applied():
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    style.legend_outside(figure, panels[0], place="upper", columns=3)
     return figure
 
 

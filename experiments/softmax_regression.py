@@ -185,12 +185,7 @@ def _grid(config: ConfigDict, records: list[Record], key: str, label: str) -> "F
                 title=f"{problems.shown(problem)}\n{kind}",
                 legend=False,
             )
-    with style.applied():
-        handles: dict[str, Any] = {}
-        for axes in panels.ravel():
-            lines, names = axes.get_legend_handles_labels()
-            handles |= {name: line for line, name in zip(lines, names, strict=True)}
-        figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=2)
+    style.legend_outside(figure, place="upper")
     return figure
 
 

@@ -227,10 +227,7 @@ def _grid(records: list[Record], what: str, label: str) -> "Figure":
         )
     for axes in panels.ravel()[len(records) :]:
         axes.axis("off")
-    with style.applied():
-        figure.legend(
-            *panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3
-        )
+    style.legend_outside(figure, panels[0, 0], place="upper", columns=3)
     return figure
 
 

@@ -11,7 +11,7 @@ draws or saves outside these functions does so inside `with style.applied():`.
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jax.typing import ArrayLike
 from jaxtyping import Float
@@ -187,3 +187,30 @@ def finish(
             axes.set_title(title, loc="left")
         if legend is not False:
             axes.legend(**(legend if isinstance(legend, dict) else {}))
+
+
+def legend_outside(
+    figure: "Figure",
+    *axes: "Axes",
+    place: Literal["lower", "upper"] = "lower",
+    columns: int = 2,
+    last: str | None = None,
+) -> None:
+    """One legend for several panels, above or below them all, so that it hides nothing.
+
+    Args:
+      figure: where.
+      *axes: whose labels it lists, each label once; all axes of the figure where there are none.
+      place: "lower" or "upper".
+      columns: of the legend.
+      last: a label that comes after all others.
+    """
+    entries: dict[Any, Any] = {}
+    for own in axes or figure.axes:
+        for handle, label in zip(*own.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if last is not None:
+        entries[last] = entries.pop(last)
+    options: dict[str, Any] = {"loc": f"outside {place} center", "ncols": columns}
+    with applied():
+        figure.legend(list(entries.values()), list(entries), **options)

@@ -50,7 +50,8 @@ def load(
     Raises:
       FileNotFoundError: where there is no run or no whole checkpoint, naming what is there.
       KeyError: for an unknown run, naming the nearest.
-      TrainingError: for a config.json that cannot be read.
+      TrainingError: for a config.json that cannot be read; for a point whose seeds all diverged,
+        unless a seed is asked for.
       IndexError: for a point or seed that the sweep has not.
     """
     trained = all_models(workdir, run)
@@ -58,7 +59,13 @@ def load(
     if not 0 <= point < points:
         raise IndexError(f"load: point must be 0..{points - 1}, got {point}")
     state = trained.state
-    best = np.where(np.asarray(state.diverged), np.inf, np.asarray(state.best))[:, point]
+    diverged = np.asarray(state.diverged)[:, point]
+    if seed is None and diverged.all():
+        raise TrainingError(
+            f"load: every seed of point {point} diverged; pass seed=0..{seeds - 1} for the weights "
+            "that one had before"
+        )
+    best = np.where(diverged, np.inf, np.asarray(state.best)[:, point])
     chosen = int(np.argmin(best)) if seed is None else seed
     if not 0 <= chosen < seeds:
         raise IndexError(f"load: seed must be 0..{seeds - 1}, got {chosen}")

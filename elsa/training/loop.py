@@ -51,7 +51,8 @@ def fit(
       name: of the run, for progress; the folder's name where None.
 
     Raises:
-      KeyError, TypeError, ValueError: for a config that makes no run.
+      KeyError, TypeError, ValueError: for a config that makes no run, or an array in `given` that
+        the model does not take.
       TrainingError: where the folder holds another run or is in use, or every model diverged.
       files.WriteError: where the disk is full; what was there is kept.
       KeyboardInterrupt: after Ctrl-C, once the checkpoint is written; its text says so.

@@ -90,13 +90,12 @@ class Program:
     def _build(self, key: Array, arguments: dict[str, Any]) -> Any:
         task = self.sweep.points.task
         return nn.build(
-            {**self.sweep.model, **arguments},
+            {**self.sweep.model, **self._given, **arguments},
             rngs=nnx.Rngs(params=key),
             dim=task.dim,
             context_length=task.context_length,
             scale=1.0 / task.context_length,
             dtype=self.settings.dtype,
-            **self._given,
         )
 
     def _root(self, stream: int) -> Array:

@@ -51,6 +51,20 @@ def test_a_diverged_seed_is_not_the_best(unbroken, monkeypatch):
     np.testing.assert_array_equal(chosen, cases.weight(unbroken)[1 - lowest, 0])
 
 
+def test_a_point_whose_seeds_all_diverged_is_refused_unless_one_is_asked_for(unbroken, monkeypatch):
+    from elsa.training import loading
+
+    harmed = unbroken._replace(
+        state=unbroken.state._replace(diverged=np.array([[True, False], [True, False]]))
+    )
+    monkeypatch.setattr(loading, "all_models", lambda *_: harmed)
+    with pytest.raises(training.TrainingError, match=r"every seed of point 0 diverged; pass seed="):
+        loading.load(unbroken.folder)
+    chosen = loading.load(unbroken.folder, seed=1).model.weight[...]
+    np.testing.assert_array_equal(chosen, cases.weight(unbroken)[1, 0])
+    loading.load(unbroken.folder, point=1)
+
+
 def test_an_interrupted_run_gives_what_its_last_checkpoint_holds(tmp_path, monkeypatch):
     cases.interrupted(tmp_path, 3 * EVERY, monkeypatch)
     before = cases.contents(tmp_path)

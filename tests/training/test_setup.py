@@ -1,5 +1,6 @@
 """A config is refused before anything is computed or written."""
 
+import numpy as np
 import pytest
 
 from elsa import training
@@ -40,3 +41,9 @@ def test_a_model_that_takes_arrays_at_its_start_can_be_checked_without_them():
 def test_a_config_that_makes_no_run_is_refused(config, error, message):
     with pytest.raises(error, match=message):
         training.validate(config)
+
+
+def test_an_array_that_the_model_does_not_take_is_refused_before_the_folder_is_made(tmp_path):
+    with pytest.raises(KeyError, match="merged_attention: unknown argument 'base_weight'"):
+        training.fit(GOOD, tmp_path / "run", given={"base_weight": np.eye(3)})
+    assert not (tmp_path / "run").exists()
