@@ -12,11 +12,13 @@ from jax.typing import DTypeLike
 from elsa import checks
 from elsa.compiler.errors import CompileError
 from elsa.compiler.graph import Ref
+from elsa.compiler.jaxprs import check_outputs, jaxpr_of
 from elsa.compiler.polynomial import bare
+from elsa.compiler.program import Program
 from elsa.compiler.schedule import leaves_of, schedule
 from elsa.compiler.slots import allot
-from elsa.compiler.stack import EXECUTIONS, CompiledStack, Program
-from elsa.compiler.trace import check_outputs, jaxpr_of, program_of
+from elsa.compiler.stack import EXECUTIONS, CompiledStack
+from elsa.compiler.trace import program_of
 from elsa.compiler.values import matrix_shape
 from elsa.layout import BlockLayout, Box
 from elsa.nn.stack import SKIPS

@@ -7,14 +7,13 @@ the fewest layers, then heads, then stored entries, is taken.
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
+from elsa.compiler.candidates import candidates
 from elsa.compiler.graph import Graph, Node, Ref, varies
 from elsa.compiler.plan import NoHeadError, Planner, Product, needed
 from elsa.compiler.polynomial import Chain, Expander, Monomial, TooManyTermsError, bare
 
-MAX_CANDIDATES = 64
-MAX_PLANNED = 1000  # nodes planned for all candidates where they cannot all be tried
 DEEP = 50  # kept values from which on they are planned one by one, so that nothing recurses
 
 
@@ -82,10 +81,10 @@ def schedule(
     if depth == 0 or not states:
         return Schedule((), (), (), (), 0)
     best: Schedule | None = None
-    candidates = _candidates(list(states.values()), reassociate)
+    tried = candidates(list(states.values()), reassociate)
     # What no step reads is computed once; where there is one step, whichever has fewer layers.
     when = (True, False) if depth == 1 else (True,)
-    for keep, late in itertools.product(candidates, when):
+    for keep, late in itertools.product(tried, when):
         try:
             scheduler = _Scheduler(graph, states, depth, keep, strict=not reassociate, late=late)
             found = scheduler.run()
@@ -95,40 +94,6 @@ def schedule(
             best = found
     assert best is not None, "keeping every sum and product always has a schedule"
     return best
-
-
-def _candidates(outputs: Sequence[Ref], reassociate: bool) -> Iterable[frozenset[Node]]:
-    """Sets of values to compute as they stand, rather than to distribute over products."""
-    sums, products, size = _sites(outputs)
-    fixed = frozenset() if reassociate else frozenset(sums)
-    free = sums if reassociate else products
-    if 2 ** len(free) <= MAX_CANDIDATES:
-        sizes = range(len(free) + 1)
-        return (fixed | frozenset(c) for k in sizes for c in itertools.combinations(free, k))
-    few = [frozenset(), *(frozenset([node]) for node in free)]
-    most = [frozenset(free), *(frozenset(free) - {node} for node in free)]
-    mixed = (fixed | chosen for pair in zip(few, most, strict=True) for chosen in pair)
-    return itertools.islice(mixed, max(2, min(MAX_CANDIDATES, MAX_PLANNED // size)))
-
-
-def _sites(outputs: Sequence[Ref]) -> tuple[list[Node], list[Node], int]:
-    """Sums, and products, that are factors of another product, in order of creation; all nodes."""
-    seen: set[Node] = set()
-    inside: set[Node] = set()
-    queue = [ref.node for ref in outputs]
-    while queue:
-        node = queue.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        for _, part in node.parts:
-            queue.append(part.node)
-            if node.kind in ("mul", "scale"):
-                inside.add(part.node)
-    ordered = sorted(inside, key=lambda node: node.uid)
-    free = [node for node in ordered if not node.keep]
-    sums = [node for node in free if node.kind == "add"]
-    return sums, [node for node in free if node.kind in ("mul", "scale")], len(seen)
 
 
 class _Scheduler:

@@ -1,100 +1,31 @@
-"""From an ordinary JAX function to a program of matrix values.
+"""From the jaxprs of a step to a program of matrix values.
 
-The step is traced with `jax.make_jaxpr` in float64. Library calls that are jitted are entered,
-loops of static length are unrolled, equations without data are evaluated, and every other one goes
-through a rule of `elsa.compiler.rules`. What has no rule is an error only where an output depends
-on it: `jax.grad` leaves dead equations behind, in jitted functions and loops too. Several variants
-of one step (one for each `t` of an untied stack) are walked side by side; they may differ in their
-numbers only.
+Library calls that are jitted are entered, loops of static length are unrolled, equations without
+data are evaluated, and every other one goes through a rule of `elsa.compiler.rules`. What has no
+rule is an error only where an output depends on it: `jax.grad` leaves dead equations behind, in
+jitted functions and loops too. Several variants of one step (one for each `t` of an untied stack)
+are walked side by side; they may differ in their numbers only.
 """
 
-import linecache
-import re
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jax.extend import source_info_util
 from jax.extend.core import Literal
 
-from elsa import checks
 from elsa.compiler import rules
 from elsa.compiler.errors import CompileError, NotLinearError
 from elsa.compiler.graph import Graph, Ref
+from elsa.compiler.jaxprs import Shape, live, location, signature
 from elsa.compiler.rearranging import row, stack_rows
 from elsa.compiler.values import Known, Refused, Value, as_ref, matrix_shape
 
-Shape = tuple[int, ...]
 Traced = Value | Known | Refused
 MAX_ITERATIONS = 1000  # of one loop inside a step, which is unrolled
-_ASKS_FOR_VALUES = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
 _INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
 _INLINED |= {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "remat": "jaxpr"}
 _INLINED |= {"checkpoint": "jaxpr", "remat2": "jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
-
-
-def jaxpr_of(
-    step: Callable[..., Mapping[str, Any]], inputs: Mapping[str, Shape], **extra: int
-) -> tuple[Any, tuple[str, ...]]:
-    """The step's closed jaxpr in float64 shapes, and the names of what it returns.
-
-    Raises:
-      CompileError: where the step does not return a dict of arrays, or raises while it is traced
-        with the shapes given; the original error is its cause.
-    """
-    names: list[str] = []
-
-    def flat(*arrays: Any) -> list[Any]:
-        out: Any = step(**dict(zip(inputs, arrays, strict=True)), **extra)
-        if not isinstance(out, Mapping):
-            kind = "an array" if isinstance(out, jax.Array) else type(out).__name__
-            raise CompileError(
-                f"compile: the step must return a dict of updated arrays, got {kind}"
-            )
-        names[:] = list(out)
-        for name, value in out.items():
-            _require_array(name, value)
-        return [out[name] for name in names]
-
-    with jax.enable_x64(True):
-        arguments = [jax.ShapeDtypeStruct(shape, np.float64) for shape in inputs.values()]
-        try:
-            closed = jax.make_jaxpr(flat)(*arguments)
-        except CompileError:
-            raise
-        except _ASKS_FOR_VALUES as error:
-            raise CompileError(
-                f"compile: the step asks for the value of a block ({raised_at(error)}): linear "
-                "attention cannot branch on data or take it as a Python number; write both cases "
-                "with coefficients"
-            ) from error
-        except Exception as error:
-            place = raised_at(error)
-            raise CompileError(
-                f"compile: the step could not be traced with inputs {dict(inputs)}"
-                f"{f' ({place})' if place else ''}: {error}"
-            ) from error
-    return closed, tuple(names)
-
-
-def _require_array(name: Any, value: Any) -> None:
-    if not isinstance(name, str):
-        raise CompileError(f"compile: the step must return blocks by name, got the key {name!r}")
-    try:
-        kind = jax.eval_shape(lambda: value)
-    except TypeError:
-        kind = None
-    if not isinstance(kind, jax.ShapeDtypeStruct):
-        raise CompileError(
-            f"compile: the step must return an array for {name!r}, got {type(value).__name__}"
-        )
 
 
 def program_of(
@@ -129,32 +60,6 @@ def program_of(
         return graph, [as_ref(graph, out) for out in found], [tuple(out.shape) for out in found]
 
 
-def signature(jaxpr: Any) -> tuple:
-    """The structure of a jaxpr: equations, shapes and wiring, but no number."""
-    number: dict[Any, int] = {}
-
-    def atom(v: Any) -> object:
-        return "literal" if isinstance(v, Literal) else number.setdefault(v, len(number))
-
-    rows = [tuple(atom(v) for v in (*jaxpr.constvars, *jaxpr.invars))]
-    for eqn in jaxpr.eqns:
-        params = tuple(
-            (key, signature(inner) if (inner := _jaxpr_in(value)) is not None else str(value))
-            for key, value in sorted(eqn.params.items())
-            if not callable(value) or _jaxpr_in(value) is not None
-        )
-        shapes = tuple(str(v.aval) for v in eqn.outvars)
-        wires = tuple(atom(v) for v in eqn.invars), tuple(atom(v) for v in eqn.outvars)
-        rows.append((eqn.primitive.name, params, shapes, *wires))
-    rows.append(tuple(atom(v) for v in jaxpr.outvars))
-    return tuple(rows)
-
-
-def _jaxpr_in(value: Any) -> Any | None:
-    inner = getattr(value, "jaxpr", value)
-    return inner if hasattr(inner, "eqns") else None
-
-
 class _Tracer:
     """Walks the jaxprs of all variants at once, an environment of values at hand."""
 
@@ -180,7 +85,7 @@ class _Tracer:
                 return env[atom]
             return Known(np.stack([np.asarray(pick(own)[position].val) for own in jaxprs]))
 
-        for index in _live(lead):
+        for index in live(lead):
             eqn = lead.eqns[index]
             place = location(eqn) or where
             values = [
@@ -319,18 +224,6 @@ def _limit(length: int, place: str) -> None:
         )
 
 
-def _live(jaxpr: Any) -> list[int]:
-    """The equations that an output depends on, in order."""
-    needed = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
-    kept = []
-    for index in range(len(jaxpr.eqns) - 1, -1, -1):
-        eqn = jaxpr.eqns[index]
-        if any(v in needed for v in eqn.outvars):
-            kept.append(index)
-            needed |= {v for v in eqn.invars if not isinstance(v, Literal)}
-    return kept[::-1]
-
-
 def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
     """An equation without data: computed once, or once for each variant where they differ."""
     same = all((value.array == value.array[:1]).all() for value in values)
@@ -349,52 +242,3 @@ def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
             ) from None
     arrays = [np.stack(column) for column in zip(*outs, strict=True)]
     return [Known(np.broadcast_to(a, (len(eqns), *a.shape[1:]))) for a in arrays]
-
-
-def location(eqn: Any) -> str:
-    """`file, line n: source` of the user's code, empty for equations inside a library call."""
-    found = re.match(
-        r"^(.*?):(\d+)(?::\d+)?(?: \(.*\))?$", source_info_util.summarize(eqn.source_info)
-    )
-    if not found:
-        return ""
-    return _shown(found.group(1), int(found.group(2)))
-
-
-def raised_at(error: BaseException) -> str:
-    """The innermost line outside jax, NumPy and this module that an error passed through."""
-    inside = (str(Path(jax.__file__).parent), str(Path(np.__file__).parent), __file__)
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        path = frame.f_code.co_filename
-        if not path.startswith(inside):
-            return _shown(path, line)
-    return ""
-
-
-def _shown(path: str, line: int) -> str:
-    text = linecache.getline(path, line).strip()
-    return f"{Path(path).name}, line {line}" + (f": `{text}`" if text else "")
-
-
-def check_outputs(
-    names: Sequence[str], shapes: Sequence[Shape], inputs: Mapping[str, Shape]
-) -> None:
-    """Refuses outputs that are no inputs, or of another shape.
-
-    Raises:
-      CompileError: naming the output.
-    """
-    if not names:
-        raise CompileError("compile: the step must return at least one updated block, got {}")
-    for name, shape in zip(names, shapes, strict=True):
-        if name not in inputs:
-            try:
-                checks.names("compile", "block returned by the step", [name], inputs)
-            except KeyError as error:
-                raise CompileError(error.args[0]) from None
-        wanted = inputs[name]
-        if tuple(shape) != tuple(wanted):
-            raise CompileError(
-                f"compile: the step must return {name!r} in its own shape {tuple(wanted)}, "
-                f"got {tuple(shape)}"
-            )

@@ -25,6 +25,7 @@ class TrainState(NamedTuple):
     """All models of a run; every leaf starts with the axes [seeds, points].
 
     params: trained arrays.
+    mean: their average over the last steps, where one is asked for; else ().
     fixed: arrays that training leaves alone.
     optimizer: state of Adam.
     active: False for a model that has stopped.
@@ -35,6 +36,7 @@ class TrainState(NamedTuple):
     """
 
     params: Any
+    mean: Any
     fixed: Any
     optimizer: Any
     active: Bool[Array, "seeds points"]
@@ -57,6 +59,8 @@ class Program:
     def __init__(self, settings: RunSettings, sweep: Sweep, **given: Any):
         self.settings, self.sweep, self._given = settings, sweep, given
         self._transform = _transform(settings.train)
+        # averaging starts with this step
+        self._averaged_from = round(settings.train.num_steps * (1.0 - settings.train.average))
         self._schedule = _schedule(settings.train)
         # the sweep's smallest, in plain numbers: a model checks them only while they are known
         smallest = {axis: min(settings.sweep[axis]) for axis in sweep.points.model}
@@ -76,7 +80,8 @@ class Program:
 
     def model(self, state: TrainState, seed: int, point: int) -> Any:
         """One trained model."""
-        own = jax.tree.map(lambda leaf: leaf[seed, point], (state.params, state.fixed))
+        arrays = self.weights(state), state.fixed
+        own = jax.tree.map(lambda leaf: leaf[seed, point], arrays)
         return nnx.merge(self._graph, *own)
 
     def each(self, state: TrainState, read: Callable[[Any], Any]) -> Any:
@@ -85,7 +90,11 @@ class Program:
         def one(params: Any, fixed: Any) -> Any:
             return read(nnx.merge(self._graph, params, fixed))
 
-        return jax.jit(jax.vmap(jax.vmap(one)))(state.params, state.fixed)
+        return jax.jit(jax.vmap(jax.vmap(one)))(self.weights(state), state.fixed)
+
+    def weights(self, state: TrainState) -> Any:
+        """What training has found: the averages where the run asks for them."""
+        return state.mean if self.settings.train.average else state.params
 
     def _build(self, key: Array, arguments: dict[str, Any]) -> Any:
         task = self.sweep.points.task
@@ -116,6 +125,8 @@ class Program:
         shape = (self.settings.num_seeds, len(self.sweep))
         return TrainState(
             params,
+            # a copy: what `advance` is given must not hold an array twice
+            jax.tree.map(jnp.copy, params) if self.settings.train.average else (),
             fixed,
             optimizer,
             active=jnp.ones(shape, bool),
@@ -179,8 +190,14 @@ class Program:
         def kept(new: Array, old: Array) -> Array:
             return jnp.where(goes_on, new, old)
 
+        mean = state.mean
+        if self.settings.train.average:
+            count = jnp.maximum(step - self._averaged_from + 1, 1)  # 1: the weights themselves
+            share = 1.0 / count.astype(self.settings.dtype)
+            mean = jax.tree.map(kept, optax.incremental_update(params, mean, share), mean)
         return state._replace(
             params=jax.tree.map(kept, params, state.params),
+            mean=mean,
             optimizer=jax.tree.map(kept, optimizer, state.optimizer),
             active=goes_on,
             diverged=state.diverged | (state.active & ~finite),
@@ -202,7 +219,7 @@ class Program:
 
         def body(_: None, index: Array) -> tuple[None, tuple[Array, Array]]:
             key = jax.random.fold_in(self._root(EVALUATION), index)
-            return None, seeds(state.params, state.fixed, self.sweep.points, key)
+            return None, seeds(self.weights(state), state.fixed, self.sweep.points, key)
 
         _, (means, squares) = jax.lax.scan(body, None, jnp.arange(num_batches))
         mean, square = means.mean(axis=0), squares.mean(axis=0)

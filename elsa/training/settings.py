@@ -21,6 +21,9 @@ class TrainSettings:
       learning_rate: Adam's, at its highest.
       warmup: steps over which it rises from 0.
       decay: "cosine" to 0 at num_steps, or "constant".
+      average: the share of the steps, at the end, over which the trained models' weights are
+        averaged (Polyak and Juditsky 1992), which takes most of the sampling noise out of them; 0
+        for the weights of the last step.
       max_gradient_norm: gradients above it are scaled down to it; 0 leaves them.
       evaluate_every: steps between two lines of metrics.jsonl.
       patience: a model stops once its loss has not fallen by `min_improvement` (a fraction) for
@@ -37,6 +40,7 @@ class TrainSettings:
     learning_rate: float = 1e-2
     warmup: int = 0
     decay: str = "cosine"
+    average: float = 0.0
     max_gradient_norm: float = 0.0
     evaluate_every: int = 100
     patience: int = 0
@@ -60,6 +64,7 @@ class TrainSettings:
         checks.positive(where, learning_rate=self.learning_rate)
         checks.at_least(
             where,
+            average=(self.average, 0.0),
             max_gradient_norm=(self.max_gradient_norm, 0.0),
             min_improvement=(self.min_improvement, 0.0),
             checkpoint_seconds=(self.checkpoint_seconds, 0.0),
@@ -73,6 +78,8 @@ class TrainSettings:
                 f"{where}: num_steps must be a multiple of evaluate_every={self.evaluate_every}, "
                 f"got {self.num_steps}"
             )
+        if self.average > 1.0:
+            raise ValueError(f"{where}: average must be at most 1.0, got {self.average!r}")
         if self.warmup > self.num_steps:
             raise ValueError(
                 f"{where}: warmup must be at most num_steps={self.num_steps}, got {self.warmup}"

@@ -18,6 +18,7 @@ def config(**changes):
         "num_steps": STEPS,
         "batch": 8,
         "learning_rate": 0.05,
+        "average": 0.25,
         "evaluate_every": EVERY,
         "checkpoint_seconds": 0.0,
     }
@@ -39,8 +40,8 @@ def quiet(**changes):
 
 
 def weights(trained):
-    """All parameters, named by their path."""
-    leaves = jax.tree_util.tree_leaves_with_path(trained.state.params)
+    """All weights that were found, named by their path."""
+    leaves = jax.tree_util.tree_leaves_with_path(trained.program.weights(trained.state))
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 
 

@@ -23,7 +23,7 @@ def descend(config, task, *, seed=0, length=None):
     steps, warmup, clip = train["num_steps"], train.get("warmup", 0), train.get("max_gradient_norm")
     root = jax.random.fold_in(jax.random.key(config["seed"]), 1)
     weight = first = second = np.zeros((task.dim, task.dim))
-    losses = []
+    losses, last = [], []
     for t in range(steps):
         key = jax.random.fold_in(jax.random.fold_in(root, seed), t)
         prompt = task.sample(key, train["batch"])
@@ -43,7 +43,9 @@ def descend(config, task, *, seed=0, length=None):
         if train.get("decay") == "constant" and t >= warmup:
             share = 1.0
         weight = weight - train["learning_rate"] * share * update
-    return weight, np.reshape(losses, (-1, train["evaluate_every"])).mean(axis=1)
+        last.append(weight)
+    averaged = np.mean(last[-round(steps * train["average"]) or -1 :], axis=0)
+    return averaged, np.reshape(losses, (-1, train["evaluate_every"])).mean(axis=1)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,8 @@ def test_each_point_of_a_sweep_over_lengths_is_trained_on_prompts_of_that_length
 
 
 def test_shared_data_is_the_first_seed_s_and_a_constant_rate_stays_after_the_warmup(tmp_path):
-    config = cases.quiet(sweep={}, train={"decay": "constant", "warmup": 3, "share_data": True})
+    train = {"decay": "constant", "warmup": 3, "share_data": True, "average": 0.0}
+    config = cases.quiet(sweep={}, train=train)
     expected, _ = descend(config, tasks.LinearRegression(2, 4, 0.1))
     both = cases.weight(training.fit(config, tmp_path))
     np.testing.assert_allclose(both[0, 0], expected, rtol=1e-10)

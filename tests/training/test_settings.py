@@ -18,6 +18,8 @@ from tests.training import cases
         ("learning_rate", 0.0, ValueError, "learning_rate must be finite and above 0"),
         ("learning_rate", float("nan"), ValueError, "learning_rate must be finite and above 0"),
         ("learning_rate", "fast", TypeError, "learning_rate must hold real numbers"),
+        ("average", -0.1, ValueError, "average must be at least 0.0, got -0.1"),
+        ("average", 1.5, ValueError, "average must be at most 1.0, got 1.5"),
         ("warmup", -1, ValueError, "warmup must be at least 0"),
         ("warmup", 25, ValueError, "warmup must be at most num_steps=24, got 25"),
         ("decay", "linear", ValueError, "decay must be one of .*cosine.*constant.*, got 'linear'"),
