@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import difflib
+import io
 import math
 from pathlib import Path
 
@@ -46,16 +47,22 @@ def read_csv(path: str, target: str) -> Table:
     Raises:
       FileNotFoundError: where there is no such file.
       KeyError: where `target` is no column, with the nearest names.
-      ValueError: for no rows, no covariates, columns named twice, rows of another length, or an
-        entry that is no finite number, naming column and line.
+      ValueError: for another encoding than UTF-8, no rows, no covariates, columns named twice,
+        rows of another length, or an entry that is no finite number, naming column and line.
     """
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"read_csv: path must be a CSV file, got {path!r}")
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.reader(stream)
-        header = [name.strip() for name in next(reader, [])]
-        rows = [(reader.line_num, row) for row in reader if row]
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"read_csv: {path} must be UTF-8, got the byte {error.object[error.start]:#04x} at "
+            f"position {error.start}; save it as UTF-8"
+        ) from error
+    reader = csv.reader(io.StringIO(text, newline=""))
+    header = [name.strip() for name in next(reader, [])]
+    rows = [(reader.line_num, row) for row in reader if row]
     if len(set(header)) < len(header):
         twice = next(name for name in header if header.count(name) > 1)
         raise ValueError(f"read_csv: column names must differ, got {twice!r} twice in {path}")
