@@ -19,17 +19,18 @@ PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade \
   --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-# The experiments of `make figures`; MODE=:quick runs their small versions.
+# The experiments of `make figures` and `make block-figures`; MODE=:quick runs their small versions.
 ESTIMATION := attention_vs_h3 retrieval alignment low_rank lora drift depth
+BLOCK := block_vs_attention prior_mean_gap gd_beta_flow mlp_ablation
 MODE ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo figures test test-slow lint bench lock clean
+.PHONY: help demo figures block-figures test test-slow lint bench lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -46,8 +47,12 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 demo: $(STAMP)  ## ridge regression in context on the diabetes data: table and figures
 	$(BIN)/python -m experiments.run --config=configs/convergence.py $(ARGS)
 
+figures: EXPERIMENTS := $(ESTIMATION)
 figures: $(STAMP)  ## train and draw everything about in-context estimation: seven figures
-	@for name in $(ESTIMATION); do \
+block-figures: EXPERIMENTS := $(BLOCK)
+block-figures: $(STAMP)  ## the same about the linear transformer block: four experiments
+figures block-figures:
+	@for name in $(EXPERIMENTS); do \
 	  $(BIN)/python -m experiments.run --config=configs/$$name.py$(MODE) $(ARGS) || exit $$?; done
 
 test: $(STAMP)  ## every test but the slow ones

@@ -74,7 +74,7 @@ def train(
         )
     except training.TrainingError as error:
         raise RunError(str(error), exit_code=FAILED) from error
-    risk, spread = trained.risk(config.eval_prompts)
+    risk, spread = trained.risk(config.eval_prompts, screen=place.screen, name=case["run"])
     risk = np.where(np.asarray(trained.state.diverged), np.nan, risk)
     lost = [point for index, (point, _) in enumerate(expected) if np.isnan(risk[:, index]).all()]
     if lost:

@@ -204,9 +204,12 @@ class Program:
         ), loss
 
     def _risk(
-        self, state: TrainState, *, batch: int, num_batches: int
+        self, state: TrainState, first: Array, *, batch: int, num_batches: int
     ) -> tuple[Float[Array, "seeds points"], Float[Array, "seeds points"]]:
-        """Mean squared error on fresh prompts, the same for all models, and its standard error."""
+        """Mean squared error on fresh prompts, the same for all models, and mean fourth power.
+
+        The batches are number `first` and those that follow it.
+        """
 
         def one(params: Any, fixed: Any, point: Point, key: Array) -> tuple[Array, Array]:
             prompt = self._draw(point, key, batch)
@@ -221,10 +224,8 @@ class Program:
             key = jax.random.fold_in(self._root(EVALUATION), index)
             return None, seeds(self.weights(state), state.fixed, self.sweep.points, key)
 
-        _, (means, squares) = jax.lax.scan(body, None, jnp.arange(num_batches))
-        mean, square = means.mean(axis=0), squares.mean(axis=0)
-        count = batch * num_batches
-        return mean, jnp.sqrt(jnp.maximum(square - mean**2, 0.0) / count)
+        _, (means, squares) = jax.lax.scan(body, None, first + jnp.arange(num_batches))
+        return means.mean(axis=0), squares.mean(axis=0)
 
 
 def _transform(train: TrainSettings) -> optax.GradientTransformation:

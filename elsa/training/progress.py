@@ -2,13 +2,26 @@
 
 import math
 import time
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
 from rich.text import Text
 
 _LOG_SECONDS = 20.0
+
+
+def shown(parts: Sequence[int], doing: str, screen: Console | None) -> Iterator[int]:
+    """The parts one by one: a bar where someone watches, a line now and then in a log."""
+    watched = screen is not None and screen.is_terminal
+    logged = time.perf_counter()
+    for part in track(parts, doing, console=screen, transient=True, disable=not watched):
+        now = time.perf_counter()
+        if screen is not None and not watched and now - logged > _LOG_SECONDS:
+            logged = now
+            screen.print(Text(f"{doing}, {part / len(parts):.0%} done"), soft_wrap=True)
+        yield part
 
 
 class TrainingProgress:

@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from rich.console import Console
 
-from elsa import strict_json
+from elsa import checks, strict_json
+from elsa.training import progress
 from elsa.training.program import Program, TrainState
 from elsa.training.sweep import build_task
 
+_BATCHES = 100  # batches of one call in an evaluation, between which its progress shows
 CONFIG, METRICS, CHECKPOINTS, EVENTS = "config.json", "metrics.jsonl", "checkpoints", "tensorboard"
 
 
@@ -37,14 +40,36 @@ class Trained(NamedTuple):
         """The task of one point, at its own context length."""
         return build_task(self.program.settings, self.program.sweep.names[point])
 
-    def risk(self, num_prompts: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean squared error of every model on at least `num_prompts` fresh prompts, and its
-        standard error, [seeds, points]; the prompts are the same for all models."""
+    def risk(
+        self, num_prompts: int, *, screen: Console | None = None, name: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean squared error of every model on fresh prompts, the same for all models.
+
+        Args:
+          num_prompts: at least so many.
+          screen: where to show progress; silent where None.
+          name: of the run, for progress; the folder's name where None.
+
+        Returns:
+          The error and its standard error, both [seeds, points].
+
+        Raises:
+          ValueError, TypeError: for less than one prompt.
+        """
+        checks.integer("risk", num_prompts=(num_prompts, 1))
         batch = self.program.settings.train.batch
-        mean, error = self.program.risk(
-            self.state, batch=batch, num_batches=math.ceil(num_prompts / batch)
-        )
-        return np.asarray(mean, np.float64), np.asarray(error, np.float64)
+        batches = math.ceil(num_prompts / batch)
+        calls = math.ceil(batches / _BATCHES)
+        each = math.ceil(batches / calls)  # one program for all calls
+        mean = square = np.zeros(())
+        doing = f"{name or self.folder.name}: evaluating on {calls * each * batch:,} prompts"
+        for call in progress.shown(range(calls), doing, screen):
+            second, fourth = self.program.risk(
+                self.state, np.int32(call * each), batch=batch, num_batches=each
+            )
+            mean = mean + np.asarray(second, np.float64) / calls
+            square = square + np.asarray(fourth, np.float64) / calls
+        return mean, np.sqrt(np.maximum(square - mean**2, 0.0) / (calls * each * batch))
 
     def each(self, read: Callable[[Any], Any]) -> Any:
         """`read(model)` of every model, in one mapped call: an array, or a tree of them, with the
