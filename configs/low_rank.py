@@ -45,7 +45,7 @@ def get_config(mode: str = "full") -> ConfigDict:
             "learning_rate": 0.05 if quick else 0.01,
             "warmup": 50,
             "decay": "cosine",  # or "constant"
-            "average": 0.5,  # of the steps: weights are their mean over this last share
+            "average": 0.75,  # weights are their mean over this last share of the steps
             "evaluate_every": 50,
             "patience": 0,  # evaluations without improvement until a model stops; 0: never
             "sampler": "auto",  # "rows", "gram", or the cheaper of what is possible

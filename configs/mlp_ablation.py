@@ -48,15 +48,15 @@ def get_config(mode: str = "full") -> ConfigDict:
             }
             name = f"{'with' if mlp else 'without'}_mlp_signal_{signal:g}"
             config.runs[name] = ConfigDict(run)
-    config.num_seeds = 2 if quick else 8
+    config.num_seeds = 2 if quick or large else 16
     config.train = ConfigDict(
         {
-            "num_steps": 500_000 if large else 100 if quick else 1_000,
-            "batch": 16 if quick else 64,
+            "num_steps": 500_000 if large else 100 if quick else 400,
+            "batch": 64 if large else 16 if quick else 32,
             "learning_rate": 1e-4 if large else 3e-3,
-            "warmup": 5_000 if large else 20 if quick else 100,
+            "warmup": 5_000 if large else 20 if quick else 50,
             "max_gradient_norm": 1.0,
-            "evaluate_every": 1_000 if large else 20 if quick else 50,
+            "evaluate_every": 1_000 if large else 20 if quick else 25,
             "checkpoint_seconds": 60.0,
         }
     )
