@@ -50,7 +50,7 @@ def get_config(mode: str = "full") -> ConfigDict:
     config.num_seeds = 2 if quick else 5
     config.train = ConfigDict(
         {
-            "num_steps": 500 if quick else 4_000,
+            "num_steps": 500 if quick else 2_500,
             "batch": 128 if quick else 256,
             "learning_rate": 0.03 if quick else 0.02,
             "warmup": 50,
@@ -63,5 +63,5 @@ def get_config(mode: str = "full") -> ConfigDict:
             "checkpoint_seconds": 30.0,
         }
     )
-    config.eval_prompts = 20_000 if quick else 400_000
+    config.eval_prompts = 20_000 if quick else 200_000
     return config

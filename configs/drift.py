@@ -53,5 +53,5 @@ def get_config(mode: str = "full") -> ConfigDict:
             "checkpoint_seconds": 30.0,
         }
     )
-    config.eval_prompts = 20_000 if quick else 400_000
+    config.eval_prompts = 20_000 if quick else 200_000
     return config

@@ -41,12 +41,12 @@ def get_config(mode: str = "full") -> ConfigDict:
     config.num_seeds = 2 if quick else 5
     config.train = ConfigDict(
         {
-            "num_steps": 400 if quick else 5_000,
+            "num_steps": 400 if quick else 4_000,
             "batch": 128,
             "learning_rate": 0.02,
             "warmup": 50,
             "decay": "cosine",  # or "constant"
-            "average": 0.75,  # weights are their mean over this last share of the steps
+            "average": 0.85,  # weights are their mean over this last share of the steps
             "evaluate_every": 50,
             "patience": 0,  # evaluations without improvement until a model stops; 0: never
             "sampler": "auto",  # "rows", "gram", or the cheaper of what is possible

@@ -48,6 +48,7 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
     seeds = summary["num_seeds"]
     lost = sum(row["diverged"] for row in summary["rows"])
     prompts = max(row["evaluation_error"] / row["risk"] for row in summary["rows"])
+    weights = any("preconditioner_distance" in row for row in summary["rows"])
     heads = ["run", "point", "risk", "± s.e.", "theory", "excess", "best seed", "weight off by"]
     made = Table(
         *heads,
@@ -58,6 +59,7 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
                 *captions,
                 f"± s.e.: over seeds; the prompts, the same for all, add up to "
                 f"{100 * prompts:.2g} %",
+                *(["weight off by: their mean (the farthest seed)"] if weights else []),
                 *([f"{lost} diverged models are left out"] if lost else []),
                 *(
                     f"{model}: largest excess {100 * value:.2f} %"
@@ -79,10 +81,14 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
             f"{row['target']:.5g}",
             f"{100 * row['excess']:+.2f} %",
             f"{100 * row['best_excess']:+.2f} %",
-            "-" if off is None else f"{100 * off['of_mean_weight']:.1f} %",
+            "-" if off is None else _off(off),
             end_section=not following or following[0]["run"] != row["run"],
         )
     return made
+
+
+def _off(distance: Mapping[str, float]) -> str:
+    return f"{100 * distance['of_mean_weight']:.1f} % ({100 * distance['largest']:.1f} %)"
 
 
 def _axis(axis: str) -> str:

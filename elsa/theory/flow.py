@@ -9,7 +9,7 @@ from jaxtyping import Float
 from elsa.theory import gd_beta, matrices
 
 _RELATIVE = 1e-10  # tolerance of the integrator, of every entry
-_ABSOLUTE = 1e-20  # in units of the start's distance; the deviations keep their digits down to it
+_ABSOLUTE = 1e-24  # in units of the start's distance; the deviations keep their digits down to it
 
 
 class GdBetaFlow(NamedTuple):
