@@ -105,6 +105,8 @@ def tables(summary: Summary) -> list["Table"]:
 
 def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
     """Risk along training, a panel for each shared signal."""
+    from matplotlib.ticker import LogLocator
+
     norms = sorted({record["mean_norm"] for record in records})
     figure, panels = style.figure(
         len(norms), height=0.9 + 1.6 * len(norms), sharex=True, squeeze=False
@@ -116,8 +118,11 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
             label = _LABELS[record["mlp"]] if first else None
             prior_mean_report.draw_along(axes, record, name=_NAMES[record["mlp"]], label=label)
         prior_mean_report.draw_levels(axes, own[0], _SHOWN, labelled=first)
-        axes.set_xscale("log")
         axes.set_yscale("log")
+        # hardly a decade may be in sight
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
         style.finish(
             axes,
             x="step of training" if axes is panels[-1, 0] else "",

@@ -127,10 +127,11 @@ def test_a_float32_run_stays_float32_where_jax_computes_in_float64(name):
 @pytest.mark.parametrize(
     "changes, expected",
     [
-        # 3 channels: a Gram matrix costs 3 (2 + 6) normals a draw, n rows cost 3 n
+        # 3 channels: a Gram matrix costs 3 (2 + 10) normals a draw, n rows cost 3 n (1 + 0.33)
         ({"task": {"context_length": 4}}, "rows"),
-        ({"task": {"context_length": 100}}, "gram"),
-        ({"sweep": {"context_length": tuple(range(1, 101))}}, "rows"),  # a draw for each length
+        ({"task": {"context_length": 20}, "sweep": {}}, "gram"),
+        ({"sweep": {"context_length": (5, 10, 15, 20)}}, "rows"),  # a draw for each length
+        ({"sweep": {"context_length": (5, 10, 15, 100)}}, "gram"),
         ({"task": {"context_length": 100, "covariates": "sphere"}}, "rows"),
         ({"model": {"name": "merged_h3"}, "task": {"context_length": 100}}, "rows"),
         ({"task": {"context_length": 4}, "train": {"sampler": "gram"}}, "gram"),
