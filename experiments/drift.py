@@ -117,7 +117,9 @@ def _draw_filters(records: list[Record]) -> "Figure":
     figure, axes = style.figure(height=2.4)
     by_correlation = [record for record in records if "correlation" in record["point"]]
     drawn = by_correlation or records
-    drawn = drawn[:: max(1, len(drawn) // _SHOWN_FILTERS)][:_SHOWN_FILTERS]
+    # from one end of the sweep to the other
+    places = np.linspace(0, len(drawn) - 1, min(len(drawn), _SHOWN_FILTERS)).round().astype(int)
+    drawn = [drawn[place] for place in places]
     for index, record in enumerate(drawn):
         own = record["filter"]
         lags = np.arange(1, len(own["learnt"]) + 1)
