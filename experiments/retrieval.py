@@ -20,7 +20,7 @@ _THEORY = {
     "retrieval": (theory.retrieval_optimum, theory.retrieval_approximation),
     "alignment": (theory.alignment_optimum, theory.alignment_approximation),
 }
-_LABELS = {"linear_attention": "linear attention, trained", "merged_h3": "merged H3, trained"}
+_LABELS = {"linear_attention": "linear attention", "merged_h3": "merged H3"}
 _APPROXIMATION = "approximation for large d"
 
 
@@ -86,7 +86,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         axes,
         x="context length n (examples)",
         y="risk (squared error)",
-        title=shown,
+        title=f"trained, {shown}",
         legend=False,
     )
     style.legend_outside(figure, axes)
