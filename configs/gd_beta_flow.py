@@ -35,6 +35,6 @@ def get_config(mode: str = "full") -> ConfigDict:
         )
     config.num_starts = 5 if quick else 50
     config.spread = 3.0  # standard deviation of the entries of b0 - b* and of Gamma at the start
-    config.decades = 14.0  # how far the slowest mode falls until the end
+    config.decades = 12.0  # how far the slowest mode falls until the end
     config.num_times = 120
     return config

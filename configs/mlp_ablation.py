@@ -1,7 +1,8 @@
 """What the feed-forward layers of a GPT-2 are worth when tasks share a signal, and when not.
 
 A small GPT-2 with and without its feed-forward layers is trained on tasks b ~ N(b*, I) with b* = 0
-and with b* = (10, .., 10). Risks along training and at the end, beside the best GD-beta and Bayes
+and with b* = (10, .., 10). Risks along training and at the end, beside Bayes, the best GD-beta, and
+b* alone, the prediction <b*, x> that looks at no context
 (Zhang, Wu, Bartlett, arXiv:2402.14951), and the difference in standard errors over the seeds. The
 training is short: neither model reaches Bayes, and what the feed-forward layers buy is the speed at
 which the shared signal is learnt.

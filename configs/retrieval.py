@@ -40,7 +40,7 @@ def get_config(mode: str = "full") -> ConfigDict:
             },
         }
         if model == "linear_attention":  # all weights take longer than one matrix to settle
-            run["train"] = {"num_steps": 6_000, "average": 0.6}
+            run["train"] = {"num_steps": 8_000, "average": 0.5}
         config.runs[model] = ConfigDict(run)
     config.num_seeds = 2 if quick else 5
     config.train = ConfigDict(

@@ -37,7 +37,7 @@ def _along_training(records: list[Record]) -> "Figure":
         for record in own:
             label = prior_mean_report.LABELS[record["model"]] if first else None
             prior_mean_report.draw_along(axes, record, name=record["model"], label=label)
-        prior_mean_report.draw_levels(axes, own[0], tuple(prior_mean_report.LINES), labelled=first)
+        prior_mean_report.draw_levels(axes, own[0], prior_mean_report.SHARED, labelled=first)
         axes.set_xscale("log")
         axes.set_yscale("log")
         style.finish(

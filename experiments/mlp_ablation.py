@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _LABELS = {True: "GPT-2 with MLP", False: "GPT-2 without MLP"}
 _NAMES = {True: "linear_transformer_block", False: "linear_attention"}  # one look in all figures
-_SHOWN = (prior_mean.BLOCK, prior_mean.BAYES)
+_SHOWN = (prior_mean.SIGNAL, prior_mean.BLOCK, prior_mean.BAYES)
 
 
 def check(config: ConfigDict) -> None:
@@ -62,7 +62,11 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
             }
         )
     rows = [{k: v for k, v in r.items() if k not in ("along_training", "seconds")} for r in records]
-    shared = {"num_seeds": config.num_seeds, "eval_prompts": config.eval_prompts}
+    shared = {
+        "num_seeds": config.num_seeds,
+        "num_steps": config.train.num_steps,
+        "eval_prompts": config.eval_prompts,
+    }
     return {"rows": rows, "effects": effects, **shared}
 
 
@@ -89,7 +93,7 @@ def tables(summary: Summary) -> list["Table"]:
         )
     effects = Table(
         *("|β*|", "risk without MLP minus risk with", "± s.e.", "in standard errors"),
-        title="what the MLP buys",
+        title=f"what the MLP buys after {summary['num_steps']:,} steps",
         title_justify="left",
     )
     for effect in summary["effects"]:

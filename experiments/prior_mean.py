@@ -19,6 +19,7 @@ from experiments.attention_vs_h3 import covariances
 from experiments.experiment import Case, Place, Record
 
 BLOCK, ATTENTION, BAYES, RANK_ONE = "GD-beta", "best attention", "Bayes", "rank one"
+SIGNAL = "b* alone"  # the prediction <b*, x>, which looks at no context
 _REACHED = 0.02  # above the prediction, as a share of it
 _STALLED = 0.05  # away from the risk of rank one, as a share of it
 
@@ -46,6 +47,7 @@ def predict(config: ConfigDict, model: str, task: Any) -> trained.Prediction:
         BLOCK: theory.gd_beta_optimum(*setting)[2],
         ATTENTION: theory.linear_attention_optimum(*setting).risk,
         BAYES: bayes,
+        SIGNAL: float(np.trace(data @ psi)) + noise_var,
         RANK_ONE: theory.pgd_optimum(data, psi, length, noise_var, rank=1)[1],
     }
     target = lines[BLOCK if model == "linear_transformer_block" else ATTENTION]

@@ -87,6 +87,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     for axes in (top, middle):
         axes.set_xscale("symlog", linthresh=1.0)
         axes.set_xticks(norms, [f"{norm:.3g}" for norm in norms])
+        axes.set_xlim(-0.5, 1.4 * norms[-1])
     prior = "norm of the tasks' mean |β*|"
     style.finish(top, x=prior, y="risk", title=f"n = {length}", legend=False)
     style.finish(middle, x=prior, y="gap", title="attention's risk minus the block's")

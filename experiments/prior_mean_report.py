@@ -22,7 +22,9 @@ LINES: dict[str, dict[str, Any]] = {  # line of theory -> how it is drawn
     prior_mean.ATTENTION: {"linestyle": (0, (4, 2))},
     prior_mean.BLOCK: {"linestyle": ":"},
     prior_mean.BAYES: {"linestyle": "-", "linewidth": 0.8},
+    prior_mean.SIGNAL: {"linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9},
 }
+SHARED = (prior_mean.ATTENTION, prior_mean.BLOCK, prior_mean.BAYES)  # of blocks and attention
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
@@ -57,40 +59,37 @@ def tables(summary: Summary, title: str) -> list["Table"]:
     from rich.table import Table
 
     made = Table(
-        *("model", "|β*|", "n", "best seed", "mean", "s.e.", "theory", "excess", "Bayes"),
+        *("model", "|β*|", "n", "best seed", "mean", "± s.e.", "theory", "excess", "Bayes"),
         *("there", "stalled", "start", "Γ", "residual"),
         title=f"{title}\n{summary['num_seeds']} seeds, {summary['eval_prompts']:,} fresh prompts",
         caption=(
-            "excess: of the best seed over theory; there: seeds within 2 % of theory; stalled: "
-            "seeds within\n5 % of the best step of rank one; start, Γ: how far the best seed's "
-            "block is from β* and Γ*, in\nunits of these (of 1 where β* is 0); residual: what "
-            "they leave of it, in units of its Γ"
+            "± s.e.: of seeds and prompts, which all seeds share; excess: of the best seed over "
+            "theory;\nthere: seeds within 2 % of theory; stalled: seeds within 5 % of the best "
+            "step of rank one;\nstart, Γ: how far the best seed's block is from β* and Γ*, in "
+            "units of these (of 1 where β* is 0);\nresidual: what they leave of it, in units of "
+            "its Γ"
         ),
         title_justify="left",
         caption_justify="left",
     )
     for row in summary["rows"]:
         read = row.get("read_back")
-        error = row["standard_error"]
+        error = float(np.hypot(row["standard_error"] or 0.0, row["evaluation_error"]))
         made.add_row(
             "block" if row["model"] == "linear_transformer_block" else "attention",
             f"{row['mean_norm']:.3g}",
             str(row["context_length"]),
             f"{best_risk(row):.4g}",
             f"{row['risk']:.4g}",
-            "-" if error is None else f"{error:.1g}",
+            f"{error:.1g}",
             f"{row['target']:.4g}",
             f"{100 * row['best_excess']:+.1f} %",
             f"{row['lines'][prior_mean.BAYES]:.4g}",
             f"{100 * row['shares']['reached']:.0f} %",
-            f"{100 * row['shares']['stalled']:.0f} %",
+            "-" if read is None else f"{100 * row['shares']['stalled']:.0f} %",
             *(
-                ["-"] * 3
-                if read is None
-                else [
-                    f"{100 * read[key]:.2g} %"
-                    for key in ("init_distance", "preconditioner_distance", "residual")
-                ]
+                "-" if read is None else f"{100 * read[key]:.2g} %"
+                for key in ("init_distance", "preconditioner_distance", "residual")
             ),
         )
     return [made]
@@ -99,10 +98,12 @@ def tables(summary: Summary, title: str) -> list["Table"]:
 def draw_lines(axes: "Axes", records: Sequence[Record], axis: str, *, labelled: bool) -> None:
     """The lines of theory that all models share, along one field of the records."""
     ordered = sorted(records, key=lambda record: record[axis])
-    for line, look in LINES.items():
+    for line in SHARED:
         places = np.array([record[axis] for record in ordered])
         values = np.array([record["lines"][line] for record in ordered])
-        style.theory(axes, places, values, label=f"theory: {line}" if labelled else None, **look)
+        style.theory(
+            axes, places, values, label=f"theory: {line}" if labelled else None, **LINES[line]
+        )
 
 
 def draw_best(axes: "Axes", records: Sequence[Record], axis: str, *, labelled: bool) -> None:

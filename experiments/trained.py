@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from elsa import checks, training
@@ -89,7 +90,8 @@ def train(
         record = _record(case, point, prediction, risk[:, index], spread[:, index])
         best = prediction.get("preconditioner")
         if weights is not None and best is not None:
-            record["preconditioner_distance"] = _distances(weights[:, index], np.asarray(best))
+            kept = weights[~np.isnan(risk[:, index]), index]  # no diverged ones
+            record["preconditioner_distance"] = distances(kept, np.asarray(best))
         records.append({**record, "steps": trained.step})
     return trained, records
 
@@ -127,21 +129,32 @@ def _plain(value: Any) -> Any:
 
 def _preconditioners(trained: training.Trained) -> np.ndarray | None:
     """The merged weights of all models, where the model has them."""
-    if not hasattr(type(trained.model()), "preconditioner"):
+    if not _has_preconditioner(trained.model()):
         return None
     return trained.each(lambda model: model.preconditioner)
 
 
-def _distances(weights: np.ndarray, best: np.ndarray) -> dict[str, float]:
-    """|W/|W| - W*/|W*|| in the Frobenius norm: over the seeds, and of the seeds' mean weight."""
-    unit = best / np.linalg.norm(best)
+def _has_preconditioner(model: Any) -> bool:
+    return hasattr(type(model), "preconditioner")
 
-    def distance(weight: np.ndarray) -> float:
-        return float(np.linalg.norm(weight / np.linalg.norm(weight) - unit))
 
-    each = [distance(weight) for weight in weights]
+def distances(
+    weights: Float[np.ndarray, "seeds d d"], best: Float[np.ndarray, "d d"]
+) -> dict[str, float]:
+    """|W/|W| - W*/|W*|| in the Frobenius norm: over the seeds, and of their mean direction.
+
+    Directions alone: a model's merged weight may carry a factor of its own, as H3's filter does.
+    """
+
+    def direction(weight: np.ndarray) -> np.ndarray:
+        norm = np.linalg.norm(weight)
+        return weight / norm if norm else weight
+
+    directions = np.stack([direction(weight) for weight in weights])
+    each = np.linalg.norm(directions - direction(best), axis=(1, 2))
+    of_mean = np.linalg.norm(direction(directions.mean(axis=0)) - direction(best))
     return {
         "mean": float(np.mean(each)),
         "largest": float(np.max(each)),
-        "of_mean_weight": distance(weights.mean(axis=0)),
+        "of_mean_weight": float(of_mean),
     }

@@ -59,7 +59,11 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
                 *captions,
                 f"± s.e.: over seeds; the prompts, the same for all, add up to "
                 f"{100 * prompts:.2g} %",
-                *(["weight off by: their mean (the farthest seed)"] if weights else []),
+                *(
+                    ["weight off by: in direction, the seeds' mean (the farthest seed)"]
+                    if weights
+                    else []
+                ),
                 *([f"{lost} diverged models are left out"] if lost else []),
                 *(
                     f"{model}: largest excess {100 * value:.2f} %"

@@ -7,7 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks, gram
-from elsa.nn.prompts import AnyPrompt, query_row, rows_of
+from elsa.nn.prompts import AnyPrompt, query_row, require_fit, rows_of
 
 
 class LongFilter(nnx.Module):
@@ -138,7 +138,12 @@ class H3(nnx.Module):
         return gate @ (key[:-1] * value[-1][None, :] + value[:-1] * key[-1][None, :]).T
 
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
-        """The predictions for a batch of prompts."""
+        """The predictions for a batch of prompts.
+
+        Raises:
+          ValueError: for prompts that do not fit the model, naming what came.
+        """
+        require_fit(prompt, self, self.wq.shape[0] - 1)
         context = rows_of(prompt, "H3")
         rows_BxNxM = gram.tokens(context.x, context.y)
         lagged_BxNxM = jnp.pad(rows_BxNxM, ((0, 0), (self.shift, 0), (0, 0)))
@@ -200,7 +205,12 @@ class MergedH3(nnx.Module):
         return self.scale * self.weight[...]
 
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
-        """The predictions for a batch of prompts."""
+        """The predictions for a batch of prompts.
+
+        Raises:
+          ValueError: for prompts that do not fit the model, naming what came.
+        """
+        require_fit(prompt, self, self.weight.shape[0])
         context = rows_of(prompt, "MergedH3")
         weighted_BxN = context.y * self.sample_weights(context.y.shape[1])[None, :]
         moment_BxD = jnp.einsum("bnd,bn->bd", context.x, weighted_BxN)

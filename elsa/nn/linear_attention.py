@@ -7,7 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks, gram, readout
-from elsa.nn.prompts import AnyPrompt, context_gram, query_row, rows_of
+from elsa.nn.prompts import AnyPrompt, context_gram, query_row, require_fit, rows_of
 
 
 class LinearAttention(nnx.Module):
@@ -75,7 +75,12 @@ class LinearAttention(nnx.Module):
         return covariates[:, :-1] * value[-1] + jnp.outer(covariates[:, -1], value[:-1])
 
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
-        """The predictions for a batch of prompts, given as rows or as Gram matrices."""
+        """The predictions for a batch of prompts, given as rows or as Gram matrices.
+
+        Raises:
+          ValueError: for prompts that do not fit the model, naming what came.
+        """
+        require_fit(prompt, self, self.wq.shape[0] - 1)
         values = context_gram(prompt) @ self.wv[...][:, readout.LABEL]
         return jnp.einsum("bi,bi->b", query_row(prompt) @ self.query_key, values)
 
@@ -118,7 +123,12 @@ class SoftmaxAttention(nnx.Module):
         self.wv = nnx.Param(init(rngs.params(), (channels, channels), kind))
 
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
-        """The predictions for a batch of prompts; a context without rows predicts 0."""
+        """The predictions for a batch of prompts; a context without rows predicts 0.
+
+        Raises:
+          ValueError: for prompts that do not fit the model, naming what came.
+        """
+        require_fit(prompt, self, self.wq.shape[0] - 1)
         context = rows_of(prompt, "SoftmaxAttention")
         rows_BxNxM = gram.tokens(context.x, context.y)
         query_key = self.wq[...] @ self.wk[...].T * self.wk.shape[1] ** -0.5

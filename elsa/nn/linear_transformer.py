@@ -7,7 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks, gram, readout
-from elsa.nn.prompts import AnyPrompt, context_gram, query_row
+from elsa.nn.prompts import AnyPrompt, context_gram, query_row, require_fit
 from elsa.tasks import GramPrompt
 
 FORMS = ("auto", "gram", "direct")
@@ -79,8 +79,10 @@ class LinearTransformer(nnx.Module):
         """The predictions for a batch of prompts, given as rows or as Gram matrices.
 
         Raises:
-          ValueError: for Gram matrices where the form is "direct".
+          ValueError: for prompts that do not fit the model, also Gram matrices where the form is
+            "direct".
         """
+        require_fit(prompt, self, self.p.shape[-1] - 1)
         row_BxM, weights = query_row(prompt), (self.query_key, self.value)
         if isinstance(prompt, GramPrompt) and self.form == "direct":
             raise ValueError("LinearTransformer: form='direct' needs a Prompt, got a GramPrompt")

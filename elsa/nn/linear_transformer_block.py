@@ -7,7 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks, gram, readout
-from elsa.nn.prompts import AnyPrompt, context_gram, query_row
+from elsa.nn.prompts import AnyPrompt, context_gram, query_row, require_fit
 from elsa.tasks import GramPrompt
 
 
@@ -86,8 +86,10 @@ class LinearTransformerBlock(nnx.Module):
         """The predictions for a batch of prompts, given as rows or as Gram matrices.
 
         Raises:
-          ValueError: for Gram matrices where the scale is 1/n of the prompt's own rows.
+          ValueError: for prompts that do not fit the model, also Gram matrices where the scale is
+            1/n of the prompt's own rows.
         """
+        require_fit(prompt, self, self.w_kq.shape[-1] - 1)
         first = self._scale(prompt) * jnp.swapaxes(self.w_kq[...], 1, 2)
         last, feed_forward = (jnp.swapaxes(w, 1, 2) for w in (self.w_pv[...], self.w_mlp))
         run = jax.vmap(_run_blocks, in_axes=(0, 0, None, None, None))

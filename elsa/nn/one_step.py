@@ -9,7 +9,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks
-from elsa.nn.prompts import AnyPrompt, label_moment
+from elsa.nn.prompts import AnyPrompt, label_moment, require_fit
 
 _SMALL = 32  # dimensions up to which B d^2 numbers are no burden
 
@@ -58,7 +58,12 @@ class MergedAttention(nnx.Module):
         return self.scale * self.weight[...]
 
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
-        """The predictions for a batch of prompts."""
+        """The predictions for a batch of prompts.
+
+        Raises:
+          ValueError: for prompts that do not fit the model, naming what came.
+        """
+        require_fit(prompt, self, self.weight.shape[0])
         return bilinear(prompt, self.preconditioner)
 
 
@@ -105,7 +110,12 @@ class LowRankAttention(nnx.Module):
         return self.scale * (self.left[...] * self.keeps[...][None, :]) @ self.right[...].T
 
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
-        """The predictions for a batch of prompts."""
+        """The predictions for a batch of prompts.
+
+        Raises:
+          ValueError: for prompts that do not fit the model, naming what came.
+        """
+        require_fit(prompt, self, self.left.shape[0])
         return bilinear(prompt, self.preconditioner)
 
 
@@ -158,7 +168,12 @@ class LoraAttention(nnx.Module):
         return self.base_weight[...] + self.scale * addition
 
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
-        """The predictions for a batch of prompts."""
+        """The predictions for a batch of prompts.
+
+        Raises:
+          ValueError: for prompts that do not fit the model, naming what came.
+        """
+        require_fit(prompt, self, self.left.shape[0])
         return bilinear(prompt, self.preconditioner)
 
 

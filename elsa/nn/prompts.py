@@ -1,12 +1,40 @@
 """What the trained models take: a prompt as rows, or its Gram matrix."""
 
 import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, Float
 
-from elsa import gram
+from elsa import checks, gram
 from elsa.tasks import GramPrompt, Prompt
 
 AnyPrompt = Prompt | GramPrompt
+
+
+def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
+    """Refuses what is no batch of prompts, or has another number of covariates than the model.
+
+    Raises:
+      ValueError: naming the model, what came and what was expected.
+    """
+    where = type(model).__name__
+    if isinstance(prompt, GramPrompt):
+        sizes = checks.shapes(
+            where, gram=(prompt.gram, "batch m m"), query_x=(prompt.query_x, "batch d")
+        )
+        came = sizes["m"] - 1
+    else:
+        sizes = checks.shapes(
+            where,
+            x=(prompt.x, "batch n d"),
+            y=(prompt.y, "batch n"),
+            query_x=(prompt.query_x, "batch d"),
+        )
+        came = sizes["d"]
+    if (came, sizes["d"]) != (dim, dim):
+        raise ValueError(
+            f"{where}: context and query must have the model's d = {dim} covariates, got {came} "
+            f"and {sizes['d']}"
+        )
 
 
 def rows_of(prompt: AnyPrompt, model: str) -> Prompt:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from elsa.theory import gd_beta, matrices
 
 _RELATIVE = 1e-10  # tolerance of the integrator, of every entry
-_ABSOLUTE = 1e-24  # in units of the start's distance; the deviations keep their digits down to it
+_ABSOLUTE = 1e-20  # in units of the start's distance; the deviations keep their digits down to it
 
 
 class GdBetaFlow(NamedTuple):
@@ -77,6 +77,8 @@ def gd_beta_flow(
     fall = _Fall(best, data, task, context_length, noise_var)
     start = np.concatenate([delta, error.ravel()])
     length = max(float(np.linalg.norm(start)), 1.0)
+    if when[-1] == 0.0:  # the start alone, for which the integrator returns no array
+        return _read(mean, best, start[None], fall)
     solved = scipy.integrate.solve_ivp(
         lambda _, state: fall.velocity(state),
         (0.0, when[-1]),
@@ -88,7 +90,11 @@ def gd_beta_flow(
     )
     if not solved.success:
         raise ArithmeticError(f"{where}: the integrator stopped: {solved.message}")
-    states = solved.y.T
+    return _read(mean, best, solved.y.T, fall)
+
+
+def _read(mean: np.ndarray, best: np.ndarray, states: np.ndarray, fall: "_Fall") -> GdBetaFlow:
+    """The flow from its deviations, [times, d + d^2]."""
     deltas, errors = states[:, : mean.size], states[:, mean.size :]
     return GdBetaFlow(
         mean[None] - deltas,

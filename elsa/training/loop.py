@@ -66,11 +66,22 @@ def fit(
                 f"fit: targets must have a number for each of the {len(sweep)} points, "
                 f"got {len(targets)}"
             )
+    _require_arrays(given or {}, settings)
     program = Program(settings, sweep, **(given or {}))
     folder = Path(workdir)
     with _held(folder, settings):
         sums = {key: digest(np.asarray(value)) for key, value in (given or {}).items()}
         return _Run(program, folder, targets, screen, name or folder.name, sums).train()
+
+
+def _require_arrays(given: Mapping[str, Any], settings: RunSettings) -> None:
+    """Refuses what belongs into the config, from which `load` builds the model again."""
+    for name, value in given.items():
+        if np.ndim(value) == 0 or name in settings.model:
+            raise ValueError(
+                f"fit: given must hold arrays that the config leaves out, got {name!r}: "
+                f"{value!r}; plain values belong into the config's model"
+            )
 
 
 class _Run:
@@ -239,6 +250,10 @@ def _refuse_other(folder: Path, asked: Any) -> None:
         there = strict_json.loads((folder / CONFIG).read_bytes())
     except (ValueError, OSError) as error:
         raise TrainingError(f"cannot read {folder / CONFIG}: {error}") from error
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        # an older version has written fewer settings; those it had not stand at their defaults
+        defaults_out = RunSettings.from_config(there).to_dict()
+        there = strict_json.loads(strict_json.dumps(defaults_out, where="config"))
     difference = strict_json.first_difference(there, asked)
     if difference:
         key, before, now = difference

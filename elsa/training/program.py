@@ -192,9 +192,14 @@ class Program:
 
         mean = state.mean
         if self.settings.train.average:
-            count = jnp.maximum(step - self._averaged_from + 1, 1)  # 1: the weights themselves
+            count = jnp.maximum(step - self._averaged_from + 1, 1)
             share = 1.0 / count.astype(self.settings.dtype)
-            mean = jax.tree.map(kept, optax.incremental_update(params, mean, share), mean)
+
+            def averaged(new: Array, old: Array) -> Array:
+                # a change of the old mean, so that rounding does not pile up over many steps
+                return kept(jnp.where(count > 1, old + share * (new - old), new), old)
+
+            mean = jax.tree.map(averaged, params, mean)
         return state._replace(
             params=jax.tree.map(kept, params, state.params),
             mean=mean,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
 from rich.text import Text
 
@@ -16,7 +17,7 @@ def shown(parts: Sequence[int], doing: str, screen: Console | None) -> Iterator[
     """The parts one by one: a bar where someone watches, a line now and then in a log."""
     watched = screen is not None and screen.is_terminal
     logged = time.perf_counter()
-    for part in track(parts, doing, console=screen, transient=True, disable=not watched):
+    for part in track(parts, escape(doing), console=screen, transient=True, disable=not watched):
         now = time.perf_counter()
         if screen is not None and not watched and now - logged > _LOG_SECONDS:
             logged = now

@@ -30,14 +30,20 @@ CASE = {
 
 def records_of(diverged, monkeypatch, tmp_path):
     models = SimpleNamespace(
-        risk=lambda prompts: (np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 9.0]]), np.full((3, 2), 0.1)),
+        risk=lambda *_, **__: (
+            np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 9.0]]),
+            np.full((3, 2), 0.1),
+        ),
         state=SimpleNamespace(diverged=np.array(diverged)),
         step=100,
-        model=object,
+        model=lambda: SimpleNamespace(preconditioner=None),
+        each=lambda read: np.array([[np.eye(2)] * 2, [2 * np.eye(2)] * 2, [-np.eye(2)] * 2]),
     )
+    monkeypatch.setattr(trained, "_has_preconditioner", lambda model: True)
     monkeypatch.setattr(training, "fit", lambda *args, **kwargs: models)
     place = Place(tmp_path, Console(quiet=True))
-    return trained.train(CONFIG, CASE, place, lambda task, point: {"target": 1.0})[1]
+    prediction = {"target": 1.0, "preconditioner": np.eye(2)}
+    return trained.train(CONFIG, CASE, place, lambda task, point: prediction)[1]
 
 
 def test_a_diverged_seed_is_no_part_of_the_mean(monkeypatch, tmp_path):
@@ -49,6 +55,22 @@ def test_a_diverged_seed_is_no_part_of_the_mean(monkeypatch, tmp_path):
     table = trained_report.table(summary, title="risks")
     assert "1 diverged models are left out" in str(table.caption)
     assert "the prompts, the same for all, add up to 3.3 %" in str(table.caption)
+
+
+def test_the_weights_of_a_diverged_seed_are_left_out_of_the_distances(monkeypatch, tmp_path):
+    lost = [[False, False], [False, False], [False, True]]
+    first, second = records_of(lost, monkeypatch, tmp_path)
+    assert first["preconditioner_distance"]["largest"] == pytest.approx(2.0)
+    assert second["preconditioner_distance"] == pytest.approx(
+        {"mean": 0.0, "largest": 0.0, "of_mean_weight": 0.0}
+    )
+
+
+def test_a_distance_is_one_of_directions_and_a_weight_of_zero_has_none():
+    best = np.diag([3.0, 4.0])
+    found = trained.distances(np.stack([10.0 * best, 0.1 * best, np.zeros((2, 2))]), best)
+    assert found["mean"] == pytest.approx(1 / 3) and found["largest"] == pytest.approx(1.0)
+    assert found["of_mean_weight"] == pytest.approx(0.0, abs=1e-15)
 
 
 def test_error_bars_hold_the_spread_of_the_seeds_and_the_error_of_the_prompts():

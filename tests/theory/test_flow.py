@@ -111,3 +111,11 @@ def test_an_integrator_that_gives_up_is_an_error(monkeypatch):
     monkeypatch.setattr(scipy.integrate, "solve_ivp", lambda *_, **__: given_up)
     with pytest.raises(ArithmeticError, match="the integrator stopped: step size became"):
         theory.gd_beta_flow(*start, *args, [1.0])
+
+
+def test_at_time_zero_the_flow_is_its_start():
+    start, eye = (np.array([1.0, 1.0]), np.eye(2)), np.eye(2)
+    flow = theory.gd_beta_flow(*start, [0.0, 0.0], eye, eye, 5, 0.1, [0.0])
+    np.testing.assert_allclose(flow.inits, start[0][None], rtol=1e-15)
+    np.testing.assert_allclose(flow.preconditioners, start[1][None], rtol=1e-15, atol=1e-15)
+    assert flow.distances.shape == flow.excess_risks.shape == (1,)

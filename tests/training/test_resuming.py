@@ -1,5 +1,6 @@
 """A run that was stopped, killed or harmed ends with the bits of one that nothing disturbed."""
 
+import json
 import os
 import random
 import shutil
@@ -143,6 +144,16 @@ def test_a_harmed_newest_checkpoint_is_set_aside_and_the_one_before_is_used(
         resumed = training.fit(cases.config(), folder)
     assert_equal_runs(resumed, unbroken)
     assert newest.is_dir() and (folder / "checkpoints" / "12.corrupt").is_dir()
+
+
+def test_a_folder_of_a_version_with_fewer_settings_goes_on_at_their_defaults(tmp_path):
+    config = cases.quiet(train={"average": 0.0})
+    first = training.fit(config, tmp_path)
+    path = tmp_path / "config.json"
+    written = json.loads(path.read_text())
+    del written["train"]["average"]
+    path.write_text(json.dumps(written))
+    assert_same_bits(training.fit(config, tmp_path), first)
 
 
 def test_where_every_checkpoint_is_harmed_the_run_starts_from_the_beginning(

@@ -43,6 +43,13 @@ def test_a_config_that_makes_no_run_is_refused(config, error, message):
         training.validate(config)
 
 
+@pytest.mark.parametrize("given", [{"scale": 5.0}, {"name": "merged_h3"}])
+def test_plain_values_belong_into_the_config(tmp_path, given):
+    with pytest.raises(ValueError, match="given must hold arrays that the config leaves out"):
+        training.fit(GOOD, tmp_path / "run", given=given)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_array_that_the_model_does_not_take_is_refused_before_the_folder_is_made(tmp_path):
     with pytest.raises(KeyError, match="merged_attention: unknown argument 'base_weight'"):
         training.fit(GOOD, tmp_path / "run", given={"base_weight": np.eye(3)})

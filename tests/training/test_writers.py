@@ -1,9 +1,11 @@
 """Metrics, TensorBoard's events and progress."""
 
 import errno
+import io
 import re
 
 import pytest
+from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event
 
 from elsa import files, training
@@ -120,6 +122,20 @@ def test_in_a_pipe_progress_is_a_line_now_and_then(tmp_path, console, monkeypatc
     number = r"[\d,]+"
     pattern = rf"mine: step 18/24, {number} steps/s, {number} prompts/s, loss .*, about \d+ s left"
     assert re.fullmatch(pattern, printed[2])
+
+
+def test_a_long_evaluation_shows_how_far_it_is(unbroken, console, monkeypatch):
+    monkeypatch.setattr(progress, "_LOG_SECONDS", -1.0)
+    monkeypatch.setattr("elsa.training.trained._BATCHES", 2)
+    unbroken.risk(32, screen=console, name="mine")
+    printed = console.file.getvalue().splitlines()
+    assert printed == [f"mine: evaluating on 32 prompts, {done}% done" for done in (0, 50)]
+
+
+def test_a_bar_shows_names_as_they_are():
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80)
+    assert list(progress.shown(range(2), "x[/y]: evaluating", screen)) == [0, 1]
+    assert "x[/y]: evaluating" in screen.file.getvalue()
 
 
 def test_nothing_is_printed_where_there_is_no_screen(tmp_path, capsys, monkeypatch):
