@@ -19,6 +19,11 @@ from elsa.training.sweep import Point, Sweep, pick
 
 # Streams of randomness below the root key, named once.
 INIT, DATA, EVALUATION = 0, 1, 2
+# What jax's own switch for all programs of a process asks of XLA, for a run's programs alone.
+_QUICKLY_COMPILED = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+}
 
 
 class TrainState(NamedTuple):
@@ -68,9 +73,12 @@ class Program:
         self._graph: Any = nnx.split(model)[0]
         self.sampler = sampling.choose(settings.train.sampler, model, pick(sweep, 0), len(sweep))
         self._sample = sampling.SAMPLE[self.sampler]
-        self.init = jax.jit(self._init)
-        self.advance = jax.jit(self._advance, donate_argnums=0)
-        self.risk = jax.jit(self._risk, static_argnames=("batch", "num_batches"))
+        options = None if settings.train.optimise else _QUICKLY_COMPILED
+        self.init = jax.jit(self._init, compiler_options=options)
+        self.advance = jax.jit(self._advance, donate_argnums=0, compiler_options=options)
+        self.risk = jax.jit(
+            self._risk, static_argnames=("batch", "num_batches"), compiler_options=options
+        )
 
     @property
     def compilations(self) -> int:

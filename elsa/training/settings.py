@@ -33,6 +33,7 @@ class TrainSettings:
         shared by the points of the sweep.
       checkpoint_seconds: a checkpoint is written when this long has passed since the last.
       keep: checkpoints that are kept.
+      optimise: False compiles in about half the time to slower programs, for short runs.
     """
 
     num_steps: int
@@ -49,6 +50,7 @@ class TrainSettings:
     share_data: bool = False
     checkpoint_seconds: float = 30.0
     keep: int = 3
+    optimise: bool = True
 
     def __post_init__(self) -> None:
         where = "train"
@@ -69,8 +71,10 @@ class TrainSettings:
             min_improvement=(self.min_improvement, 0.0),
             checkpoint_seconds=(self.checkpoint_seconds, 0.0),
         )
-        if not isinstance(self.share_data, bool):
-            raise TypeError(f"{where}: share_data must be True or False, got {self.share_data!r}")
+        for name in ("share_data", "optimise"):
+            if not isinstance(getattr(self, name), bool):
+                found = getattr(self, name)
+                raise TypeError(f"{where}: {name} must be True or False, got {found!r}")
         checks.one_of(where, "decay", self.decay, DECAYS)
         checks.one_of(where, "sampler", self.sampler, SAMPLERS)
         if self.num_steps % self.evaluate_every:

@@ -89,6 +89,11 @@ def test_the_average_of_weights_that_stay_is_those_weights_to_the_last_bit(tmp_p
         np.testing.assert_array_equal(mean, weight)
 
 
+def test_a_program_that_was_compiled_quickly_finds_the_same(unbroken, tmp_path):
+    quickly = training.fit(cases.quiet(train={"optimise": False}), tmp_path)
+    np.testing.assert_allclose(cases.weight(quickly), cases.weight(unbroken), rtol=1e-10)
+
+
 def test_several_calls_make_one_evaluation(unbroken, monkeypatch):
     whole = unbroken.risk(64)
     monkeypatch.setattr("elsa.training.trained._BATCHES", 2)

@@ -27,6 +27,7 @@ from tests.training import cases
         ("evaluate_every", 0, ValueError, "evaluate_every must be at least 1"),
         ("patience", -1, ValueError, "patience must be at least 0"),
         ("min_improvement", float("nan"), ValueError, "min_improvement must be at least 0"),
+        ("optimise", 1, TypeError, "optimise must be True or False, got 1"),
         ("sampler", "columns", ValueError, "sampler must be one of .*'gram'.*, got 'columns'"),
         ("share_data", "False", TypeError, "share_data must be True or False, got 'False'"),
         ("checkpoint_seconds", -1.0, ValueError, "checkpoint_seconds must be at least 0"),
