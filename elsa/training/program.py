@@ -69,7 +69,8 @@ class Program:
         self._schedule = _schedule(settings.train)
         # the sweep's smallest, in plain numbers: a model checks them only while they are known
         smallest = {axis: min(settings.sweep[axis]) for axis in sweep.points.model}
-        model = self._build(jax.random.key(0), smallest)
+        # its shapes are enough: nothing is drawn, and no operation compiled, to check a config
+        model = nnx.eval_shape(lambda: self._build(jax.random.key(0), smallest))
         self._graph: Any = nnx.split(model)[0]
         self.sampler = sampling.choose(settings.train.sampler, model, pick(sweep, 0), len(sweep))
         self._sample = sampling.SAMPLE[self.sampler]
