@@ -9,7 +9,7 @@ Run:    python -m experiments.run --config=configs/drift.py
 Vary:   --config.train.num_steps=5000, --config.num_seeds=3
 Expect: H3 within 3% of the weighted optimum, attention within 2% of its own, above it. At rho =
         0.5 the whole context is worth 1.5% of the risk: the noise of training hides it from H3
-Time:   10 min on 2 CPU cores; configs/drift.py:quick 15 s
+Time:   15 min on 2 CPU cores; configs/drift.py:quick 15 s
 """
 
 from ml_collections import ConfigDict
