@@ -13,6 +13,6 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 # No deadline and no limit on drawing: jax compiles each new shape, on a machine that may be busy.
 _PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
-hypothesis.settings.register_profile("quick", max_examples=6, derandomize=True, **_PATIENT)
+hypothesis.settings.register_profile("quick", max_examples=5, derandomize=True, **_PATIENT)
 hypothesis.settings.register_profile("thorough", max_examples=200, print_blob=True, **_PATIENT)
 hypothesis.settings.load_profile("quick")  # the option --hypothesis-profile is read after this file
