@@ -86,7 +86,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         axes,
         x="context length n (examples)",
         y="risk (squared error)",
-        title=f"trained, {shown}",
+        title=shown,
         legend=False,
     )
     style.legend_outside(figure, axes)
