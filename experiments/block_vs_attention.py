@@ -7,7 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa.report import style
-from experiments import prior_mean, prior_mean_report, trained, trained_report
+from experiments import prior_mean, prior_mean_report, trained
 from experiments.experiment import Experiment, Record, Summary
 
 if TYPE_CHECKING:
@@ -27,27 +27,15 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
 
 def _along_training(records: list[Record]) -> "Figure":
     """A panel for each context length: the mean over the seeds, the range as a band."""
-    lengths = sorted({record["context_length"] for record in records})
-    figure, panels = style.figure(
-        len(lengths), height=0.9 + 1.4 * len(lengths), sharex=True, squeeze=False
+    figure, panels = prior_mean_report.panels_along_training(
+        records,
+        "context_length",
+        look=lambda record: (record["model"], prior_mean_report.LABELS[record["model"]]),
+        lines=prior_mean_report.SHARED,
+        title=lambda length: f"context length n = {length}",
     )
-    for axes, length in zip(panels[:, 0], lengths, strict=True):
-        first = axes is panels[0, 0]
-        own = trained_report.by(records, context_length=length)
-        for record in own:
-            label = prior_mean_report.LABELS[record["model"]] if first else None
-            prior_mean_report.draw_along(axes, record, name=record["model"], label=label)
-        prior_mean_report.draw_levels(axes, own[0], prior_mean_report.SHARED, labelled=first)
+    for axes in panels:
         axes.set_xscale("log")
-        axes.set_yscale("log")
-        style.finish(
-            axes,
-            x="step of training" if axes is panels[-1, 0] else "",
-            y="risk (squared error)",
-            title=f"context length n = {length}",
-            legend=False,
-        )
-    style.legend_outside(figure)
     return figure
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from elsa.report import style
 from experiments import prior_mean, prior_mean_report, trained, trained_report
 from experiments.experiment import Case, Experiment, Place, Record, Summary
 
@@ -111,30 +110,18 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     """Risk along training, a panel for each shared signal."""
     from matplotlib.ticker import LogLocator
 
-    norms = sorted({record["mean_norm"] for record in records})
-    figure, panels = style.figure(
-        len(norms), height=0.9 + 1.6 * len(norms), sharex=True, squeeze=False
+    figure, panels = prior_mean_report.panels_along_training(
+        records,
+        "mean_norm",
+        look=lambda record: (_NAMES[record["mlp"]], _LABELS[record["mlp"]]),
+        lines=_SHOWN,
+        title=lambda norm: f"shared signal, |β*| = {norm:.3g}" if norm else "no shared signal",
+        height=1.6,
     )
-    for axes, norm in zip(panels[:, 0], norms, strict=True):
-        first = axes is panels[0, 0]
-        own = trained_report.by(records, mean_norm=norm)
-        for record in own:
-            label = _LABELS[record["mlp"]] if first else None
-            prior_mean_report.draw_along(axes, record, name=_NAMES[record["mlp"]], label=label)
-        prior_mean_report.draw_levels(axes, own[0], _SHOWN, labelled=first)
-        axes.set_yscale("log")
-        # hardly a decade may be in sight
+    for axes in panels:  # hardly a decade may be in sight
         axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
-        style.finish(
-            axes,
-            x="step of training" if axes is panels[-1, 0] else "",
-            y="risk (squared error)",
-            title="no shared signal" if norm == 0 else f"shared signal, |β*| = {norm:.3g}",
-            legend=False,
-        )
-    style.legend_outside(figure)
     return {"risk": figure}
 
 

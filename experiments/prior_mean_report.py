@@ -1,6 +1,6 @@
 """What the experiments about a prior mean print and draw alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from experiments.experiment import Record, Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from rich.table import Table
 
 LABELS = {
@@ -74,7 +75,7 @@ def tables(summary: Summary, title: str) -> list["Table"]:
     )
     for row in summary["rows"]:
         read = row.get("read_back")
-        error = float(np.hypot(row["standard_error"] or 0.0, row["evaluation_error"]))
+        error = trained_report.total_error(row)
         made.add_row(
             "block" if row["model"] == "linear_transformer_block" else "attention",
             f"{row['mean_norm']:.3g}",
@@ -119,6 +120,49 @@ def draw_best(axes: "Axes", records: Sequence[Record], axis: str, *, labelled: b
             error=np.array([record["evaluation_error"] for record in own]),
             linestyle="none",
         )
+
+
+def panels_along_training(
+    records: Sequence[Record],
+    axis: str,
+    *,
+    look: Callable[[Record], tuple[str, str]],
+    lines: Sequence[str],
+    title: Callable[[Any], str],
+    height: float = 1.4,
+) -> tuple["Figure", list["Axes"]]:
+    """Risk along training, a panel for each value of one field of the records.
+
+    Args:
+      records: as `prior_mean.measure_at` gives them.
+      axis: the field.
+      look: record -> name of its colour and marker, and its label.
+      lines: of theory, drawn across all panels.
+      title: value -> title of its panel.
+      height: of a panel, in inches.
+    """
+    values = sorted({record[axis] for record in records})
+    figure, grid = style.figure(
+        len(values), height=0.9 + height * len(values), sharex=True, squeeze=False
+    )
+    panels = list(grid[:, 0])
+    for axes, value in zip(panels, values, strict=True):
+        first = axes is panels[0]
+        own = [record for record in records if record[axis] == value]
+        for record in own:
+            name, label = look(record)
+            draw_along(axes, record, name=name, label=label if first else None)
+        draw_levels(axes, own[0], lines, labelled=first)
+        axes.set_yscale("log")
+        style.finish(
+            axes,
+            x="step of training" if axes is panels[-1] else "",
+            y="risk (squared error)",
+            title=title(value),
+            legend=False,
+        )
+    style.legend_outside(figure)
+    return figure, panels
 
 
 def draw_along(axes: "Axes", record: Record, *, name: str, label: str | None) -> None:

@@ -129,13 +129,9 @@ def _plain(value: Any) -> Any:
 
 def _preconditioners(trained: training.Trained) -> np.ndarray | None:
     """The merged weights of all models, where the model has them."""
-    if not _has_preconditioner(trained.model()):
+    if not hasattr(type(trained.model()), "preconditioner"):
         return None
     return trained.each(lambda model: model.preconditioner)
-
-
-def _has_preconditioner(model: Any) -> bool:
-    return hasattr(type(model), "preconditioner")
 
 
 def distances(

@@ -91,6 +91,11 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
     return made
 
 
+def total_error(record: Mapping[str, Any]) -> float:
+    """Standard error of a mean risk: of the seeds, and of the prompts that all of them share."""
+    return float(np.hypot(record["standard_error"] or 0.0, record["evaluation_error"]))
+
+
 def _off(distance: Mapping[str, float]) -> str:
     return f"{100 * distance['of_mean_weight']:.1f} % ({100 * distance['largest']:.1f} %)"
 
@@ -126,9 +131,7 @@ def draw(
         np.array([record["risk"] for record in ordered]),
         name=name,
         label=label,
-        error=np.array(
-            [np.hypot(r["standard_error"] or 0.0, r["evaluation_error"]) for r in ordered]
-        ),
+        error=np.array([total_error(record) for record in ordered]),
         linestyle="none",
         **line,
     )

@@ -36,10 +36,9 @@ def records_of(diverged, monkeypatch, tmp_path):
         ),
         state=SimpleNamespace(diverged=np.array(diverged)),
         step=100,
-        model=lambda: SimpleNamespace(preconditioner=None),
+        model=type("Merged", (), {"preconditioner": None}),
         each=lambda read: np.array([[np.eye(2)] * 2, [2 * np.eye(2)] * 2, [-np.eye(2)] * 2]),
     )
-    monkeypatch.setattr(trained, "_has_preconditioner", lambda model: True)
     monkeypatch.setattr(training, "fit", lambda *args, **kwargs: models)
     place = Place(tmp_path, Console(quiet=True))
     prediction = {"target": 1.0, "preconditioner": np.eye(2)}
