@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 from elsa import checks, gram
-from elsa.nn.prompts import AnyPrompt, query_row, require_fit, rows_of
+from elsa.nn.prompts import AnyPrompt, query_row, rows_of
 
 _STANDARD_DEVIATION = 0.02  # of GPT-2's weights
 _WIDENING = 4  # hidden units of a feed-forward layer in units of the width
@@ -86,8 +86,7 @@ class GPT2(nnx.Module):
           ValueError: for prompts that do not fit the model, also a context that is longer than it
             has positions.
         """
-        require_fit(prompt, self, self.read_in.in_features - 1)
-        context = rows_of(prompt, "GPT2")
+        context = rows_of(prompt, self, self.read_in.in_features - 1)
         rows, most = context.x.shape[1], self.positions.shape[0] - 1
         if rows > most:
             raise ValueError(f"GPT2: context must have at most {most} rows, got {rows}")

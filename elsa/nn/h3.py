@@ -7,7 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks, gram
-from elsa.nn.prompts import AnyPrompt, query_row, require_fit, rows_of
+from elsa.nn.prompts import AnyPrompt, query_row, rows_of
 
 
 class LongFilter(nnx.Module):
@@ -143,8 +143,7 @@ class H3(nnx.Module):
         Raises:
           ValueError: for prompts that do not fit the model, naming what came.
         """
-        require_fit(prompt, self, self.wq.shape[0] - 1)
-        context = rows_of(prompt, "H3")
+        context = rows_of(prompt, self, self.wq.shape[0] - 1)
         rows_BxNxM = gram.tokens(context.x, context.y)
         lagged_BxNxM = jnp.pad(rows_BxNxM, ((0, 0), (self.shift, 0), (0, 0)))
         lagged_BxNxM = lagged_BxNxM[:, : rows_BxNxM.shape[1]]
@@ -210,8 +209,7 @@ class MergedH3(nnx.Module):
         Raises:
           ValueError: for prompts that do not fit the model, naming what came.
         """
-        require_fit(prompt, self, self.weight.shape[0])
-        context = rows_of(prompt, "MergedH3")
+        context = rows_of(prompt, self, self.weight.shape[0])
         weighted_BxN = context.y * self.sample_weights(context.y.shape[1])[None, :]
         moment_BxD = jnp.einsum("bnd,bn->bd", context.x, weighted_BxN)
         return jnp.einsum("bd,bd->b", context.query_x @ self.preconditioner, moment_BxD)

@@ -128,8 +128,7 @@ class SoftmaxAttention(nnx.Module):
         Raises:
           ValueError: for prompts that do not fit the model, naming what came.
         """
-        require_fit(prompt, self, self.wq.shape[0] - 1)
-        context = rows_of(prompt, "SoftmaxAttention")
+        context = rows_of(prompt, self, self.wq.shape[0] - 1)
         rows_BxNxM = gram.tokens(context.x, context.y)
         query_key = self.wq[...] @ self.wk[...].T * self.wk.shape[1] ** -0.5
         scores_BxN = jnp.einsum("bm,bnm->bn", query_row(context) @ query_key, rows_BxNxM)

@@ -37,14 +37,17 @@ def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
         )
 
 
-def rows_of(prompt: AnyPrompt, model: str) -> Prompt:
-    """The prompt, if it has rows.
+def rows_of(prompt: AnyPrompt, model: nnx.Module, dim: int) -> Prompt:
+    """The prompt, if it has rows and fits the model as `require_fit` says.
 
     Raises:
       TypeError: for a GramPrompt, naming the model that weighs its rows one by one.
+      ValueError: as `require_fit`.
     """
+    require_fit(prompt, model, dim)
     if isinstance(prompt, GramPrompt):
-        raise TypeError(f"{model} needs the rows of the context, a Prompt; got a GramPrompt")
+        name = type(model).__name__
+        raise TypeError(f"{name} needs the rows of the context, a Prompt; got a GramPrompt")
     return prompt
 
 

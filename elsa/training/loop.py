@@ -116,6 +116,8 @@ class _Run:
             found = checkpoints.restore(like)
             start = found or Restored(0, self.program.init(), {"position": 0, "finished": False})
             self._refuse_other_arrays(start.notes.get("given", self.given))
+            # what "auto" takes may change between versions, but not within a run
+            self.program.sampler = start.notes.get("sampler", self.program.sampler)
             metrics = MetricsFile(self.folder / METRICS, int(start.notes["position"]))
             if start.notes["finished"]:
                 self._report_diverged(np.asarray(start.state.diverged))
@@ -164,6 +166,7 @@ class _Run:
                     "position": metrics.position,
                     "finished": finished,
                     "given": self.given,
+                    "sampler": self.program.sampler,
                 }
                 checkpoints.save(step, state, notes)
                 saved = time.monotonic()

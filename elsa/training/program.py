@@ -73,7 +73,6 @@ class Program:
         model = nnx.eval_shape(lambda: self._build(jax.random.key(0), smallest))
         self._graph: Any = nnx.split(model)[0]
         self.sampler = sampling.choose(settings.train.sampler, model, pick(sweep, 0), len(sweep))
-        self._sample = sampling.SAMPLE[self.sampler]
         options = None if settings.train.optimise else _QUICKLY_COMPILED
         self.init = jax.jit(self._init, compiler_options=options)
         self.advance = jax.jit(self._advance, donate_argnums=0, compiler_options=options)
@@ -175,7 +174,7 @@ class Program:
 
     def _draw(self, point: Point, key: Array, batch: int) -> Any:
         """Prompts in the run's dtype, which need not be jax's default one."""
-        prompt = self._sample(point, key, batch)
+        prompt = sampling.SAMPLE[self.sampler](point, key, batch)
         return jax.tree.map(lambda leaf: leaf.astype(self.settings.dtype), prompt)
 
     def _update(

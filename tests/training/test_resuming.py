@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from elsa import files, training
+from elsa.training import sampling
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.writers import MetricsFile
 from tests.training import cases
@@ -65,6 +66,17 @@ def test_plateau_state_is_part_of_the_checkpoint(tmp_path, monkeypatch):
     whole = training.fit(cases.config(**train), tmp_path / "whole")
     cases.interrupted(tmp_path / "broken", 3 * EVERY, monkeypatch, **train)
     assert_equal_runs(training.fit(cases.config(**train), tmp_path / "broken"), whole)
+
+
+def test_a_run_keeps_its_sampler_where_auto_would_take_another_one(
+    stopped, unbroken, tmp_path, monkeypatch
+):
+    folder, began_with = cases.copy(stopped, tmp_path / "run"), unbroken.program.sampler
+    other = {"rows": "gram", "gram": "rows"}[began_with]
+    monkeypatch.setattr(sampling, "choose", lambda *_: other)
+    resumed = training.fit(cases.config(), folder)
+    assert resumed.program.sampler == began_with
+    assert_equal_runs(resumed, unbroken)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
