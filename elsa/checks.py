@@ -25,7 +25,8 @@ def shapes(where: str, /, **arrays: tuple[ArrayLike, str]) -> dict[str, int]:
 
     Args:
       where: name of the caller, which opens the message.
-      **arrays: name -> (array, axis names separated by blanks); an axis named twice must agree.
+      **arrays: name -> (array, axis names separated by blanks), "" for a single number; an axis
+        named twice must agree.
 
     Raises:
       ValueError: naming the first array that does not fit, its shape, and the shape expected.
@@ -35,9 +36,8 @@ def shapes(where: str, /, **arrays: tuple[ArrayLike, str]) -> dict[str, int]:
         shape, letters = np.shape(array), axes.split()
         expected = f"({', '.join(f'{a}={sizes[a]}' if a in sizes else a for a in letters)})"
         if len(shape) != len(letters):
-            raise ValueError(
-                f"{where}: {name} must have {len(letters)} axes {expected}, got shape {shape}"
-            )
+            wanted = f"have {len(letters)} axes {expected}" if letters else "be a single number"
+            raise ValueError(f"{where}: {name} must {wanted}, got shape {shape}")
         for letter, size in zip(letters, shape, strict=True):
             if sizes.setdefault(letter, size) != size:
                 raise ValueError(f"{where}: {name} must have shape {expected}, got {shape}")

@@ -75,6 +75,7 @@ def weight(where: str, name: str, array: ArrayLike, size: int) -> np.ndarray:
 def sizes(where: str, *, noise_var: float, **counts: int) -> None:
     """Refuses counts that are not integers of at least 1 and a variance below 0."""
     checks.integer(where, **{name: (count, 1) for name, count in counts.items()})
+    checks.shapes(where, noise_var=(noise_var, ""))
     checks.finite(where, noise_var=noise_var)
     checks.at_least(where, noise_var=(noise_var, 0.0))
 

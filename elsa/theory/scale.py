@@ -50,6 +50,7 @@ def effective_length_risk(dim: int, effective_length: float, noise_var: float) -
 def check(where: str, alignment: float, noise_var: float, **counts: int) -> None:
     """Refuses counts below 1, a negative variance and an alignment outside [0, 1]."""
     matrices.sizes(where, noise_var=noise_var, **counts)
+    checks.shapes(where, alignment=(alignment, ""))
     checks.finite(where, alignment=alignment)
     if not 0.0 <= alignment <= 1.0:
         raise ValueError(f"{where}: alignment must lie in [0, 1], got {alignment}")

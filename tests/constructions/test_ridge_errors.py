@@ -43,7 +43,7 @@ def blocks(**changed):
         ("step_size", -0.1, ValueError, r"must be finite and above 0, got -0\.1"),
         ("step_size", np.nan, ValueError, "must be finite and above 0, got nan"),
         ("step_size", np.inf, ValueError, "must be finite and above 0, got inf"),
-        ("step_size", [0.1, 0.2], ValueError, r"must have 0 axes \(\), got shape \(2,\)"),
+        ("step_size", [0.1, 0.2], ValueError, r"must be a single number, got shape \(2,\)"),
         ("step_size", "0.1", TypeError, "must hold real numbers"),
         ("step_size", None, TypeError, "must hold real numbers"),
         ("step_size", 0.1j, TypeError, "must hold real numbers"),

@@ -287,5 +287,5 @@ def test_half_precision_has_shifts():
 
 
 def test_a_step_size_is_one_number():
-    with pytest.raises(ValueError, match="gradient_path: step_size must have 0 axes"):
+    with pytest.raises(ValueError, match="gradient_path: step_size must be a single number"):
         sr.gradient_path(X, A, B, step_size=np.ones(3), steps=2)

@@ -113,7 +113,7 @@ def test_singular_covariances_keep_to_their_range():
         ({"context_length": 2.0}, TypeError, "context_length must be an integer"),
         ({"noise_var": -1.0}, ValueError, "noise_var must be at least 0"),
         ({"noise_var": np.nan}, ValueError, "noise_var must be finite"),
-        ({"noise_var": [0.1]}, ValueError, "noise_var must have 0 axes"),
+        ({"noise_var": [0.1]}, ValueError, "noise_var must be a single number"),
         ({"covariates": "cube"}, ValueError, "covariates must be one of"),
         ({"gamma_shape": 0.0}, ValueError, "gamma_shape must be finite and above 0"),
         ({"cov_x": np.eye(3)}, ValueError, r"cov_x must have shape \(2, 2\), got \(3, 3\)"),

@@ -176,6 +176,11 @@ NAN = np.array([[1.0, np.nan], [np.nan, 1.0]])
         ({"context_length": 2.0}, TypeError, "context_length must be an integer, got 2.0"),
         ({"noise_var": -0.1}, ValueError, "noise_var must be at least 0.0, got -0.1"),
         ({"noise_var": np.nan}, ValueError, "noise_var must be finite"),
+        (
+            {"noise_var": [0.1, 0.2]},
+            ValueError,
+            r"noise_var must be a single number, got shape \(2,\)",
+        ),
     ],
 )
 @pytest.mark.parametrize("function", [theory.pgd_risk, theory.pgd_gradient, theory.pgd_optimum])

@@ -123,6 +123,7 @@ FUNCTIONS = [
         ({"alignment": np.nan}, ValueError, "alignment must be finite"),
         ({"noise_var": -1.0}, ValueError, "noise_var must be at least 0.0"),
         ({"noise_var": np.inf}, ValueError, "noise_var must be finite"),
+        ({"alignment": [0.5]}, ValueError, "alignment must be a single number"),
     ],
 )
 def test_bad_arguments(function, change, error, message):
