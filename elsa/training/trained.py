@@ -51,7 +51,7 @@ class Trained(NamedTuple):
           name: of the run, for progress; the folder's name where None.
 
         Returns:
-          The error and its standard error, both [seeds, points].
+          The error and its standard error, both [seeds, points]; one prompt alone has none (NaN).
 
         Raises:
           ValueError, TypeError: for less than one prompt.
@@ -62,14 +62,16 @@ class Trained(NamedTuple):
         calls = math.ceil(batches / _BATCHES)
         each = math.ceil(batches / calls)  # one program for all calls
         mean = square = np.zeros(())
-        doing = f"{name or self.folder.name}: evaluating on {calls * each * batch:,} prompts"
+        total = calls * each * batch
+        doing = f"{name or self.folder.name}: evaluating on {total:,} prompts"
         for call in progress.shown(range(calls), doing, screen):
             second, fourth = self.program.risk(
                 self.state, np.int32(call * each), batch=batch, num_batches=each
             )
             mean = mean + np.asarray(second, np.float64) / calls
             square = square + np.asarray(fourth, np.float64) / calls
-        return mean, np.sqrt(np.maximum(square - mean**2, 0.0) / (calls * each * batch))
+        variance = np.maximum(square - mean**2, 0.0)
+        return mean, np.sqrt(variance / (total - 1)) if total > 1 else np.full_like(mean, np.nan)
 
     def each(self, read: Callable[[Any], Any]) -> Any:
         """`read(model)` of every model, in one mapped call: an array, or a tree of them, with the

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from elsa import tasks, theory, training
-from elsa.training.program import Program
+from elsa.training.program import EVALUATION, Program
 from elsa.training.settings import RunSettings
 from elsa.training.sweep import make_sweep
 from tests.training import cases
@@ -92,6 +92,20 @@ def test_the_average_of_weights_that_stay_is_those_weights_to_the_last_bit(tmp_p
 def test_a_program_that_was_compiled_quickly_finds_the_same(unbroken, tmp_path):
     quickly = training.fit(cases.quiet(train={"optimise": False}), tmp_path)
     np.testing.assert_allclose(cases.weight(quickly), cases.weight(unbroken), rtol=1e-10)
+
+
+@pytest.mark.parametrize("batch, batches", [(4, 3), (1, 1)])
+def test_an_evaluation_is_the_mean_over_its_prompts_with_its_error(batch, batches, tmp_path):
+    program = program_of(train={"batch": batch})
+    models = training.Trained(program, program.init(), 0, tmp_path)
+    mean, error = models.risk(batch * batches)
+    root = jax.random.fold_in(jax.random.key(cases.config()["seed"]), EVALUATION)
+    keys = [jax.random.fold_in(root, index) for index in range(batches)]
+    labels = np.stack([models.task(1).sample(key, batch).query_y for key in keys])
+    squares = labels.ravel() ** 2  # the models start at zero
+    expected = squares.std(ddof=1) / np.sqrt(squares.size) if squares.size > 1 else np.nan
+    np.testing.assert_allclose(mean[:, 1], squares.mean(), rtol=1e-12)
+    np.testing.assert_allclose(error[:, 1], expected, rtol=1e-9)
 
 
 def test_several_calls_make_one_evaluation(unbroken, monkeypatch):
