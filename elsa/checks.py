@@ -83,6 +83,7 @@ def _real(where: str, name: str, array: Any) -> None:
 def at_least(where: str, /, **numbers: tuple[ArrayLike, float]) -> None:
     """Refuses a number below its bound: name -> (value, bound). NaN is refused, tracers pass."""
     for name, (value, bound) in numbers.items():
+        _real(where, name, value)
         if is_concrete(value) and not np.all(np.asarray(value) >= bound):
             raise ValueError(f"{where}: {name} must be at least {bound}, got {value}")
 

@@ -98,9 +98,11 @@ def test_positive_refuses_zero_below_and_not_finite(bad):
 
 
 @pytest.mark.parametrize("bad", ["0.1", None, 1j])
-def test_positive_refuses_what_is_no_number(bad):
+def test_bounds_refuse_what_is_no_number(bad):
     with pytest.raises(TypeError, match="f: step_size must hold real numbers"):
         checks.positive("f", step_size=bad)
+    with pytest.raises(TypeError, match="f: lam must hold real numbers"):
+        checks.at_least("f", lam=(bad, 0))
 
 
 def test_bounds_let_tracers_pass():

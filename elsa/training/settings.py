@@ -63,14 +63,11 @@ class TrainSettings:
             patience=(self.patience, 0),
             keep=(self.keep, 1),
         )
+        numbers = ("average", "max_gradient_norm", "min_improvement", "checkpoint_seconds")
+        for name in ("learning_rate", *numbers):
+            checks.shapes(where, **{name: (getattr(self, name), "")})
         checks.positive(where, learning_rate=self.learning_rate)
-        checks.at_least(
-            where,
-            average=(self.average, 0.0),
-            max_gradient_norm=(self.max_gradient_norm, 0.0),
-            min_improvement=(self.min_improvement, 0.0),
-            checkpoint_seconds=(self.checkpoint_seconds, 0.0),
-        )
+        checks.at_least(where, **{name: (getattr(self, name), 0.0) for name in numbers})
         for name in ("share_data", "optimise"):
             if not isinstance(getattr(self, name), bool):
                 found = getattr(self, name)
@@ -130,8 +127,8 @@ class RunSettings:
 
         Raises:
           KeyError: for an unknown key, with the nearest known ones; for a missing task, model or
-            train.
-          TypeError: for a value of the wrong kind, and where num_steps is missing.
+            train, and where this has no num_steps.
+          TypeError: for a value of the wrong kind.
           ValueError: for a value that makes no run.
         """
         plain = _plain(config)
@@ -144,6 +141,8 @@ class RunSettings:
                 raise TypeError(f"training: {key} must map names to values, got {plain[key]!r}")
         known = [field.name for field in dataclasses.fields(TrainSettings)]
         checks.known_names("train", "key", plain["train"], known)
+        if "num_steps" not in plain["train"]:
+            raise KeyError(f"train: missing 'num_steps', it has {list(plain['train'])}")
         return cls(**{**plain, "train": TrainSettings(**plain["train"])})
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from tests.training import cases
         ("learning_rate", "fast", TypeError, "learning_rate must hold real numbers"),
         ("average", -0.1, ValueError, "average must be at least 0.0, got -0.1"),
         ("average", 1.5, ValueError, "average must be at most 1.0, got 1.5"),
+        ("average", "half", TypeError, "average must hold real numbers"),
+        ("max_gradient_norm", [1.0], ValueError, "max_gradient_norm must be a single number"),
         ("warmup", -1, ValueError, "warmup must be at least 0"),
         ("warmup", 25, ValueError, "warmup must be at most num_steps=24, got 25"),
         ("decay", "linear", ValueError, "decay must be one of .*cosine.*constant.*, got 'linear'"),
@@ -68,7 +70,7 @@ def test_a_missing_part_is_named(key):
 
 
 def test_num_steps_has_no_default():
-    with pytest.raises(TypeError, match="num_steps"):
+    with pytest.raises(KeyError, match="train: missing 'num_steps'"):
         RunSettings.from_config({"task": {}, "model": {}, "train": {}})
 
 
