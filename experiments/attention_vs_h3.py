@@ -69,9 +69,13 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
                 "context_length",
                 name=model,
                 label=_LABELS.get(model, model),
+                predicted=trained.predictions_along(
+                    config, chosen[0]["run"], predict, "context_length"
+                ),
                 target_label="theory: one preconditioned step" if last else None,
                 markersize=3.5 if last else 5.5,
             )
+        axes.margins(y=0.15)  # room for the highest marker
         axes.set_ylim(bottom=0.0)
         style.finish(
             axes,

@@ -25,23 +25,27 @@ _TARGETS = {True: "theory: weighted step", False: "theory: unweighted step"}
 _SHOWN_FILTERS = 3
 
 
-def predict(model: str, task: Any) -> trained.Prediction:
+def predict(model: str) -> trained.Predict:
     """The optimum of one step, on weighted examples where the model can weigh them."""
-    setting = (np.asarray(task.task_corr, np.float64), task.dim, float(task.noise_var))
-    weighted, unweighted = theory.drift_optimum(*setting), theory.unweighted_drift_optimum(*setting)
-    target = weighted[1] if model in _WEIGHS else unweighted[1]
-    scale = 1.0 if model in _WEIGHS else unweighted[0]
-    return {
-        "target": target,
-        "preconditioner": scale * np.eye(task.dim),
-        "lines": {_TARGETS[True]: weighted[1], _TARGETS[False]: unweighted[1]},
-    }
+
+    def of_task(task: Any, point: Mapping[str, Any]) -> trained.Prediction:
+        setting = (np.asarray(task.task_corr, np.float64), task.dim, float(task.noise_var))
+        weighted = theory.drift_optimum(*setting)[1]
+        scale, unweighted = theory.unweighted_drift_optimum(*setting)
+        weighs = model in _WEIGHS
+        return {
+            "target": weighted if weighs else unweighted,
+            "preconditioner": (1.0 if weighs else scale) * np.eye(task.dim),
+            "lines": {_TARGETS[True]: weighted, _TARGETS[False]: unweighted},
+        }
+
+    return of_task
 
 
 def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each correlation and context length, with the learnt sample weights."""
     model = case["model"]["name"]
-    runs, records = trained.train(config, case, place, lambda task, _: predict(model, task))
+    runs, records = trained.train(config, case, place, predict(model))
     if model not in _WEIGHS:
         return records
     for index, record in enumerate(records):
@@ -89,22 +93,24 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     for axis, label in labels.items():
         own = [record for record in records if axis in record["point"]]
         if len({record["point"][axis] for record in own}) > 1:
-            made[f"risk_by_{axis}"] = _risks(own, axis, label)
+            made[f"risk_by_{axis}"] = _risks(config, own, axis, label)
     filters = [record for record in records if "filter" in record]
     if filters:
         made["filters"] = _draw_filters(filters)
     return made
 
 
-def _risks(records: list[Record], axis: str, label: str) -> "Figure":
+def _risks(config: ConfigDict, records: list[Record], axis: str, label: str) -> "Figure":
     figure, axes = style.figure(height=2.4)
     for model in dict.fromkeys(record["model"] for record in records):
+        own = trained_report.by(records, model=model)
         trained_report.draw(
             axes,
-            trained_report.by(records, model=model),
+            own,
             axis,
             name=model,
             label=_LABELS.get(model, model),
+            predicted=trained.predictions_along(config, own[0]["run"], predict(model), axis),
             target_label=_TARGETS[model in _WEIGHS],
         )
         if model in _WEIGHS:  # the other theory is dashed, so that the two differ in print

@@ -78,9 +78,8 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
             target_label="theory: optimum of that rank" if index == 0 else None,
         )
         if _IDEAL in own[0]["lines"]:
-            trained_report.draw_line(
-                axes, own, "rank", _IDEAL, label=f"theory, {_IDEAL}", **_BESIDE
-            )
+            ideal = trained_report.at_points(own, "rank")
+            trained_report.draw_line(axes, ideal, _IDEAL, label=f"theory, {_IDEAL}", **_BESIDE)
     axes.set_ylim(bottom=0.0)
     most = max(record["point"]["rank"] for record in ranked)
     axes.set_xticks(range(0, most + 1, max(1, most // 5)))

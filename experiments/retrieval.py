@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from elsa import theory
+from elsa import tasks, theory
 from elsa.report import style
 from experiments import trained, trained_report
 from experiments.experiment import Case, Experiment, Place, Record, Summary
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 # task -> optimum over multiples of the identity, and the paper's approximation of its risk
 _THEORY = {
-    "retrieval": (theory.retrieval_optimum, theory.retrieval_approximation),
-    "alignment": (theory.alignment_optimum, theory.alignment_approximation),
+    tasks.Retrieval: (theory.retrieval_optimum, theory.retrieval_approximation),
+    tasks.Alignment: (theory.alignment_optimum, theory.alignment_approximation),
 }
 _LABELS = {"linear_attention": "linear attention", "merged_h3": "merged H3"}
 _APPROXIMATION = "approximation for large d"
 
 
-def predict(name: str, task: Any) -> trained.Prediction:
+def predict(task: Any, point: Mapping[str, Any]) -> trained.Prediction:
     """The exact optimum, and the approximation for many dimensions."""
-    optimum, approximation = _THEORY[name]
+    optimum, approximation = _THEORY[type(task)]
     setting = (task.dim, task.context_length, float(task.alignment), float(task.noise_var))
     scale, risk = optimum(*setting)
     return {
@@ -38,8 +38,7 @@ def predict(name: str, task: Any) -> trained.Prediction:
 
 def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each alignment and context length."""
-    name = case["task"]["name"]
-    return trained.train(config, case, place, lambda task, _: predict(name, task))[1]
+    return trained.train(config, case, place, predict)[1]
 
 
 def tables(summary: Summary) -> list["Table"]:
@@ -55,6 +54,9 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     models = list(dict.fromkeys(record["model"] for record in records))
     for index, alignment in enumerate(alignments):
         own = trained_report.by(records, alignment=alignment)
+        predicted = trained.predictions_along(
+            config, own[0]["run"], predict, "context_length", alignment=alignment
+        )
         for model in models:
             chosen = trained_report.by(own, model=model)
             last = model == models[-1]
@@ -64,14 +66,14 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
                 "context_length",
                 name=index,
                 label=f"α = {alignment:g}" if last else None,
+                predicted=predicted,
                 target_label="theory, exact" if last and index == 0 else None,
                 marker=style.marker(model),
                 markersize=3.5 if last else 5.5,
             )
         trained_report.draw_line(
             axes,
-            trained_report.by(own, model=models[0]),
-            "context_length",
+            predicted,
             _APPROXIMATION,
             label=f"theory, {_APPROXIMATION}" if index == 0 else None,
             color=style.colour(index),

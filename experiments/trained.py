@@ -20,6 +20,8 @@ from experiments.experiment import FAILED, Case, Place, Record, RunError
 Prediction = Mapping[str, Any]
 Predict = Callable[[Any, Mapping[str, Any]], Prediction]
 
+_PLACES = 51  # of a line of theory
+
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
     """The config's runs."""
@@ -47,6 +49,26 @@ def predictions(
     """Every point of a run, and what theory says of it."""
     settings = training.RunSettings.from_config(settings_of(config, case))
     return [(name, predict(build_task(settings, name), name)) for name in settings.points]
+
+
+def predictions_along(
+    config: ConfigDict, run: str, predict: Predict, axis: str, **others: Any
+) -> list[tuple[float, Prediction]]:
+    """What theory says of a run between the ends of one axis of its sweep, to be drawn as a line.
+
+    Args:
+      config, run, predict: as of the run that was trained.
+      axis: of the sweep; whole numbers between the ends where its values are whole.
+      **others: the values of the sweep's other axes.
+    """
+    case = cases(config)[run]
+    values = case["sweep"][axis]
+    places = np.linspace(min(values), max(values), _PLACES)
+    if all(isinstance(value, int) for value in values):
+        places = np.unique(places.round().astype(int))
+    sweep = {**{other: (value,) for other, value in others.items()}, axis: tuple(places.tolist())}
+    found = predictions(config, {**case, "sweep": sweep}, predict)
+    return [(point[axis], prediction) for point, prediction in found]
 
 
 def train(

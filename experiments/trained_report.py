@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.table import Table
 
+# places along an axis, and what theory says there: `target` and `lines`, as a record has them
+Predicted = Sequence[tuple[float, Mapping[str, Any]]]
+
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
-    """Every point's numbers, and the largest excess of each model over its prediction."""
+    """Every point's numbers, and how far each model is from its prediction at most."""
     models = list(dict.fromkeys(record["model"] for record in records))
     return {
         "rows": [{key: value for key, value in r.items() if key != "seconds"} for r in records],
@@ -66,7 +69,7 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
                 ),
                 *([f"{lost} diverged models are left out"] if lost else []),
                 *(
-                    f"{model}: largest excess {100 * value:.2f} %"
+                    f"{model}: within {100 * value:.2f} % of theory"
                     for model, value in summary["largest_excess"].items()
                 ),
             ]
@@ -116,18 +119,19 @@ def draw(
     *,
     name: str | int,
     label: str | None = None,
+    predicted: Predicted | None = None,
     target_label: str | None = "theory",
     **line: Any,
 ) -> None:
     """Measured risk of some points along one axis of the sweep, the prediction dotted.
 
-    Error bars hold both the spread of the seeds and the error of the prompts.
+    Error bars hold both the spread of the seeds and the error of the prompts. The prediction is
+    drawn at the points alone where `predicted` does not give it at more places.
     """
     ordered = sorted(records, key=lambda record: record["point"][axis])
-    places = np.array([record["point"][axis] for record in ordered])
     style.measured(
         axes,
-        places,
+        np.array([record["point"][axis] for record in ordered]),
         np.array([record["risk"] for record in ordered]),
         name=name,
         label=label,
@@ -135,18 +139,23 @@ def draw(
         linestyle="none",
         **line,
     )
-    targets = np.array([record["target"] for record in ordered])
-    style.theory(axes, places, targets, label=target_label)
+    places, values = zip(*(predicted or at_points(ordered, axis)), strict=True)
+    targets = np.array([value["target"] for value in values])
+    style.theory(axes, np.array(places), targets, label=target_label)
 
 
 def draw_line(
-    axes: "Axes", records: Sequence[Record], axis: str, line: str, *, label: str | None, **look: Any
+    axes: "Axes", predicted: Predicted, line: str, *, label: str | None, **look: Any
 ) -> None:
-    """Another line of theory along one axis."""
-    ordered = sorted(records, key=lambda record: record["point"][axis])
-    places = [record["point"][axis] for record in ordered]
-    values = [record["lines"][line] for record in ordered]
-    style.theory(axes, np.array(places), np.array(values), label=label, **look)
+    """Another line of theory."""
+    places, values = zip(*predicted, strict=True)
+    heights = np.array([value["lines"][line] for value in values])
+    style.theory(axes, np.array(places), heights, label=label, **look)
+
+
+def at_points(records: Sequence[Record], axis: str) -> Predicted:
+    """What theory says at the points that were trained, along one axis of the sweep."""
+    return sorted(((r["point"][axis], r) for r in records), key=lambda found: found[0])
 
 
 def by(records: Sequence[Record], **wanted: Any) -> list[Record]:

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 from rich.console import Console
 
@@ -73,8 +74,6 @@ def test_a_distance_is_one_of_directions_and_a_weight_of_zero_has_none():
 
 
 def test_error_bars_hold_the_spread_of_the_seeds_and_the_error_of_the_prompts():
-    from matplotlib.figure import Figure
-
     record = {"point": {"n": 1}, "risk": 2.0, "target": 2.0}
     record |= {"standard_error": 0.3, "evaluation_error": 0.4}
     axes = Figure().subplots()
@@ -82,6 +81,32 @@ def test_error_bars_hold_the_spread_of_the_seeds_and_the_error_of_the_prompts():
     (bars,) = axes.containers
     _, _, (lines,) = bars
     np.testing.assert_allclose(lines.get_segments()[0][:, 1], [1.5, 2.5])
+
+
+@pytest.mark.parametrize(
+    "axis, values, places",
+    [
+        ("context_length", (2, 4, 9), range(2, 10)),
+        ("noise_var", (0.5, 0.0), np.linspace(0.0, 0.5, 51)),
+    ],
+)
+def test_lines_of_theory_are_drawn_between_the_points_too(axis, values, places):
+    others = {"task_mean": ((0.0, 0.0), (1.0, 1.0))}
+    run = {**CASE, "sweep": {axis: values, **others}}
+    config = ConfigDict({**CONFIG.to_dict(), "runs": {"one": run}})
+
+    def predict(task, point):
+        assert point[axis] == getattr(task, axis)
+        return {"target": float(task.task_mean.sum()) + point[axis]}
+
+    found = trained.predictions_along(config, "one", predict, axis, task_mean=(1.0, 1.0))
+    np.testing.assert_allclose([place for place, _ in found], list(places), rtol=1e-12)
+    record = {"point": {axis: values[0]}, "risk": 1.0, "target": 1.0}
+    record |= {"standard_error": None, "evaluation_error": 0.0}
+    axes = Figure().subplots()
+    trained_report.draw(axes, [record], axis, name=0, predicted=found)
+    line = next(line for line in axes.lines if line.get_label() == "theory")
+    np.testing.assert_allclose(line.get_ydata(), 2.0 + np.array(places), rtol=1e-12)
 
 
 def test_a_single_depth_has_lines_of_theory_that_show():
