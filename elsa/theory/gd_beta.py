@@ -10,19 +10,11 @@ Wu, Zou, Chen, Braverman, Gu, Bartlett (arXiv:2310.08391); Zhang, Wu, Bartlett (
 Derivations: docs/theory.md.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from elsa.theory import matrices, pgd
-
-
-class _Setting(NamedTuple):
-    mean: np.ndarray
-    task: np.ndarray  # Psi
-    data: np.ndarray  # H
 
 
 def gd_beta_risk(
@@ -50,7 +42,7 @@ def gd_beta_risk(
       TypeError: for an n that is no integer.
     """
     where = "gd_beta_risk"
-    mean, task, data = _setting(where, task_mean, cov_task, cov_x, context_length, noise_var)
+    mean, task, data = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
     delta = mean - matrices.vector(where, "init", init, mean.size)
     gamma = matrices.weight(where, "preconditioner", preconditioner, mean.size)
     second_moment = task + np.outer(delta, delta)
@@ -80,7 +72,7 @@ def gd_beta_gradient(
       ValueError, TypeError: as `gd_beta_risk`.
     """
     where = "gd_beta_gradient"
-    mean, task, data = _setting(where, task_mean, cov_task, cov_x, context_length, noise_var)
+    mean, task, data = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
     delta = mean - matrices.vector(where, "init", init, mean.size)
     W = matrices.weight(where, "preconditioner", preconditioner, mean.size) / context_length
     second_moment = task + np.outer(delta, delta)
@@ -107,7 +99,7 @@ def gd_beta_optimum(
       ValueError, TypeError: as `gd_beta_risk`.
     """
     where = "gd_beta_optimum"
-    mean, task, data = _setting(where, task_mean, cov_task, cov_x, context_length, noise_var)
+    mean, task, data = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
     weight, risk = pgd.pgd_optimum(data, task, context_length, noise_var)
     return mean.reshape(np.shape(task_mean)).copy(), context_length * weight, risk
 
@@ -175,17 +167,3 @@ def _blocks(
     weight, _ = pgd.pgd_optimum(H, psi, context_length, noise_var)
     moment = (context_length + 1) * H @ psi @ H + (np.trace(H @ psi) + noise_var) * H
     return 2.0 * curvature(weight, H, context_length), H, moment
-
-
-def _setting(
-    where: str,
-    task_mean: ArrayLike,
-    cov_task: ArrayLike,
-    cov_x: ArrayLike,
-    context_length: int,
-    noise_var: float,
-) -> _Setting:
-    matrices.sizes(where, context_length=context_length, noise_var=noise_var)
-    mean = matrices.vector(where, "task_mean", task_mean)
-    task = matrices.covariance(where, "cov_task", cov_task, mean.size)
-    return _Setting(mean, task, matrices.covariance(where, "cov_x", cov_x, mean.size))

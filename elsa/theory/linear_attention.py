@@ -212,10 +212,7 @@ def _read(
     context_length: int,
     noise_var: float,
 ) -> _Setting:
-    matrices.sizes(where, context_length=context_length, noise_var=noise_var)
-    mean = matrices.vector(where, "task_mean", task_mean)
-    psi = matrices.covariance(where, "cov_task", cov_task, mean.size)
-    H = matrices.covariance(where, "cov_x", cov_x, mean.size)
+    mean, psi, H = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
     standard, weights = _quadrature(mean.size)
     nodes = mean + standard @ matrices.roots(psi)[0]
     seen = nodes @ H

@@ -8,6 +8,14 @@ from jax.typing import ArrayLike
 from elsa import checks
 
 
+class Prior(NamedTuple):
+    """b ~ N(mean, task) and x ~ N(0, data): b*, Psi and H."""
+
+    mean: np.ndarray
+    task: np.ndarray
+    data: np.ndarray
+
+
 class Gaussian(NamedTuple):
     """The task distribution in coordinates where the covariates are white.
 
@@ -78,6 +86,21 @@ def sizes(where: str, *, noise_var: float, **counts: int) -> None:
     checks.shapes(where, noise_var=(noise_var, ""))
     checks.finite(where, noise_var=noise_var)
     checks.at_least(where, noise_var=(noise_var, 0.0))
+
+
+def prior(
+    where: str,
+    task_mean: ArrayLike,
+    cov_task: ArrayLike,
+    cov_x: ArrayLike,
+    context_length: int,
+    noise_var: float,
+) -> Prior:
+    """The distributions of a problem whose tasks have a mean, its sizes checked too."""
+    sizes(where, context_length=context_length, noise_var=noise_var)
+    mean = vector(where, "task_mean", task_mean)
+    task = covariance(where, "cov_task", cov_task, mean.size)
+    return Prior(mean, task, covariance(where, "cov_x", cov_x, mean.size))
 
 
 def rank_at_most(where: str, rank: int, dim: int) -> None:
