@@ -63,17 +63,13 @@ def gd_beta_flow(
     import scipy.integrate
 
     where = "gd_beta_flow"
-    best_init, best, _ = gd_beta.gd_beta_optimum(
-        task_mean, cov_task, cov_x, context_length, noise_var
-    )
-    mean = matrices.vector(where, "task_mean", best_init)
+    mean, task, data = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
+    _, best, _ = gd_beta.gd_beta_optimum(mean, task, data, context_length, noise_var)
     delta = mean - matrices.vector(where, "init", init, mean.size)
     error = matrices.weight(where, "preconditioner", preconditioner, mean.size) - best
     when = matrices.real(where, "times", times)
     if when.ndim != 1 or when.size == 0 or when[0] < 0 or np.any(np.diff(when) <= 0):
         raise ValueError(f"{where}: times must rise from 0 or above, got {when.tolist()}")
-    data = matrices.covariance(where, "cov_x", cov_x)
-    task = matrices.covariance(where, "cov_task", cov_task)
     fall = _Fall(best, data, task, context_length, noise_var)
     start = np.concatenate([delta, error.ravel()])
     length = max(float(np.linalg.norm(start)), 1.0)

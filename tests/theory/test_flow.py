@@ -101,7 +101,7 @@ def test_it_refuses_what_the_risk_refuses():
         theory.gd_beta_flow(start[0], np.eye(3), *args, [1.0])
     with pytest.raises(ValueError, match="times must be finite"):
         theory.gd_beta_flow(*start, *args, [0.0, np.inf])
-    with pytest.raises(ValueError, match="noise_var must be at least"):
+    with pytest.raises(ValueError, match="gd_beta_flow: noise_var must be at least"):
         theory.gd_beta_flow(*start, *args[:-1], -1.0, [1.0])
 
 
