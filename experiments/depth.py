@@ -83,7 +83,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         values = np.repeat(values, 2) if alone else values
         label = "Bayes risk" if line == _BAYES else line
         style.theory(axes, places, values, label=f"theory: {label}", **stroke)
-    axes.set_yscale("log")
+    style.few_decades(axes)
     axes.set_xticks(sorted(record["point"]["depth"] for record in records))
     style.finish(axes, x="layers", y="risk (squared error)", legend=False)
     style.legend_outside(figure, axes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from elsa.report import style
 from experiments import prior_mean, prior_mean_report, trained, trained_report
 from experiments.experiment import Case, Experiment, Place, Record, Summary
 
@@ -108,8 +109,6 @@ def tables(summary: Summary) -> list["Table"]:
 
 def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
     """Risk along training, a panel for each shared signal."""
-    from matplotlib.ticker import LogLocator
-
     figure, panels = prior_mean_report.panels_along_training(
         records,
         "mean_norm",
@@ -118,10 +117,8 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         title=lambda norm: f"shared signal, |β*| = {norm:.3g}" if norm else "no shared signal",
         height=1.6,
     )
-    for axes in panels:  # hardly a decade may be in sight
-        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+    for axes in panels:
+        style.few_decades(axes)
     return {"risk": figure}
 
 

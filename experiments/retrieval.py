@@ -81,7 +81,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
             linewidth=0.8,
             zorder=2,
         )
-    axes.set_yscale("log")
+    style.few_decades(axes)
     markers = {"o": "circles", "s": "squares", "^": "triangles"}
     shown = ", ".join(f"{markers[style.marker(m)]}: {_LABELS.get(m, m)}" for m in models)
     style.finish(

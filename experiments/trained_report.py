@@ -22,8 +22,12 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
     models = list(dict.fromkeys(record["model"] for record in records))
     return {
         "rows": [{key: value for key, value in r.items() if key != "seconds"} for r in records],
-        "largest_excess": {
-            model: max(abs(r["excess"]) for r in records if r["model"] == model) for model in models
+        **{
+            f"largest_{excess}": {
+                model: max(abs(r[excess]) for r in records if r["model"] == model)
+                for model in models
+            }
+            for excess in ("excess", "best_excess")
         },
         "largest_preconditioner_distance": {
             model: max(distances)
@@ -69,7 +73,8 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
                 ),
                 *([f"{lost} diverged models are left out"] if lost else []),
                 *(
-                    f"{model}: within {100 * value:.2f} % of theory"
+                    f"{model}: within {100 * value:.2f} % of theory, best seeds within "
+                    f"{100 * summary['largest_best_excess'][model]:.2f} %"
                     for model, value in summary["largest_excess"].items()
                 ),
             ]

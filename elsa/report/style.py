@@ -189,6 +189,16 @@ def finish(
             axes.legend(**(legend if isinstance(legend, dict) else {}))
 
 
+def few_decades(axes: "Axes") -> None:
+    """A logarithmic y axis that spans little, with plain numbers at 1, 2 and 5 of every decade."""
+    from matplotlib.ticker import LogLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+
+
 def legend_outside(
     figure: "Figure",
     *axes: "Axes",
