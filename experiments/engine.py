@@ -69,7 +69,8 @@ def run(
         text = f"{error}. {_kept(folder, cases)} When it can be written, {_resume(command)}{moved}"
         raise RunError(text, exit_code=FAILED) from error
     except KeyboardInterrupt as error:
-        text = f"interrupted. {_kept(folder, cases)} To go on, {_resume(command)}"
+        said = f"{error}. " if str(error) else ""
+        text = f"interrupted. {said}{_kept(folder, cases)} To go on, {_resume(command)}"
         raise RunError(text, exit_code=INTERRUPTED) from error
     except RunError:
         raise

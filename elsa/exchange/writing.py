@@ -79,7 +79,8 @@ def _parts_of(stack: Any) -> tuple[Stack, str, Blocks | None]:
         return stack, type(stack).__name__, None
     raise TypeError(
         "export: stack must be a compiled stack, a construction, or an elsa.nn.Stack or "
-        f"BlockStack, got {type(stack).__name__}"
+        f"BlockStack, got {type(stack).__name__}; constructions.attention_stack makes a trained "
+        "linear attention or transformer one"
     )
 
 

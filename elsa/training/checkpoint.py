@@ -1,10 +1,14 @@
 """Checkpoints that are complete, proven unharmed, or set aside."""
 
 import contextlib
+import gc
 import hashlib
 import json
+import logging
 import os
 import re
+import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -109,12 +113,17 @@ class Checkpoints:
         """
         bad: list[tuple[int, str]] = []
         found = None
-        for step in reversed(self.steps()):
-            try:
-                found = self._read(step, like)
-                break
-            except CorruptCheckpointError as error:
-                bad.append((step, str(error)))
+        with _lost_reads_are_silent():
+            for step in reversed(self.steps()):
+                try:
+                    found = self._read(step, like)
+                    break
+                except CorruptCheckpointError as error:
+                    bad.append((step, str(error)))
+            if bad:
+                gc.collect()  # tasks that nobody awaits complain when they are collected
+            if bad and found is None:
+                time.sleep(0.2)  # no further reading gives the threads the time to fail
         for step, reason in bad:
             self._set_aside(step, reason, found)
         return found
@@ -212,6 +221,32 @@ def _broken_files_are_corrupt() -> Iterator[None]:
         yield
     except Exception as error:
         raise CorruptCheckpointError(f"{type(error).__name__}: {_first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def _lost_reads_are_silent() -> Iterator[None]:
+    """Keeps what orbax says of reads that it gave up from burying the warning under tracebacks.
+
+    Where one array cannot be read, it closes its event loop while tensorstore still reads the
+    others, in threads that then fail, and leaves tasks that nobody awaits.
+    """
+    before, logger = sys.unraisablehook, logging.getLogger("asyncio")
+
+    def hook(found: "sys.UnraisableHookArgs") -> None:
+        closed = isinstance(found.exc_value, RuntimeError) and "is closed" in str(found.exc_value)
+        if not closed:
+            before(found)
+
+    def awaited(record: logging.LogRecord) -> bool:
+        return "was never retrieved" not in record.getMessage()
+
+    sys.unraisablehook = hook
+    logger.addFilter(awaited)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        logger.removeFilter(awaited)
 
 
 def _refuse_foreign(place: Path, there: dict[str, str], asked: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Trained models, opened for analysis."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
 from elsa.training.settings import RunSettings
 from elsa.training.setup import bare_program
-from elsa.training.trained import CHECKPOINTS, CONFIG, Trained
+from elsa.training.trained import CHECKPOINTS, CONFIG, METRICS, Trained
 
 RUNS = "training"  # the folder of an experiment's runs
 
@@ -41,7 +42,8 @@ def load(
       workdir: the folder of a run, or of an experiment, which holds runs in `training/`.
       run: which of an experiment's runs; the first by name where None.
       point: which point of the sweep, in the order of `all_models(workdir).program.sweep.names`.
-      seed: which seed; the one with the lowest loss where None, of those that did not diverge.
+      seed: which seed; where None, the one with the lowest mean loss over the last quarter of its
+        training, of those that did not diverge.
 
     Returns:
       config (a ConfigDict, every default written out), the task as that point has it, and the
@@ -65,12 +67,21 @@ def load(
             f"load: every seed of point {point} diverged; pass seed=0..{seeds - 1} for the weights "
             "that one had before"
         )
-    best = np.where(diverged, np.inf, np.asarray(state.best)[:, point])
-    chosen = int(np.argmin(best)) if seed is None else seed
+    chosen = _best_seed(trained, point, diverged) if seed is None else seed
     if not 0 <= chosen < seeds:
         raise IndexError(f"load: seed must be 0..{seeds - 1}, got {chosen}")
     config = ConfigDict(trained.program.settings.to_dict())
     return Loaded(config, trained.task(point), trained.model(chosen, point))
+
+
+def _best_seed(trained: Trained, point: int, diverged: np.ndarray) -> int:
+    """One evaluation alone is too noisy to tell seeds apart: a quarter of them is averaged."""
+    late = np.asarray(trained.state.best)[:, point]
+    if (trained.folder / METRICS).exists():
+        steps, losses = trained.risk_along_training()
+        own = losses[steps <= trained.step, :, point]
+        late = own[-math.ceil(len(own) / 4) :].mean(axis=0)
+    return int(np.argmin(np.where(diverged, np.inf, late)))
 
 
 def all_models(workdir: str | os.PathLike[str], run: str | None = None) -> Trained:

@@ -60,6 +60,7 @@ def fit(
     settings = RunSettings.from_config(config)
     sweep = make_sweep(settings)
     if targets is not None:
+        checks.finite("fit", targets=targets)
         checks.shapes("fit", targets=(np.asarray(targets), "points"))
         if len(targets) != len(sweep):
             raise ValueError(

@@ -67,6 +67,7 @@ class TrainSettings:
         for name in ("learning_rate", *numbers):
             checks.shapes(where, **{name: (getattr(self, name), "")})
         checks.positive(where, learning_rate=self.learning_rate)
+        checks.finite(where, **{name: getattr(self, name) for name in numbers})
         checks.at_least(where, **{name: (getattr(self, name), 0.0) for name in numbers})
         for name in ("share_data", "optimise"):
             if not isinstance(getattr(self, name), bool):

@@ -86,7 +86,8 @@ class Trained(NamedTuple):
         Every step draws fresh prompts, so that this is the risk of models that no step has fitted
         to these prompts.
         """
-        lines = (self.folder / METRICS).read_text(encoding="utf-8").splitlines()
-        records = [strict_json.loads(line) for line in lines]
+        text = (self.folder / METRICS).read_text(encoding="utf-8")
+        whole = text.rpartition("\n")[0]  # the last line may be in writing just now
+        records = [strict_json.loads(line) for line in whole.splitlines()]
         losses = np.array([record["loss"] for record in records], np.float64)
         return np.array([record["step"] for record in records]), losses

@@ -1,5 +1,6 @@
 """Opening runs for analysis: finished, interrupted, still running, several in one folder."""
 
+import json
 import os
 
 import jax
@@ -32,18 +33,36 @@ def test_a_finished_run_gives_config_task_and_model_and_nothing_changes(unbroken
     assert model(task.sample(jax.random.key(0), 3)).shape == (3,)
 
 
-def test_without_a_seed_the_lowest_loss_is_taken_of_those_that_did_not_diverge(unbroken):
-    best = np.asarray(unbroken.state.best)
-    chosen = training.load(unbroken.folder).model.weight[...]
-    np.testing.assert_array_equal(chosen, cases.weight(unbroken)[best[:, 0].argmin(), 0])
+def late_losses(trained, point=0):
+    """Of every seed: four evaluations have one in their last quarter."""
+    return np.array(cases.lines(trained.folder)[-1]["loss"])[:, point]
+
+
+def test_without_a_seed_the_lowest_late_loss_is_taken(unbroken, tmp_path):
+    folder = cases.copy(unbroken.folder, tmp_path / "run")
+    records = cases.lines(folder)
+    records[0]["loss"] = [[0.001, 1.0], [9.0, 1.0]]  # which says nothing of the weights at the end
+    for last, expected in (([2.0, 3.0], 0), ([3.0, 2.0], 1)):
+        records[-1]["loss"] = [[value, 1.0] for value in last]
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        (folder / "metrics.jsonl").write_text(text + '{"step": 30, "lo')  # in writing just now
+        chosen = training.load(folder).model.weight[...]
+        np.testing.assert_array_equal(chosen, cases.weight(unbroken)[expected, 0])
+
+
+def test_without_metrics_a_seed_is_chosen_too(unbroken, tmp_path):
+    folder = cases.copy(unbroken.folder, tmp_path / "run")
+    (folder / "metrics.jsonl").unlink()
+    best = np.asarray(unbroken.state.best)[:, 0].argmin()
+    chosen = training.load(folder).model.weight[...]
+    np.testing.assert_array_equal(chosen, cases.weight(unbroken)[best, 0])
 
 
 def test_a_diverged_seed_is_not_the_best(unbroken, monkeypatch):
     from elsa.training import loading
 
-    best = np.asarray(unbroken.state.best)
-    lowest = best[:, 0].argmin()
-    diverged = np.zeros(best.shape, bool)
+    lowest = late_losses(unbroken).argmin()
+    diverged = np.zeros(unbroken.state.best.shape, bool)
     diverged[lowest, 0] = True
     harmed = unbroken._replace(state=unbroken.state._replace(diverged=diverged))
     monkeypatch.setattr(loading, "all_models", lambda *_: harmed)
