@@ -77,6 +77,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
             )
         axes.margins(y=0.15)  # room for the highest marker
         axes.set_ylim(bottom=0.0)
+        axes.set_xticks(sorted({record["point"]["context_length"] for record in own}))
         style.finish(
             axes,
             x="context length n (examples)" if axes is panels[-1, 0] else "",

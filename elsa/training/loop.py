@@ -60,7 +60,7 @@ def fit(
     settings = RunSettings.from_config(config)
     sweep = make_sweep(settings)
     if targets is not None:
-        checks.finite("fit", targets=targets)
+        checks.finite("fit", targets=np.asarray(targets))
         checks.shapes("fit", targets=(np.asarray(targets), "points"))
         if len(targets) != len(sweep):
             raise ValueError(
@@ -243,10 +243,20 @@ def _held(folder: Path, settings: RunSettings) -> Iterator[None]:
                 f"{folder} holds a run without {CONFIG}; put it back, or give another workdir"
             )
         else:
+            _refuse_strangers(folder)
             files.replace(path, f"{asked}\n".encode())
         yield
     finally:
         os.close(descriptor)
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Hidden files are let be: a cut-off write of config.json leaves one."""
+    found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if found:
+        raise TrainingError(
+            f"{folder} is not empty, it holds {found[0]!r}, and no run; give another workdir"
+        )
 
 
 def _refuse_other(folder: Path, asked: Any) -> None:

@@ -150,7 +150,8 @@ def test_ctrl_c_in_the_middle_keeps_a_checkpoint_and_the_same_command_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(MetricsFile, "append", presses_ctrl_c)
-        with pytest.raises(RunError, match=r"interrupted\. 0 of 1 cases are kept") as stopped:
+        message = r"interrupted\. training stopped at step 50 of 100; .* 0 of 1 cases are kept"
+        with pytest.raises(RunError, match=message) as stopped:
             engine.run(experiment_of("low_rank"), config, tmp_path / "run", screen=console())
     assert stopped.value.exit_code == INTERRUPTED
     (run_folder,) = (tmp_path / "run" / "training").iterdir()

@@ -244,9 +244,20 @@ def test_a_folder_without_its_config_or_with_a_broken_one_is_refused(stopped, tm
         training.fit(cases.config(), folder)
 
 
+def test_a_folder_of_other_files_is_refused_and_left_as_it_was(tmp_path):
+    (tmp_path / "thesis.txt").write_text("x")
+    with pytest.raises(training.TrainingError, match="not empty, it holds 'thesis"):
+        training.fit(cases.config(), tmp_path)
+    assert cases.contents(tmp_path) == {"thesis.txt": b"x"}
+
+
 @pytest.mark.parametrize(
     "targets, message",
-    [((1.0,), "a number for each of the 2 points, got 1"), (1.0, "targets must have 1 axes")],
+    [
+        ((1.0,), "a number for each of the 2 points, got 1"),
+        (1.0, "targets must have 1 axes"),
+        ((1.0, float("nan")), "targets must be finite"),
+    ],
 )
 def test_targets_that_do_not_fit_the_points_are_refused(targets, message, tmp_path):
     with pytest.raises(ValueError, match=message):
