@@ -47,7 +47,7 @@ def get_config(mode: str = "full") -> ConfigDict:
     config.num_seeds = 2 if quick else 5
     config.train = ConfigDict(
         {
-            "num_steps": 400 if quick else 4_000,
+            "num_steps": 400 if quick else 5_000,
             "batch": 128,
             "learning_rate": 0.02,
             "warmup": 50,
