@@ -90,7 +90,8 @@ def linear_attention_risk(
       TypeError: for an n that is no integer.
     """
     where = "linear_attention_risk"
-    setting = _read(where, task_mean, cov_task, cov_x, context_length, noise_var)
+    prior = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
+    setting = _read(prior, context_length, noise_var)
     H, mean = setting.data, setting.mean
     u = matrices.vector(where, "output", output, mean.size + 1)
     V = matrices.real(where, "key_query", key_query)
@@ -135,7 +136,8 @@ def linear_attention_optimum(
     import scipy.optimize
 
     where = "linear_attention_optimum"
-    setting = _read(where, task_mean, cov_task, cov_x, context_length, noise_var)
+    prior = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
+    setting = _read(prior, context_length, noise_var)
     _, coordinates = matrices.roots(np.tensordot(setting.weights, setting.scales, 1))
 
     def reduced(z: np.ndarray) -> tuple[float, np.ndarray]:
@@ -204,15 +206,8 @@ def _starts(setting: _Setting, coordinates: np.ndarray) -> list[np.ndarray]:
     return plane + list(np.random.default_rng(0).normal(size=(_RANDOM, label.size)))
 
 
-def _read(
-    where: str,
-    task_mean: ArrayLike,
-    cov_task: ArrayLike,
-    cov_x: ArrayLike,
-    context_length: int,
-    noise_var: float,
-) -> _Setting:
-    mean, psi, H = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
+def _read(prior: matrices.Prior, context_length: int, noise_var: float) -> _Setting:
+    mean, psi, H = prior
     standard, weights = _quadrature(mean.size)
     nodes = mean + standard @ matrices.roots(psi)[0]
     seen = nodes @ H

@@ -79,8 +79,10 @@ def _best_seed(trained: Trained, point: int, diverged: np.ndarray) -> int:
     late = np.asarray(trained.state.best)[:, point]
     if (trained.folder / METRICS).exists():
         steps, losses = trained.risk_along_training()
-        own = losses[steps <= trained.step, :, point]
-        late = own[-math.ceil(len(own) / 4) :].mean(axis=0)
+        known = steps <= trained.step
+        if known.any():
+            own = losses[known, :, point]
+            late = own[-math.ceil(len(own) / 4) :].mean(axis=0)
     return int(np.argmin(np.where(diverged, np.inf, late)))
 
 

@@ -60,8 +60,9 @@ def fit(
     settings = RunSettings.from_config(config)
     sweep = make_sweep(settings)
     if targets is not None:
-        checks.finite("fit", targets=np.asarray(targets))
-        checks.shapes("fit", targets=(np.asarray(targets), "points"))
+        targets = np.asarray(targets)
+        checks.finite("fit", targets=targets)
+        checks.shapes("fit", targets=(targets, "points"))
         if len(targets) != len(sweep):
             raise ValueError(
                 f"fit: targets must have a number for each of the {len(sweep)} points, "
