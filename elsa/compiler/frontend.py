@@ -10,10 +10,10 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from elsa import checks
+from elsa.compiler.chains import bare
 from elsa.compiler.errors import CompileError
 from elsa.compiler.graph import Ref
 from elsa.compiler.jaxprs import check_outputs, jaxpr_of
-from elsa.compiler.polynomial import bare
 from elsa.compiler.program import Program
 from elsa.compiler.schedule import leaves_of, schedule
 from elsa.compiler.slots import allot

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from elsa.compiler.chains import Chain
 from elsa.compiler.graph import Ref, const_array
 from elsa.compiler.plan import Product
-from elsa.compiler.polynomial import Chain
 from elsa.compiler.schedule import Assign, Layer
 from elsa.compiler.slots import Slots
 from elsa.layout import Box

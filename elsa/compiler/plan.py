@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from elsa.compiler.chains import Chain, Monomial, bare
 from elsa.compiler.graph import Node, Ref
-from elsa.compiler.polynomial import Chain, Expander, Monomial, bare
+from elsa.compiler.polynomial import Expander
 
 MAX_FACTORS = 16  # of a chain that is cut in every way: the ways grow with its fourth power
 

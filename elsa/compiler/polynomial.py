@@ -1,18 +1,15 @@
-"""A value as a sum of monomials: coefficients times chains of blocks and constants.
+"""Values of a step as sums of chains, with numbers and 1 x 1 data factors in front.
 
-A chain is C0 A1 C1 A2 ... Ak Ck with data factors Ai (a leaf or a value that is kept, perhaps
-transposed) and constants Ci between them (None for the identity). Products are distributed over the
-sums that are not kept. A 1 x 1 factor commutes with everything, so it waits until the chain is
-complete and then takes a place where the chain has width 1; where there is none, s B is written as
-the sum of B e_i s e_i^T, or of e_i s e_i^T B where B is very wide.
+Products are distributed over the sums that are not kept. A 1 x 1 factor commutes with everything,
+so it waits until the chain is complete and then takes a place where the chain has width 1; where
+there is none, s B is written as the sum of B e_i s e_i^T, or of e_i s e_i^T B where B is very wide.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from elsa.compiler.chains import Chain, Monomial, bare, constant, order, width_one
 from elsa.compiler.graph import Graph, Node, Ref, const_array, identity_multiple
 
 MAX_TERMS = 64  # monomials of one product; beyond it a sum is computed before it is multiplied
@@ -20,54 +17,6 @@ MAX_TERMS = 64  # monomials of one product; beyond it a sum is computed before i
 
 class TooManyTermsError(Exception):
     """A product that would be distributed into more than MAX_TERMS monomials."""
-
-
-class Chain(NamedTuple):
-    """C0 A1 C1 ... Ak Ck; `consts` has one entry more than `factors`, None for the identity."""
-
-    consts: tuple[Ref | None, ...]
-    factors: tuple[Ref, ...]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        first, last = self.consts[0], self.consts[-1]
-        rows = first.shape[0] if first is not None else self.factors[0].shape[0]
-        columns = last.shape[1] if last is not None else self.factors[-1].shape[1]
-        return rows, columns
-
-    @property
-    def T(self) -> "Chain":  # noqa: N802, as in NumPy
-        return Chain(
-            tuple(const.T if const is not None else None for const in reversed(self.consts)),
-            tuple(factor.T for factor in reversed(self.factors)),
-        )
-
-    @property
-    def bare(self) -> bool:
-        """True for a single factor without constants."""
-        return len(self.factors) == 1 and self.consts == (None, None)
-
-    def part(self, start: int, stop: int, left: Ref | None, right: Ref | None) -> "Chain":
-        """Factors start..stop with their inner constants and the given outer ones."""
-        inner = self.consts[start + 1 : stop]
-        return Chain((left, *inner, right), self.factors[start:stop])
-
-
-def bare(ref: Ref) -> Chain:
-    return Chain((None, None), (ref,))
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Monomial:
-    """coefficient [variants] times the scalars (1 x 1 chains) times the chain."""
-
-    coefficient: np.ndarray
-    chain: Chain
-    scalars: tuple[Chain, ...] = ()
-
-    @property
-    def T(self) -> "Monomial":  # noqa: N802, as in NumPy
-        return Monomial(self.coefficient, self.chain.T, self.scalars)
 
 
 class Expander:
@@ -182,15 +131,15 @@ class Expander:
         if scalar.chain.factors:
             scalars += (scalar.chain,)
         else:
-            coefficient = coefficient * _constant(scalar.chain)[:, 0, 0]
+            coefficient = coefficient * constant(scalar.chain)[:, 0, 0]
         return Monomial(coefficient, m.chain, scalars)
 
     def _place(self, monomial: Monomial) -> list[Monomial]:
         """The scalars put into the chain where it has width 1, else by unit vectors at its end."""
         if not monomial.scalars:
             return [monomial]
-        scalar, *rest = sorted(monomial.scalars, key=_order)
-        chain, place = monomial.chain, _width_one(monomial.chain)
+        scalar, *rest = sorted(monomial.scalars, key=order)
+        chain, place = monomial.chain, width_one(monomial.chain)
         if place is not None:
             parts = [self._inserted(chain, scalar, *place)]
         else:
@@ -240,7 +189,7 @@ class Expander:
         """Equal chains added up, zeros dropped, constants of one place added up."""
         total: dict[tuple[Chain, tuple[Chain, ...]], np.ndarray] = {}
         for m in monomials:
-            key = (m.chain, tuple(sorted(m.scalars, key=_order)))
+            key = (m.chain, tuple(sorted(m.scalars, key=order)))
             total[key] = total.get(key, 0.0) + m.coefficient
         found = [
             Monomial(c, chain, scalars) for (chain, scalars), c in total.items() if np.any(c != 0)
@@ -265,39 +214,10 @@ def _merge_constants(graph: Graph, monomials: list[Monomial]) -> list[Monomial]:
         if len(group) == 1:
             merged += group
             continue
-        parts = [m.coefficient[:, None, None] * _constant(m.chain) for m in group]
+        parts = [m.coefficient[:, None, None] * constant(m.chain) for m in group]
         summed, first = np.sum(parts, axis=0), group[0]
         if np.any(summed != 0):
             consts = (graph.const(summed), *first.chain.consts[1:])
             chain = Chain(consts, first.chain.factors)
             merged.append(Monomial(graph.coefficient(1.0), chain, first.scalars))
     return merged
-
-
-def _width_one(chain: Chain) -> tuple[int, bool] | None:
-    """A place where the chain has width 1: the index of a constant, and whether before it."""
-    if chain.shape[1] == 1:
-        return len(chain.factors), False
-    for index in range(len(chain.factors), -1, -1):
-        const = chain.consts[index]
-        if index < len(chain.factors):
-            after = chain.factors[index].shape[0]
-            if after == 1:
-                return index, False
-        before = const.shape[0] if const is not None else None
-        if before == 1:
-            return index, True
-    return None
-
-
-def _constant(chain: Chain) -> np.ndarray:
-    """The constant at the head of a chain that is known to have one."""
-    first = chain.consts[0]
-    assert first is not None
-    return const_array(first)
-
-
-def _order(chain: Chain) -> tuple:
-    return tuple((f.node.uid, f.flipped) for f in chain.factors), tuple(
-        const.node.uid if const else -1 for const in chain.consts
-    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from elsa.compiler import lower
-from elsa.compiler.polynomial import Chain
+from elsa.compiler.chains import Chain
 from elsa.compiler.schedule import Schedule
 from elsa.compiler.slots import Slots
 from elsa.layout import BlockLayout

@@ -10,9 +10,10 @@ import itertools
 from collections.abc import Collection, Mapping
 
 from elsa.compiler.candidates import candidates
+from elsa.compiler.chains import Chain, Monomial, bare
 from elsa.compiler.graph import Graph, Node, Ref, varies
 from elsa.compiler.plan import NoHeadError, Planner, Product, needed
-from elsa.compiler.polynomial import Chain, Expander, Monomial, TooManyTermsError, bare
+from elsa.compiler.polynomial import Expander, TooManyTermsError
 
 DEEP = 50  # kept values from which on they are planned one by one, so that nothing recurses
 

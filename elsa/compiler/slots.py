@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from elsa.compiler.polynomial import Chain, bare
+from elsa.compiler.chains import Chain, bare
 from elsa.compiler.schedule import Layer, Schedule
 from elsa.layout import BlockLayout, Box
 

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from elsa.compiler.chains import Chain
 from elsa.compiler.graph import const_array
 from elsa.compiler.plan import Product
-from elsa.compiler.polynomial import Chain
 from elsa.compiler.schedule import Layer, Schedule
 
 Environment = Mapping[Chain, jax.Array]
