@@ -4,7 +4,7 @@ import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jax.typing import DTypeLike
@@ -12,10 +12,10 @@ from jax.typing import DTypeLike
 from elsa import checks
 from elsa.compiler.chains import bare
 from elsa.compiler.errors import CompileError
-from elsa.compiler.graph import Ref
+from elsa.compiler.graph import Ref, leaves_of
 from elsa.compiler.jaxprs import check_outputs, jaxpr_of
 from elsa.compiler.program import Program
-from elsa.compiler.schedule import leaves_of, schedule
+from elsa.compiler.schedule import schedule
 from elsa.compiler.slots import allot
 from elsa.compiler.stack import EXECUTIONS, CompiledStack
 from elsa.compiler.trace import program_of
@@ -31,7 +31,7 @@ def compile(
     *,
     tied: bool = True,
     layout: BlockLayout | None = None,
-    reassociate: bool = True,
+    reassociate: bool | Literal["gram"] = True,
     skip: str = "residual",
     execution: str = "structured",
     dtype: DTypeLike | None = None,

@@ -5,7 +5,7 @@ axis of variants: one for a tied step, one for each step otherwise.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -172,3 +172,20 @@ def identity_multiple(array: np.ndarray) -> np.ndarray | None:
     diagonal = array[:, 0, 0]
     same = np.array_equal(array, diagonal[:, None, None] * np.eye(rows))
     return diagonal.copy() if same and diagonal.any() else None
+
+
+def reachable(refs: Iterable[Ref], stops: Collection[Node] = ()) -> list[Node]:
+    """The nodes that values are made of, parts first, not looking into the nodes of `stops`."""
+    seen: set[Node] = set()
+    queue = [ref.node for ref in refs]
+    while queue:
+        node = queue.pop()
+        if node not in seen and node not in stops:
+            seen.add(node)
+            queue += [part.node for _, part in node.parts]
+    return sorted(seen, key=lambda node: node.uid)
+
+
+def leaves_of(ref: Ref, stops: Collection[Node] = ()) -> set[Node]:
+    """The leaves that a value is made of, not looking into the nodes of `stops`."""
+    return {node for node in reachable([ref], stops) if node.kind == "leaf"}

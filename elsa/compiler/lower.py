@@ -6,8 +6,8 @@ import numpy as np
 
 from elsa.compiler.chains import Chain
 from elsa.compiler.graph import Ref, const_array
+from elsa.compiler.layers import Assign, Layer
 from elsa.compiler.plan import Product
-from elsa.compiler.schedule import Assign, Layer
 from elsa.compiler.slots import Slots
 from elsa.layout import Box
 from elsa.symbolic import Head, Term

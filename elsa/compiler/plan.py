@@ -7,12 +7,15 @@ One head multiplies up to three stored values, in these forms (C, M constants):
 and only those; everything longer or turned otherwise needs values stored before. A value is stored
 as the chain it equals, so that a common chain is stored once, and its transpose is another chain.
 `Planner.stored` finds the cheapest way to have a chain stored, `Planner.head` the cheapest head for
-a monomial; costs are compared by layers, then heads, then entries stored.
+a monomial; costs are compared by layers, then heads, then entries stored. A chain is multiplied in
+the step's own order, A (B C) or (A B) C, unless the planner is told that it may regroup.
 """
 
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from elsa.compiler.chains import Chain, Monomial, bare
 from elsa.compiler.graph import Node, Ref
 from elsa.compiler.polynomial import Expander
 
+First = Literal["left", "right"] | None
 MAX_FACTORS = 16  # of a chain that is cut in every way: the ways grow with its fourth power
 
 
@@ -30,6 +34,7 @@ class Product:
     coefficient: [variants].
     operands: up to three (stored chain, True where its transpose enters).
     left, middle, right: constants or None; `middle` stands between the first two operands.
+    first: which two of three operands the step multiplies first; None where any may be.
     """
 
     coefficient: np.ndarray
@@ -37,6 +42,7 @@ class Product:
     left: Ref | None = None
     middle: Ref | None = None
     right: Ref | None = None
+    first: First = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,8 +75,9 @@ class Planner:
       expander: gives the monomials of kept values.
       invariant: whether a node is the same at every step.
       depth: how often the step runs, the price of a layer of the step.
-      strict: True leaves products as they were written: a head takes single factors only.
+      regroup: True multiplies the factors of a chain in any order; False in the step's.
       twin: whether a state's transpose may be carried beside it.
+      begun: leaf -> the layer of the prologue after which it is there; 0 for all others.
     """
 
     def __init__(
@@ -79,12 +86,13 @@ class Planner:
         invariant: Callable[[Node], bool],
         depth: int,
         *,
-        strict: bool = False,
+        regroup: bool = False,
         twin: Callable[[Node], bool] = lambda _: True,
         base: "Planner | None" = None,
+        begun: Mapping[Node, int] = MappingProxyType({}),
     ) -> None:
         self.expander, self.invariant, self.depth = expander, invariant, depth
-        self.strict, self.twin, self.base = strict, twin, base
+        self.regroup, self.twin, self.base, self.begun = regroup, twin, base, begun
         self._stored: dict[Chain, Stored] = {}
 
     def is_invariant(self, chain: Chain) -> bool:
@@ -102,10 +110,7 @@ class Planner:
 
     def head(self, monomial: Monomial) -> Product:
         """The cheapest head for a monomial, given what it would need stored."""
-        products = list(self._heads(monomial))
-        if not products:
-            raise NoHeadError
-        return min(products, key=self._price)
+        return min(self._heads(monomial), key=self._price)
 
     def reach(self, products: tuple[Product, ...]) -> Stored:
         """Level, prologue, heads and entries at which all operands are there."""
@@ -126,13 +131,14 @@ class Planner:
         rows, columns = chain.shape
         if chain.bare and chain.factors[0].node.kind == "leaf":
             ref = chain.factors[0]
+            begun = self.begun.get(ref.node, 0)
             if not ref.flipped:
-                return Stored(0, 0, 0, 0)
+                return Stored(0, begun, 0, 0)
             turn = Product(self.expander.graph.coefficient(1.0), ((bare(ref.T), True),))
             if self.invariant(ref.node):
                 return Stored(0, 1, 1, rows * columns, (turn,))
             if self.twin(ref.node):
-                return Stored(0, 1, 2, rows * columns)
+                return Stored(0, begun + 1, 2, rows * columns)
             return Stored(1, 0, 1, rows * columns, (turn,))
         if chain.bare:
             monomials = self.expander.define(chain.factors[0])
@@ -157,17 +163,31 @@ class Planner:
             operand = (bare(Ref(ref.node)), ref.flipped)
             yield Product(m.coefficient, (operand,), left=chain.consts[0], right=chain.consts[1])
         else:
-            cuts = self._cuts(chain)
-            if not self.strict or count == 2:
-                for cut in cuts:
-                    yield from self._pairs(m, cut)
-            if not self.strict or count == 3:
-                for cut, second in itertools.combinations(cuts, 2):
-                    yield from self._triples(m, cut, second)
+            for cut in self._cuts(chain):
+                yield from self._pairs(m, cut)
+            for cut, second, first in self._double_cuts(chain):
+                yield from self._triples(m, cut, second, first)
+
+    def _double_cuts(
+        self, chain: Chain
+    ) -> Iterator[tuple[int, int, Literal["left", "right"] | None]]:
+        """Where a chain may be cut into three, and which two parts are multiplied first."""
+        if self.regroup:
+            for cut, second in itertools.combinations(self._cuts(chain), 2):
+                yield cut, second, None
+            return
+        factors = chain.factors
+        for top in self.expander.cuts(factors):
+            for cut in self.expander.cuts(factors[:top]):
+                yield cut, top, "left"
+            for cut in self.expander.cuts(factors[top:]):
+                yield top, top + cut, "right"
 
     def _cuts(self, chain: Chain) -> list[int]:
-        """Where a chain may be cut: anywhere, but a long one near its thirds and its middle, and
-        where what changes from step to step meets what does not."""
+        """Where a chain may be cut: where the step does, or, regrouped, anywhere, but a long one
+        near its thirds and its middle, and where what changes meets what does not."""
+        if not self.regroup:
+            return self.expander.cuts(chain.factors)
         count = len(chain.factors)
         if count <= MAX_FACTORS:
             return list(range(1, count))
@@ -190,7 +210,7 @@ class Planner:
                 )
                 yield self._product(m, segments, flips, outer, middle, last)
 
-    def _triples(self, m: Monomial, cut: int, second: int) -> Iterator[Product]:
+    def _triples(self, m: Monomial, cut: int, second: int, first: First) -> Iterator[Product]:
         chain, count = m.chain, len(m.chain.factors)
         for _, (before, after) in _placed(chain.consts[second], False):
             segments = (
@@ -198,7 +218,8 @@ class Planner:
                 chain.part(cut, second, None, before),
                 chain.part(second, count, after, None),
             )
-            yield self._product(m, segments, _TRIPLE, None, chain.consts[cut], chain.consts[-1])
+            product = self._product(m, segments, _TRIPLE, None, chain.consts[cut], chain.consts[-1])
+            yield dataclasses.replace(product, first=first)
 
     def _product(
         self,
@@ -222,10 +243,6 @@ class Planner:
             if self.expander.is_symmetric(node):
                 return bare(Ref(node))
         return chain
-
-
-class NoHeadError(Exception):
-    """No head computes a monomial as it was written."""
 
 
 def _placed(

@@ -31,6 +31,7 @@ class Expander:
         self.graph, self.keep = graph, keep
         self.renamed = renamed or {}
         self._memo: dict[Ref, list[Monomial]] = {}
+        self._splits: dict[tuple[Ref, ...], int] = {}
         self._symmetric: dict[Node, bool] = {}
 
     def is_kept(self, node: Node) -> bool:
@@ -59,6 +60,32 @@ class Expander:
                 np.array_equal(mine[chain], other[chain]) for chain in mine
             )
         return self._symmetric[node]
+
+    def cuts(self, factors: tuple[Ref, ...]) -> list[int]:
+        """Where the step itself multiplies a left and a right part to get the product of factors.
+
+        Data of one entry commutes with everything: it may be cut off, or go with either part. Every
+        place for products of which no order is known.
+        """
+        core = _core(factors)
+        split = self._split(core)
+        allowed = range(len(core) + 1) if split is None else (0, split, len(core))
+        places = range(1, len(factors))
+        return [place for place in places if len(_core(factors[:place])) in allowed]
+
+    def _multiplied(self, left: tuple[Ref, ...], right: tuple[Ref, ...]) -> tuple[Ref, ...]:
+        """The factors of a product, and where it is put together, for `cuts`."""
+        ahead, behind = _core(left), _core(right)
+        if ahead and behind:
+            self._splits.setdefault(ahead + behind, len(ahead))
+        return left + right
+
+    def _split(self, factors: tuple[Ref, ...]) -> int | None:
+        """How many factors the left part of the product has as the step forms it."""
+        if factors in self._splits:
+            return self._splits[factors]
+        turned = self._splits.get(tuple(factor.T for factor in reversed(factors)))
+        return None if turned is None else len(factors) - turned
 
     def _expand(self, ref: Ref) -> list[Monomial]:
         if ref not in self._memo:
@@ -110,7 +137,8 @@ class Expander:
     def _product(self, a: Monomial, b: Monomial) -> Monomial | None:
         joint = self._joined(a.chain.consts[-1], b.chain.consts[0])
         coefficient = a.coefficient * b.coefficient
-        consts, factors = list(a.chain.consts[:-1]), a.chain.factors + b.chain.factors
+        consts = list(a.chain.consts[:-1])
+        factors = self._multiplied(a.chain.factors, b.chain.factors)
         consts += [joint, *b.chain.consts[1:]]
         if joint is not None:
             if not const_array(joint).any():
@@ -163,8 +191,8 @@ class Expander:
             self._joined(scalar.consts[-1], behind),
             *chain.consts[index + 1 :],
         )
-        factors = (*chain.factors[:index], *scalar.factors, *chain.factors[index:])
-        return Chain(consts, factors)
+        scaled = self._multiplied(chain.factors[:index], scalar.factors)
+        return Chain(consts, self._multiplied(scaled, chain.factors[index:]))
 
     def _at_end(self, chain: Chain, unit: Ref, scalar: Chain) -> Chain:
         """B e s e^T."""
@@ -174,7 +202,7 @@ class Expander:
             *scalar.consts[1:-1],
             self._joined(scalar.consts[-1], unit.T),
         )
-        return Chain(consts, (*chain.factors, *scalar.factors))
+        return Chain(consts, self._multiplied(chain.factors, scalar.factors))
 
     def _tidied(self, m: Monomial) -> Monomial:
         """Constants that are multiples of I go into the coefficient."""
@@ -195,6 +223,11 @@ class Expander:
             Monomial(c, chain, scalars) for (chain, scalars), c in total.items() if np.any(c != 0)
         ]
         return _merge_constants(self.graph, found)
+
+
+def _core(factors: tuple[Ref, ...]) -> tuple[Ref, ...]:
+    """The factors of more than one entry."""
+    return tuple(factor for factor in factors if factor.shape != (1, 1))
 
 
 def _merge_constants(graph: Graph, monomials: list[Monomial]) -> list[Monomial]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from elsa.compiler import lower
 from elsa.compiler.chains import Chain
-from elsa.compiler.schedule import Schedule
+from elsa.compiler.layers import Schedule
 from elsa.compiler.slots import Slots
 from elsa.layout import BlockLayout
 from elsa.symbolic import Head

@@ -1,73 +1,27 @@
 """From the program of a step to layers: what the prologue, the step and the epilogue assign.
 
-Every way to distribute products over sums (or not) is a candidate; each is planned and the one with
-the fewest layers, then heads, then stored entries, is taken.
+Products are planned as the step forms them. `reassociate="gram"` distributes and regroups within an
+iteration: every choice is planned, and the one with the fewest layers, then heads, then stored
+entries, is taken.
 """
 
 import contextlib
-import dataclasses
-import itertools
 from collections.abc import Collection, Mapping
+from typing import Literal
 
 from elsa.compiler.candidates import candidates
 from elsa.compiler.chains import Chain, Monomial, bare
-from elsa.compiler.graph import Graph, Node, Ref, varies
-from elsa.compiler.plan import NoHeadError, Planner, Product, needed
+from elsa.compiler.graph import Graph, Node, Ref, leaves_of, reachable, varies
+from elsa.compiler.layers import Assign, Layer, Schedule
+from elsa.compiler.plan import Planner, Product, needed
 from elsa.compiler.polynomial import Expander, TooManyTermsError
+from elsa.compiler.residuals import carry
 
 DEEP = 50  # kept values from which on they are planned one by one, so that nothing recurses
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Assign:
-    """One value written by a layer: the sum of its products."""
-
-    target: Chain
-    products: tuple[Product, ...]
-
-
-Layer = tuple[Assign, ...]
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Schedule:
-    """The layers of a stack.
-
-    prologue, step, epilogue: layers; all values of a layer are read before any is written.
-    carried: what the step reads and writes: the states, and transposes carried beside them.
-    depth: how often the step runs.
-    """
-
-    prologue: tuple[Layer, ...]
-    step: tuple[Layer, ...]
-    epilogue: tuple[Layer, ...]
-    carried: tuple[Chain, ...]
-    depth: int
-
-    @property
-    def num_layers(self) -> int:
-        return len(self.prologue) + self.depth * len(self.step) + len(self.epilogue)
-
-    @property
-    def cost(self) -> tuple[int, int, int, int]:
-        """Layers, then heads that run, then entries stored, then heads in all."""
-        once = sum(_heads(layer) for layer in (*self.prologue, *self.epilogue))
-        each = sum(_heads(layer) for layer in self.step)
-        stored = {a.target for layer in self.layers for a in layer}
-        entries = sum(chain.shape[0] * chain.shape[1] for chain in stored)
-        return self.num_layers, once + self.depth * each, entries, once + each
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        return (*self.prologue, *self.step, *self.epilogue)
-
-
-def _heads(layer: Layer) -> int:
-    return sum(len(assign.products) for assign in layer)
-
-
 def schedule(
-    graph: Graph, outputs: Mapping[str, Ref], depth: int, *, reassociate: bool
+    graph: Graph, outputs: Mapping[str, Ref], depth: int, *, reassociate: bool | Literal["gram"]
 ) -> Schedule:
     """The best schedule found for `depth` applications of a step.
 
@@ -75,26 +29,50 @@ def schedule(
       graph: the step's values.
       outputs: name of a block -> its value after one step.
       depth: how often the step runs; 0 gives no layers.
-      reassociate: True lets products be distributed over sums and regrouped; False leaves the
-        order as it was written.
+      reassociate: False plans products as the step forms them; True carries residuals as states
+        where that saves layers; "gram" distributes and regroups products within an iteration.
     """
     states = {name: ref for name, ref in outputs.items() if ref != graph.leaf(name, ref.shape)}
     if depth == 0 or not states:
         return Schedule((), (), (), (), 0)
+    best = _best(graph, states, {}, depth, gram=reassociate == "gram")
+    assert best is not None, "keeping every sum always has a schedule"
+    starts: dict[str, Ref] = {}
+    while reassociate is True and depth > 1 and len(best.step) > 1:
+        residuals = {
+            assign.target.factors[0].node: None
+            for assign in best.step[0]
+            if assign.target.bare and assign.target.factors[0].node.kind == "add"
+        }
+        states, new = carry(graph, states, residuals)
+        starts |= new
+        found = _best(graph, states, starts, depth, gram=False) if new else None
+        if found is None or found.num_layers >= best.num_layers:
+            break
+        best = found
+    return best
+
+
+def _best(
+    graph: Graph, states: Mapping[str, Ref], starts: Mapping[str, Ref], depth: int, *, gram: bool
+) -> Schedule | None:
+    """The cheapest candidate; None where a residual is not there before the first step."""
     best: Schedule | None = None
-    tried = candidates(list(states.values()), reassociate)
     # What no step reads is computed once; where there is one step, whichever has fewer layers.
     when = (True, False) if depth == 1 else (True,)
-    for keep, late in itertools.product(tried, when):
-        try:
-            scheduler = _Scheduler(graph, states, depth, keep, strict=not reassociate, late=late)
-            found = scheduler.run()
-        except (TooManyTermsError, NoHeadError):
-            continue
-        if best is None or found.cost < best.cost:
-            best = found
-    assert best is not None, "keeping every sum and product always has a schedule"
+    for keep in candidates([*states.values(), *starts.values()], gram=gram):
+        for late in when:
+            with contextlib.suppress(TooManyTermsError, _LateStartError):
+                scheduler = _Scheduler(graph, states, starts, depth, keep, regroup=gram, late=late)
+                found = scheduler.run()
+                best = found if best is None or found.cost < best.cost else best
+        if best is not None and not gram:
+            break
     return best
+
+
+class _LateStartError(Exception):
+    """A residual that takes a layer of the step to begin with."""
 
 
 class _Scheduler:
@@ -104,37 +82,52 @@ class _Scheduler:
         self,
         graph: Graph,
         states: Mapping[str, Ref],
+        starts: Mapping[str, Ref],
         depth: int,
         keep: frozenset[Node],
         *,
-        strict: bool,
+        regroup: bool,
         late: bool,
     ) -> None:
-        self.graph, self.depth, self.strict = graph, depth, strict
-        self.states = states
+        self.graph, self.depth, self.regroup = graph, depth, regroup
+        self.states, self.starts = states, starts
         self.leaves = {name: graph.leaf(name, ref.shape) for name, ref in states.items()}
         self.late = self._late() if late else set()
         moving = {self.leaves[name].node for name in states if name not in self.late}
         self._moving: dict[Node, bool] = dict.fromkeys(moving, True)
         self.expander = Expander(graph, keep)
         # A layer before the step serves every iteration of a loop in it, as it serves every step.
-        self.rounds = 2 if any(node.keep for node in graph.nodes.values()) else 1
+        self.nodes = reachable([*states.values(), *starts.values()])
+        self.rounds = 2 if any(node.keep for node in self.nodes) else 1
         rounds = max(depth, self.rounds)
-        self.planner = Planner(self.expander, self._invariant, rounds, strict=strict)
+        self.begun: dict[Node, int] = {}
+        self.planner = Planner(
+            self.expander, self._invariant, rounds, regroup=regroup, begun=self.begun
+        )
         self._prepare(self.planner)
+        self.first = {bare(self.leaves[name]): self._start(name) for name in starts}
         # After the last step, the states' new values are leaves again.
         self.late_expander = Expander(graph, keep, self._new_values(self.late))
 
     def _prepare(self, planner: Planner) -> None:
         """Plans many kept values in order of creation, so that none recurses through all before."""
-        nodes = list(self.graph.nodes.values())
-        for node in nodes:
+        for node in self.nodes:
             self._invariant(node)
-        kept = [n for n in nodes if planner.expander.is_kept(n) and n.kind != "leaf"]
+        kept = [n for n in self.nodes if planner.expander.is_kept(n) and n.kind != "leaf"]
         for node in kept if len(kept) > DEEP else ():
-            with contextlib.suppress(TooManyTermsError, NoHeadError):
+            with contextlib.suppress(TooManyTermsError):
                 planner.stored(bare(Ref(node)))
                 planner.stored(bare(Ref(node, True)))
+
+    def _start(self, name: str) -> tuple[Product, ...]:
+        """The heads that compute a residual before the first step."""
+        monomials = self.expander.define(self.starts[name])
+        products = tuple(self.planner.head(m) for m in monomials)
+        need = self.planner.reach(products)
+        if need.level:
+            raise _LateStartError
+        self.begun[self.leaves[name].node] = need.prologue + 1
+        return products
 
     def _invariant(self, node: Node) -> bool:
         if node not in self._moving:
@@ -173,6 +166,7 @@ class _Scheduler:
     def run(self) -> Schedule:
         targets: dict[Chain, tuple[Product, ...]] = {}
         queue = [bare(self.leaves[name]) for name in self.states if name not in self.late]
+        queue += [chain for chain in needed(self.planner, self.first) if self._is_twin(chain)]
         late_monomials = self._final()
         while queue:
             chain = queue.pop(0)
@@ -190,7 +184,7 @@ class _Scheduler:
             self.late_expander,
             self._invariant,
             self.rounds,
-            strict=self.strict,
+            regroup=self.regroup,
             twin=lambda node: bare(Ref(node, True)) in self.twins,
             base=self.planner,
         )
@@ -256,17 +250,23 @@ class _Scheduler:
         prologue: dict[int, list[Assign]] = {}
         step: dict[int, list[Assign]] = {}
         epilogue: dict[int, list[Assign]] = {}
+        refresh: dict[int, list[Assign]] = {}  # a transpose by turning, not by heads of its own
         one = self.graph.coefficient(1.0)
+        for chain, products in self.first.items():
+            for layers in (prologue, refresh):
+                self._put(layers, Assign(chain, products))
         for chain in self.twins:
-            turn = Product(one, ((bare(chain.factors[0].T), True),))
-            prologue.setdefault(1, []).append(Assign(chain, (turn,)))
-        for values, layers in ((in_step, step), (at_end, epilogue)):
+            turn = Assign(chain, (Product(one, ((bare(chain.factors[0].T), True),)),))
+            for layers in (prologue, refresh) if refresh else (prologue,):
+                self._put(layers, turn)
+        before = {**needed(self.planner, self.first), **in_step}
+        for values, layers in ((before, step), (at_end, epilogue)):
             for chain, stored in values.items():
                 if not stored.products:
                     continue
                 if not self.planner.is_invariant(chain):
                     layers.setdefault(stored.level, []).append(Assign(chain, stored.products))
-                elif layers is step or chain not in in_step:
+                elif layers is step or chain not in before:
                     level = prologue.setdefault(stored.prologue, [])
                     level.append(Assign(chain, stored.products))
         if targets:
@@ -278,22 +278,18 @@ class _Scheduler:
             for chain, products in final.items():
                 epilogue.setdefault(last, []).append(Assign(chain, products))
         return Schedule(
-            _ordered(prologue), _ordered(step), _ordered(epilogue), tuple(targets), self.depth
+            _ordered(prologue),
+            _ordered(step),
+            _ordered(epilogue),
+            tuple(targets),
+            self.depth,
+            _ordered(refresh),
         )
+
+    def _put(self, layers: dict[int, list[Assign]], assign: Assign) -> None:
+        """Adds to the layers what is first there after a layer of the prologue."""
+        layers.setdefault(self.planner.stored(assign.target).prologue, []).append(assign)
 
 
 def _ordered(layers: dict[int, list[Assign]]) -> tuple[Layer, ...]:
     return tuple(tuple(layers[index]) for index in sorted(layers))
-
-
-def leaves_of(ref: Ref, stops: Collection[Node] = ()) -> set[Node]:
-    """The leaves a value is made of, not looking into the nodes of `stops`."""
-    seen: set[Node] = set()
-    queue = [ref.node]
-    while queue:
-        node = queue.pop()
-        if node in seen or node in stops:
-            continue
-        seen.add(node)
-        queue += [part.node for _, part in node.parts]
-    return {node for node in seen if node.kind == "leaf"}

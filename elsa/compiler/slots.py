@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from elsa.compiler.chains import Chain, bare
-from elsa.compiler.schedule import Layer, Schedule
+from elsa.compiler.layers import Layer, Schedule
 from elsa.layout import BlockLayout, Box
 
 

@@ -1,7 +1,8 @@
 """The schedule's values computed directly: slices and small products, no zeros multiplied.
 
 The same products as the heads', on the blocks themselves; only what the step reads and writes is
-carried through the scan.
+carried through the scan. A residual is computed from the new states, X w' - y, which is what its
+heads add up to, and costs what it costs in the step itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,8 @@ import numpy as np
 
 from elsa.compiler.chains import Chain
 from elsa.compiler.graph import const_array
+from elsa.compiler.layers import Layer, Schedule
 from elsa.compiler.plan import Product
-from elsa.compiler.schedule import Layer, Schedule
 
 Environment = Mapping[Chain, jax.Array]
 Numbers = Any  # a tree of arrays: the coefficients and constants of some layers
@@ -41,7 +42,8 @@ def run(
       The outputs at the end, and, with `trace`, what they would be if the stack ended after each
       step, [depth, ...]; else nothing.
     """
-    step_numbers, late_numbers = numbers_of(schedule.step), numbers_of(schedule.epilogue)
+    steps, refresh = schedule.direct, _variant(numbers_of(schedule.refresh), 0)
+    step_numbers, late_numbers = numbers_of(steps), numbers_of(schedule.epilogue)
     variants = max((len(leaf) for leaf in jax.tree.leaves([step_numbers, late_numbers])), default=1)
     dtype = next(iter(blocks.values())).dtype
     env = _layers(schedule.prologue, _variant(numbers_of(schedule.prologue), 0), blocks)
@@ -50,7 +52,8 @@ def run(
 
     def period(state: list[jax.Array], own: Numbers) -> tuple[list[jax.Array], dict]:
         step, late = own if own is not None else _variant([step_numbers, late_numbers], 0)
-        after = _layers(schedule.step, step, {**fixed, **dict(zip(keys, state, strict=True))})
+        after = _layers(steps, step, {**fixed, **dict(zip(keys, state, strict=True))})
+        after = _layers(schedule.refresh, refresh, after)
         if not trace:
             return [after[key] for key in keys], {}
         ended = _layers(schedule.epilogue, late, after)
@@ -92,12 +95,26 @@ def _product(
 ) -> jax.Array:
     left, middle, right = (None if c is None else jnp.asarray(c, dtype) for c in constants)
     factors = [env[chain].T if flip else env[chain] for chain, flip in product.operands]
-    if middle is not None:
-        factors.insert(1, middle)
-    value = chain_product([f for f in (left, *factors, right) if f is not None])
+    value = _ordered([left, *factors[:1], middle], factors[1:], right, product.first)
     if isinstance(coefficient, jax.Array):
         return coefficient * value
     return value if coefficient == 1.0 else float(coefficient) * value
+
+
+def _ordered(
+    head: Sequence[jax.Array | None],
+    rest: Sequence[jax.Array],
+    right: jax.Array | None,
+    first: str | None,
+) -> jax.Array:
+    """The product of head, rest and right; the step's own order where it has one."""
+    ahead = [factor for factor in head if factor is not None]
+    behind = [] if right is None else [right]
+    if first == "left":
+        return chain_product([chain_product([*ahead, rest[0]]), rest[1], *behind])
+    if first == "right":
+        return chain_product([*ahead, chain_product([*rest, *behind])])
+    return chain_product([*ahead, *rest, *behind])
 
 
 def chain_product(factors: Sequence[jax.Array]) -> jax.Array:
