@@ -109,6 +109,17 @@ def integer(where: str, /, **numbers: tuple[Any, int]) -> None:
             raise ValueError(f"{where}: {name} must be at least {bound}, got {value}")
 
 
+def boolean(where: str, /, **flags: Any) -> None:
+    """Refuses what is not True or False: the text "no" would count as yes.
+
+    Raises:
+      TypeError: naming the argument.
+    """
+    for name, value in flags.items():
+        if not isinstance(value, bool | np.bool_):
+            raise TypeError(f"{where}: {name} must be True or False, got {value!r}")
+
+
 def one_of(where: str, name: str, value: Any, known: Iterable[Any]) -> None:
     """Refuses a choice that is not on the list, and shows the list."""
     options = list(known)

@@ -1,11 +1,13 @@
 """`compile`: an ordinary JAX function in, attention weights out."""
 
 import contextlib
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import jax
 import numpy as np
 from jax.typing import DTypeLike
 
@@ -20,8 +22,11 @@ from elsa.compiler.slots import allot
 from elsa.compiler.stack import EXECUTIONS, CompiledStack
 from elsa.compiler.trace import program_of
 from elsa.compiler.values import matrix_shape
+from elsa.compiler.verifying import NeverFiniteError, rounding
 from elsa.layout import BlockLayout, Box
 from elsa.nn.stack import SKIPS
+
+MAX_ROUNDING = 100.0  # of a "gram" plan over the step itself
 
 
 def compile(
@@ -54,21 +59,28 @@ def compile(
         integer 0 .. depth - 1, where it takes one, and gives every step its own numbers.
       layout: where the inputs lie in the caller's prompt; one more layer moves them from there. By
         default every block has channels of its own.
-      reassociate: True lets products be distributed over sums and regrouped where that saves
-        layers; False gives every product that was written a head, three factors at most, whose own
-        order is that of its shapes.
+      reassociate: how products are planned. True forms those that the step forms, in its order, and
+        carries a residual such as X w - y as a state where that saves a layer a step. False does
+        not carry residuals. "gram" distributes and regroups products within an iteration of a loop
+        where that saves layers, as X^T X w - X^T y with X^T X computed once: faster where a block
+        is much longer than wide, and with fewer digits where it is ill-conditioned. The rounding is
+        measured on drawn blocks and printed with the stack.
       skip: "residual", or "head" for one more head in every layer that returns the prompt.
       execution: "structured", or "dense" for the layers' weight matrices on the whole prompt.
       dtype: to compute in; jax's default floating dtype where None.
 
     Raises:
       CompileError: for what linear attention cannot run, naming primitive, file and line; for a
-        step that returns an unknown block or another shape, or does not use an input.
+        step that returns an unknown block or another shape, or does not use an input; for a "gram"
+        plan whose rounding is above 100 times that of the step itself.
       TypeError, ValueError: for arguments of the wrong kind or out of range.
     """
     checks.integer("compile", depth=(depth, 0))
     checks.one_of("compile", "skip", skip, SKIPS)
     checks.one_of("compile", "execution", execution, EXECUTIONS)
+    checks.boolean("compile", tied=tied)
+    if reassociate != "gram" and not isinstance(reassociate, bool):
+        raise ValueError(f"compile: reassociate must be True, 'gram' or False, got {reassociate!r}")
     kind = checks.float_dtype("compile", dtype)
     if not isinstance(inputs, Mapping) or not callable(step):
         raise TypeError(
@@ -101,8 +113,28 @@ def compile(
         moves,
         len(traced) if plan.depth else 1,
         skip,
+        reassociate,
     )
+    if reassociate == "gram":
+        program = _measured(program, depth)
     return CompiledStack(program, depth, execution, kind)
+
+
+def _measured(program: Program, depth: int) -> Program:
+    """The program with its rounding, refused where it is far above the step's own."""
+    stack = CompiledStack(program, depth, "structured", np.dtype(np.float32))
+    try:
+        found = rounding(program, depth, stack, jax.random.key(0))
+    except NeverFiniteError:
+        return program
+    worst = max(found, key=lambda measured: measured.ratio)
+    if not worst.ratio <= MAX_ROUNDING:
+        raise CompileError(
+            f'compile: reassociate="gram" rounds {worst.ratio:.3g} times as much as the step, at '
+            f"most {MAX_ROUNDING:g} times are allowed (drawn blocks of norm {worst.scale:.3g}); "
+            "leave it out"
+        )
+    return dataclasses.replace(program, rounding=found)
 
 
 @contextlib.contextmanager

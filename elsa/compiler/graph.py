@@ -25,7 +25,8 @@ class Node:
     array: of a constant, [variants, rows, columns].
     symmetric: whether it is a constant that equals its transpose.
     parts: (coefficients [variants], Ref) of an add; (None, Ref) otherwise.
-    keep: True where the value is computed as it stands, never distributed over a product.
+    carried: True where a loop hands the value on to its next iteration.
+    stored: True where every plan computes the value as it stands.
     """
 
     kind: Kind
@@ -35,7 +36,8 @@ class Node:
     array: np.ndarray | None = None
     symmetric: bool = False
     parts: tuple[tuple[np.ndarray | None, "Ref"], ...] = ()
-    keep: bool = False
+    carried: bool = False
+    stored: bool = False
     monomials: tuple = ()
 
     def __repr__(self) -> str:
@@ -139,16 +141,20 @@ class Graph:
         key = ("scale", scalar.node.uid, ref.node.uid, ref.flipped)
         return Ref(self._node(key, "scale", ref.shape, parts=((None, scalar), (None, ref))))
 
-    def kept(self, ref: Ref) -> Ref:
-        """The value, marked never to be distributed over a product."""
-        if ref.node.kind in ("add", "mul", "scale"):
-            ref.node.keep = True
+    def carried(self, ref: Ref) -> Ref:
+        """The value, marked as what a loop hands on, which is never multiplied out."""
+        ref.node.carried = True
+        return ref
+
+    def stored(self, ref: Ref) -> Ref:
+        """The value, marked as one that is computed as it stands."""
+        ref.node.stored = True
         return ref
 
     def sum(self, monomials: Sequence, shape: tuple[int, int]) -> Ref:
         """A value that the planner gathered from monomials of an output."""
         key = ("sum", tuple((m.coefficient.tobytes(), m.chain) for m in monomials))
-        node = self._node(key, "sum", shape, monomials=tuple(monomials), keep=True)
+        node = self._node(key, "sum", shape, monomials=tuple(monomials), stored=True)
         return Ref(node)
 
 

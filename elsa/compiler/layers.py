@@ -45,6 +45,12 @@ class Schedule:
         )
 
     @property
+    def residuals(self) -> tuple[Chain, ...]:
+        """What the step carries beside the blocks that it returns."""
+        refreshed = [assign.target for layer in self.refresh for assign in layer]
+        return tuple(chain for chain in refreshed if not chain.factors[0].flipped)
+
+    @property
     def num_layers(self) -> int:
         return len(self.prologue) + self.depth * len(self.step) + len(self.epilogue)
 

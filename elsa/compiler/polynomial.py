@@ -35,7 +35,7 @@ class Expander:
         self._symmetric: dict[Node, bool] = {}
 
     def is_kept(self, node: Node) -> bool:
-        return node.keep or node in self.keep
+        return node.stored or node in self.keep
 
     def define(self, ref: Ref) -> list[Monomial]:
         """The monomials that compute a value itself, kept or not, scalars placed."""

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from elsa.compiler import lower
 from elsa.compiler.chains import Chain
@@ -11,6 +11,13 @@ from elsa.compiler.layers import Schedule
 from elsa.compiler.slots import Slots
 from elsa.layout import BlockLayout
 from elsa.symbolic import Head
+
+
+class Measured(NamedTuple):
+    """Rounding at one scale: a stack's over the step's own, with blocks of norm `scale`."""
+
+    scale: float
+    ratio: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,6 +30,8 @@ class Program:
     outputs: name -> the chain that holds it.
     places: name of an input -> the chain that holds it.
     moves: what the load layer moves: name, the caller's box, the private box, stored transposed.
+    reassociate: how products were planned, as `compile` was asked.
+    rounding: of a "gram" plan, over that of the step itself, at several scales.
     """
 
     step: Callable[..., Mapping[str, Any]]
@@ -36,6 +45,8 @@ class Program:
     moves: tuple[tuple[str, Any, Any, bool], ...]
     variants: int
     skip: str
+    reassociate: bool | Literal["gram"] = True
+    rounding: tuple[Measured, ...] = ()
 
     @functools.cached_property
     def layers(self) -> tuple[tuple[Head, ...], ...]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from elsa.compiler.candidates import as_written
 from elsa.compiler.graph import Graph, Node, Ref, leaves_of, reachable, varies
 from elsa.compiler.polynomial import MAX_TERMS
 
@@ -35,17 +36,18 @@ def carry(
       from the states. The second is empty where none can be carried.
     """
     leaves = {name: graph.leaf(name, ref.shape) for name, ref in states.items()}
+    before = _spread(leaves, states)
     starts: dict[str, Ref] = {}
     held: dict[Node, Ref] = {}
     for node in residuals:
         moving = leaves_of(Ref(node)) & {leaf.node for leaf in leaves.values()}
-        grows = all(_adds_to_itself(states[leaf.name], leaf) for leaf in moving)
+        grows = all(Ref(leaf) in (term for _, term in before[leaf]) for leaf in moving)
         if grows and not _varies(node):
             name = _unused(graph, len(starts))
             starts[name] = Ref(node)
             held[node] = graph.leaf(name, node.shape)
     now = {name: substituted(graph, ref, held) for name, ref in states.items()}
-    after = {leaves[name].node: _spread(ref) for name, ref in now.items()}
+    after = _spread(leaves, now)
     for name, start in list(starts.items()):
         terms = _distributed(graph, start, after)
         if terms is None:
@@ -72,7 +74,9 @@ def _rebuilt(graph: Graph, node: Node, parts: list[tuple[np.ndarray | None, Ref]
     else:
         combine = graph.mul if node.kind == "mul" else graph.scale
         made = combine(parts[0][1], parts[1][1])
-    return graph.kept(made) if node.keep else made
+    made.node.carried |= node.carried
+    made.node.stored |= node.stored
+    return made
 
 
 def _turned(ref: Ref, flipped: bool) -> Ref:
@@ -93,25 +97,24 @@ def _varies(node: Node) -> bool:
     return any(varies(array) for array in numbers)
 
 
-def _spread(ref: Ref) -> list[Term]:
-    """A sum as its terms, sums in sums included."""
-    terms: list[Term] = []
-    waiting: list[Term] = [(np.ones(1), ref)]
-    while waiting:
-        coefficient, value = waiting.pop()
-        if value.node.kind == "add" and not value.node.keep:
-            waiting += [
-                (coefficient * c, _turned(part, value.flipped))
-                for c, part in value.node.parts
-                if c is not None
-            ]
-        else:
-            terms.append((coefficient, value))
-    return terms
-
-
-def _adds_to_itself(value: Ref, leaf: Node) -> bool:
-    return any(term == Ref(leaf) for _, term in _spread(value))
+def _spread(leaves: Mapping[str, Ref], values: Mapping[str, Ref]) -> dict[Node, list[Term]]:
+    """Leaf of a state -> the terms of its new value, which end at sums of their own."""
+    keep = as_written(reachable(values.values()))
+    found: dict[Node, list[Term]] = {}
+    for name, ref in values.items():
+        terms = found.setdefault(leaves[name].node, [])
+        waiting: list[Term] = [(np.ones(1), ref)]
+        while waiting:
+            coefficient, value = waiting.pop()
+            if value.node.kind == "add" and (value == ref or value.node not in keep):
+                waiting += [
+                    (coefficient * c, _turned(part, value.flipped))
+                    for c, part in value.node.parts
+                    if c is not None
+                ]
+            else:
+                terms.append((coefficient, value))
+    return found
 
 
 def _distributed(graph: Graph, ref: Ref, after: Mapping[Node, list[Term]]) -> list[Term] | None:
@@ -154,7 +157,7 @@ def _product(graph: Graph, a: Ref, b: Ref, is_fixed: Callable[[Ref], bool]) -> R
     for fixed, other, first in ((a, b, True), (b, a, False)):
         scalar, rest = _factored(other, is_fixed)
         if scalar is not None and is_fixed(fixed):
-            scaled = graph.kept(graph.scale(scalar, fixed))
+            scaled = graph.stored(graph.scale(scalar, fixed))
             return graph.mul(scaled, rest) if first else graph.mul(rest, scaled)
     return graph.mul(a, b)
 

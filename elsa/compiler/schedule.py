@@ -98,7 +98,7 @@ class _Scheduler:
         self.expander = Expander(graph, keep)
         # A layer before the step serves every iteration of a loop in it, as it serves every step.
         self.nodes = reachable([*states.values(), *starts.values()])
-        self.rounds = 2 if any(node.keep for node in self.nodes) else 1
+        self.rounds = 2 if any(node.carried for node in self.nodes) else 1
         rounds = max(depth, self.rounds)
         self.begun: dict[Node, int] = {}
         self.planner = Planner(

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +12,10 @@ from jaxtyping import Array, Float
 
 from elsa import checks
 from elsa.compiler import structured
+from elsa.compiler.listing import listing
 from elsa.compiler.program import Program
 from elsa.compiler.slots import readout
+from elsa.compiler.verifying import largest_error
 from elsa.nn.attention import ELSA
 from elsa.nn.block_stack import BlockStack
 from elsa.nn.stack import Stack
@@ -102,46 +103,16 @@ class CompiledStack(nnx.Module):
         """The largest error of a block against the step itself, applied `depth` times.
 
         max |out - ref| over the largest magnitude the reference block has had at any step, the
-        input included. Blocks that are not given are drawn: normal, divided by
-        sqrt(rows) + sqrt(columns), so that their norms are about 1.
+        input included; the step is evaluated in the stack's dtype. Blocks that are not given are
+        drawn: normal, divided by sqrt(rows) + sqrt(columns), so that their norms are about 1, and
+        then scaled: the largest error is that of norm 1, of the largest norm at which the step's
+        blocks stay bounded, where rounding shows most, and of a sixteenth of it.
 
         Raises:
+          KeyError: for a block that is no input.
           ValueError: where the reference itself is not finite, naming block and step.
         """
-        drawn: dict[str, Any] = {}
-        for index, (name, shape) in enumerate(self.program.inputs.items()):
-            rows, columns = self.program.places[name].shape
-            draw = jax.random.normal(jax.random.fold_in(key, index), shape, self.dtype)
-            drawn[name] = blocks.get(name, draw / (rows**0.5 + columns**0.5))
-        checks.names("verify", "block", {**drawn, **blocks}, self.program.inputs)
-        out = self(**drawn)
-        errors = [
-            np.abs(np.asarray(out[name]).reshape(seen[0].shape) - seen[-1]).max()
-            / max(np.abs(seen).max(), jnp.finfo(self.dtype).tiny)
-            for name, seen in self._reference(drawn).items()
-        ]
-        return float(np.max(errors))  # NaN where a block of the stack's is
-
-    def _reference(self, drawn: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """The step's outputs, [depth + 1, ...], by the step itself."""
-        state = {
-            name: jnp.asarray(drawn[name], self.dtype).reshape(shape)
-            for name, shape in self.program.inputs.items()
-        }
-        names = list(self.program.outputs)
-        seen = {name: [np.asarray(state[name])] for name in names}
-        takes_t = self.program.takes_t
-        once = self.program.step if takes_t else jax.jit(self.program.step)  # t would recompile
-        for t in range(self.depth):
-            state |= once(**state, **({"t": t} if takes_t else {}))
-            for name in names:
-                seen[name].append(np.asarray(state[name]))
-                if not np.isfinite(seen[name][-1]).all():
-                    raise ValueError(
-                        f"verify: the step itself is not finite: block {name!r} after step {t + 1} "
-                        f"of {self.depth}; give blocks on which it stays finite"
-                    )
-        return {name: np.stack(values) for name, values in seen.items()}
+        return largest_error(self.program, self.depth, self.dtype, self, key, blocks)
 
     # Counts and weights.
 
@@ -259,32 +230,3 @@ class CompiledStack(nnx.Module):
 def _idle_shapes(shape: tuple[int, int]) -> tuple[tuple[int, int, int], ...]:
     n, m = shape
     return (1, m, 1), (1, m, 1), (1, m, m), (1, n, 1), (1, n, 1), (1, n, m)
-
-
-def listing(stack: CompiledStack) -> str:
-    """A readable summary: counts, then one line for each head, in its formula."""
-    program = stack.program
-    name = getattr(program.step, "__name__", "step")
-    rows, channels = program.slots.shape
-    lines = [
-        f"{name}, {stack.depth} steps: {stack.num_layers} layers, {stack.num_heads} heads, prompt "
-        f"{rows} x {channels}, {stack.num_parameters} parameters stored, "
-        f"{stack.num_nonzeros} not zero"
-    ]
-    first, last = program.parts
-    shown = program.layers[: first + len(program.schedule.step)]
-    shown += program.layers[len(program.layers) - last :]
-    for index, heads in enumerate(shown):
-        if index < bool(program.moves):
-            title = "load"
-        elif index < first:
-            title = "prologue"
-        elif index < first + len(program.schedule.step):
-            title = f"step, {program.schedule.depth} times"
-            if program.variants > 1:
-                title += ", numbers of t = 0"
-        else:
-            title = "epilogue"
-        lines.append(f"  {title}")
-        lines += [f"    {head.formula}    (p = {head.key_size})" for head in heads]
-    return "\n".join(lines)

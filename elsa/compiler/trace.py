@@ -138,7 +138,7 @@ class _Tracer:
         for index in order:
             rows = [v if isinstance(v, Refused) else row(self.graph, v, index) for v in stacked]
             out = self._call(eqns, "jaxpr", [*consts, *carry, *rows], place)
-            carry = [self._kept(value) for value in out[:num_carry]]
+            carry = [self._carried(value) for value in out[:num_carry]]
             seen[index] = out[num_carry:]
         collected = [
             self._collected([seen[index][position] for index in range(length)], var, place)
@@ -171,7 +171,7 @@ class _Tracer:
                 return carry
             _limit(count + 1, place)
             out = self._call(eqns, "body_jaxpr", [*consts, *carry], place)
-            carry = [self._kept(value) for value in out]
+            carry = [self._carried(value) for value in out]
         raise AssertionError("unreachable: _limit raises first")
 
     def _cond(self, eqns: Sequence[Any], values: Sequence[Traced], place: str) -> Sequence[Traced]:
@@ -188,9 +188,9 @@ class _Tracer:
         inner = [own.params[key] for own in eqns]
         return self.run([j.jaxpr for j in inner], [j.consts for j in inner], values, place)
 
-    def _kept(self, value: Traced) -> Traced:
+    def _carried(self, value: Traced) -> Traced:
         if isinstance(value, Value):
-            return Value(self.graph.kept(value.ref), value.shape)
+            return Value(self.graph.carried(value.ref), value.shape)
         return value
 
 

@@ -1,0 +1,222 @@
+"""A compiled stack against its step: blocks at several scales, and how much rounding each adds.
+
+Where a step's rounding shows depends on how large its blocks are: gradient descent with eta = 0.1
+damps everything while |X| is near 1, and is at the edge of stability where eta |X|^2 is near 2. So
+blocks that are not given are drawn at norm 1, at the largest norm at which the step's states stay
+bounded, and well below it.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from elsa import checks
+from elsa.compiler.program import Measured, Program
+
+Blocks = Mapping[str, Any]
+_GROWTH = 10.0  # of the outputs over the blocks given, up to which a step counts as stable
+_DOUBLINGS, _HALVINGS = 10, 4  # of the search for the largest such scale
+_BELOW = 1 / 16  # the third scale, as a part of the largest
+
+
+class NeverFiniteError(ValueError):
+    """Blocks on which the step itself becomes infinite or NaN: there is nothing to compare with."""
+
+
+class Plain(NamedTuple):
+    """What the step itself computes.
+
+    final: the outputs after the last step.
+    peaks: the largest magnitude that each output has had, the input included.
+    growth: the largest of the peaks over the largest magnitude of the blocks given.
+    broken: (block, step) of the first value that is not finite; None where all are.
+    """
+
+    final: dict[str, np.ndarray]
+    peaks: dict[str, float]
+    growth: float
+    broken: tuple[str, int] | None
+
+
+def largest_error(
+    program: Program,
+    depth: int,
+    dtype: np.dtype,
+    run: Callable[..., dict[str, Array]],
+    key: Array,
+    blocks: Blocks,
+) -> float:
+    """max |out - ref| over the reference block's peak, over all scales.
+
+    Raises:
+      NeverFiniteError: where the step itself is finite at no scale, naming block and step.
+    """
+    plain = Reference(program, depth, dtype)
+    errors = []
+    for scale in scales(plain, key, blocks):
+        drawn = plain.draw(key, blocks, scale)
+        errors.append(_error(run(**drawn), plain(drawn)))
+    return float(np.max(errors))  # NaN where a block of the stack's is
+
+
+def rounding(
+    program: Program, depth: int, run: Callable[..., dict[str, Array]], key: Array
+) -> tuple[Measured, ...]:
+    """The rounding of a float32 stack over that of the step in float32, both against float64."""
+    narrow = Reference(program, depth, np.dtype(np.float32))
+    found = []
+    for scale in scales(narrow, key, {}):
+        drawn = narrow.draw(key, {}, scale)
+        out, own = run(**drawn), narrow(drawn)
+        with jax.enable_x64(True):
+            exact = Reference(program, depth, np.dtype(np.float64))(drawn)
+        floor = float(np.finfo(np.float32).eps)
+        ratio = _error(out, exact) / max(_error(own.final, exact), floor)
+        found.append(Measured(scale, ratio))
+    return tuple(found)
+
+
+def _error(out: Mapping[str, Any], plain: Plain) -> float:
+    tiny = float(np.finfo(np.float32).tiny)
+    errors = [
+        np.abs(np.asarray(value).reshape(plain.final[name].shape) - plain.final[name]).max()
+        / max(plain.peaks[name], tiny)
+        for name, value in out.items()
+    ]
+    return float(np.max(errors, initial=0.0))
+
+
+def scales(plain: "Reference", key: Array, blocks: Blocks) -> Iterator[float]:
+    """Norms of the blocks that are drawn: the largest at which the step is stable, a low one, 1.
+
+    Raises:
+      NeverFiniteError: where the step is finite at none of them.
+    """
+    if plain.program.inputs.keys() <= blocks.keys():
+        plain.require_finite(plain(plain.draw(key, blocks, 1.0)))
+        yield 1.0
+        return
+
+    def stable(scale: float) -> bool:
+        found = plain(plain.draw(key, blocks, scale))
+        return found.broken is None and found.growth <= _GROWTH
+
+    largest = _largest(stable)
+    if largest is None:
+        plain.require_finite(plain(plain.draw(key, blocks, 1.0)))
+        largest = 1.0
+    yield largest
+    yield largest * _BELOW
+    if largest > 1.0:
+        yield 1.0
+
+
+def _largest(stable: Callable[[float], bool]) -> float | None:
+    """The largest scale at which the step is stable, found by doubling and bisection."""
+    up = stable(1.0)
+    exponents = range(1, _DOUBLINGS + 1) if up else range(-1, -_DOUBLINGS - 1, -1)
+    good: float | None = 0.0 if up else None
+    bad = None if up else 0.0
+    for exponent in exponents:
+        if stable(2.0**exponent):
+            good = float(exponent)
+            if not up:
+                break
+        else:
+            bad = float(exponent)
+            if up:
+                break
+    if good is None or bad is None:
+        return None if good is None else 2.0**good
+    for _ in range(_HALVINGS):
+        middle = (good + bad) / 2
+        good, bad = (middle, bad) if stable(2.0**middle) else (good, middle)
+    return 2.0**good
+
+
+class Reference:
+    """The step itself, in plain JAX, `depth` times."""
+
+    def __init__(self, program: Program, depth: int, dtype: np.dtype) -> None:
+        self.program, self.depth, self.dtype = program, depth, dtype
+        self._loop = jax.jit(functools.partial(_loop, program, depth))
+
+    def draw(self, key: Array, blocks: Blocks, scale: float) -> dict[str, Any]:
+        """The blocks given, and normal ones divided by sqrt(rows) + sqrt(columns), times scale."""
+        checks.known_names("verify", "block", blocks, self.program.inputs)
+        drawn: dict[str, Any] = {}
+        for index, (name, shape) in enumerate(self.program.inputs.items()):
+            rows, columns = self.program.places[name].shape
+            normal = jax.random.normal(jax.random.fold_in(key, index), shape, self.dtype)
+            drawn[name] = blocks.get(name, scale * normal / (rows**0.5 + columns**0.5))
+        return drawn
+
+    def __call__(self, blocks: Blocks) -> Plain:
+        state = {
+            name: jnp.asarray(blocks[name], self.dtype).reshape(shape)
+            for name, shape in self.program.inputs.items()
+        }
+        if self.program.takes_t:  # a loop in Python: jit would compile every t anew
+            peaks = {name: [_peak(state[name])] for name in self.program.outputs}
+            for t in range(self.depth):
+                state = _after(self.program, state, t)
+                for name, seen in peaks.items():
+                    seen.append(_peak(state[name]))
+            seen_peaks = {name: np.array(seen) for name, seen in peaks.items()}
+        else:
+            state, first, later = self._loop(state)
+            seen_peaks = {n: np.append(np.asarray(first[n]), later[n]) for n in first}
+        final = {name: np.asarray(state[name]) for name in self.program.outputs}
+        given = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
+        return self._summary(final, seen_peaks, given)
+
+    def _summary(
+        self, final: dict[str, np.ndarray], seen: dict[str, np.ndarray], given: float
+    ) -> Plain:
+        broken = [
+            (int(np.argmin(np.isfinite(peaks))), name)
+            for name, peaks in seen.items()
+            if not np.isfinite(peaks).all()
+        ]
+        highest = {name: float(np.max(peaks)) for name, peaks in seen.items()}
+        first = (min(broken)[1], min(broken)[0]) if broken else None
+        growth = max(highest.values()) / max(given, float(np.finfo(np.float32).tiny))
+        return Plain(final, highest, growth, first)
+
+    def require_finite(self, found: Plain) -> None:
+        if found.broken is not None:
+            name, step = found.broken
+            raise NeverFiniteError(
+                f"verify: the step itself is not finite: block {name!r} after step {step} "
+                f"of {self.depth}; give blocks on which it stays finite"
+            )
+
+
+def _peak(block: Array) -> Array:
+    return jnp.abs(block).max()
+
+
+def _after(program: Program, state: dict[str, Array], t: int | None) -> dict[str, Array]:
+    out = program.step(**state, **({} if t is None else {"t": t}))
+    return state | {name: jnp.asarray(v, state[name].dtype) for name, v in out.items()}
+
+
+def _loop(
+    program: Program, depth: int, start: dict[str, Array]
+) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """The last state, the outputs' magnitudes at the start, and after every step."""
+
+    def peaks(state: dict[str, Array]) -> dict[str, Array]:
+        return {name: _peak(state[name]) for name in program.outputs}
+
+    def body(state: dict[str, Array], _: None) -> tuple[dict[str, Array], dict[str, Array]]:
+        state = _after(program, state, None)
+        return state, peaks(state)
+
+    last, later = jax.lax.scan(body, start, None, length=depth)
+    return last, peaks(start), later
