@@ -13,7 +13,8 @@ from tests.compiler.helpers import assert_agrees, draw
 # Letters are data blocks, stored; ' is the transpose. Products that one head takes need one layer,
 # others those that come before it. All blocks are 3 x 3, so every product has a shape.
 ONE_HEAD = ["AB", "A'B", "AB'", "AB'C", "A", "A'"]
-TWO_LAYERS = ["A'B'", "ABC", "A'BC", "ABCD", "AB'C'", "A'B'C'", "ABCDE", "AB'CD'E"]
+TWO_LAYERS = ["A'B'", "ABC", "A'BC", "ABCD", "AB'C'", "A'B'C'", "AB'CD'E"]
+REGROUPED = ["ABCDE"]  # (AB) C (DE), where the step multiplies D by what stands on its left
 
 
 def product(formula):
@@ -31,11 +32,13 @@ def product(formula):
     return step, dict.fromkeys([*letters, "R"], (3, 3))
 
 
-@pytest.mark.parametrize("formula", ONE_HEAD + TWO_LAYERS)
+@pytest.mark.parametrize("formula", ONE_HEAD + TWO_LAYERS + REGROUPED)
 def test_a_product_takes_as_few_layers_as_the_table_allows(formula):
     step, shapes = product(formula)
-    stack = assert_agrees(step, shapes, depth=1)
+    stack = assert_agrees(step, shapes, depth=1, reassociate="gram")
     assert stack.num_layers == (1 if formula in ONE_HEAD else 2)
+    in_order = assert_agrees(step, shapes, depth=1)
+    assert in_order.num_layers == stack.num_layers + (formula in REGROUPED)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +63,13 @@ def test_powers_take_logarithmically_many_layers_once(exponent):
 
     shapes = {"A": (3, 3), "w": (3, 1)}
     blocks = draw(shapes) | {"A": np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]}
-    stack = assert_agrees(step, shapes, depth=2, blocks=blocks)
+    stack = assert_agrees(step, shapes, depth=2, blocks=blocks, reassociate="gram")
     # one layer multiplies three stored values, one more is lost to a transpose
     assert stack.num_layers <= 2 + math.ceil(math.log(exponent, 3) - 1e-9) + 1
+    # jax squares: A, A^2, A^4, .., and multiplies what the exponent has of them, one after another
+    squarings, factors = math.floor(math.log2(exponent)), exponent.bit_count()
+    in_order = elsa.compile(step, shapes, depth=2)
+    assert in_order.num_layers <= 2 + squarings + factors
 
 
 def test_long_products_of_different_matrices_compile():
@@ -73,23 +80,27 @@ def test_long_products_of_different_matrices_compile():
 
     shapes = dict.fromkeys(names, (2, 2)) | {"w": (2, 1)}
     blocks = {n: b * 3 for n, b in draw(shapes).items()}
-    stack = assert_agrees(step, shapes, depth=2, blocks=blocks)
+    stack = assert_agrees(step, shapes, depth=2, blocks=blocks, reassociate="gram")
     assert stack.num_layers <= 2 + 4
 
 
-def test_polynomials_of_high_degree_compile():
+@pytest.mark.parametrize("reassociate", [True, "gram"])
+def test_polynomials_of_high_degree_take_a_layer_for_every_factor_at_most(reassociate):
+    """No iteration is multiplied into the next, which would lose digits; two are, with "gram"."""
+
     def step(A, w):
         out = w
         for index in range(20):
             out = A @ out + 0.1 * index * w
         return {"w": out}
 
-    stack = assert_agrees(step, {"A": (3, 3), "w": (3, 1)}, depth=2)
-    assert stack.num_layers <= 2 + 4
+    shapes = {"A": (3, 3), "w": (3, 1)}
+    stack = assert_agrees(step, shapes, depth=2, reassociate=reassociate)
+    assert stack.num_layers <= (2 * 20 if reassociate is True else 1 + 2 * 11)
 
 
 @pytest.mark.parametrize("length", [3, 60, 150])
-@pytest.mark.parametrize("reassociate", [True, False])
+@pytest.mark.parametrize("reassociate", [True, "gram", False])
 def test_long_loops_take_as_many_layers_as_they_have_iterations(length, reassociate):
     def step(A, v):
         return {"v": jax.lax.fori_loop(0, length, lambda _, v: v - 0.1 * (A @ v), v)}
@@ -117,5 +128,19 @@ def test_a_loop_in_a_step_uses_what_the_prologue_has_made(depth, length):
     def step(X, y, w):
         return {"w": jax.lax.fori_loop(0, length, lambda _, w: w - 0.1 * X.T @ (X @ w - y), w)}
 
-    stack = elsa.compile(step, {"X": (5, 3), "y": (5, 1), "w": (3, 1)}, depth)
+    shapes = {"X": (5, 3), "y": (5, 1), "w": (3, 1)}
+    stack = elsa.compile(step, shapes, depth, reassociate="gram")
     assert stack.num_layers == 1 + depth * length
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("length", [1, 2, 10])
+def test_a_loop_in_a_step_takes_the_layers_of_its_iterations(depth, length):
+    """Residual and update; where the step is one iteration the residual is carried."""
+
+    def step(X, y, w):
+        return {"w": jax.lax.fori_loop(0, length, lambda _, w: w - 0.1 * X.T @ (X @ w - y), w)}
+
+    shapes = {"X": (5, 3), "y": (5, 1), "w": (3, 1)}
+    stack = elsa.compile(step, shapes, depth)
+    assert stack.num_layers == (1 + depth if length == 1 else 2 * depth * length)

@@ -69,7 +69,8 @@ def test_terms_that_cancel_cost_nothing():
     def step(A, B, C):
         return {"C": (A + B) @ C - A @ C + 0.5 * (B.T @ A.T - (A @ B).T) @ C}
 
-    stack = assert_agrees(step, {"A": (3, 3), "B": (3, 3), "C": (3, 2)}, depth=3)
+    shapes = {"A": (3, 3), "B": (3, 3), "C": (3, 2)}
+    stack = assert_agrees(step, shapes, depth=3, reassociate="gram")
     assert stack.num_layers == 3
     assert {len(heads) for heads in stack.layers} == {2}  # B C, and what C was
 
