@@ -1,9 +1,10 @@
-# Every target sets up .venv by itself; nothing is written outside .venv, runs/ and caches.
+# Every target sets up .venv by itself; nothing is written outside .venv*, runs/ and caches.
 #
 #   make demo ARGS="--config.seed=1 --workdir=runs/other"    further arguments of the command
 #   make test ARGS="-k layout"
 #   make figures MODE=:quick                                 the small version of each
 #   make test PYTHON=python3.12                              the interpreter .venv is made from
+#   make test-newest PYTHON=python3.13                       the newest jax asks for a newer Python
 
 PYTHON ?= python3
 ARGS ?=
@@ -15,7 +16,9 @@ STAMP := .venv/.installed
 # programs take longer to optimise than to run; the README's commands run optimised ones.
 ONE_THREAD := JAX_DISABLE_MOST_OPTIMIZATIONS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
   XLA_FLAGS="--xla_cpu_multi_thread_eigen=false $$XLA_FLAGS"
-PYTEST := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=12
+PYTEST = $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=12
+PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check
+LIST_VERSIONS = @$(BIN)/python -VV && $(BIN)/python -m pip freeze --exclude-editable | xargs
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade \
   --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
@@ -27,21 +30,25 @@ MODE ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo figures block-figures test test-slow lint bench lock clean
+.PHONY: help demo figures block-figures test test-slow test-lowest test-newest lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
-$(STAMP): requirements.txt requirements-dev.txt pyproject.toml
+define CHECK_PYTHON
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "make: elsa needs Python 3.11 or newer; '$(PYTHON)' is missing or older." \
 	    "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { \
 	  echo "make: '$(PYTHON)' cannot make virtual environments." \
 	    "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+endef
+
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml
+	$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -e .
+	$(PIP_INSTALL) --quiet -r requirements-dev.txt
+	$(PIP_INSTALL) -qq --no-deps -e .
 	@touch $@
 
 demo: $(STAMP)  ## ridge regression in context on the diabetes data: table and figures
@@ -61,6 +68,25 @@ test: $(STAMP)  ## every test but the slow ones
 test-slow: $(STAMP)  ## the slow tests, and every property with 200 examples
 	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile=thorough $(ARGS)
 
+test-lowest: BIN := .venv-lowest/bin
+test-lowest: PYTHON := python3.11
+test-lowest:  ## `make test` on the lowest versions that pyproject.toml admits
+	$(CHECK_PYTHON)
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(BIN)/python scripts/lowest_versions.py >.venv-lowest/requirements.txt
+	$(PIP_INSTALL) --quiet -r .venv-lowest/requirements.txt
+	$(PIP_INSTALL) -qq --no-deps -e .
+	$(LIST_VERSIONS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-newest: BIN := .venv-newest/bin
+test-newest:  ## `make test` on the newest versions that pip finds for PYTHON
+	$(CHECK_PYTHON)
+	$(PYTHON) -m venv --clear .venv-newest
+	$(PIP_INSTALL) --quiet -e ".[dev]"
+	$(LIST_VERSIONS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
 lint: $(STAMP)  ## ruff (rules and format) and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,6 +100,6 @@ lock: $(STAMP)  ## pin the newest versions that pyproject.toml admits
 	$(COMPILE) --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt \
 	  pyproject.toml
 
-clean:  ## remove .venv and the caches; runs/ stays
-	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean:  ## remove the environments and the caches; runs/ stays
+	rm -rf .venv .venv-lowest .venv-newest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

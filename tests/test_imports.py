@@ -33,6 +33,7 @@ class Room(NamedTuple):
 
 # One room a line, the ground floor first.
 ROOMS = {
+    "elsa.base": Room(),
     "elsa.checks": Room(),
     "elsa.files": Room(),
     "elsa.rng": Room(),
@@ -66,7 +67,9 @@ ROOMS = {
         ),
         ("flax",),
     ),
-    "elsa.compiler": Room(("checks", "heads", "layout", "nn", "placement", "symbolic"), ("flax",)),
+    "elsa.compiler": Room(
+        ("base", "checks", "heads", "layout", "nn", "placement", "symbolic"), ("flax",)
+    ),
     "elsa.constructions": Room(("checks", "heads", "layout", "nn", "symbolic"), ("flax",)),
     "elsa.training": Room(
         ("checks", "files", "nn", "strict_json", "tasks"),

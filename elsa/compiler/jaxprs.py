@@ -13,6 +13,7 @@ from jax.extend import source_info_util
 from jax.extend.core import Literal
 
 from elsa import checks
+from elsa.base import jax_versions
 from elsa.compiler.errors import CompileError
 
 Shape = tuple[int, ...]
@@ -102,7 +103,7 @@ def signature(jaxpr: Any) -> tuple:
 
 
 def _jaxpr_in(value: Any) -> Any | None:
-    inner = getattr(value, "jaxpr", value)
+    inner, _ = jax_versions.opened(value)
     return inner if hasattr(inner, "eqns") else None
 
 
@@ -123,7 +124,7 @@ def location(eqn: Any) -> str:
     found = re.match(
         r"^(.*?):(\d+)(?::\d+)?(?: \(.*\))?$", source_info_util.summarize(eqn.source_info)
     )
-    if not found:
+    if not found or found.group(1) == jax_versions.__file__:  # a library call that was opened there
         return ""
     return _shown(found.group(1), int(found.group(2)))
 

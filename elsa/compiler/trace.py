@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.extend.core import Literal
 
+from elsa.base.jax_versions import called, opened, scan_groups
 from elsa.compiler import rules
 from elsa.compiler.errors import CompileError, NotLinearError
 from elsa.compiler.graph import Graph, Ref
@@ -23,9 +24,6 @@ from elsa.compiler.values import Known, Refused, Value, as_ref, matrix_shape
 
 Traced = Value | Known | Refused
 MAX_ITERATIONS = 1000  # of one loop inside a step, which is unrolled
-_INLINED = {"jit": "jaxpr", "pjit": "jaxpr", "closed_call": "call_jaxpr", "core_call": "call_jaxpr"}
-_INLINED |= {"custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr", "remat": "jaxpr"}
-_INLINED |= {"checkpoint": "jaxpr", "remat2": "jaxpr", "custom_vjp_call_jaxpr": "fun_jaxpr"}
 
 
 def program_of(
@@ -53,9 +51,7 @@ def program_of(
         arguments: list[Traced] = [
             Value(graph.leaf(name, matrix_shape(shape)), shape) for name, shape in inputs.items()
         ]
-        outs = tracer.run(
-            [c.jaxpr for c in closed], [c.consts for c in closed], arguments, where="the step"
-        )
+        outs = tracer.run(closed, arguments, where="the step")
         found = [_computed(out) for out in outs]
         return graph, [as_ref(graph, out) for out in found], [tuple(out.shape) for out in found]
 
@@ -66,13 +62,8 @@ class _Tracer:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
-    def run(
-        self,
-        jaxprs: Sequence[Any],
-        consts: Sequence[Sequence[Any]],
-        arguments: Sequence[Traced],
-        where: str,
-    ) -> list[Traced]:
+    def run(self, programs: Sequence[Any], arguments: Sequence[Traced], where: str) -> list[Traced]:
+        jaxprs, consts = zip(*map(opened, programs), strict=True)
         lead = jaxprs[0]
         env: dict[Any, Traced] = {}
         for index, var in enumerate(lead.constvars):
@@ -101,14 +92,9 @@ class _Tracer:
     ) -> Sequence[Traced]:
         eqn = eqns[0]
         name = eqn.primitive.name
-        if name in _INLINED:
-            inner = [own.params[_INLINED[name]] for own in eqns]
-            return self.run(
-                [getattr(j, "jaxpr", j) for j in inner],
-                [getattr(j, "consts", ()) for j in inner],
-                values,
-                place,
-            )
+        programs = [called(own) for own in eqns]
+        if programs[0] is not None:
+            return self.run(programs, values, place)
         try:
             known = [value for value in values if isinstance(value, Known)]
             if len(known) == len(values):
@@ -129,7 +115,7 @@ class _Tracer:
 
     def _scan(self, eqns: Sequence[Any], values: Sequence[Traced], place: str) -> Sequence[Traced]:
         params = eqns[0].params
-        length, num_consts, num_carry = params["length"], params["num_consts"], params["num_carry"]
+        length, (num_consts, num_carry) = params["length"], scan_groups(params)
         _limit(length, place)
         consts, carry = values[:num_consts], list(values[num_consts : num_consts + num_carry])
         stacked = values[num_consts + num_carry :]
@@ -180,13 +166,12 @@ class _Tracer:
             raise NotLinearError("which branch is taken depends on data")
         choice = int(index.array.reshape(-1)[0])
         branches = [own.params["branches"][choice] for own in eqns]
-        return self.run([b.jaxpr for b in branches], [b.consts for b in branches], arguments, place)
+        return self.run(branches, arguments, place)
 
     def _call(
         self, eqns: Sequence[Any], key: str, values: Sequence[Traced], place: str
     ) -> list[Traced]:
-        inner = [own.params[key] for own in eqns]
-        return self.run([j.jaxpr for j in inner], [j.consts for j in inner], values, place)
+        return self.run([own.params[key] for own in eqns], values, place)
 
     def _carried(self, value: Traced) -> Traced:
         if isinstance(value, Value):
