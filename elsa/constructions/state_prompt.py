@@ -53,26 +53,25 @@ def ridge_lsa_state(
         state      0   0       0   lam I   sqrt(eta) I   w   0     0
         queries    0   Q       0   0       0             0   0     p
 
-    Let F_X, F_Q, F_l, F_s, f_y, f_w, f_u, f_p select those channels, and f_r = f_y - f_u. A head
-    without biases, (H Wq) (H Wk)^T (H Wv), writes into the rows where H Wq is not zero; its Wk and
-    Wv meet in the Gram matrix H^T H, a sum over ALL rows. Here that is exact, as X meets y and u in
-    the context's rows alone, and ridge, step and w meet each other in the state's alone:
+    Let F_X, F_Q, F_l, F_s, f_y, f_w, f_u, f_p select those channels, and f_e the first of F_s. A
+    head without biases, (H Wq) (H Wk)^T (H Wv), writes into the rows where H Wq is not zero; its Wk
+    and Wv meet in a sum over ALL rows. H (F_X - F_l) is X in the context's rows and -lam I in the
+    state's, H (f_y - f_u + f_w) is y - u and w, and both are zero in those of the queries, so that
 
-        F_X^T H^T H f_r = X^T (y - u)        F_s^T H^T H f_w = sqrt(eta) w
-        F_l^T H^T H f_w = lam w              f_e^T H^T H f_e = eta,  e the first channel of step.
+        (H (F_X - F_l))^T H (f_y - f_u + f_w) = X^T (y - u) - lam w =: g
+        (H F_s)^T H f_w = sqrt(eta) w        (H f_e)^T H f_e = eta.
 
     The last is a known number, as a bias would give it, by which a head can take a column away. The
     heads of a layer, beside its residual:
 
-        w += eta X^T (y - u)     Wq = sqrt(eta) F_s    Wk = F_X                     Wv = f_r f_w^T
-        w += -eta lam w          Wq = -sqrt(eta) F_s   Wk = F_l                     Wv = f_w f_w^T
-        u += -u                  Wq = -f_u / eta       Wk = f_e                     Wv = f_e f_u^T
-        u += X (w - eta lam w)   Wq = F_X              Wk = eta^-1/2 F_s - eta F_l  Wv = f_w f_u^T
-        u += eta X X^T (y - u)   Wq = eta F_X          Wk = F_X                     Wv = f_r f_u^T
+        w += eta g      Wq = sqrt(eta) F_s   Wk = F_X - F_l       Wv = (f_y - f_u + f_w) f_w^T
+        u += eta X g    Wq = eta F_X         Wk = F_X - F_l       Wv = (f_y - f_u + f_w) f_u^T
+        u += X w        Wq = F_X             Wk = F_s/sqrt(eta)   Wv = f_w f_u^T
+        u += -u         Wq = -f_u / eta      Wk = f_e             Wv = f_e f_u^T
 
-    Where u = X w, the first two make w' = w - eta (X^T X w - X^T y + lam w), a step of gradient
-    descent, and the other three make u' = X w'. One layer in front forms u = X w_0 by Wq = F_X,
-    Wk = eta^-1/2 F_s, Wv = f_w f_u^T; one behind forms p = Q w, with F_Q and f_p in their place.
+    Where u = X w, g is minus the gradient of the ridge loss, so that w' = w + eta g is a step of
+    gradient descent, and u' = X (w + eta g) = X w'. One layer in front, the third head alone, forms
+    u = X w_0; one behind forms p = Q w, with F_Q and f_p in the place of F_X and f_u.
 
     A head multiplies three blocks, so that X^T X w takes two heads, one after the other. Two layers
     a step, u from w and then w from u, would do; one does, as u' and w' are formed from the same w.
@@ -152,21 +151,20 @@ def _heads(
     placed: BlockLayout, step_size: float
 ) -> tuple[list[Head], list[Head], list[list[Head]]]:
     """The first layer's heads, a step's, and those of the output module where there are queries."""
-    root = step_size**0.5
-    error = {"y": 1.0, "fit": -1.0}
-    step_box, fit_box = placed.box("step"), placed.box("fit")
-    unit = BlockLayout({"fit": fit_box, "e": step_box._replace(width=1)}, placed.shape)
+    rows, root = placed.shape[0], step_size**0.5
+    boxes = {name: box._replace(row=0, height=rows) for name, box in placed.blocks.items()}
+    columns = BlockLayout(boxes, placed.shape)  # a bias-free head sees whole columns
+    unit = BlockLayout({"fit": boxes["fit"], "e": boxes["step"]._replace(width=1)}, placed.shape)
+    data, error = {"X": 1.0, "ridge": -1.0}, {"y": 1.0, "fit": -1.0, "w": 1.0}
 
-    def times_w(rows: str, target: str) -> Head:
-        return heads.triple_product(placed, rows, {"step": 1.0 / root}, "w", target)
+    def times_w(name: str, target: str) -> Head:
+        return heads.triple_product(columns, name, {"step": 1.0 / root}, "w", target)
 
-    stepped = {"step": 1.0 / root, "ridge": -step_size}
     step = [
-        heads.triple_product(placed, "step", "X", error, "w", scale=root),
-        heads.triple_product(placed, "step", "ridge", "w", "w", scale=-root),
+        heads.triple_product(columns, "step", data, error, "w", scale=root),
+        heads.triple_product(columns, "X", data, error, "fit", scale=step_size),
+        times_w("X", "fit"),
         heads.triple_product(unit, "fit", "e", "e", "fit", scale=-1.0 / step_size),
-        heads.triple_product(placed, "X", stepped, "w", "fit"),
-        heads.triple_product(placed, "X", "X", error, "fit", scale=step_size),
     ]
     last = [[times_w("query_x", "prediction")]] if "query_x" in placed else []
     return [times_w("X", "fit")], step, last

@@ -125,7 +125,7 @@ def test_the_prompts_hold_the_input_and_the_answer(form):
     "form, num_layers, num_heads",
     [
         ("ridge_lsa", 6, 12),
-        ("ridge_lsa_state", 8, 32),
+        ("ridge_lsa_state", 8, 26),
         ("ridge_elsa", 13, 25),
         ("ridge_elsa_one_layer", 8, 27),
     ],

@@ -90,10 +90,10 @@ def float32_loop(form, blocks, eta, depth):
         root = np.sqrt(eta)
         u = X @ ((1 / root) * (root * w))
         for _ in range(depth):
-            g, v = X.T @ (y - u), root * w
+            g = X.T @ (y - u) - lam * w
             w, u = (
-                w + (root * (root * g) - (root * root) * (lam * w)),
-                u + (X @ ((1 / root) * v - eta * (lam * w)) + (eta * X) @ g - u),
+                w + root * (root * g),
+                u + ((eta * X) @ g + X @ ((1 / root) * (root * w)) - u),
             )
         return w
     if form == "ridge_elsa":
@@ -158,8 +158,9 @@ def test_the_layers_are_the_docstrings():
         ],
         "ridge_lsa_state": [
             ["fit += X (2 step)^T w"],
-            ["w += 0.5 step X^T (y - fit)", "w += -0.5 step ridge^T w", "fit += -4 fit e^T e",
-             "fit += X (2 step - 0.25 ridge)^T w", "fit += 0.25 X X^T (y - fit)"],
+            ["w += 0.5 step (X - ridge)^T (y - fit + w)",
+             "fit += 0.25 X (X - ridge)^T (y - fit + w)",
+             "fit += X (2 step)^T w", "fit += -4 fit e^T e"],
             ["prediction += query_x (2 step)^T w"],
         ],
         "ridge_elsa": [
