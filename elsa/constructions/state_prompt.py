@@ -1,9 +1,10 @@
 """Ridge regression by bias-free heads on a prompt that holds the weights w themselves."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
+from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array
 
@@ -17,7 +18,12 @@ from elsa.symbolic import Head
 
 
 class StateRidgeStack(RidgeStack):
-    """The ridge stack of `ridge_lsa_state`: lam and sqrt(eta) lie in its prompt beside w."""
+    """The ridge stack of `ridge_lsa_state`: lam and sqrt(eta) lie in its prompt beside w.
+
+    Attributes:
+      root_step: sqrt(eta), which packing writes into the prompt; it is split and merged with the
+        weights, which hold powers of it.
+    """
 
     holds: ClassVar[Mapping[str, str]] = {
         "ridge": "lam I",
@@ -26,10 +32,14 @@ class StateRidgeStack(RidgeStack):
         "prediction": "query_x w",
     }
 
+    def __init__(self, *parts: Any, **names: Any) -> None:
+        super().__init__(*parts, **names)
+        self.root_step = nnx.Variable(jnp.asarray(self.step_size**0.5, self.dtype))
+
     def _encode(self, given: Mapping[str, Array]) -> dict[str, Array]:
         eye = jnp.eye(given["w"].shape[0], dtype=self.dtype)
         blocks = {"X": given["X"], "y": given["y"]}
-        blocks |= {"ridge": given["lam"] * eye, "step": self.step_size**0.5 * eye, "w": given["w"]}
+        blocks |= {"ridge": given["lam"] * eye, "step": self.root_step[...] * eye, "w": given["w"]}
         return blocks | ({"query_x": given["query_x"]} if "query_x" in given else {})
 
 

@@ -5,6 +5,7 @@ import re
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,3 +157,17 @@ def test_a_file_says_what_to_pack_and_the_answer_needs_no_division(tmp_path):
     assert list(out) == list(expected) == ["w", "prediction"]
     for name in out:
         np.testing.assert_allclose(out[name], expected[name], rtol=1e-13)
+
+
+def test_the_root_of_the_step_size_goes_where_the_weights_go():
+    """Stacks of several step sizes, mapped as one: each packs its own sqrt(eta)."""
+    blocks, eta = ridge_problem(4, 3)
+    sizes = [eta, eta / 3]
+    graph, *_ = parts = nnx.split(ridge_lsa_state(4, 3, 2, eta))
+    states = [parts[1], nnx.split(ridge_lsa_state(4, 3, 2, sizes[1]))[1]]
+    both = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+    run = jax.jit(
+        jax.vmap(lambda state, given: nnx.merge(graph, state)(**given), in_axes=(0, None))
+    )
+    for w, size in zip(run(both, blocks)["w"], sizes, strict=True):
+        assert relative_error(w, descend(blocks, size, 2)[-1]) <= 1e-12
