@@ -236,9 +236,9 @@ def noise_gains(
             if shift is not None:
                 n, d = X.shape
                 rest = (n + d, 2 * d + 1) if family.prompt == "state" else start.shape
-                shape = {"residual": y.shape, "": rest}.get(block) or blocks[block].shape
+                rows, columns = {"residual": y.shape, "": rest}.get(block) or blocks[block].shape
                 unit = _unit(blocks[block if block in blocks else "y"])[0, 0]
-                found[label] = unit * theory.noise_gain(shift, shape) / length
+                found[label] = unit * theory.noise_gain(shift, (rows, columns)) / length
         return found
 
     return dict(jax.jit(jax.vmap(gains))(X, y, start))

@@ -167,7 +167,7 @@ def state_shift(
         "context_step": (context_step, "n d"),
         "context_w": (context_w, "n 1"),
     }
-    taken = {name: pair for name, pair in given.items() if pair[0] is not None}
+    taken = {name: (array, axes) for name, (array, axes) in given.items() if array is not None}
     sizes = checks.shapes(
         "state_shift", X=(X, "n d"), y=(y, "n 1"), start=(start, "d 1"), **taken
     ) | {"1": 1}
