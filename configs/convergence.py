@@ -1,7 +1,7 @@
 """Attention layers with weights built by hand converge to scikit-learn's ridge solution.
 
 One task in the prompt: scikit-learn's diabetes data (442 patients, 10 covariates) or a table of
-your own, columns standardised, labels centred. |w_T - w| / |w| against depth T for the three ridge
+your own, columns standardised, labels centred. |w_T - w| / |w| against depth T for the four ridge
 constructions and for plain gradient descent, all with the best step size from w_0 = 0, beside the
 closed form; the decay a step beside -log((kappa - 1)/(kappa + 1)).
 
@@ -24,7 +24,10 @@ def get_config(mode: str = "full") -> ConfigDict:
     # A CSV file with a header and the name of its label column; both empty: the diabetes data.
     config.data = ConfigDict({"path": "", "target": ""})
     config.lam = 1.0
-    config.methods = ("gradient_descent", "ridge_lsa", "ridge_elsa", "ridge_elsa_one_layer")
+    config.methods = (
+        *("gradient_descent", "ridge_lsa", "ridge_lsa_state"),
+        *("ridge_elsa", "ridge_elsa_one_layer"),
+    )
     config.tolerance = 1e-10  # the depth is what theory asks for to get there ...
     config.max_depth = 20_000  # ... or this, where theory asks for more
     config.shown_depths = (10, 100, 1000)  # columns of the table, beside the last depth

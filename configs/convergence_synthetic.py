@@ -25,7 +25,10 @@ def get_config(mode: str = "full") -> ConfigDict:
     config.data.ridge_fraction = 0.5  # lam as a share of the smallest eigenvalue
     config.data.short_context_length = 4  # of the design with fewer rows than covariates
     config.data.short_condition_numbers = (100.0,)  # () leaves that design out
-    config.methods = ("gradient_descent", "ridge_lsa", "ridge_elsa", "ridge_elsa_one_layer")
+    config.methods = (
+        *("gradient_descent", "ridge_lsa", "ridge_lsa_state"),
+        *("ridge_elsa", "ridge_elsa_one_layer"),
+    )
     config.tolerance = 1e-10
     config.max_depth = 20_000
     config.shown_depths = (10, 100, 1000)

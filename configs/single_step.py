@@ -1,12 +1,12 @@
 """One module's update is the gradient of the ridge loss, to rounding, whatever N, d and lambda.
 
-One step of all three constructions on random tasks, against the analytic gradient
+One step of all four constructions on random tasks, against the analytic gradient
 X^T (X w - y) + lambda w and against jax.grad of the loss.
 
 Run:    python -m experiments.run --config=configs/single_step.py
 Vary:   --config.shapes="('200x30', '2x9')" (N x d), --config.lams="(0.0, 0.1)"
 Expect: float64 errors below 1e-12 relative over the whole grid, float32 below 1e-3, all within the
-        rounding bound; ridge_lsa does not admit lambda = 0, the other two do.
+        rounding bound; ridge_lsa does not admit lambda = 0, the other three do.
 Time:   30 s on 2 CPU cores; configs/single_step.py:quick 8 s
 """
 

@@ -64,10 +64,10 @@ class Problems:
         return jax.vmap(pack)(self.X, self.y, self.start)
 
     def read(self, out: np.ndarray, layout: BlockLayout, family: Family) -> np.ndarray:
-        """w, [..., d, 1], of the stack's last prompts; the designed one holds sqrt(lam) w."""
+        """w, [..., d, 1], of the stack's last prompts; where it holds sqrt(lam) w, divided."""
         box = layout.box("w")
         w = out[..., box.row : box.rows.stop, box.col : box.channels.stop]
-        return w / (self.lam**0.5 if family.designed else 1.0)
+        return w / (self.lam**0.5 if family.holds_root else 1.0)
 
 
 def problems(config: ConfigDict) -> Problems:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TWO_LINES = {
     "ridge_lsa": "ridge\nlsa",
+    "ridge_lsa_state": "ridge\nlsa state",
     "ridge_elsa": "ridge\nelsa",
     "ridge_elsa_one_layer": "ridge elsa\none layer",
 }

@@ -17,6 +17,7 @@ from experiments.experiment import Case, Experiment, Record, Summary
 
 CONSTRUCTIONS: dict[str, Callable[..., constructions.RidgeStack]] = {
     "ridge_lsa": constructions.ridge_lsa,
+    "ridge_lsa_state": constructions.ridge_lsa_state,
     "ridge_elsa": constructions.ridge_elsa,
     "ridge_elsa_one_layer": constructions.ridge_elsa_one_layer,
 }

@@ -115,7 +115,8 @@ def _panel(axes: "Axes", config: ConfigDict, records: list[Record], *, alone: bo
         for record in (record for record in records if record["method"] == method):
             wide = record["dtype"] == "float64"
             curve = np.array(record["measured"]["median"])
-            marks = np.linspace(0, depths[-1], 4 * len(config.methods) + 1)[place + 1 :: 4]
+            count = len(config.methods)  # four marks each, at places of its own
+            marks = np.linspace(0, depths[-1], 4 * count + 1)[place + 1 :: count]
             look: dict[str, Any] = {"markevery": np.searchsorted(depths, marks).tolist()}
             if not wide:
                 look = {"marker": "", "linewidth": 0.7, "alpha": 0.8}
@@ -150,6 +151,7 @@ def _decays(config: ConfigDict, records: list[Record]) -> "Figure":
     fitted = [record for record in records if record["decay_mean"] is not None]
     kappas = np.array(sorted({record["condition_number"] for record in fitted}))
     dense = np.geomspace(kappas[0] / 1.5, kappas[-1] * 1.5, 100)
+    sizes = np.linspace(8, 2, len(config.methods))  # they coincide: the later, the smaller
     for place, method in enumerate(config.methods):
         aside = 1.12 ** (place - (len(config.methods) - 1) / 2)  # so that none hides another
         for dtype in config.dtypes:
@@ -158,8 +160,9 @@ def _decays(config: ConfigDict, records: list[Record]) -> "Figure":
             look: dict[str, Any] = {"linestyle": "none"}
             if dtype == "float64":
                 means = np.array([record["decay_mean"] for record in own])
-                size = 8 - 2 * place  # they coincide: the later, the smaller
-                style.measured(above, x / aside, means, name=method, markersize=size, **look)
+                style.measured(
+                    above, x / aside, means, name=method, markersize=sizes[place], **look
+                )
                 look["markerfacecolor"] = style.colour(method)
             off = np.array([record["decay_deviation"] for record in own])
             style.measured(below, x, off, name=method, **look)

@@ -89,7 +89,7 @@ def _perturbations(config: ConfigDict, family: Family) -> list[Record]:
     for label, out in zip(prompts, last, strict=True):
         asked = given.posed_by(changes.get(label))
         # bias-free layers answer where the caller put w; the other ones in a place of their own
-        where = [fixed.readout, *([places[label]] if family.designed and label in places else [])]
+        where = [fixed.readout, *([places[label]] if family.bias_free and label in places else [])]
         found = [given.read(out, place, family) for place in where]
         record: Record = {
             "perturbation": label,
@@ -126,10 +126,10 @@ def _rebuilt(
 def _noise(config: ConfigDict, family: Family) -> list[Record]:
     given = problems(config)
     n, d = given.X.shape[1:]
-    layout = family.layout(n, d, config.spare) if family.designed else None  # as it is by itself
+    layout = family.layout(n, d, config.spare) if family.bias_free else None  # as it is by itself
     depth = given.depth(config.step_share, config.accuracy)
     stack = family.make(n, d, depth, given.step_size(config.step_share), layout=layout)
-    h, targets = given.prompts(stack)[1], noise_targets(family, scratch=not family.designed)
+    h, targets = given.prompts(stack)[1], noise_targets(family, scratch=True)
     sizes = sorted({*config.noises, config.noise})
     pairs = [(label, size) for label in targets for size in sizes]
     noised = []

@@ -19,28 +19,53 @@ class Family:
     """What the constructions of one prompt share.
 
     make: the construction.
-    designed: whether the prompt is the designed one, which holds R = sqrt(lam) I as the block
-      "ridge" for lam, the fit X w, and sqrt(lam) w for w.
+    prompt: "natural", the problem's blocks enumerated; "stacked", which holds R = sqrt(lam) I as
+      the block "ridge" for lam, the fit X w, and sqrt(lam) w for w; "state", which holds lam I as
+      the block "ridge", sqrt(eta) I as the block "step", and w.
     """
 
     make: Callable[..., constructions.RidgeStack]
-    designed: bool
+    prompt: str
+
+    @property
+    def bias_free(self) -> bool:
+        """Whether its layers act on whole channels, and answer where the caller put w."""
+        return self.prompt != "natural"
+
+    @property
+    def holds_root(self) -> bool:
+        """Whether sqrt(lam) and sqrt(lam) w stand in the prompt for lam and w."""
+        return self.prompt == "stacked"
 
     @property
     def regulariser(self) -> str:
         """The block that carries lambda."""
-        return "ridge" if self.designed else "lam"
+        return "ridge" if self.bias_free else "lam"
 
     @property
     def context(self) -> tuple[str, ...]:
         """The blocks whose rows are the context's."""
-        return ("X", "y", "fit") if self.designed else ("X", "y")
+        return ("X", "y", "fit") if self.prompt == "stacked" else ("X", "y")
+
+    @property
+    def scratch(self) -> str | None:
+        """The block that is zero at the start, where there is one."""
+        return {"natural": "residual", "state": "fit"}.get(self.prompt)
 
     def layout(self, n: int, d: int, spare: int) -> BlockLayout:
         """The construction's own order of blocks, with room to move them or to store X^T."""
         square = max(n, d)
-        if self.designed:
-            low = square + spare
+        low = square + spare
+        if self.prompt == "state":
+            boxes = {
+                "X": (0, 0, n, d),
+                "y": (0, square, n, 1),
+                "ridge": (low, square + 1, d, d),
+                "step": (low, square + 1 + d, d, d),
+                "w": (low, square + 1 + 2 * d, d, 1),
+            }
+            return BlockLayout(boxes, (low + d + spare, square + 2 + 4 * d))
+        if self.prompt == "stacked":
             boxes = {
                 "X": (0, 0, n, d),
                 "ridge": (low, 0, d, d),
@@ -59,9 +84,10 @@ class Family:
 
 
 FAMILIES = {
-    "ridge_lsa": Family(make=constructions.ridge_lsa, designed=True),
-    "ridge_elsa": Family(make=constructions.ridge_elsa, designed=False),
-    "ridge_elsa_one_layer": Family(make=constructions.ridge_elsa_one_layer, designed=False),
+    "ridge_lsa": Family(make=constructions.ridge_lsa, prompt="stacked"),
+    "ridge_lsa_state": Family(make=constructions.ridge_lsa_state, prompt="state"),
+    "ridge_elsa": Family(make=constructions.ridge_elsa, prompt="natural"),
+    "ridge_elsa_one_layer": Family(make=constructions.ridge_elsa_one_layer, prompt="natural"),
 }
 
 
@@ -70,11 +96,14 @@ def rearrangements(family: Family, layout: BlockLayout, spare: int) -> dict[str,
     free = max(box.channels.stop for box in layout.blocks.values())  # the first spare channel
     lam, all_blocks = family.regulariser, tuple(layout)
     aside = perturb.moved(layout, ["X"], channels=free)
-    if family.designed:  # rows below X and in its channels
+    if family.prompt == "stacked":  # rows below X and in its channels
         aside_with_lam = perturb.moved(layout, ["X", lam], channels=free)
     else:
         behind = aside.box("X").channels.stop - layout.box(lam).col
         aside_with_lam = perturb.moved(aside, [lam], channels=behind)
+    state = {}
+    if family.prompt == "state":
+        state["λ, √η, w to other rows"] = perturb.moved(layout, [lam, "step", "w"], rows=spare)
     return {
         "X to other rows": perturb.moved(layout, ["X"], rows=spare),
         "X, y to other rows": perturb.moved(layout, family.context, rows=spare),
@@ -84,6 +113,7 @@ def rearrangements(family: Family, layout: BlockLayout, spare: int) -> dict[str,
         "λ to other rows": perturb.moved(layout, [lam], rows=spare),
         "w to other rows": perturb.moved(layout, ["w"], rows=spare),
         "λ, w to other rows": perturb.moved(layout, [lam, "w"], rows=spare),
+        **state,
         "all to other rows": perturb.moved(layout, all_blocks, rows=spare),
         "all to other channels": perturb.moved(layout, all_blocks, channels=1),
         "X and y exchanged": perturb.exchanged(layout, "X", "y"),
@@ -117,7 +147,7 @@ def edits(family: Family) -> dict[str, Edit]:
     def scaled(factor: float) -> Change:
         return lambda block: factor * block
 
-    root = 2.0**0.5 if family.designed else 2.0  # the designed prompt holds sqrt(lam)
+    twice = 2.0**0.5 if family.holds_root else 2.0
     return {
         "context rows permuted": Edit(changes=dict.fromkeys(family.context, rows)),
         "rows of X permuted": Edit(
@@ -130,7 +160,7 @@ def edits(family: Family) -> dict[str, Edit]:
         "X × 2": Edit(changes={"X": scaled(2.0)}, problem=lambda X, y, lam: (2.0 * X, y, lam)),
         "y × 2": Edit(changes={"y": scaled(2.0)}, problem=lambda X, y, lam: (X, 2.0 * y, lam)),
         "λ × 2": Edit(
-            changes={family.regulariser: scaled(root)},
+            changes={family.regulariser: scaled(twice)},
             problem=lambda X, y, lam: (X, y, 2.0 * lam),
         ),
     }
@@ -139,11 +169,13 @@ def edits(family: Family) -> dict[str, Edit]:
 def noise_targets(family: Family, *, scratch: bool = False) -> dict[str, str]:
     """Name in reports -> block of the prompt; "" is what lies outside of the caller's blocks."""
     named = {"X": "X", "y": "y", "λ": family.regulariser, "w": "w"}
-    if family.designed:
+    if family.prompt == "stacked":
         named["fit"] = "fit"
+    if family.prompt == "state":
+        named["√η"] = "step"
     named["the rest"] = ""
-    if scratch:
-        named["scratch"] = "residual"
+    if scratch and family.scratch is not None:
+        named["scratch"] = family.scratch
     return named
 
 
@@ -182,9 +214,13 @@ def noise_gains(
     one_layer = family.make is constructions.ridge_elsa_one_layer
 
     def shift_by(block: str, X: Array, y: Array, start: Array) -> Change | None:
-        if family.designed:
+        if family.prompt == "stacked":
             name = _DESIGNED[block]
             return lambda e: theory.designed_shift(X, y, lam, start, **{name: e})
+        if family.prompt == "state" and block in ("ridge", "step", ""):
+            return lambda e: theory.state_shift(
+                X, y, lam, start, stack.step_size, **_parts(block, e, *X.shape)
+            )
         if block in _NATURAL:
             return lambda e: theory.natural_shift(X, y, lam, **{_NATURAL[block]: e})
         if block == "residual" and one_layer:
@@ -198,7 +234,9 @@ def noise_gains(
         for label, block in targets.items():
             shift = shift_by(block, X, y, start)
             if shift is not None:
-                rows, columns = {"residual": y, "": start, **blocks}[block].shape
+                n, d = X.shape
+                rest = (n + d, 2 * d + 1) if family.prompt == "state" else start.shape
+                rows, columns = {"residual": y.shape, "": rest}.get(block) or blocks[block].shape
                 unit = _unit(blocks[block if block in blocks else "y"])[0, 0]
                 found[label] = unit * theory.noise_gain(shift, (rows, columns)) / length
         return found
@@ -208,6 +246,24 @@ def noise_gains(
 
 _NATURAL = {"X": "d_x", "y": "d_y", "lam": "d_lam"}
 _DESIGNED = {"X": "d_x", "y": "d_y", "ridge": "d_ridge", "w": "d_w", "fit": "d_fit", "": "d_label"}
+
+
+def _parts(block: str, e: Array, n: int, d: int) -> dict[str, Array]:
+    """Noise on a block of the state prompt by its name in theory; on "", where it holds zeros.
+
+    There its rows are those of the context, then those of w; its channels, as far as they count,
+    those of lam, w and step in the former, of X and y in the latter.
+    """
+    if block:
+        return {f"d_{block}": e}
+    context, state = e[:n], e[n:]
+    return {
+        "context_ridge": context[:, :d],
+        "context_w": context[:, d : d + 1],
+        "context_step": context[:, d + 1 :],
+        "d_data": state[:, :d],
+        "d_label": state[:, d : d + 1],
+    }
 
 
 def _unit(block: Array) -> Array:

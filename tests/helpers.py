@@ -13,6 +13,7 @@ EPS = np.finfo(np.float64).eps
 
 RIDGE_FORMS = {
     "ridge_lsa": constructions.ridge_lsa,
+    "ridge_lsa_state": constructions.ridge_lsa_state,
     "ridge_elsa": constructions.ridge_elsa,
     "ridge_elsa_one_layer": constructions.ridge_elsa_one_layer,
 }

@@ -9,8 +9,9 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array
 
 from elsa import checks, heads
+from elsa.constructions.bias_free import check_layout
 from elsa.constructions.ridge_stack import RidgeStack, check_sizes
-from elsa.layout import BlockLayout, overlap
+from elsa.layout import BlockLayout
 from elsa.nn.attention import LSA
 from elsa.nn.stack import Stack
 
@@ -29,7 +30,7 @@ class DesignedRidgeStack(RidgeStack):
         if checks.is_concrete(lam) and not np.all(np.asarray(lam) > 0):
             raise ValueError(
                 f"ridge_lsa: lam must be above 0, got {np.asarray(lam).item():g}: the weights are "
-                "read from the rows sqrt(lam) w of the prompt; ridge_elsa takes lam = 0"
+                "read from the rows sqrt(lam) w of the prompt; ridge_lsa_state takes lam = 0"
             )
 
     def _encode(self, given: Mapping[str, Array]) -> dict[str, Array]:
@@ -84,9 +85,10 @@ def ridge_lsa(
 
     The readout divides: w = c_bottom / sqrt(lam), so lam > 0. Packing computes the start, Z w_0.
     Rounding that leaves the range of Z is never corrected, so that it adds up with the depth, and a
-    small lam magnifies it; ridge_elsa forgets it.
+    small lam magnifies it; ridge_lsa_state and ridge_elsa forget it, and take lam = 0.
 
-    Hagiwara (arXiv:2503.23814), Section 3.4; there sqrt(eta) is in the prompt, here eta is in Wq.
+    This form is this library's own: the least layers and heads. `ridge_lsa_state` is the bias-free
+    form that follows the designed input of Hagiwara (arXiv:2503.23814), Section 3.4.
 
     Args:
       context_length, dim: n and d of the data; n < d is allowed.
@@ -104,7 +106,9 @@ def ridge_lsa(
     """
     shapes = check_sizes("ridge_lsa", context_length, dim, depth, step_size, num_queries)
     placed = layout if layout is not None else _designed_layout(shapes)
-    _check_layout(placed, shapes)
+    check_layout(
+        "ridge_lsa", placed, _blocks(shapes), company=_COMPANY, apart=list(_COLUMNS.values())
+    )
     rows = placed.shape[0]
     columns = BlockLayout(
         {
@@ -128,6 +132,10 @@ def ridge_lsa(
 
 # A bias-free head sees whole columns of the prompt: its name for them -> a block that lies there.
 _COLUMNS = {"features": "X", "query": "query_x", "label": "y", "fit": "fit"}
+_COMPANY = {
+    "rows": [("X", "y", "fit"), ("ridge", "w"), ("query_x", "prediction")],
+    "channels": [("X", "ridge"), ("fit", "w", "prediction")],
+}
 
 
 def _blocks(shapes: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
@@ -154,37 +162,3 @@ def _designed_layout(shapes: Mapping[str, tuple[int, int]]) -> BlockLayout:
         boxes["query_x"] = (n + d, d, queries, d)
         boxes["prediction"] = (n + d, label + 1, queries, 1)
     return BlockLayout(boxes)
-
-
-def _check_layout(layout: BlockLayout, shapes: Mapping[str, tuple[int, int]]) -> None:
-    """Refuses a layout in which whole columns do not mean what the heads take them for."""
-    blocks = _blocks(shapes)
-    asked = {name: layout.shape_of(name) for name in layout}
-    if asked != blocks:
-        raise ValueError(f"ridge_lsa: layout must have the blocks {blocks}, got {asked}")
-    if layout.transposed:
-        raise ValueError(
-            f"ridge_lsa: layout stores {layout.transposed} transposed, which layers without biases "
-            "cannot undo, as they multiply the prompt from the right only; ridge_elsa can"
-        )
-    groups = {
-        "rows": [("X", "y", "fit"), ("ridge", "w"), ("query_x", "prediction")],
-        "channels": [("X", "ridge"), ("fit", "w", "prediction")],
-    }
-    for axis, sets in groups.items():
-        for names in sets:
-            spans = {name: getattr(layout.box(name), axis) for name in names if name in layout}
-            if len(set(spans.values())) > 1:
-                raise ValueError(
-                    f"ridge_lsa: blocks {list(spans)} must share their {axis}, got "
-                    f"{[(span.start, span.stop) for span in spans.values()]}"
-                )
-    columns = [name for name in _COLUMNS.values() if name in layout]
-    for index, name in enumerate(columns):
-        for other in columns[:index]:
-            if overlap(layout.box(name).channels, layout.box(other).channels):
-                raise ValueError(
-                    f"ridge_lsa: blocks {other!r} and {name!r} must not share channels, as layers "
-                    f"without biases see whole columns, got boxes {tuple(layout.box(other))} and "
-                    f"{tuple(layout.box(name))}"
-                )

@@ -39,7 +39,8 @@ def ridge_elsa(
     block's channels that are not the block's have to be zero, as packing leaves them: a prompt that
     holds other things there needs a `layout`, whose first layer takes the blocks alone.
 
-    Hagiwara (arXiv:2503.23814), Section 3.5.
+    This form follows the natural prompt of Hagiwara (arXiv:2503.23814), Section 3.5, two layers a
+    step.
 
     Args:
       context_length, dim: n and d of the data; n < d is allowed.
@@ -98,7 +99,7 @@ def ridge_elsa_one_layer(
         e += -eta X X^T e + eta lam (y - e)      because X w = y - e
 
     The second line is X times the first, subtracted: e stays y - X w. X X^T e is one head A B^T C.
-    One layer in front forms e = y - X w_0 from the natural prompt.
+    One layer in front forms e = y - X w_0 from the natural prompt. This form is this library's own.
 
     Args and errors are those of `ridge_elsa`; the stack has T + 1 layers, one more with queries,
     and one more in front with a layout of the caller's own.

@@ -22,7 +22,8 @@ class RidgeStack(BlockStack):
         w_{t+1} = w_t - eta (X^T X w_t - X^T y + lam w_t),    t = 0 .. depth - 1
 
     Call it with one task: `stack(X=X, y=y, lam=lam)` returns {"w": ...}, and with `query_x=` also
-    {"prediction": ...}. Made by `ridge_lsa`, `ridge_elsa` and `ridge_elsa_one_layer`.
+    {"prediction": ...}. Made by `ridge_lsa`, `ridge_lsa_state`, `ridge_elsa` and
+    `ridge_elsa_one_layer`.
 
     Attributes:
       depth: T, steps of gradient descent.
@@ -73,8 +74,9 @@ class RidgeStack(BlockStack):
     def encode(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Array]:
         """The blocks of the layout, as `pack` takes them, from those of a call.
 
-        Takes and refuses what a call does. In a designed prompt more blocks than a call's follow
-        from the data: the rows sqrt(lam) I, the fit, and sqrt(lam) w for w.
+        Takes and refuses what a call does. A designed prompt has blocks that follow from a call's:
+        that of `ridge_lsa` the rows sqrt(lam) I, the fit, and sqrt(lam) w for w, that of
+        `ridge_lsa_state` the rows lam I and sqrt(eta) I.
         """
         return self._encode(self._checked(blocks))
 
@@ -122,7 +124,7 @@ class RidgeStack(BlockStack):
             errors.append(float(jnp.abs(out[name] - reference).max()) / (scale or 1.0))
         return float(np.max(errors))  # NaN where any error is; max() would drop it
 
-    # What the natural prompt needs; the designed prompt overrides it.
+    # What the natural prompt needs; the designed prompts override it.
 
     def _encode(self, given: Mapping[str, Array]) -> dict[str, Array]:
         """From the call's blocks to the layout's."""

@@ -29,6 +29,7 @@ THEORY = "#1A1A1A"
 # What appears in several figures has one colour and one marker in all of them.
 _SERIES = {
     "ridge_lsa": (PALETTE[0], "o"),
+    "ridge_lsa_state": (PALETTE[4], "v"),
     "ridge_elsa": (PALETTE[1], "s"),
     "ridge_elsa_one_layer": (PALETTE[2], "^"),
     "gradient_descent": (PALETTE[3], "D"),

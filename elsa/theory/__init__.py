@@ -52,7 +52,13 @@ from elsa.theory.multi_step import (
     multi_step_sizes,
     wishart_moment,
 )
-from elsa.theory.perturbation import designed_shift, natural_shift, noise_gain, scratch_shift
+from elsa.theory.perturbation import (
+    designed_shift,
+    natural_shift,
+    noise_gain,
+    scratch_shift,
+    state_shift,
+)
 from elsa.theory.pgd import pgd_gradient, pgd_optimum, pgd_risk
 from elsa.theory.retrieval import (
     retrieval_approximation,
@@ -122,6 +128,7 @@ __all__ = [
     "ridge_step_bound",
     "scratch_shift",
     "settled_at",
+    "state_shift",
     "steps_to_reach",
     "steps_until",
     "unit_roundoff",

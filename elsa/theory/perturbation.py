@@ -3,11 +3,14 @@
 Throughout, A = X^T X + lam I, w* = A^{-1} X^T y and r = y - X w*. A stack that converges returns
 
     natural prompt    w*(X, y, lam), whatever the start;
+    state prompt      the same w* as packed: context rows [X y 0 0 0], state rows [0 0 L S w_0] with
+                      L = lam I, S = sqrt(eta) I. Its sums run over all rows, so that what is
+                      written where it holds zeros counts too;
     designed prompt   the fixed point of c <- c + eta Z Z^T (u - c) for Z = [X; R], u = [y; l],
                       c_0 = [f; g], that is c = P u + (I - P) c_0 with P = Z Z^+, read as
                       c_bottom / rho, rho = sqrt(lam). As packed R = rho I, l = 0, c_0 = Z w_0.
 
-The first-order answers below are the differentials of these two maps.
+The first-order answers below are the differentials of these maps.
 """
 
 from collections.abc import Callable
@@ -110,6 +113,78 @@ def designed_shift(
     d_column = rows(d_fit, d_w, 1) + d_stacked @ (solution - begin)
     change = stacked.T @ (d_target - d_column) + d_stacked.T @ left
     return d_column[n:] / root + jsl.cho_solve(factor, change)
+
+
+def state_shift(
+    X: Float[ArrayLike, "n d"],
+    y: Float[ArrayLike, "n 1"],
+    lam: Float[ArrayLike, ""],
+    start: Float[ArrayLike, "d 1"],
+    step_size: float,
+    *,
+    d_ridge: Float[ArrayLike, "d d"] | None = None,
+    d_step: Float[ArrayLike, "d d"] | None = None,
+    d_data: Float[ArrayLike, "d d"] | None = None,
+    d_label: Float[ArrayLike, "d 1"] | None = None,
+    context_ridge: Float[ArrayLike, "n d"] | None = None,
+    context_step: Float[ArrayLike, "n d"] | None = None,
+    context_w: Float[ArrayLike, "n 1"] | None = None,
+) -> Float[Array, "d 1"]:
+    """Differential of what the state prompt's stack returns in all blocks but X and y, one task.
+
+    A layer adds eta g to w and sqrt(eta) g times a row's step channels to its channel w, forms
+    u = |S e|^-2 sqrt(eta) (row of X) (S^T w) in every row, and g sums over all rows. In first order
+
+        0 = g = X^T (y - u) - lam w - dL^T w + D^T w - lam (l - D w) - L_c^T r + X^T v
+        u = X (w + dS^T w / sqrt(eta) - 2 (e^T dS e) w / sqrt(eta))
+        v = v_0 + S_c (w* - w_0) / sqrt(eta)      as the sum of all eta g is w* - w_0
+
+    for state rows [D l L+dL S+dS w], context rows [X y L_c S_c v], and e the first unit vector, so
+    that
+
+        d w = A^{-1} (-dL^T w* - X^T X (dS^T - 2 (e^T dS e) I) w* / sqrt(eta)
+                      + D^T w* - lam (l - D w*) - L_c^T r + X^T v).
+
+    In X and y the differential is that of `natural_shift`; changes of w_0 and u are forgotten.
+
+    Args:
+      X, y, lam: the problem.
+      start, step_size: w_0 and eta.
+      d_ridge, d_step: dL and dS, changes of lam I and sqrt(eta) I.
+      d_data, d_label: D and l, in the rows of w and the channels of X and y.
+      context_ridge, context_step, context_w: L_c, S_c and v_0, in the rows of X and the channels of
+        lam I, sqrt(eta) I and w. All zero where None.
+
+    Raises:
+      ValueError: for shapes that do not fit.
+    """
+    given = {
+        "d_ridge": (d_ridge, "d d"),
+        "d_step": (d_step, "d d"),
+        "d_data": (d_data, "d d"),
+        "d_label": (d_label, "d 1"),
+        "context_ridge": (context_ridge, "n d"),
+        "context_step": (context_step, "n d"),
+        "context_w": (context_w, "n 1"),
+    }
+    taken = {name: (array, axes) for name, (array, axes) in given.items() if array is not None}
+    sizes = checks.shapes(
+        "state_shift", X=(X, "n d"), y=(y, "n 1"), start=(start, "d 1"), **taken
+    ) | {"1": 1}
+    data, labels = jnp.asarray(X), jnp.asarray(y)
+    ridge, step, lower, label, right, across, below = (
+        jnp.zeros([sizes[axis] for axis in axes.split()], data.dtype)
+        if array is None
+        else jnp.asarray(array)
+        for array, axes in given.values()
+    )
+    factor, solution = _solve(data, labels, lam)
+    root, regulariser = jnp.sqrt(step_size), jnp.reshape(lam, ())
+    fit = data @ (step.T @ solution - 2.0 * step[0, 0] * solution) / root
+    column = below + across @ (solution - jnp.asarray(start)) / root
+    change = data.T @ (column - fit) - ridge.T @ solution + lower.T @ solution
+    change = change - regulariser * (label - lower @ solution)
+    return jsl.cho_solve(factor, change - right.T @ (labels - data @ solution))
 
 
 def scratch_shift(

@@ -16,6 +16,7 @@ from tests.helpers import (
 SIZES_AND_DEPTHS = list(zip(RIDGE_SIZES, [33, 2, 0, 33, 3, 40], strict=True))
 
 forms = pytest.mark.parametrize("form", RIDGE_FORMS)
+forms_with_zero = pytest.mark.parametrize("form", [f for f in RIDGE_FORMS if f != "ridge_lsa"])
 elsa_forms = pytest.mark.parametrize("form", ["ridge_elsa", "ridge_elsa_one_layer"])
 
 

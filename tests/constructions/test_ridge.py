@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elsa.constructions import ridge_lsa
 from tests.constructions.ridge_cases import (
     SIZES_AND_DEPTHS,
     assert_answers,
@@ -101,7 +100,7 @@ def test_the_trajectory_holds_every_iterate(form):
     assert stack.trajectory(**{**blocks, "w": blocks["w"][:, 0]})["w"].shape == (5, 3)
     none = RIDGE_FORMS[form](5, 3, 0, eta, num_queries=2).trajectory(**blocks)["w"]
     assert relative_error(none, blocks["w"][None]) <= 1e-15
-    if form != "ridge_lsa":
+    if "elsa" in form:
         shapes = dict(stack.inputs)
         layout = scattered_layout(shapes, np.random.default_rng(0), ["X"])
         other = RIDGE_FORMS[form](5, 3, 4, eta, num_queries=2, layout=layout)
@@ -124,15 +123,20 @@ def test_the_prompts_hold_the_input_and_the_answer(form):
 
 @pytest.mark.parametrize(
     "form, num_layers, num_heads",
-    [("ridge_lsa", 6, 12), ("ridge_elsa", 13, 25), ("ridge_elsa_one_layer", 8, 27)],
+    [
+        ("ridge_lsa", 6, 12),
+        ("ridge_lsa_state", 8, 26),
+        ("ridge_elsa", 13, 25),
+        ("ridge_elsa_one_layer", 8, 27),
+    ],
 )
 def test_the_price_in_layers_and_heads(form, num_layers, num_heads):
-    """As the docstrings count: T, 2 T + 1 and T + 2 layers with queries."""
+    """As the docstrings count: T, T + 2, 2 T + 1 and T + 2 layers with queries."""
     stack = RIDGE_FORMS[form](5, 3, 6, 0.1, num_queries=2)
     assert (stack.num_layers, stack.num_heads) == (num_layers, num_heads)
     assert (stack.depth, stack.step_size) == (6, 0.1)
     biases = [array for layer in stack.weights for array in layer[3:] if array.size]
-    assert (form == "ridge_lsa") == (not biases)
+    assert ("elsa" in form) == bool(biases)
 
 
 # What must not matter.
@@ -159,9 +163,10 @@ def test_queries_change_nothing_in_w(form):
         assert relative_error(out["prediction"], queries @ w) <= 1e-12
 
 
-def test_the_label_of_a_query_reaches_nothing():
+@pytest.mark.parametrize("form", ["ridge_lsa", "ridge_lsa_state"])
+def test_the_label_of_a_query_reaches_nothing(form):
     blocks, eta = ridge_problem(5, 3, 2)
-    stack = ridge_lsa(5, 3, 4, eta, num_queries=2)
+    stack = RIDGE_FORMS[form](5, 3, 4, eta, num_queries=2)
     h = stack.prompts(**blocks)[0]
     rows, label = stack.layout.box("query_x").row, stack.layout.box("y").col
     noisy = h.at[rows:, label].set(1e3)

@@ -8,10 +8,8 @@ import pytest
 
 from elsa import BlockLayout
 from elsa.constructions import ridge_elsa, ridge_lsa
+from tests.constructions.ridge_cases import elsa_forms, forms, forms_with_zero
 from tests.helpers import RIDGE_FORMS, relative_error, ridge_problem
-
-forms = pytest.mark.parametrize("form", RIDGE_FORMS)
-elsa_forms = pytest.mark.parametrize("form", ["ridge_elsa", "ridge_elsa_one_layer"])
 
 
 def make(form, depth=2, step_size=0.1, **options):
@@ -223,14 +221,14 @@ def test_a_negative_regulariser_is_refused(form, ask):
 def test_ridge_lsa_says_why_it_takes_no_zero(ask):
     message = (
         r"ridge_lsa: lam must be above 0, got 0: the weights are read from the rows sqrt\(lam\) w "
-        "of the prompt; ridge_elsa takes lam = 0"
+        "of the prompt; ridge_lsa_state takes lam = 0"
     )
     with pytest.raises(ValueError, match=message):
         ask(make("ridge_lsa"), blocks(lam=0.0))
 
 
-@elsa_forms
-def test_the_natural_prompt_takes_zero(form):
+@forms_with_zero
+def test_the_other_forms_take_zero(form):
     given = blocks(lam=0.0)
     w = given["w"] - 0.1 * given["X"].T @ (given["X"] @ given["w"] - given["y"])
     assert relative_error(make(form, depth=1)(**given)["w"], w) <= 1e-12

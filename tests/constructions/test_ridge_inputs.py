@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from elsa.constructions import ridge_elsa, ridge_elsa_one_layer, ridge_lsa
 from tests.constructions.ridge_cases import (
-    elsa_forms,
     forms,
+    forms_with_zero,
     solve,
 )
 from tests.helpers import (
@@ -50,7 +49,7 @@ def test_lists_and_integers(form):
     assert relative_error(out["w"], [0.5, 1.0, 1.5]) <= 1e-15
 
 
-@elsa_forms
+@forms_with_zero
 def test_data_of_zeros_converge_with_any_step(form):
     blocks = {"X": np.zeros((3, 2)), "y": np.ones(3), "lam": 0.0, "w": np.ones(2)}
     np.testing.assert_array_equal(solve(form, blocks, 1e6, 3)["w"], [1.0, 1.0])
@@ -87,6 +86,16 @@ def float32_loop(form, blocks, eta, depth):
         for _ in range(depth):
             c = c + (eta * Z) @ (Z.T @ (u - c))
         return c[len(y) :] / root
+    if form == "ridge_lsa_state":
+        root = np.sqrt(eta)
+        u = X @ ((1 / root) * (root * w))
+        for _ in range(depth):
+            g = X.T @ (y - u) - lam * w
+            w, u = (
+                w + root * (root * g),
+                u + ((eta * X) @ g + X @ ((1 / root) * (root * w)) - u),
+            )
+        return w
     if form == "ridge_elsa":
         r = 0 * y
         for _ in range(depth):
@@ -144,24 +153,31 @@ def test_verify_sees_wrong_weights(form):
 def test_the_layers_are_the_docstrings():
     formulas = {
         "ridge_lsa": [
-            ["fit += 0.1 features features^T (label - fit)",
-             "fit += 0.1 query features^T (label - fit)"],
+            ["fit += 0.25 features features^T (label - fit)",
+             "fit += 0.25 query features^T (label - fit)"],
+        ],
+        "ridge_lsa_state": [
+            ["fit += X (2 step)^T w"],
+            ["w += 0.5 step (X - ridge)^T (y - fit + w)",
+             "fit += 0.25 X (X - ridge)^T (y - fit + w)",
+             "fit += X (2 step)^T w", "fit += -4 fit e^T e"],
+            ["prediction += query_x (2 step)^T w"],
         ],
         "ridge_elsa": [
             ["residual += (y - residual) M", "residual += -X w"],
-            ["w += 0.1 X^T residual", "w += -0.1 w lam"],
+            ["w += 0.25 X^T residual", "w += -0.25 w lam"],
             ["prediction += query_x w"],
         ],
         "ridge_elsa_one_layer": [
             ["residual += y M", "residual += -X w"],
-            ["w += 0.1 X^T residual", "w += -0.1 w lam", "residual += -0.1 X X^T residual",
-             "residual += 0.1 (y - residual) lam"],
+            ["w += 0.25 X^T residual", "w += -0.25 w lam", "residual += -0.25 X X^T residual",
+             "residual += 0.25 (y - residual) lam"],
             ["prediction += query_x w"],
         ],
     }  # fmt: skip
-    for make in (ridge_lsa, ridge_elsa, ridge_elsa_one_layer):
-        stack = make(5, 3, 6, 0.1, num_queries=2)
-        assert [[h.formula for h in layer] for layer in stack.layers] == formulas[make.__name__]
+    for form, make in RIDGE_FORMS.items():
+        stack = make(5, 3, 6, 0.25, num_queries=2)  # eta^1/2 is 0.5
+        assert [[h.formula for h in layer] for layer in stack.layers] == formulas[form]
 
 
 @forms

@@ -14,7 +14,7 @@ from experiments import convergence, engine
 from experiments.experiment import RunError
 from tests.helpers import descend
 
-CONSTRUCTIONS = ("ridge_lsa", "ridge_elsa", "ridge_elsa_one_layer")
+CONSTRUCTIONS = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
 METHODS = ("gradient_descent", *CONSTRUCTIONS)
 
 
@@ -64,6 +64,7 @@ def test_on_the_diabetes_data_all_forms_reach_scikit_learn_at_the_depth_of_theor
         assert record["layers"] == {
             "gradient_descent": None,
             "ridge_lsa": 4284,
+            "ridge_lsa_state": 4284 + 1,
             "ridge_elsa": 2 * 4284,
             "ridge_elsa_one_layer": 4284 + 1,
         }.get(method)
@@ -143,7 +144,7 @@ def test_at_condition_number_1_one_step_is_exact(synthetic):
 def test_with_fewer_rows_than_covariates_the_rate_is_the_same():
     config = synthetic_config.get_config("quick")
     config.data.condition_numbers, config.data.short_condition_numbers = (), (10.0,)
-    config.methods, config.dtypes = ("ridge_lsa", "ridge_elsa_one_layer"), ("float64",)
+    config.methods, config.dtypes = ("ridge_lsa", "ridge_lsa_state"), ("float64",)
     convergence.check(config)
     cases = convergence.cases(config)
     assert len(cases) == 2

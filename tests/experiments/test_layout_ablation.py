@@ -10,6 +10,7 @@ from experiments.ablation_problems import problems
 from experiments.experiment import RunError
 from experiments.layout_ablation import EXPERIMENT
 
+POSED = {"rows of X permuted", "columns of X permuted", "X × 0.9", "y × 2", "λ × 2"}
 ALL = config_file.get_config().constructions
 
 
@@ -30,7 +31,7 @@ def outcome(request, tmp_path_factory):
 
 
 def with_biases(summary):
-    return [name for name in summary["verdicts"] if name != "ridge_lsa"]
+    return [name for name in summary["verdicts"] if "elsa" in name]
 
 
 def having(summary, name, *verdicts):
@@ -51,6 +52,19 @@ def test_bias_free_weights_survive_what_moves_whole_rows(outcome):
     }
 
 
+def test_bias_free_weights_that_hold_w_forget_the_start_and_solve_every_problem_posed(outcome):
+    assert having(outcome[0], "ridge_lsa_state", "survives") == {
+        "none",
+        "X, y to other rows",
+        "w to other rows",
+        "λ, √η, w to other rows",
+        "all to other rows",
+        "context rows permuted",
+        "noise on w",
+    }
+    assert having(outcome[0], "ridge_lsa_state", "solves") == POSED
+
+
 def test_weights_with_biases_forget_the_start_and_see_declared_blocks_only(outcome):
     for name in with_biases(outcome[0]):
         assert having(outcome[0], name, "survives") == {
@@ -63,9 +77,8 @@ def test_weights_with_biases_forget_the_start_and_see_declared_blocks_only(outco
 
 
 def test_weights_with_biases_solve_every_problem_posed_in_place(outcome):
-    posed = {"rows of X permuted", "columns of X permuted", "X × 0.9", "y × 2", "λ × 2"}
     for name in with_biases(outcome[0]):
-        assert having(outcome[0], name, "solves") == posed
+        assert having(outcome[0], name, "solves") == POSED
     assert having(outcome[0], "ridge_lsa", "solves") == {"y × 2"}  # the fit and w are stale else
 
 
@@ -89,6 +102,16 @@ def test_bias_free_weights_refuse_exactly_the_layouts_that_break_a_column_or_a_r
     }
     assert "layers without biases cannot undo" in refused["X stored transposed"]
     assert "must share their channels" in refused["X to other channels"]
+    records = outcome[0]["perturbations"]["ridge_lsa_state"]
+    refused = {r["perturbation"]: r["refusal"] for r in records if r["refusal"]}
+    assert set(refused) == {
+        "X to other rows",
+        "λ to other rows",
+        "w to other rows",
+        "λ, w to other rows",
+        "X stored transposed",
+    }
+    assert "must share their rows" in refused["λ, w to other rows"]
 
 
 def test_another_layout_costs_weights_with_biases_one_layer(outcome):
@@ -107,7 +130,7 @@ def test_small_noise_shifts_the_answer_by_its_first_order_closed_form(outcome):
                 off = abs(record["mean_square"] - record["theory"])
                 assert off <= 4.0 * record["standard_error"], record
                 checked += 1
-    assert checked >= 16
+    assert checked >= 24
 
 
 def test_tables_and_figures_are_there(outcome):

@@ -12,7 +12,7 @@ from elsa import BlockLayout, constructions
 from elsa.report import prompt_figure, style
 from elsa.report.panels import Axis
 
-NAMES = ("ridge_lsa", "ridge_elsa", "ridge_elsa_one_layer")
+NAMES = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
 
 
 @functools.cache
@@ -61,6 +61,7 @@ def test_only_arrays_that_are_not_zero_are_drawn_and_none_is_left_out(name):
     [
         ("ridge_lsa", (6, 3, 3)),
         ("ridge_lsa", (1, 1, 0)),
+        ("ridge_lsa_state", (6, 3, 3)),
         ("ridge_elsa", (442, 10, 2)),
         ("ridge_elsa_one_layer", (6, 3, 3)),
     ],

@@ -71,6 +71,46 @@ def test_the_designed_shift_is_the_derivative_of_the_fixed_point(n, d, block):
     np.testing.assert_allclose(shift, central(answer, direction), rtol=1e-7, atol=1e-8)
 
 
+def state_answer(context, state, eta):
+    """Layers of the state form until they settle; rows (X, y, ridge, step, w) of both kinds."""
+    X, y, ridge, step, w = (
+        np.concatenate([upper, lower]) for upper, lower in zip(context, state, strict=True)
+    )
+    u, root = 0.0 * w, np.sqrt(eta)
+    for _ in range(400):
+        g = (X - ridge).T @ (y - u + w)
+        fit = eta * X @ g + X @ (step.T @ w) / root
+        w, u = w + root * step @ g, u + fit - u * (step[:, 0] @ step[:, 0]) / eta
+    return w[len(context[0]) :]
+
+
+@pytest.mark.parametrize("n, d", [(1, 1), (3, 5), (9, 4)])
+@pytest.mark.parametrize(
+    "block",
+    [
+        *("d_ridge", "d_step", "d_data", "d_label"),
+        *("context_ridge", "context_step", "context_w"),
+    ],
+)
+def test_the_state_shift_is_the_derivative_of_where_the_layers_settle(n, d, block):
+    rng, X, y, start = problem(n, d)
+    eta, eye, channels = 0.4, np.eye(d), ["data", "label", "ridge", "step", "w"]
+    row, channel = block.split("_")
+    width = 1 if channel in ("label", "w") else d
+    direction = rng.normal(size=(n if row == "context" else d, width))
+
+    def answer(e):
+        context = [X, y, 0 * X, 0 * X, 0 * y]
+        state = [0 * eye, 0 * start, LAM * eye, np.sqrt(eta) * eye, start]
+        changed, place = (context if row == "context" else state), channels.index(channel)
+        changed[place] = changed[place] + e
+        return state_answer(context, state, eta)
+
+    np.testing.assert_allclose(answer(0 * direction), solution(X, y, LAM), rtol=1e-12)
+    shift = theory.state_shift(X, y, LAM, start, eta, **{block: direction})
+    np.testing.assert_allclose(shift, central(answer, direction), rtol=1e-7, atol=1e-8)
+
+
 @pytest.mark.parametrize("lam", [0.0, 0.3])
 @pytest.mark.parametrize("n, d", [(1, 1), (3, 5), (9, 4)])
 @pytest.mark.parametrize("depth", [0, 1, 40])
@@ -120,6 +160,7 @@ def test_shifts_work_under_jit_grad_and_vmap():
             lambda e: (
                 theory.natural_shift(X, y, LAM, d_x=e)
                 + theory.designed_shift(X, y, LAM, start, d_x=e)
+                + theory.state_shift(X, y, LAM, start, 0.1, d_ridge=e[:3], d_step=e[:3])
             )
         )
     )(e)
@@ -133,6 +174,10 @@ def test_shifts_work_under_jit_grad_and_vmap():
     [
         (lambda X, y: theory.natural_shift(X, y[:-1], LAM), "natural_shift: y must have shape"),
         (lambda X, y: theory.designed_shift(X, y, LAM, y), "designed_shift: start must have shape"),
+        (
+            lambda X, y: theory.state_shift(X, y, LAM, y[:3], 0.1, d_step=X),
+            r"state_shift: d_step must have shape \(d=3, d=3\), got \(4, 3\)",
+        ),
         (
             lambda X, y: theory.scratch_shift(X, LAM, 0.1, 3, y[:-1]),
             "scratch_shift: d_residual must have shape",
