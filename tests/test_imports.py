@@ -33,28 +33,30 @@ class Room(NamedTuple):
 
 # One room a line, the ground floor first.
 ROOMS = {
+    "elsa.base": Room(),
     "elsa.checks": Room(),
     "elsa.files": Room(),
     "elsa.rng": Room(),
     "elsa.strict_json": Room(),
-    "elsa.attention": Room(("checks", "rng")),
+    "elsa.attention": Room(("base", "checks", "rng")),
     "elsa.layout": Room(("checks", "rng")),
-    "elsa.tasks": Room(("checks", "rng"), ("sklearn",)),
+    "elsa.tasks": Room(("base", "checks", "rng"), ("sklearn",)),
     "elsa.algorithms": Room(("checks", "rng")),
-    "elsa.theory": Room(("checks", "rng"), ("scipy",)),
-    "elsa.softmax_regression": Room(("checks", "rng"), ("optax", "scipy")),
+    "elsa.theory": Room(("base", "checks", "rng"), ("scipy",)),
+    "elsa.softmax_regression": Room(("base", "checks", "rng"), ("optax", "scipy")),
     "elsa.metrics": Room(("checks", "rng")),
     "elsa.symbolic": Room(("checks",)),
     "elsa.placement": Room(("checks", "layout")),
     "elsa.heads": Room(("checks", "layout", "placement", "symbolic", "tasks.Prompt")),
     "elsa.perturb": Room(("checks", "layout")),
-    "elsa.primitives": Room(("attention", "heads", "layout", "symbolic")),
-    "elsa.gram": Room(("checks",)),
+    "elsa.primitives": Room(("attention", "base", "heads", "layout", "symbolic")),
+    "elsa.gram": Room(("base", "checks")),
     "elsa.readout": Room(),
-    "elsa.estimators": Room(("checks", "layout", "tasks.Prompt"), ("sklearn",)),
+    "elsa.estimators": Room(("base", "checks", "layout", "tasks.Prompt"), ("sklearn",)),
     "elsa.nn": Room(
         (
             "attention",
+            "base",
             "checks",
             "gram",
             "heads",
@@ -66,10 +68,12 @@ ROOMS = {
         ),
         ("flax",),
     ),
-    "elsa.compiler": Room(("checks", "heads", "layout", "nn", "placement", "symbolic"), ("flax",)),
-    "elsa.constructions": Room(("checks", "heads", "layout", "nn", "symbolic"), ("flax",)),
+    "elsa.compiler": Room(
+        ("base", "checks", "heads", "layout", "nn", "placement", "symbolic"), ("flax",)
+    ),
+    "elsa.constructions": Room(("base", "checks", "heads", "layout", "nn", "symbolic"), ("flax",)),
     "elsa.training": Room(
-        ("checks", "files", "nn", "strict_json", "tasks"),
+        ("base", "checks", "files", "nn", "strict_json", "tasks"),
         ("flax", "ml_collections", "optax", "orbax", "rich", "tensorboardX"),
     ),
     "elsa.report": Room(("checks", "files", "strict_json"), ("matplotlib", "rich")),

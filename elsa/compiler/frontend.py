@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.compiler.errors import CompileError
 from elsa.compiler.graph import Ref
 from elsa.compiler.jaxprs import check_outputs, jaxpr_of
@@ -24,6 +25,7 @@ from elsa.layout import BlockLayout, Box
 from elsa.nn.stack import SKIPS
 
 
+@exact
 def compile(
     step: Callable[..., Mapping[str, Any]],
     inputs: Mapping[str, tuple[int, ...]],

@@ -19,8 +19,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 
 
+@exact
 def natural_shift(
     X: Float[ArrayLike, "n d"],
     y: Float[ArrayLike, "n 1"],
@@ -57,6 +59,7 @@ def natural_shift(
     return jsl.cho_solve(factor, change)
 
 
+@exact
 def designed_shift(
     X: Float[ArrayLike, "n d"],
     y: Float[ArrayLike, "n 1"],
@@ -112,6 +115,7 @@ def designed_shift(
     return d_column[n:] / root + jsl.cho_solve(factor, change)
 
 
+@exact
 def scratch_shift(
     X: Float[ArrayLike, "n d"],
     lam: Float[ArrayLike, ""],
@@ -145,6 +149,7 @@ def scratch_shift(
     return right.T @ ((forget * inverse)[:, None] * (left.T @ jnp.asarray(d_residual)))
 
 
+@exact
 def noise_gain(shift: Callable[[Array], Array], shape: tuple[int, int]) -> Float[Array, ""]:
     """sqrt(E |shift(E)|^2) for a linear shift and noise E of independent entries of variance 1.
 

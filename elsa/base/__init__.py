@@ -1,0 +1,1 @@
+"""What every room asks for: it imports nothing of ours."""
