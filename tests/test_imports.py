@@ -86,7 +86,7 @@ ROOMS = {
         ("absl", "flax", "matplotlib", "ml_collections", "optax", "rich", "scipy", "sklearn"),
     ),
     "benchmarks": Room(("*",), ("absl", "flax", "optax", "scipy", "sklearn")),
-    "scripts": Room(("*",), ("matplotlib",)),
+    "scripts": Room(("*",), ("flax", "matplotlib")),
 }
 EVERYWHERE = {"jax", "jaxtyping", "numpy"} | sys.stdlib_module_names
 SLOW = {"matplotlib", "sklearn"}  # 0.4 s and 1.1 s: inside the functions that need them
