@@ -57,6 +57,7 @@ def get_config(mode: str = "full") -> ConfigDict:
             "sampler": "auto",  # "rows", "gram", or the cheaper of what is possible
             "share_data": False,  # True: all seeds see the same prompts
             "checkpoint_seconds": 30.0,
+            "matmul_precision": "highest",  # "high", "default": faster, on an accelerator
         }
     )
     config.eval_prompts = 20_000 if quick else 200_000

@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import EXACT, products_at
 
 
 def _associate(
@@ -24,6 +25,8 @@ def lsa(
     wq: Float[ArrayLike, "m p"],
     wk: Float[ArrayLike, "m p"],
     wv: Float[ArrayLike, "m m"],
+    *,
+    precision: str = EXACT,
 ) -> Float[Array, "n m"]:
     """One head of linear self-attention on one prompt, without the skip.
 
@@ -36,13 +39,17 @@ def lsa(
       h: prompt, [n, m], rows are tokens and columns are channels; the result has its shape.
       wq, wk: [m, p].
       wv: [m, m].
+      precision: of the products: "highest", or "high" or "default" for speed on an accelerator.
 
     Raises:
-      ValueError: naming the first argument whose shape does not fit.
+      ValueError: naming the first argument whose shape does not fit; for an unknown precision.
     """
     checks.shapes("lsa", h=(h, "n m"), wq=(wq, "m p"), wk=(wk, "m p"), wv=(wv, "m m"))
     prompt = jnp.asarray(h)
-    return _associate(prompt @ jnp.asarray(wq), prompt @ jnp.asarray(wk), prompt @ jnp.asarray(wv))
+    with products_at("lsa", precision):
+        return _associate(
+            prompt @ jnp.asarray(wq), prompt @ jnp.asarray(wk), prompt @ jnp.asarray(wv)
+        )
 
 
 def elsa(
@@ -53,6 +60,8 @@ def elsa(
     bq: Float[ArrayLike, "n p"],
     bk: Float[ArrayLike, "n p"],
     bv: Float[ArrayLike, "n m"],
+    *,
+    precision: str = EXACT,
 ) -> Float[Array, "n m"]:
     """One head of extended linear self-attention on one prompt, without the skip.
 
@@ -67,9 +76,10 @@ def elsa(
       wv: [m, m].
       bq, bk: [n, p].
       bv: [n, m].
+      precision: of the products: "highest", or "high" or "default" for speed on an accelerator.
 
     Raises:
-      ValueError: naming the first argument whose shape does not fit.
+      ValueError: naming the first argument whose shape does not fit; for an unknown precision.
     """
     checks.shapes(
         "elsa",
@@ -82,11 +92,12 @@ def elsa(
         bv=(bv, "n m"),
     )
     prompt = jnp.asarray(h)
-    return _associate(
-        prompt @ jnp.asarray(wq) + jnp.asarray(bq),
-        prompt @ jnp.asarray(wk) + jnp.asarray(bk),
-        prompt @ jnp.asarray(wv) + jnp.asarray(bv),
-    )
+    with products_at("elsa", precision):
+        return _associate(
+            prompt @ jnp.asarray(wq) + jnp.asarray(bq),
+            prompt @ jnp.asarray(wk) + jnp.asarray(bk),
+            prompt @ jnp.asarray(wv) + jnp.asarray(bv),
+        )
 
 
 def mask_move(

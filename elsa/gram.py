@@ -4,7 +4,7 @@
 
 with V_h = Wv_h and G = H^T H over the context rows. So a stack of any depth is one m x m matrix
 that depends on the context through G only, G <- B^T G B after each layer, and a query row is
-multiplied by the same B.
+multiplied by the same B. `precision` is that of the matrix products, as in `elsa.lsa`.
 """
 
 import jax
@@ -13,18 +13,20 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import EXACT, products_at
 
 
 def context_gram(
-    x: Float[ArrayLike, "*batch n d"], y: Float[ArrayLike, "*batch n"]
+    x: Float[ArrayLike, "*batch n d"], y: Float[ArrayLike, "*batch n"], *, precision: str = EXACT
 ) -> Float[Array, "*batch m m"]:
     """[X y]^T [X y] of a context, m = d + 1, summed over its rows.
 
     Raises:
-      ValueError: for labels that do not fit the covariates.
+      ValueError: for labels that do not fit the covariates, or an unknown precision.
     """
     rows = tokens(x, y)
-    return jnp.einsum("...ni,...nj->...ij", rows, rows)
+    with products_at("context_gram", precision):
+        return jnp.einsum("...ni,...nj->...ij", rows, rows)
 
 
 def tokens(
@@ -48,6 +50,8 @@ def right_multiplier(
     gram: Float[ArrayLike, "m m"],
     query_key: Float[ArrayLike, "heads m m"],
     value: Float[ArrayLike, "heads m m"],
+    *,
+    precision: str = EXACT,
 ) -> Float[Array, "m m"]:
     """B = I + sum_h A_h G V_h, which one layer with residual multiplies every row by.
 
@@ -57,7 +61,7 @@ def right_multiplier(
       value: V_h = Wv_h.
 
     Raises:
-      ValueError: for shapes that do not fit.
+      ValueError: for shapes that do not fit, or an unknown precision.
     """
     checks.shapes(
         "right_multiplier",
@@ -65,7 +69,8 @@ def right_multiplier(
         query_key=(query_key, "heads m m"),
         value=(value, "heads m m"),
     )
-    change = jnp.einsum("hij,hjk->ik", jnp.asarray(query_key) @ jnp.asarray(gram), value)
+    with products_at("right_multiplier", precision):
+        change = jnp.einsum("hij,hjk->ik", jnp.asarray(query_key) @ jnp.asarray(gram), value)
     return jnp.eye(change.shape[-1], dtype=change.dtype) + change
 
 
@@ -74,6 +79,8 @@ def run_layers(
     row: Float[ArrayLike, " m"],
     query_key: Float[ArrayLike, "depth heads m m"],
     value: Float[ArrayLike, "depth heads m m"],
+    *,
+    precision: str = EXACT,
 ) -> Float[Array, " m"]:
     """A query row after all layers; the row itself is in no Gram matrix (a mask keeps it out).
 
@@ -82,7 +89,7 @@ def run_layers(
     The cost is one m x m recursion of O(depth m^3), whatever the context's length.
 
     Raises:
-      ValueError: for shapes that do not fit.
+      ValueError: for shapes that do not fit, or an unknown precision.
     """
     checks.shapes(
         "run_layers",
@@ -97,15 +104,16 @@ def run_layers(
         return start[1]
 
     def layer(state: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple:
-        multiplier = right_multiplier(state[0], *weights)
+        multiplier = right_multiplier(state[0], *weights, precision=precision)
         return (multiplier.T @ state[0] @ multiplier, state[1] @ multiplier), None
 
-    if len(first) > 1:
-        start, _ = jax.lax.scan(layer, start, (first[:-1], last[:-1]))
-    # nothing reads the Gram matrix after the last layer, and one row needs no multiplier:
-    # row (A G V) is three products with a vector
-    reads = jnp.einsum("i,hij->hj", start[1], first[-1]) @ start[0]
-    return start[1] + jnp.einsum("hj,hjk->k", reads, last[-1])
+    with products_at("run_layers", precision):
+        if len(first) > 1:
+            start, _ = jax.lax.scan(layer, start, (first[:-1], last[:-1]))
+        # nothing reads the Gram matrix after the last layer, and one row needs no multiplier:
+        # row (A G V) is three products with a vector
+        reads = jnp.einsum("i,hij->hj", start[1], first[-1]) @ start[0]
+        return start[1] + jnp.einsum("hj,hjk->k", reads, last[-1])
 
 
 def cost_of_rows(rows: int, channels: int, key_size: int, num_heads: int) -> int:

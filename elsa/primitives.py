@@ -16,6 +16,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import attention, heads
+from elsa.base.precision import exact
 from elsa.layout import BlockLayout
 from elsa.symbolic import Head
 
@@ -151,6 +152,7 @@ def _mask_move_weights(layout: BlockLayout) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+@exact
 def _sandwich(h: Array, left: Array, right: Array) -> Array:
     return left @ h @ right
 

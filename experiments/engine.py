@@ -24,6 +24,8 @@ from experiments.experiment import (
     message_of,
 )
 
+NEWER = {"train.matmul_precision": "highest"}  # settings that older runs did not write
+
 
 def run(
     experiment: Experiment,
@@ -55,7 +57,7 @@ def run(
     asked, cases = _question(experiment, config)
     folder: RunFolder | None = None
     try:
-        with RunFolder.open(workdir, asked, overwrite=overwrite) as folder:
+        with RunFolder.open(workdir, asked, overwrite=overwrite, newer=NEWER) as folder:
             _refuse_foreign_cases(folder, cases)
             if len(folder.cases) < len(cases):
                 folder.write_environment(environment(asked, command))

@@ -38,24 +38,25 @@ ROOMS = {
     "elsa.files": Room(),
     "elsa.rng": Room(),
     "elsa.strict_json": Room(),
-    "elsa.attention": Room(("checks", "rng")),
+    "elsa.attention": Room(("base", "checks", "rng")),
     "elsa.layout": Room(("checks", "rng")),
-    "elsa.tasks": Room(("checks", "rng"), ("sklearn",)),
+    "elsa.tasks": Room(("base", "checks", "rng"), ("sklearn",)),
     "elsa.algorithms": Room(("checks", "rng")),
-    "elsa.theory": Room(("checks", "rng"), ("scipy",)),
-    "elsa.softmax_regression": Room(("checks", "rng"), ("optax", "scipy")),
+    "elsa.theory": Room(("base", "checks", "rng"), ("scipy",)),
+    "elsa.softmax_regression": Room(("base", "checks", "rng"), ("optax", "scipy")),
     "elsa.metrics": Room(("checks", "rng")),
     "elsa.symbolic": Room(("checks",)),
     "elsa.placement": Room(("checks", "layout")),
     "elsa.heads": Room(("checks", "layout", "placement", "symbolic", "tasks.Prompt")),
     "elsa.perturb": Room(("checks", "layout")),
-    "elsa.primitives": Room(("attention", "heads", "layout", "symbolic")),
-    "elsa.gram": Room(("checks",)),
+    "elsa.primitives": Room(("attention", "base", "heads", "layout", "symbolic")),
+    "elsa.gram": Room(("base", "checks")),
     "elsa.readout": Room(),
-    "elsa.estimators": Room(("checks", "layout", "tasks.Prompt"), ("sklearn",)),
+    "elsa.estimators": Room(("base", "checks", "layout", "tasks.Prompt"), ("sklearn",)),
     "elsa.nn": Room(
         (
             "attention",
+            "base",
             "checks",
             "gram",
             "heads",
@@ -70,9 +71,9 @@ ROOMS = {
     "elsa.compiler": Room(
         ("base", "checks", "heads", "layout", "nn", "placement", "symbolic"), ("flax",)
     ),
-    "elsa.constructions": Room(("checks", "heads", "layout", "nn", "symbolic"), ("flax",)),
+    "elsa.constructions": Room(("base", "checks", "heads", "layout", "nn", "symbolic"), ("flax",)),
     "elsa.training": Room(
-        ("checks", "files", "nn", "strict_json", "tasks"),
+        ("base", "checks", "files", "nn", "strict_json", "tasks"),
         ("flax", "ml_collections", "optax", "orbax", "rich", "tensorboardX"),
     ),
     "elsa.report": Room(("checks", "files", "strict_json"), ("matplotlib", "rich")),
@@ -85,7 +86,7 @@ ROOMS = {
         ("absl", "flax", "matplotlib", "ml_collections", "optax", "rich", "scipy", "sklearn"),
     ),
     "benchmarks": Room(("*",), ("absl", "flax", "optax", "scipy", "sklearn")),
-    "scripts": Room(("*",), ("matplotlib",)),
+    "scripts": Room(("*",), ("flax", "matplotlib")),
 }
 EVERYWHERE = {"jax", "jaxtyping", "numpy"} | sys.stdlib_module_names
 SLOW = {"matplotlib", "sklearn"}  # 0.4 s and 1.1 s: inside the functions that need them

@@ -12,6 +12,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.compiler.chains import bare
 from elsa.compiler.errors import CompileError
 from elsa.compiler.graph import Ref, leaves_of
@@ -29,6 +30,7 @@ from elsa.nn.stack import SKIPS
 MAX_ROUNDING = 100.0  # of a "gram" plan over the step itself
 
 
+@exact
 def compile(
     step: Callable[..., Mapping[str, Any]],
     inputs: Mapping[str, tuple[int, ...]],

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.compiler import structured
 from elsa.compiler.listing import listing
 from elsa.compiler.program import Program
@@ -99,6 +100,7 @@ class CompiledStack(nnx.Module):
         checks.finite("from_prompt", h=h)
         return self.readout.unpack(self.dense.run(self.dense.padded(jnp.asarray(h))))
 
+    @exact
     def verify(self, key: Array, /, **blocks: Float[ArrayLike, "..."]) -> float:
         """The largest error of a block against the step itself, applied `depth` times.
 

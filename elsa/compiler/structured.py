@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from elsa.base.precision import exact
 from elsa.compiler.chains import Chain
 from elsa.compiler.graph import const_array
 from elsa.compiler.layers import Layer, Schedule
@@ -33,6 +34,7 @@ def _numbers(product: Product) -> tuple[np.ndarray, list[np.ndarray | None]]:
     return product.coefficient, [None if ref is None else const_array(ref) for ref in constants]
 
 
+@exact
 def run(
     schedule: Schedule, blocks: Environment, outputs: Mapping[str, Chain], *, trace: bool
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:

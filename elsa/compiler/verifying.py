@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.compiler.program import Measured, Program
 
 Blocks = Mapping[str, Any]
@@ -43,6 +44,7 @@ class Plain(NamedTuple):
     broken: tuple[str, int] | None
 
 
+@exact
 def largest_error(
     program: Program,
     depth: int,
@@ -64,6 +66,7 @@ def largest_error(
     return float(np.max(errors))  # NaN where a block of the stack's is
 
 
+@exact
 def rounding(
     program: Program, depth: int, run: Callable[..., dict[str, Array]], key: Array
 ) -> tuple[Measured, ...]:
@@ -74,9 +77,9 @@ def rounding(
         drawn = narrow.draw(key, {}, scale)
         out, own = run(**drawn), narrow(drawn)
         with jax.enable_x64(True):
-            exact = Reference(program, depth, np.dtype(np.float64))(drawn)
+            wide = Reference(program, depth, np.dtype(np.float64))(drawn)
         floor = float(np.finfo(np.float32).eps)
-        ratio = _error(out, exact) / max(_error(own.final, exact), floor)
+        ratio = _error(out, wide) / max(_error(own.final, wide), floor)
         found.append(Measured(scale, ratio))
     return tuple(found)
 

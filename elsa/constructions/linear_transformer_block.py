@@ -8,6 +8,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.nn import LinearTransformerBlock
 
 
@@ -69,6 +70,7 @@ def gd_beta_block(
     return block
 
 
+@exact
 def read_gd_beta(block: LinearTransformerBlock) -> GdBeta:
     """The start and the preconditioner of a block, and the norm of what they do not explain.
 

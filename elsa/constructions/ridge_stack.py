@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.layout import BlockLayout
 from elsa.nn.block_stack import BlockStack, ReadBlocks
 from elsa.nn.stack import Stack
@@ -47,6 +48,7 @@ class RidgeStack(BlockStack):
         self.inputs = tuple(inputs.items())
         self.step_size, self.depth, self.name = float(step_size), stack.depth, name
 
+    @exact
     def __call__(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Float[Array, "_a _b"]]:
         """The weights after `depth` steps, and the predictions for the query rows.
 
@@ -71,6 +73,7 @@ class RidgeStack(BlockStack):
         out = ReadBlocks(self.readout, self.outputs)(self.run(self._encoded(given)))
         return self._shaped(self._decode(out, given), blocks)
 
+    @exact
     def encode(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Array]:
         """The blocks of the layout, as `pack` takes them, from those of a call.
 
@@ -80,6 +83,7 @@ class RidgeStack(BlockStack):
         """
         return self._encode(self._checked(blocks))
 
+    @exact
     def trajectory(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Array]:
         """ "w" after every step, [depth + 1, d, 1] or [depth + 1, d], the start first.
 
@@ -92,10 +96,12 @@ class RidgeStack(BlockStack):
         steps = {"w": seen["w"][first : last : len(self.stack.body)]}
         return self._shaped(self._decode(steps, given), blocks)
 
+    @exact
     def prompts(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> Float[Array, "layers n m"]:
         """Every layer's prompt, the input first: [num_layers + 1, n, m]."""
         return super().prompts(**self._encode(self._checked(blocks)))
 
+    @exact
     def verify(self, key: Array, /, **blocks: Float[ArrayLike, "_a _b"]) -> float:
         """Largest error against plain gradient descent, relative to the largest entry of the
         truth or of the start.

@@ -6,10 +6,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.estimators import linear, problem
 from elsa.tasks import Prompt
 
 
+@exact
 def bayes(
     prompt: Prompt,
     cov_task: Float[ArrayLike, "d d"],

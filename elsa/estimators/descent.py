@@ -7,10 +7,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.estimators import problem
 from elsa.tasks import Prompt
 
 
+@exact
 def gradient_descent(
     prompt: Prompt,
     steps: int,
@@ -61,6 +63,7 @@ def gradient_descent(
     return task.predict(jax.lax.scan(step, start, etas)[0])
 
 
+@exact
 def polynomial_step(
     prompt: Prompt, coefficients: Float[ArrayLike, " degree+1"]
 ) -> Float[Array, " batch"]:

@@ -7,10 +7,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.estimators import problem
 from elsa.tasks import Prompt
 
 
+@exact
 def ridge_weights(
     X: Float[ArrayLike, "n d"], y: Float[ArrayLike, "n k"], lam: Float[ArrayLike, ""]
 ) -> Float[Array, "d k"]:
@@ -35,6 +37,7 @@ def ridge_weights(
     return jsl.cho_solve(jsl.cho_factor(gram), data.T @ labels)
 
 
+@exact
 def ridge(prompt: Prompt, lam: Float[ArrayLike, ""]) -> Float[Array, " batch"]:
     """query_x . (X^T X + lam I)^{-1} X^T y, for a batch of prompts.
 
@@ -57,6 +60,7 @@ def ridge(prompt: Prompt, lam: Float[ArrayLike, ""]) -> Float[Array, " batch"]:
     return task.predict(_solve(task, jnp.reshape(task.cast(lam), ())))
 
 
+@exact
 def least_squares(prompt: Prompt) -> Float[Array, " batch"]:
     """query_x . X^+ y: the least-squares solution, of least norm where n < d.
 

@@ -3,10 +3,12 @@
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from elsa.base.precision import exact
 from elsa.estimators import problem
 from elsa.tasks import Prompt
 
 
+@exact
 def preconditioned_step(prompt: Prompt, weight: Float[ArrayLike, "d d"]) -> Float[Array, " batch"]:
     """query_x^T W X^T y, with no 1/n, for a batch of prompts; its risk is `theory.pgd_risk`.
 
@@ -23,6 +25,7 @@ def preconditioned_step(prompt: Prompt, weight: Float[ArrayLike, "d d"]) -> Floa
     return task.predict(task.correlation @ task.cast(weight).T)
 
 
+@exact
 def weighted_step(
     prompt: Prompt,
     sample_weights: Float[ArrayLike, " n"],
@@ -48,6 +51,7 @@ def weighted_step(
     return task.predict(step)
 
 
+@exact
 def gd_beta(
     prompt: Prompt, init: Float[ArrayLike, " d"], preconditioner: Float[ArrayLike, "d d"]
 ) -> Float[Array, " batch"]:

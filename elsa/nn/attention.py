@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import attention, checks
+from elsa.base.precision import EXACT, known
 from elsa.symbolic import Head, HeadWeights, stack_dense
 
 _INIT = nnx.initializers.normal(0.02)
@@ -22,6 +23,7 @@ class _Heads(nnx.Module):
     """What LSA and ELSA share; a subclass says which arrays it has, and draws them."""
 
     fields: ClassVar[tuple[str, ...]]
+    precision: str
     wq: nnx.Param
     wk: nnx.Param
     wv: nnx.Param
@@ -41,13 +43,23 @@ class _Heads(nnx.Module):
 
     @classmethod
     def _abstract(
-        cls, shape: tuple[int, int], key_size: int, num_heads: int, dtype: DTypeLike | None
+        cls,
+        shape: tuple[int, int],
+        key_size: int,
+        num_heads: int,
+        dtype: DTypeLike | None,
+        precision: str,
     ) -> Self:
         raise NotImplementedError
 
     @classmethod
     def from_heads(
-        cls, heads: Sequence[Head], shape: tuple[int, int], *, dtype: DTypeLike | None = None
+        cls,
+        heads: Sequence[Head],
+        shape: tuple[int, int],
+        *,
+        dtype: DTypeLike | None = None,
+        precision: str = EXACT,
     ) -> Self:
         """The module whose weights are those of symbolic heads, for prompts of shape (n, m).
 
@@ -64,17 +76,20 @@ class _Heads(nnx.Module):
                     f"{cls.__name__}: head '{head.formula}' writes constant rows, which needs a "
                     "bias; use ELSA"
                 )
-        return cls.from_weights(stack_dense(heads, shape), dtype=dtype)
+        return cls.from_weights(stack_dense(heads, shape), dtype=dtype, precision=precision)
 
     @classmethod
-    def from_weights(cls, weights: HeadWeights, *, dtype: DTypeLike | None = None) -> Self:
+    def from_weights(
+        cls, weights: HeadWeights, *, dtype: DTypeLike | None = None, precision: str = EXACT
+    ) -> Self:
         """The module with the given weights, heads along the first axis, cast once.
 
         One more axis in front holds the weights of every step of an untied stack.
         """
         kind = checks.float_dtype(cls.__name__, dtype)
         num_heads, m, key_size = weights.wq.shape[-3:]
-        module = nnx.merge(*_skeleton(cls, (weights.bv.shape[-2], m), key_size, num_heads, kind))
+        sizes = (weights.bv.shape[-2], m), key_size, num_heads
+        module = nnx.merge(*_skeleton(cls, *sizes, kind, precision))
         for name in cls.fields:
             setattr(module, name, nnx.Param(jnp.asarray(getattr(weights, name), kind)))
         return module
@@ -100,7 +115,8 @@ class _Heads(nnx.Module):
                 f"got {jnp.shape(h)}"
             )
         weights = [getattr(self, name)[...] for name in self.fields]
-        heads = jax.vmap(head, in_axes=(None, *(0 for _ in weights)))
+        one = functools.partial(head, precision=self.precision)
+        heads = jax.vmap(one, in_axes=(None, *(0 for _ in weights)))
         if jnp.ndim(h) == 2:
             return heads(h, *weights).sum(axis=0)
         batch = jax.vmap(heads, in_axes=(0, *(None for _ in weights)))
@@ -123,6 +139,7 @@ class LSA(_Heads):
       key_size: p, width of queries and keys.
       num_heads: heads that are summed.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products: "highest", "high" or "default".
       rngs: the stream `params` draws the weights, normal with standard deviation 0.02.
 
     Attributes:
@@ -130,7 +147,7 @@ class LSA(_Heads):
       wv: [heads, m, m].
 
     Raises:
-      ValueError: for a size below 1, or float64 without jax's x64 switch.
+      ValueError: for a size below 1, an unknown precision, or float64 without jax's x64 switch.
     """
 
     fields = ("wq", "wk", "wv")
@@ -142,16 +159,25 @@ class LSA(_Heads):
         num_heads: int = 1,
         *,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         self._draw(num_heads, dtype, rngs, channels=("m", channels), key_size=("p", key_size))
+        self.precision = known("LSA", precision)
 
     @classmethod
     def _abstract(
-        cls, shape: tuple[int, int], key_size: int, num_heads: int, dtype: DTypeLike | None
+        cls,
+        shape: tuple[int, int],
+        key_size: int,
+        num_heads: int,
+        dtype: DTypeLike | None,
+        precision: str,
     ) -> Self:
         return nnx.eval_shape(
-            lambda: cls(shape[1], key_size, num_heads, dtype=dtype, rngs=nnx.Rngs(0))
+            lambda: cls(
+                shape[1], key_size, num_heads, dtype=dtype, precision=precision, rngs=nnx.Rngs(0)
+            )
         )
 
     def __call__(self, h: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
@@ -174,6 +200,7 @@ class ELSA(_Heads):
       key_size: p, width of queries and keys.
       num_heads: heads that are summed.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products: "highest", "high" or "default".
       rngs: the stream `params` draws weights and biases, normal with standard deviation 0.02.
 
     Attributes:
@@ -183,7 +210,7 @@ class ELSA(_Heads):
       bv: [heads, n, m].
 
     Raises:
-      ValueError: for a size below 1, or float64 without jax's x64 switch.
+      ValueError: for a size below 1, an unknown precision, or float64 without jax's x64 switch.
     """
 
     fields = HeadWeights._fields
@@ -199,6 +226,7 @@ class ELSA(_Heads):
         num_heads: int = 1,
         *,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         self._draw(
@@ -209,13 +237,21 @@ class ELSA(_Heads):
             channels=("m", channels),
             key_size=("p", key_size),
         )
+        self.precision = known("ELSA", precision)
 
     @classmethod
     def _abstract(
-        cls, shape: tuple[int, int], key_size: int, num_heads: int, dtype: DTypeLike | None
+        cls,
+        shape: tuple[int, int],
+        key_size: int,
+        num_heads: int,
+        dtype: DTypeLike | None,
+        precision: str,
     ) -> Self:
         return nnx.eval_shape(
-            lambda: cls(*shape, key_size, num_heads, dtype=dtype, rngs=nnx.Rngs(0))
+            lambda: cls(
+                *shape, key_size, num_heads, dtype=dtype, precision=precision, rngs=nnx.Rngs(0)
+            )
         )
 
     def __call__(self, h: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:

@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 from elsa import checks, gram
+from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.nn.prompts import AnyPrompt, query_row, rows_of
 
 _STANDARD_DEVIATION = 0.02  # of GPT-2's weights
@@ -41,6 +42,7 @@ class GPT2(nnx.Module):
       mlp: False leaves every feed-forward layer out.
       causal: whether a token attends only to itself and those before it.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
       rngs: the stream `params` draws the weights.
 
     Raises:
@@ -60,6 +62,7 @@ class GPT2(nnx.Module):
         mlp: bool = True,
         causal: bool = True,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         where = "GPT2"
@@ -69,6 +72,7 @@ class GPT2(nnx.Module):
             raise ValueError(f"{where}: num_heads must divide width={width}, got {num_heads}")
         kind = checks.float_dtype(where, dtype)
         positions = nnx.initializers.normal(_STANDARD_DEVIATION)
+        self.precision = known("GPT2", precision)
         self.causal = causal
         self.read_in = nnx.Linear(dim + 1, width, param_dtype=kind, rngs=rngs)
         self.positions = nnx.Param(positions(rngs.params(), (context_length + 1, width), kind))
@@ -78,6 +82,7 @@ class GPT2(nnx.Module):
         self.norm = nnx.LayerNorm(width, param_dtype=kind, rngs=rngs)
         self.read_out = nnx.Linear(width, 1, param_dtype=kind, rngs=rngs)
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 

@@ -9,6 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from elsa import gram
+from elsa.base.precision import products_at
 from elsa.nn.attention import LSA
 
 FORMS = ("direct", "gram", "auto")
@@ -19,7 +20,10 @@ def obstacle(layers: Sequence[Any], skip: str) -> str:
     if skip != "residual":
         return "its skip is a head with biases"
     other = [type(layer).__name__ for layer in layers if not isinstance(layer, LSA)]
-    return f"it has a layer of type {other[0]}, which may have biases" if other else ""
+    if other:
+        return f"it has a layer of type {other[0]}, which may have biases"
+    asked = sorted({layer.precision for layer in layers})
+    return f"its layers have products of several precisions, {asked}" if len(asked) > 1 else ""
 
 
 def is_cheaper(layers: Sequence[Any], num_layers: int, rows: int) -> bool:
@@ -46,10 +50,11 @@ def run(
     def period(carry: tuple[Array, Array], own: Any) -> tuple[tuple[Array, Array], None]:
         return _advance(nnx.merge(graph, state if tied else own), carry), None
 
-    carry = _advance(prologue, (jnp.eye(h.shape[1], dtype=h.dtype), h.T @ h))
-    carry, _ = jax.lax.scan(period, carry, None if tied else state, length=depth)
-    product, _ = _advance(epilogue, carry)
-    return h @ product
+    with products_at("Stack", body[0].precision):
+        carry = _advance(prologue, (jnp.eye(h.shape[1], dtype=h.dtype), h.T @ h))
+        carry, _ = jax.lax.scan(period, carry, None if tied else state, length=depth)
+        product, _ = _advance(epilogue, carry)
+        return h @ product
 
 
 def _advance(layers: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -57,6 +62,8 @@ def _advance(layers: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
     product, own_gram = carry
     for layer in layers:
         query_key = layer.wq[...] @ jnp.swapaxes(layer.wk[...], -1, -2)
-        multiplier = gram.right_multiplier(own_gram, query_key, layer.wv[...])
+        multiplier = gram.right_multiplier(
+            own_gram, query_key, layer.wv[...], precision=layer.precision
+        )
         product, own_gram = product @ multiplier, multiplier.T @ own_gram @ multiplier
     return product, own_gram

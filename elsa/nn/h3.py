@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks, gram
+from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.nn.prompts import AnyPrompt, query_row, rows_of
 
 
@@ -58,6 +59,7 @@ class DiagonalFilter(nnx.Module):
         self.decays = nnx.Param(jnp.asarray(jnp.log(rates) - jnp.log1p(-rates), kind))
         self.weights = nnx.Param(jnp.full((state_size,), 1.0 / state_size, kind))
 
+    @exact
     def __call__(self, length: int) -> Float[Array, " n"]:
         """The taps of lags 1..length."""
         logs = jax.nn.log_sigmoid(self.decays[...])
@@ -84,6 +86,7 @@ class H3(nnx.Module):
       shift: rows that keys lag behind values.
       scale: multiplies the sum over the context.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
       rngs: the stream `params` draws the weights, normal with standard deviation m^(-1/2).
 
     Attributes:
@@ -106,12 +109,14 @@ class H3(nnx.Module):
         shift: int = 0,
         scale: float = 1.0,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         checks.integer("H3", dim=(dim, 1), context_length=(context_length, 1), shift=(shift, 0))
         checks.positive("H3", scale=scale)
         kind, channels = checks.float_dtype("H3", dtype), dim + 1
         init = nnx.initializers.normal(channels**-0.5)
+        self.precision = known("H3", precision)
         self.scale, self.shift = scale, shift
         self.wq = nnx.Param(init(rngs.params(), (channels, channels), kind))
         self.wk = nnx.Param(init(rngs.params(), (channels, channels), kind))
@@ -128,6 +133,7 @@ class H3(nnx.Module):
         return self.filter(context_length)[::-1]
 
     @property
+    @exact
     def preconditioner(self) -> Float[Array, "d d"]:
         """W of the part <query_x, W X^T (sample_weights * y)> of the prediction (shift 0).
 
@@ -137,6 +143,7 @@ class H3(nnx.Module):
         key, value = self.wk[...], self.wv[...]
         return gate @ (key[:-1] * value[-1][None, :] + value[:-1] * key[-1][None, :]).T
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 
@@ -166,6 +173,7 @@ class MergedH3(nnx.Module):
       context_length: n, the longest context.
       scale: multiplies the sum over the context.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
       rngs: not drawn from; taken so that every model is built alike.
 
     Attributes:
@@ -185,11 +193,13 @@ class MergedH3(nnx.Module):
         *,
         scale: float = 1.0,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs | None = None,
     ) -> None:
         checks.integer("MergedH3", dim=(dim, 1))
         checks.positive("MergedH3", scale=scale)
         kind = checks.float_dtype("MergedH3", dtype)
+        self.precision = known("MergedH3", precision)
         self.scale = scale
         self.weight = nnx.Param(jnp.zeros((dim, dim), kind))
         self.filter = LongFilter(context_length, dtype=kind)
@@ -203,6 +213,7 @@ class MergedH3(nnx.Module):
         """W with the scale in it."""
         return self.scale * self.weight[...]
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 

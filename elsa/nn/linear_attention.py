@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks, gram, readout
+from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.nn.prompts import AnyPrompt, context_gram, query_row, require_fit, rows_of
 
 
@@ -24,6 +25,7 @@ class LinearAttention(nnx.Module):
       key_size: p; m where None.
       scale: multiplies the sum over the context; 1/n keeps the weights near 1 whatever n.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
       rngs: the stream `params` draws the weights, normal with standard deviation m^(-1/2).
 
     Attributes:
@@ -43,6 +45,7 @@ class LinearAttention(nnx.Module):
         *,
         scale: float = 1.0,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         checks.integer("LinearAttention", dim=(dim, 1))
@@ -52,17 +55,20 @@ class LinearAttention(nnx.Module):
         checks.positive("LinearAttention", scale=scale)
         kind = checks.float_dtype("LinearAttention", dtype)
         init = nnx.initializers.normal(channels**-0.5)
+        self.precision = known("LinearAttention", precision)
         self.scale = scale
         self.wq = nnx.Param(init(rngs.params(), (channels, width), kind))
         self.wk = nnx.Param(init(rngs.params(), (channels, width), kind))
         self.wv = nnx.Param(init(rngs.params(), (channels, channels), kind))
 
     @property
+    @exact
     def query_key(self) -> Float[Array, "m m"]:
         """Wq Wk^T with the scale in it."""
         return self.scale * self.wq[...] @ self.wk[...].T
 
     @property
+    @exact
     def preconditioner(self) -> Float[Array, "d d"]:
         """W of the part <query_x, W X^T y> of the prediction.
 
@@ -74,6 +80,7 @@ class LinearAttention(nnx.Module):
         covariates = query_key[:-1]
         return covariates[:, :-1] * value[-1] + jnp.outer(covariates[:, -1], value[:-1])
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts, given as rows or as Gram matrices.
 
@@ -81,7 +88,7 @@ class LinearAttention(nnx.Module):
           ValueError: for prompts that do not fit the model, naming what came.
         """
         require_fit(prompt, self, self.wq.shape[0] - 1)
-        values = context_gram(prompt) @ self.wv[...][:, readout.LABEL]
+        values = context_gram(prompt, self.precision) @ self.wv[...][:, readout.LABEL]
         return jnp.einsum("bi,bi->b", query_row(prompt) @ self.query_key, values)
 
 
@@ -96,6 +103,7 @@ class SoftmaxAttention(nnx.Module):
       dim: d; a token has m = d + 1 channels.
       key_size: p; m where None.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
       rngs: the stream `params` draws the weights, normal with standard deviation m^(-1/2).
 
     Raises:
@@ -110,6 +118,7 @@ class SoftmaxAttention(nnx.Module):
         key_size: int | None = None,
         *,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         checks.integer("SoftmaxAttention", dim=(dim, 1))
@@ -118,10 +127,12 @@ class SoftmaxAttention(nnx.Module):
         checks.integer("SoftmaxAttention", key_size=(width, 1))
         kind = checks.float_dtype("SoftmaxAttention", dtype)
         init = nnx.initializers.normal(channels**-0.5)
+        self.precision = known("SoftmaxAttention", precision)
         self.wq = nnx.Param(init(rngs.params(), (channels, width), kind))
         self.wk = nnx.Param(init(rngs.params(), (channels, width), kind))
         self.wv = nnx.Param(init(rngs.params(), (channels, channels), kind))
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts; a context without rows predicts 0.
 

@@ -1,5 +1,7 @@
 """Several layers of linear attention, run on rows or on the context's Gram matrix."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -7,6 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks, gram, readout
+from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.nn.prompts import AnyPrompt, context_gram, query_row, require_fit
 from elsa.tasks import GramPrompt
 
@@ -32,6 +35,7 @@ class LinearTransformer(nnx.Module):
       form: "gram" runs on [X y]^T [X y] at a cost that does not grow with the context; "direct" on
         the rows; "auto" takes the cheaper by counting multiplications. Equal to rounding.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
       rngs: the stream `params` draws the weights.
 
     Attributes:
@@ -53,6 +57,7 @@ class LinearTransformer(nnx.Module):
         init_scale: float = 0.1,
         form: str = "auto",
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         where = "LinearTransformer"
@@ -61,6 +66,7 @@ class LinearTransformer(nnx.Module):
         checks.one_of(where, "form", form, FORMS)
         kind, channels = checks.float_dtype(where, dtype), dim + 1
         init = nnx.initializers.normal(init_scale)
+        self.precision = known("LinearTransformer", precision)
         self.scale, self.form = scale, form
         self.p = nnx.Param(init(rngs.params(), (depth, num_heads, channels, channels), kind))
         self.q = nnx.Param(init(rngs.params(), (depth, num_heads, channels, channels), kind))
@@ -75,6 +81,7 @@ class LinearTransformer(nnx.Module):
         """Wv of every head."""
         return jnp.swapaxes(self.p[...], -1, -2)
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts, given as rows or as Gram matrices.
 
@@ -87,8 +94,10 @@ class LinearTransformer(nnx.Module):
         if isinstance(prompt, GramPrompt) and self.form == "direct":
             raise ValueError("LinearTransformer: form='direct' needs a Prompt, got a GramPrompt")
         if isinstance(prompt, GramPrompt) or self._runs_on_gram(prompt.x.shape[1]):
-            run = jax.vmap(gram.run_layers, in_axes=(0, 0, None, None))
-            return readout.from_residual_stream(run(context_gram(prompt), row_BxM, *weights))
+            one = functools.partial(gram.run_layers, precision=self.precision)
+            run = jax.vmap(one, in_axes=(0, 0, None, None))
+            grams = context_gram(prompt, self.precision)
+            return readout.from_residual_stream(run(grams, row_BxM, *weights))
         rows = jax.vmap(_run_on_rows, in_axes=(0, 0, None, None))
         tokens = gram.tokens(prompt.x, prompt.y)
         return readout.from_residual_stream(rows(tokens, row_BxM, *weights))

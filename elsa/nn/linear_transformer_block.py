@@ -1,5 +1,7 @@
 """Linear attention followed by a linear feed-forward layer, in blocks."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -7,6 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks, gram, readout
+from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.nn.prompts import AnyPrompt, context_gram, query_row, require_fit
 from elsa.tasks import GramPrompt
 
@@ -37,6 +40,7 @@ class LinearTransformerBlock(nnx.Module):
       init_scale: standard deviation of the weights at the start, in units of m^(-1/2) for
         attention and of hidden^(-1/2) for the feed-forward layer.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
       rngs: the stream `params` draws the weights.
 
     Attributes:
@@ -58,6 +62,7 @@ class LinearTransformerBlock(nnx.Module):
         scale: float | None = None,
         init_scale: float = 1.0,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         where = "LinearTransformerBlock"
@@ -71,6 +76,7 @@ class LinearTransformerBlock(nnx.Module):
         kind = checks.float_dtype(where, dtype)
         attention = nnx.initializers.normal(init_scale * channels**-0.5)
         feed_forward = nnx.initializers.normal(init_scale * width**-0.5)
+        self.precision = known("LinearTransformerBlock", precision)
         self.scale = scale
         self.w_pv = nnx.Param(attention(rngs.params(), (depth, channels, channels), kind))
         self.w_kq = nnx.Param(attention(rngs.params(), (depth, channels, channels), kind))
@@ -78,10 +84,12 @@ class LinearTransformerBlock(nnx.Module):
         self.w2 = nnx.Param(feed_forward(rngs.params(), (depth, width, channels), kind))
 
     @property
+    @exact
     def w_mlp(self) -> Float[Array, "depth m m"]:
         """W2^T W1 of every block."""
         return jnp.einsum("lki,lkj->lij", self.w2[...], self.w1[...])
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts, given as rows or as Gram matrices.
 
@@ -92,8 +100,10 @@ class LinearTransformerBlock(nnx.Module):
         require_fit(prompt, self, self.w_kq.shape[-1] - 1)
         first = self._scale(prompt) * jnp.swapaxes(self.w_kq[...], 1, 2)
         last, feed_forward = (jnp.swapaxes(w, 1, 2) for w in (self.w_pv[...], self.w_mlp))
-        run = jax.vmap(_run_blocks, in_axes=(0, 0, None, None, None))
-        rows = run(context_gram(prompt), query_row(prompt), first, last, feed_forward)
+        one = functools.partial(_run_blocks, precision=self.precision)
+        run = jax.vmap(one, in_axes=(0, 0, None, None, None))
+        grams = context_gram(prompt, self.precision)
+        rows = run(grams, query_row(prompt), first, last, feed_forward)
         return readout.from_block(rows)
 
     def _scale(self, prompt: AnyPrompt) -> float:
@@ -113,12 +123,15 @@ def _run_blocks(
     query_key: Float[Array, "depth m m"],
     value: Float[Array, "depth m m"],
     feed_forward: Float[Array, "depth m m"],
+    *,
+    precision: str,
 ) -> Float[Array, " m"]:
     """The query's row after all blocks, G <- B^T G B and row <- row B after each."""
 
     def block(state: tuple[Array, Array], weights: tuple[Array, ...]) -> tuple:
         (context_MxM, row_M), (first, last, mixing) = state, weights
-        multiplier = gram.right_multiplier(context_MxM, first[None], last[None]) @ mixing
+        heads = first[None], last[None]
+        multiplier = gram.right_multiplier(context_MxM, *heads, precision=precision) @ mixing
         return (multiplier.T @ context_MxM @ multiplier, row_M @ multiplier), None
 
     start, weights = (context, query), (query_key, value, feed_forward)

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.nn.prompts import AnyPrompt, label_moment, require_fit
 
 _SMALL = 32  # dimensions up to which B d^2 numbers are no burden
@@ -30,6 +31,7 @@ class MergedAttention(nnx.Module):
       dim: d.
       scale: multiplies the sum over the context; 1/n keeps W near 1 whatever n.
       dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
       rngs: not drawn from; taken so that every model is built alike.
 
     Raises:
@@ -44,11 +46,13 @@ class MergedAttention(nnx.Module):
         *,
         scale: float = 1.0,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs | None = None,
     ) -> None:
         checks.integer("MergedAttention", dim=(dim, 1))
         checks.positive("MergedAttention", scale=scale)
         kind = checks.float_dtype("MergedAttention", dtype)
+        self.precision = known("MergedAttention", precision)
         self.scale = scale
         self.weight = nnx.Param(jnp.zeros((dim, dim), kind))
 
@@ -57,6 +61,7 @@ class MergedAttention(nnx.Module):
         """W with the scale in it, so that f = <query_x, preconditioner X^T y>."""
         return self.scale * self.weight[...]
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 
@@ -76,7 +81,7 @@ class LowRankAttention(nnx.Module):
       dim: d.
       rank: r; may be traced, so that a sweep over ranks is one program.
       max_rank: columns of U and V; rank, where None.
-      scale, dtype: as MergedAttention.
+      scale, dtype, precision: as MergedAttention.
       rngs: the stream `params` draws U and V, normal with standard deviation d^(-1/2).
 
     Raises:
@@ -93,11 +98,13 @@ class LowRankAttention(nnx.Module):
         max_rank: int | None = None,
         scale: float = 1.0,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         columns = rank if max_rank is None else max_rank
         checks.positive("LowRankAttention", scale=scale)
         kind = checks.float_dtype("LowRankAttention", dtype)
+        self.precision = known("LowRankAttention", precision)
         self.keeps = Fixed(_kept_columns("LowRankAttention", dim, rank, columns, kind))
         init = nnx.initializers.normal(dim**-0.5)
         self.scale = scale
@@ -105,10 +112,12 @@ class LowRankAttention(nnx.Module):
         self.right = nnx.Param(init(rngs.params(), (dim, columns), kind))
 
     @property
+    @exact
     def preconditioner(self) -> Float[Array, "d d"]:
         """U diag(..) V^T with the scale in it."""
         return self.scale * (self.left[...] * self.keeps[...][None, :]) @ self.right[...].T
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 
@@ -130,7 +139,7 @@ class LoraAttention(nnx.Module):
       base_weight: W_base, [d, d], with no 1/n left out.
       rank: r, 0 for the base alone; may be traced.
       max_rank: columns of U and V; rank, where None.
-      scale, dtype: as MergedAttention.
+      scale, dtype, precision: as MergedAttention.
       rngs: the stream `params` draws V, normal with standard deviation d^(-1/2).
 
     Raises:
@@ -147,6 +156,7 @@ class LoraAttention(nnx.Module):
         max_rank: int | None = None,
         scale: float = 1.0,
         dtype: DTypeLike | None = None,
+        precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
         dim = checks.shapes("LoraAttention", base_weight=(base_weight, "d d"))["d"]
@@ -154,6 +164,7 @@ class LoraAttention(nnx.Module):
         columns = rank if max_rank is None else max_rank
         checks.positive("LoraAttention", scale=scale)
         kind = checks.float_dtype("LoraAttention", dtype)
+        self.precision = known("LoraAttention", precision)
         self.keeps = Fixed(_kept_columns("LoraAttention", dim, rank, columns, kind, least=0))
         self.scale = scale
         self.base_weight = Fixed(jnp.asarray(base_weight, kind))
@@ -162,11 +173,13 @@ class LoraAttention(nnx.Module):
         self.right = nnx.Param(init(rngs.params(), (dim, columns), kind))
 
     @property
+    @exact
     def preconditioner(self) -> Float[Array, "d d"]:
         """The base plus the addition."""
         addition = (self.left[...] * self.keeps[...][None, :]) @ self.right[...].T
         return self.base_weight[...] + self.scale * addition
 
+    @at_own_precision
     def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 

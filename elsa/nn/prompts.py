@@ -51,11 +51,11 @@ def rows_of(prompt: AnyPrompt, model: nnx.Module, dim: int) -> Prompt:
     return prompt
 
 
-def context_gram(prompt: AnyPrompt) -> Float[Array, "batch m m"]:
+def context_gram(prompt: AnyPrompt, precision: str) -> Float[Array, "batch m m"]:
     """[X y]^T [X y] of every context."""
     if isinstance(prompt, GramPrompt):
         return prompt.gram
-    return gram.context_gram(prompt.x, prompt.y)
+    return gram.context_gram(prompt.x, prompt.y, precision=precision)
 
 
 def label_moment(prompt: AnyPrompt) -> Float[Array, "batch d"]:

@@ -34,8 +34,8 @@ def build(settings: Mapping[str, Any], *, rngs: nnx.Rngs, **given: Any) -> Any:
     Args:
       settings: "name", a key of MODELS, and arguments of that model.
       rngs: draws the weights.
-      **given: arguments the config leaves out because the task fixes them (dim, context_length,
-        dtype, scale); those the model does not take are passed over.
+      **given: arguments the config leaves out because task or run fix them (dim, context_length,
+        dtype, scale, precision); those the model does not take are passed over.
 
     Raises:
       KeyError: for an unknown name or argument, or settings without a name.

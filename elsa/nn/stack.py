@@ -108,7 +108,7 @@ class Stack(nnx.Module):
         Raises:
           TypeError: where the prompt's dtype is not the layers'.
           ValueError: where its shape is not; for an unknown form, or for "gram" where layers have
-            biases or are observed.
+            biases, several precisions, or are observed.
         """
         prompt = jnp.asarray(h)
         self._check_dtype(prompt.dtype)

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from elsa import files, strict_json
@@ -48,7 +48,12 @@ class RunFolder:
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike[str], config: Mapping[str, Any], *, overwrite: bool = False
+        cls,
+        path: str | os.PathLike[str],
+        config: Mapping[str, Any],
+        *,
+        overwrite: bool = False,
+        newer: Mapping[str, Any] = MappingProxyType({}),
     ) -> "RunFolder":
         """Makes the folder, or opens one that holds the same config.
 
@@ -56,6 +61,7 @@ class RunFolder:
           path: the folder.
           config: the resolved config, plain JSON values only.
           overwrite: moves what is there to `<path>.<time>` first, whatever it is.
+          newer: dotted keys that older versions did not write, and what their runs had.
 
         Raises:
           FolderError: if the folder holds anything else, is in use, or has a damaged file.
@@ -74,7 +80,7 @@ class RunFolder:
             if _is_empty(place):
                 folder.write_json(CONFIG, wanted)
             else:
-                folder._reopen(wanted)
+                folder._reopen(wanted, newer)
         except BaseException as error:
             folder.close()
             for note in folder.notes:
@@ -175,13 +181,16 @@ class RunFolder:
             files.replace(paths[-1], image.getvalue())
         return paths
 
-    def _reopen(self, wanted: dict[str, Any]) -> None:
+    def _reopen(self, wanted: dict[str, Any], newer: Mapping[str, Any]) -> None:
         """Takes over the records of a folder with the same config, and refuses any other."""
         if not (self.path / CONFIG).exists():
             raise FolderError(
                 f"{self.path} is not empty and holds no run (no {CONFIG}). {ways_out(self.path)}"
             )
-        difference = strict_json.first_difference(_read(self.path / CONFIG), wanted)
+        before = _read(self.path / CONFIG)
+        for name, value in newer.items():
+            _fill_in(before, wanted, name.split("."), value)
+        difference = strict_json.first_difference(before, wanted)
         if difference:
             key, there, asked = difference
             raise FolderError(
@@ -216,6 +225,16 @@ class RunFolder:
         descriptor = _hold(self.path)
         self.close()  # of the old folder, which no other run took while it was moved
         self._descriptor = descriptor
+
+
+def _fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:
+    """Sets a key that is asked for and missing there."""
+    first, *rest = key
+    if isinstance(there, dict) and isinstance(wanted, dict) and first in wanted:
+        if rest:
+            _fill_in(there.get(first), wanted[first], rest, value)
+        else:
+            there.setdefault(first, value)
 
 
 def _is_empty(path: Path) -> bool:

@@ -12,10 +12,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.softmax_regression import inputs
 from elsa.softmax_regression.shifts import length
 
 
+@exact
 def softmax_attention(
     a: Float[ArrayLike, "n d"], weight: Float[ArrayLike, "d d"], value: Float[ArrayLike, "d d"]
 ) -> Float[Array, "n d"]:

@@ -15,9 +15,11 @@ import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from elsa.base.precision import exact
 from elsa.softmax_regression import formulas, inputs
 
 
+@exact
 def matrix_probabilities(
     x: Float[ArrayLike, "d1 d2"], a1: Float[ArrayLike, "n1 d1"], a2: Float[ArrayLike, "n2 d2"]
 ) -> Float[Array, "n1 n2"]:
@@ -35,6 +37,7 @@ def matrix_probabilities(
     return value
 
 
+@exact
 def matrix_loss(
     x: Float[ArrayLike, "d1 d2"],
     a1: Float[ArrayLike, "n1 d1"],
@@ -61,6 +64,7 @@ def matrix_loss(
     return value
 
 
+@exact
 def matrix_log_loss(
     x: Float[ArrayLike, "d1 d2"],
     a1: Float[ArrayLike, "n1 d1"],
@@ -77,6 +81,7 @@ def matrix_log_loss(
     return formulas.matrix_log_loss(weights, left, right, labels, kind=kind)
 
 
+@exact
 def matrix_gradient(
     x: Float[ArrayLike, "d1 d2"],
     a1: Float[ArrayLike, "n1 d1"],
@@ -98,6 +103,7 @@ def matrix_gradient(
     return value
 
 
+@exact
 def matrix_hvp(
     x: Float[ArrayLike, "d1 d2"],
     v: Float[ArrayLike, "d1 d2"],
@@ -125,6 +131,7 @@ def matrix_hvp(
     return value
 
 
+@exact
 def matrix_dense_hessian(
     x: Float[ArrayLike, "d1 d2"],
     a1: Float[ArrayLike, "n1 d1"],

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from elsa.base.precision import exact
 from elsa.softmax_regression import inputs
 from elsa.softmax_regression.bounds import label_operator_norm
 from elsa.softmax_regression.shifts import (
@@ -24,6 +25,7 @@ from elsa.softmax_regression.shifts import (
 )
 
 
+@exact
 def matrix_weight_shift(
     x: Float[ArrayLike, "d1 d2"],
     x_next: Float[ArrayLike, "d1 d2"],
@@ -58,6 +60,7 @@ def matrix_weight_shift(
     return _weight_shift(before, after, left, right, labels, kind=kind)
 
 
+@exact
 def matrix_trajectory_shift(
     path: Float[ArrayLike, "steps d1 d2"],
     a1: Float[ArrayLike, "n1 d1"],
@@ -80,6 +83,7 @@ def matrix_trajectory_shift(
     return TrajectoryShift(move(points[:-1], points[1:]), move(first, points[1:]))
 
 
+@exact
 def matrix_context_shift(
     x: Float[ArrayLike, "d1 d2"],
     a1: Float[ArrayLike, "n1 d1"],

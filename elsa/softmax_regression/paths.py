@@ -8,9 +8,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.softmax_regression import formulas, inputs
 
 
+@exact
 def gradient_path(
     x: Float[ArrayLike, " d"],
     a: Float[ArrayLike, "n d"],
@@ -39,6 +41,7 @@ def gradient_path(
     return _path(start[None], one, data, labels[None], step_size, kind=kind, steps=steps)[:, 0]
 
 
+@exact
 def matrix_gradient_path(
     x: Float[ArrayLike, "d1 d2"],
     a1: Float[ArrayLike, "n1 d1"],

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from elsa.base.precision import exact
 from elsa.softmax_regression import inputs
 from elsa.softmax_regression.bounds import label_operator_norm
 
@@ -63,6 +64,7 @@ class TrajectoryShift(NamedTuple):
     total: WeightShift
 
 
+@exact
 def weight_shift(
     x: Float[ArrayLike, " d"],
     x_next: Float[ArrayLike, " d"],
@@ -93,6 +95,7 @@ def weight_shift(
     return _weight_shift(before, after, data, labels, kind=kind)
 
 
+@exact
 def trajectory_shift(
     path: Float[ArrayLike, "steps d"],
     a: Float[ArrayLike, "n d"],
@@ -118,6 +121,7 @@ def trajectory_shift(
     return TrajectoryShift(move(points[:-1], points[1:]), move(first, points[1:]))
 
 
+@exact
 def context_shift(
     x: Float[ArrayLike, " d"],
     a: Float[ArrayLike, "n d"],

@@ -12,9 +12,11 @@ import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from elsa.base.precision import exact
 from elsa.softmax_regression import formulas, inputs
 
 
+@exact
 def probabilities(x: Float[ArrayLike, " d"], a: Float[ArrayLike, "n d"]) -> Float[Array, " n"]:
     """f = exp(A x) / <exp(A x), 1>, for logits of any size.
 
@@ -28,6 +30,7 @@ def probabilities(x: Float[ArrayLike, " d"], a: Float[ArrayLike, "n d"]) -> Floa
     return value
 
 
+@exact
 def loss(
     x: Float[ArrayLike, " d"],
     a: Float[ArrayLike, "n d"],
@@ -56,6 +59,7 @@ def loss(
     return value
 
 
+@exact
 def log_loss(
     x: Float[ArrayLike, " d"],
     a: Float[ArrayLike, "n d"],
@@ -77,6 +81,7 @@ def log_loss(
     return formulas.log_loss(weights, data, labels, kind=kind)
 
 
+@exact
 def gradient(
     x: Float[ArrayLike, " d"],
     a: Float[ArrayLike, "n d"],
@@ -97,6 +102,7 @@ def gradient(
     return value
 
 
+@exact
 def hvp(
     x: Float[ArrayLike, " d"],
     v: Float[ArrayLike, " d"],
@@ -120,6 +126,7 @@ def hvp(
     return value
 
 
+@exact
 def dense_hessian(
     x: Float[ArrayLike, " d"],
     a: Float[ArrayLike, "n d"],

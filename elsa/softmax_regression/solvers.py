@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.softmax_regression import descent, formulas, inputs, newton
 from elsa.softmax_regression.bounds import label_operator_norm, matrix_lipschitz
 from elsa.softmax_regression.descent import Objective, Run
@@ -56,6 +57,7 @@ class Solution(NamedTuple):
     history: History
 
 
+@exact
 def solve(
     a: Float[ArrayLike, "n d"],
     b: Float[ArrayLike, " n"],
@@ -105,6 +107,7 @@ def solve(
     return found._replace(x=found.x[0])
 
 
+@exact
 def matrix_solve(
     a1: Float[ArrayLike, "n1 d1"],
     a2: Float[ArrayLike, "n2 d2"],

@@ -13,6 +13,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from elsa.base.precision import exact
 from elsa.softmax_regression import formulas, inputs
 
 
@@ -28,6 +29,7 @@ def kronecker_rows(
     return jax.vmap(lambda row: jnp.kron(row[None, :], right))(left)
 
 
+@exact
 def vectorised_loss(
     x: Float[ArrayLike, " d1*d2"],
     a1: Float[ArrayLike, "n1 d1"],
@@ -45,6 +47,7 @@ def vectorised_loss(
     return _finite("vectorised_loss", kind, of_row(rows, labels).sum(axis=0), rows, weights)
 
 
+@exact
 def vectorised_gradient(
     x: Float[ArrayLike, " d1*d2"],
     a1: Float[ArrayLike, "n1 d1"],
@@ -62,6 +65,7 @@ def vectorised_gradient(
     return _finite("vectorised_gradient", kind, of_row(rows, labels).sum(axis=0), rows, weights)
 
 
+@exact
 def vectorised_hvp(
     x: Float[ArrayLike, " d1*d2"],
     v: Float[ArrayLike, " d1*d2"],

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.softmax_regression import formulas, inputs
 from elsa.softmax_regression.bounds import OF
 
@@ -16,6 +17,7 @@ CLOSE = 1e-4  # distance of the close pairs, as a share of the radius
 ROUNDING = 16 * np.finfo(np.float64).eps  # of a value, relative: taken off differences
 
 
+@exact
 def sampled_ratios(
     key: PRNGKeyArray,
     a: Float[ArrayLike, "n d"],
@@ -51,6 +53,7 @@ def sampled_ratios(
     return _ratios(where, key, one, a, np.asarray(b)[None], kind, radius, of, pairs)
 
 
+@exact
 def matrix_sampled_ratios(
     key: PRNGKeyArray,
     a1: Float[ArrayLike, "n1 d1"],

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from elsa.base.precision import exact
 from elsa.tasks import fields
 from elsa.tasks.prompt import GramPrompt, Prompt
 from elsa.tasks.registration import task
@@ -43,6 +44,7 @@ class Alignment:
         """True: the covariates are normal given the task."""
         return True
 
+    @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a weight vector of its own."""
         w_key, x_key, noise_key = jax.random.split(key, 3)
@@ -53,6 +55,7 @@ class Alignment:
         y_BxS = jnp.einsum("bsd,bd->bs", x_BxSxD, self._scale() * w_BxD) + noise_BxS
         return Prompt(x_BxSxD[:, :-1], y_BxS[:, :-1], x_BxSxD[:, -1], y_BxS[:, -1])
 
+    @exact
     def sample_gram(
         self, key: Array, batch: int, length: int | Int[Array, ""] | None = None
     ) -> GramPrompt:

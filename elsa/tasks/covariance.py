@@ -6,8 +6,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 
 
+@exact
 def symmetric_root(
     where: str, name: str, matrix: Float[ArrayLike, "d d"]
 ) -> Float[Array, "d d"] | Float[np.ndarray, "d d"]:

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.tasks import fields
 from elsa.tasks.covariance import symmetric_root
 from elsa.tasks.prompt import Prompt, RowsOnly
@@ -52,6 +53,7 @@ class Drift(RowsOnly):
             if abs(worst - 1.0) > 1e-6:
                 raise ValueError(f"{where}: task_corr must have ones on its diagonal, got {worst}")
 
+    @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with weight vectors of its own."""
         w_key, x_key, noise_key = jax.random.split(key, 3)

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.tasks import fields
 from elsa.tasks.covariance import symmetric_root
 from elsa.tasks.gamma import gamma
@@ -78,6 +79,7 @@ class LinearRegression:
         """Whether the covariates are normal."""
         return self.covariates == "normal"
 
+    @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a weight vector of its own."""
         w_key, x_key, noise_key = jax.random.split(key, 3)
@@ -87,6 +89,7 @@ class LinearRegression:
         y_BxS = jnp.einsum("bsd,bd->bs", x_BxSxD, w_BxD) + noise_BxS
         return Prompt(x_BxSxD[:, :-1], y_BxS[:, :-1], x_BxSxD[:, -1], y_BxS[:, -1])
 
+    @exact
     def sample_gram(
         self, key: Array, batch: int, length: int | Int[Array, ""] | None = None
     ) -> GramPrompt:

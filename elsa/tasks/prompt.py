@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from elsa import checks
+from elsa.base.precision import exact
 
 
 class Prompt(NamedTuple):
@@ -78,6 +79,7 @@ class RowsOnly:
         )
 
 
+@exact
 def gram_prompt(prompt: Prompt) -> GramPrompt:
     """[X y]^T [X y] of every prompt, from its rows.
 

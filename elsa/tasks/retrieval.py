@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.tasks import fields
 from elsa.tasks.prompt import GramPrompt, Prompt
 from elsa.tasks.registration import task
@@ -49,6 +50,7 @@ class Retrieval:
         """True: the context is normal given the query."""
         return True
 
+    @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a query and a weight vector of its own."""
         w_key, query_key, x_key, noise_key = jax.random.split(key, 4)
@@ -65,6 +67,7 @@ class Retrieval:
             jnp.einsum("bd,bd->b", query_BxD, w_BxD) + noise_BxS[:, -1],
         )
 
+    @exact
     def sample_gram(
         self, key: Array, batch: int, length: int | Int[Array, ""] | None = None
     ) -> GramPrompt:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
 
@@ -76,6 +77,7 @@ class PrescribedSpectrum(RowsOnly):
         """The regulariser."""
         return float(self.ridge_fraction * 2.0 / (1.0 + self.condition_number))
 
+    @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of tasks, each with directions, weights, noise and query of its own."""
         left_key, right_key, w_key, noise_key, query_key = jax.random.split(key, 5)

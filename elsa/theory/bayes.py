@@ -10,11 +10,13 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 from elsa.theory import matrices
 
 _CHUNK_ENTRIES = 2**21  # of the covariates drawn at once: 16 MB in float64
 
 
+@exact
 def bayes_risk(
     cov_x: Float[ArrayLike, "d d"],
     cov_task: Float[ArrayLike, "d d"],

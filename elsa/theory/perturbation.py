@@ -22,8 +22,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 
 
+@exact
 def natural_shift(
     X: Float[ArrayLike, "n d"],
     y: Float[ArrayLike, "n 1"],
@@ -60,6 +62,7 @@ def natural_shift(
     return jsl.cho_solve(factor, change)
 
 
+@exact
 def designed_shift(
     X: Float[ArrayLike, "n d"],
     y: Float[ArrayLike, "n 1"],
@@ -115,6 +118,7 @@ def designed_shift(
     return d_column[n:] / root + jsl.cho_solve(factor, change)
 
 
+@exact
 def state_shift(
     X: Float[ArrayLike, "n d"],
     y: Float[ArrayLike, "n 1"],
@@ -187,6 +191,7 @@ def state_shift(
     return jsl.cho_solve(factor, change - right.T @ (labels - data @ solution))
 
 
+@exact
 def scratch_shift(
     X: Float[ArrayLike, "n d"],
     lam: Float[ArrayLike, ""],
@@ -220,6 +225,7 @@ def scratch_shift(
     return right.T @ ((forget * inverse)[:, None] * (left.T @ jnp.asarray(d_residual)))
 
 
+@exact
 def noise_gain(shift: Callable[[Array], Array], shape: tuple[int, int]) -> Float[Array, ""]:
     """sqrt(E |shift(E)|^2) for a linear shift and noise E of independent entries of variance 1.
 

@@ -5,8 +5,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa import checks
+from elsa.base.precision import exact
 
 
+@exact
 def ridge_loss(
     X: Float[ArrayLike, "n d"],
     y: Float[ArrayLike, "n 1"],
@@ -23,6 +25,7 @@ def ridge_loss(
     return (jnp.sum(residual**2) + jnp.reshape(lam, ()) * jnp.sum(weights**2)) / 2.0
 
 
+@exact
 def ridge_gradient(
     X: Float[ArrayLike, "n d"],
     y: Float[ArrayLike, "n 1"],

@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from elsa import nn
+from elsa.base.precision import products_at
 from elsa.training import sampling
 from elsa.training.settings import RunSettings, TrainSettings
 from elsa.training.sweep import Point, Sweep, pick
@@ -113,6 +114,7 @@ class Program:
             context_length=task.context_length,
             scale=1.0 / task.context_length,
             dtype=self.settings.dtype,
+            precision=self.settings.train.matmul_precision,
         )
 
     def _root(self, stream: int) -> Array:
@@ -177,6 +179,12 @@ class Program:
         prompt = sampling.SAMPLE[self.sampler](point, key, batch)
         return jax.tree.map(lambda leaf: leaf.astype(self.settings.dtype), prompt)
 
+    def _predict(self, model: Any, prompt: Any) -> Array:
+        """A model of the caller's, which has no precision of its own, is run at the run's, too."""
+        with products_at("train", self.settings.train.matmul_precision):
+            predicted: Array = model(prompt)
+            return predicted
+
     def _update(
         self, step: Array, state: TrainState, point: Point, key: Array
     ) -> tuple[TrainState, Array]:
@@ -185,7 +193,7 @@ class Program:
 
         def loss_of(params: Any) -> Array:
             model: Any = nnx.merge(self._graph, params, state.fixed)
-            return jnp.mean((model(prompt) - prompt.query_y) ** 2)
+            return jnp.mean((self._predict(model, prompt) - prompt.query_y) ** 2)
 
         loss, gradient = jax.value_and_grad(loss_of)(state.params)
         updates, optimizer = self._transform.update(gradient, state.optimizer, state.params)
@@ -227,7 +235,7 @@ class Program:
         def one(params: Any, fixed: Any, point: Point, key: Array) -> tuple[Array, Array]:
             prompt = self._draw(point, key, batch)
             model: Any = nnx.merge(self._graph, params, fixed)
-            squares = (model(prompt) - prompt.query_y) ** 2
+            squares = (self._predict(model, prompt) - prompt.query_y) ** 2
             return squares.mean(), (squares**2).mean()
 
         points = jax.vmap(one, in_axes=(0, 0, self.sweep.axes, None))

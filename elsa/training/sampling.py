@@ -6,6 +6,7 @@ from typing import Any
 from jaxtyping import Array
 
 from elsa import tasks
+from elsa.base.precision import exact
 from elsa.tasks import GramPrompt, Prompt
 from elsa.training.sweep import Point
 
@@ -50,12 +51,14 @@ def choose(asked: str, model: Any, point: Point, num_points: int) -> str:
     return "gram" if by_gram < by_rows else "rows"
 
 
+@exact
 def sample_rows(point: Point, key: Array, batch: int) -> Prompt:
     """Prompts drawn row by row; rows beyond the point's length are zero."""
     prompt = point.task.sample(key, batch)
     return prompt if point.length is None else tasks.keep_last(prompt, point.length)
 
 
+@exact
 def sample_gram(point: Point, key: Array, batch: int) -> GramPrompt:
     """Gram matrices drawn at once, at a cost that does not grow with the context."""
     return point.task.sample_gram(key, batch, point.length)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from elsa import checks
+from elsa.base.precision import EXACT, known
 
 DECAYS = ("cosine", "constant")
 SAMPLERS = ("auto", "rows", "gram")
@@ -34,6 +35,9 @@ class TrainSettings:
       checkpoint_seconds: a checkpoint is written when this long has passed since the last.
       keep: checkpoints that are kept.
       optimise: False compiles in about half the time to slower programs, for short runs.
+      matmul_precision: of the models' matrix products, in training and wherever the models are run
+        after it: "highest"; "high" or "default" for speed on an accelerator, which then rounds
+        their factors. Prompts are drawn, and weights read, in full precision always.
     """
 
     num_steps: int
@@ -51,6 +55,7 @@ class TrainSettings:
     checkpoint_seconds: float = 30.0
     keep: int = 3
     optimise: bool = True
+    matmul_precision: str = EXACT
 
     def __post_init__(self) -> None:
         where = "train"
@@ -75,6 +80,7 @@ class TrainSettings:
                 raise TypeError(f"{where}: {name} must be True or False, got {found!r}")
         checks.one_of(where, "decay", self.decay, DECAYS)
         checks.one_of(where, "sampler", self.sampler, SAMPLERS)
+        known(where, self.matmul_precision, name="matmul_precision")
         if self.num_steps % self.evaluate_every:
             raise ValueError(
                 f"{where}: num_steps must be a multiple of evaluate_every={self.evaluate_every}, "

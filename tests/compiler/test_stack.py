@@ -90,6 +90,7 @@ OPTIONS = {
     "untied": {"tied": False},
     "skip head": {"skip": "head"},
     "as written": {"reassociate": False},
+    "gram": {"reassociate": "gram"},
     "untied, skip head": {"tied": False, "skip": "head"},
 }
 
@@ -285,6 +286,6 @@ def test_the_listing_has_a_line_for_every_head(options):
             assert f"    {head.formula}    (p = {head.key_size})" in text
     assert f"ridge, 3 steps: {stack.num_layers} layers, {stack.num_heads} heads" in text
     titles = re.findall(r"^  (\w+)", text, flags=re.MULTILINE)
-    counts = {"load": 1, "prologue": first - 1, "step": len(program.schedule.step)}
+    counts = {"plan": 1, "load": 1, "prologue": first - 1, "step": len(program.schedule.step)}
     counts["epilogue"] = last
     assert titles == [title for title, count in counts.items() for _ in range(count)]

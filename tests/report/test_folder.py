@@ -287,3 +287,16 @@ def test_a_figure_is_written_twice_with_the_same_bytes(run):
 )
 def test_first_difference_names_the_key_and_both_values(there, asked, found):
     assert strict_json.first_difference(there, asked) == found
+
+
+def test_a_setting_that_older_versions_did_not_write_stands_at_what_their_runs_had(run):
+    wanted, newer = changed(precision="highest"), {"task.precision": "highest"}
+    before = tree(run)
+    with RunFolder.open(run, wanted, newer=newer) as folder:
+        assert folder.cases == ["first", "second"]
+    RunFolder.open(run, CONFIG, newer=newer).close()  # nor is it asked for where it is not known
+    assert tree(run) == before
+    with pytest.raises(
+        FolderError, match=r'task\.precision is "highest" there, "low" is asked for'
+    ):
+        RunFolder.open(run, changed(precision="low"), newer=newer)

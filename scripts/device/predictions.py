@@ -1,0 +1,159 @@
+"""Estimators, theory in jax, softmax regression, and layers to train at their default precision."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from elsa import estimators, nn, tasks, theory
+from elsa import softmax_regression as sr
+from scripts.device.data import Case, Result, into, normal, ridge, solution, wide
+
+CASES: dict[str, Case] = {}
+case = into(CASES)
+
+
+def _prompt() -> tasks.Prompt:
+    return tasks.Prompt(normal(4, 50, 6), normal(4, 50), normal(4, 6), normal(4))
+
+
+def _problems() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x, y, query_x = wide(*_prompt()[:3])
+    return x, y, query_x
+
+
+def _predicted(weight_of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    each = zip(*_problems(), strict=True)
+    return np.array([query @ weight_of(x, y) for x, y, query in each])
+
+
+@case("estimators")
+def _estimators() -> Result:
+    prompt, weight = _prompt(), normal(6, 6)
+    cov = np.diag(np.arange(1.0, 7.0)).astype(np.float32)
+    found = (
+        estimators.ridge(prompt, 0.5),
+        estimators.bayes(prompt, cov, 0.5),
+        estimators.preconditioned_step(prompt, weight),
+        estimators.gradient_descent(prompt, 20, 0.01, 0.5),
+    )
+
+    def descend(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        w = np.zeros(6)
+        for _ in range(20):
+            w = w - 0.01 * (x.T @ (x @ w - y) + 0.5 * w)
+        return w
+
+    eye = np.eye(6)
+    expected = (
+        _predicted(lambda x, y: np.linalg.solve(x.T @ x + 0.5 * eye, x.T @ y)),
+        _predicted(lambda x, y: np.linalg.solve(x.T @ x + 0.5 * np.linalg.inv(cov), x.T @ y)),
+        _predicted(lambda x, y: weight.astype(np.float64) @ x.T @ y),
+        _predicted(descend),
+    )
+    return found, expected
+
+
+@case("theory")
+def _theory() -> Result:
+    given, w, d_x = ridge(), normal(8, 1), normal(40, 8)
+    X, y, wide_w, wide_d = wide(given["X"], given["y"], w, d_x)
+    lam, best = np.float64(given["lam"]), solution(given)
+    of = given["X"], given["y"]
+    found = (
+        theory.ridge_gradient(*of, w, given["lam"]),
+        theory.ridge_loss(*of, w, given["lam"]),
+        theory.natural_shift(*of, given["lam"], d_x=d_x),
+    )
+    residual = y - X @ best
+    expected = (
+        X.T @ (X @ wide_w - y) + lam * wide_w,
+        (np.sum((y - X @ wide_w) ** 2) + lam * np.sum(wide_w**2)) / 2,
+        np.linalg.solve(X.T @ X + lam * np.eye(8), wide_d.T @ residual - X.T @ (wide_d @ best)),
+    )
+    return found, expected
+
+
+# Softmax regression.
+
+
+def _softmax_problem() -> tuple[list[Any], Any, Any]:
+    """Data, the weights that its labels were made of, and other weights; [d1, d2]."""
+    queries, keys, weights = normal(20, 4), normal(30, 4), normal(4, 4) / 4
+    logits = np.linalg.multi_dot(wide(queries, weights, keys.T))
+    labels = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return [queries, keys, labels.astype(np.float32)], weights, normal(4, 4, seed=1) / 4
+
+
+@case("softmax regression: gradient, Hessian product")
+def _softmax_derivatives() -> Result:
+    data, _, x = _softmax_problem()
+    v = normal(4, 4, seed=2)
+    found = sr.matrix_gradient(x, *data), sr.matrix_hvp(x, v, *data)
+    (queries, keys, labels), (weights, along) = wide(*data), wide(x, v)
+    f = np.exp(queries @ weights @ keys.T)
+    f = f / f.sum(axis=1, keepdims=True)
+
+    def pull(upon: np.ndarray) -> np.ndarray:
+        return f * (upon - (f * upon).sum(axis=1, keepdims=True))
+
+    c, df = f - labels, pull(queries @ along @ keys.T)
+    mean = (f * c).sum(axis=1, keepdims=True)
+    push = df * (c - mean) + f * (df - (df * c + f * df).sum(axis=1, keepdims=True))
+    return found, (queries.T @ pull(c) @ keys, queries.T @ push @ keys)
+
+
+@case("softmax regression: Newton-CG")
+def _softmax_solution() -> Result:
+    data, weights, _ = _softmax_problem()
+    return sr.matrix_solve(*data).x, weights.astype(np.float64)
+
+
+# Layers and models to train, at their default precision.
+
+
+@case("trained layer: linear attention")
+def _linear_attention() -> Result:
+    model = nn.LinearAttention(6, scale=0.02, dtype="float32", rngs=nnx.Rngs(0))
+    wq, wk, wv = (np.asarray(w[...], np.float64) for w in (model.wq, model.wk, model.wv))
+
+    def predict(x: np.ndarray, y: np.ndarray, query: np.ndarray) -> float:
+        h, q = np.column_stack([x, y]), np.append(query, 0.0)
+        return float(0.02 * (q @ wq @ (h @ wk).T @ (h @ wv))[-1])
+
+    return model(_prompt()), np.array([predict(*each) for each in zip(*_problems(), strict=True)])
+
+
+@case("trained layer: its gradient")
+def _gradient_of_a_layer() -> Result:
+    model = nn.MergedAttention(6, dtype="float32", rngs=nnx.Rngs(0))
+    graph: Any
+    graph, state = nnx.split(model)
+    prompt = _prompt()
+    loss = jax.jit(
+        lambda weights: jnp.sum((nnx.merge(graph, weights)(prompt) - prompt.query_y) ** 2)
+    )
+    (found,) = jax.tree.leaves(jax.grad(loss)(state))  # at W = 0
+    (labels,) = wide(prompt.query_y)
+    each = zip(*_problems(), labels, strict=True)
+    return found, sum(-2.0 * label * np.outer(q, x.T @ y) for x, y, q, label in each)
+
+
+@case("trained layer: H3")
+def _h3() -> Result:
+    model = nn.H3(6, 50, state_size=4, scale=0.02, dtype="float32", rngs=nnx.Rngs(0))
+    wq, wk, wv = (np.asarray(w[...], np.float64) for w in (model.wq, model.wk, model.wv))
+    filter: Any = model.filter
+    taps = np.asarray(filter.weights[...], np.float64) @ (
+        (1 / (1 + np.exp(-np.asarray(filter.decays[...], np.float64))))[:, None]
+        ** np.arange(50)[::-1]
+    )
+
+    def predict(x: np.ndarray, y: np.ndarray, query: np.ndarray) -> float:
+        h, q = np.column_stack([x, y]), np.append(query, 0.0)
+        return float(0.02 * np.sum((q @ wq) * (taps @ ((h @ wk) * (h @ wv)))))
+
+    return model(_prompt()), np.array([predict(*each) for each in zip(*_problems(), strict=True)])

@@ -1,0 +1,109 @@
+"""Estimators, and tasks with all that they draw."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from elsa import estimators, tasks
+from tests.precision.data import COVARIANCE, DIM, LAM, MATRIX, PROMPT, ROWS, VECTOR, X, Y, normal
+from tests.precision.products import Case, Run, traced, without
+
+_KEY = jax.random.key(0)
+_TABLE = tasks.Table(normal(8, DIM), normal(8), tuple("abc"), "t", "drawn")
+_LAW = COVARIANCE, VECTOR
+_CSV = Path(__file__).parents[2] / "docs/data/linnerud.csv"
+
+
+def _estimators() -> dict[str, Case]:
+    wide = PROMPT._replace(x=normal(2, ROWS, 7), query_x=normal(2, 7))  # fewer rows than columns
+    named = {
+        "bayes": traced(
+            lambda prompt, cov, mean: (
+                estimators.bayes(prompt, cov, 0.1, mean),
+                estimators.bayes(prompt, COVARIANCE, 0.1, mean),
+            ),
+            PROMPT,
+            COVARIANCE,
+            VECTOR,
+        ),
+        "gd_beta": traced(estimators.gd_beta, PROMPT, VECTOR, MATRIX),
+        "gradient_descent": traced(
+            lambda prompt, other: [
+                estimators.gradient_descent(given, 2, 0.1, 0.1) for given in (prompt, other)
+            ],
+            PROMPT,
+            wide,
+        ),
+        "least_squares": traced(estimators.least_squares, PROMPT),
+        "polynomial_step": traced(estimators.polynomial_step, PROMPT, normal(3)),
+        "preconditioned_step": traced(estimators.preconditioned_step, PROMPT, MATRIX),
+        "ridge": traced(
+            lambda prompt, other: [estimators.ridge(given, 0.1) for given in (prompt, other)],
+            PROMPT,
+            wide,
+        ),
+        "ridge_weights": traced(estimators.ridge_weights, X, Y, LAM),
+        "weighted_step": traced(estimators.weighted_step, PROMPT, normal(ROWS), MATRIX),
+    }
+    return {f"estimators.{name}": case for name, case in named.items()}
+
+
+def _task(make: Callable[..., Any], *arrays: np.ndarray) -> dict[str, Case]:
+    """Everything a task has; it is made of `arrays` within the trace."""
+    made = make(*arrays)
+    prefix = f"tasks.{type(made).__name__}"
+    drawn = {
+        "sample": traced(lambda *given: make(*given).sample(_KEY, 2), *arrays),
+        "sample_gram": traced(lambda *given: make(*given).sample_gram(_KEY, 2), *arrays)
+        if made.has_gram
+        else Run(lambda: _refused(made)),
+        "has_gram": Run(lambda: made.has_gram),
+    }
+    return {f"{prefix}.{name}": case for name, case in drawn.items()}
+
+
+def _refused(task: Any) -> None:
+    with pytest.raises(ValueError, match="use gram_prompt"):
+        task.sample_gram(_KEY, 2)
+
+
+def _drift(root: np.ndarray) -> tasks.Drift:
+    return tasks.Drift(DIM, ROWS, root)
+
+
+def _tasks() -> dict[str, Case]:
+    spectrum = tasks.PrescribedSpectrum(DIM, ROWS, 10.0)
+    contexts = tasks.TableContexts.from_table(_TABLE, 4)
+    return {
+        **_task(lambda cov, mean: tasks.LinearRegression(DIM, ROWS, 0.1, cov, cov, mean), *_LAW),
+        **_task(lambda scale: tasks.Alignment(DIM, ROWS, scale), np.float64(0.5)),
+        **_task(lambda scale: tasks.Retrieval(DIM, ROWS, scale), np.float64(0.5)),
+        **_task(_drift, tasks.autoregressive(ROWS, 0.9)),
+        **_task(lambda: spectrum),
+        "tasks.PrescribedSpectrum.eigenvalues": Run(lambda: spectrum.eigenvalues),
+        "tasks.PrescribedSpectrum.lam": Run(lambda: spectrum.lam),
+        **_task(lambda: contexts),
+        "tasks.TableContexts.sample": without(lambda: contexts.sample(_KEY, 2)),
+        "tasks.TableContexts.from_table": Run(lambda: tasks.TableContexts.from_table(_TABLE, 4)),
+        "tasks.TableContexts.dim": Run(lambda: contexts.dim),
+        "tasks.autoregressive": without(lambda rho: tasks.autoregressive(ROWS, rho), np.float64(1)),
+        "tasks.build": Run(
+            lambda: tasks.build(
+                {"name": "linear_regression", "dim": 2, "context_length": 3, "cov_x": (1.0, 2.0)}
+            )
+        ),
+        "tasks.diabetes": Run(tasks.diabetes),
+        "tasks.gram_prompt": traced(tasks.gram_prompt, PROMPT),
+        "tasks.keep_last": without(lambda prompt: tasks.keep_last(prompt, 2), PROMPT),
+        "tasks.read_csv": Run(lambda: tasks.read_csv(_CSV, "waist")),
+        "tasks.standardised": Run(lambda: tasks.standardised(_TABLE)),
+        "tasks.task": Run(lambda: tasks.task(static=())),
+    }
+
+
+def cases() -> dict[str, Case]:
+    return {**_estimators(), **_tasks()}

@@ -1,0 +1,165 @@
+"""Modules and models at their default precision, and the programs that train them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from elsa import heads, nn, training
+from elsa.layout import BlockLayout
+from elsa.symbolic import stack_dense
+from elsa.training.setup import bare_program
+from tests.precision.data import DIM, GRAM, MATRIX, PROMPT, ROWS, normal
+from tests.precision.products import Case, Run, traced
+
+_MODELS: dict[str, Callable[[nnx.Rngs], Any]] = {
+    "GPT2": lambda rngs: nn.GPT2(DIM, ROWS, width=4, depth=1, num_heads=2, rngs=rngs),
+    "H3": lambda rngs: nn.H3(DIM, ROWS, rngs=rngs),
+    "LinearAttention": lambda rngs: nn.LinearAttention(DIM, rngs=rngs),
+    "LinearTransformer": lambda rngs: nn.LinearTransformer(DIM, 2, rngs=rngs),
+    "LinearTransformerBlock": lambda rngs: nn.LinearTransformerBlock(DIM, 2, rngs=rngs),
+    "LoraAttention": lambda rngs: nn.LoraAttention(MATRIX, 1, rngs=rngs),
+    "LowRankAttention": lambda rngs: nn.LowRankAttention(DIM, 1, rngs=rngs),
+    "MergedAttention": lambda rngs: nn.MergedAttention(DIM, rngs=rngs),
+    "MergedH3": lambda rngs: nn.MergedH3(DIM, ROWS, rngs=rngs),
+    "SoftmaxAttention": lambda rngs: nn.SoftmaxAttention(DIM, rngs=rngs),
+}
+
+
+def _of_weights(
+    make: Callable[[nnx.Rngs], Any], read: Callable[[Any], Any], **options: bool
+) -> Case:
+    """A reading of a model as a function of its weights."""
+    graph: Any
+    graph, state = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
+    return traced(lambda weights: read(nnx.merge(graph, weights)), zeros, **options)
+
+
+def _model(name: str, read: Callable[[Any], Any], **options: bool) -> Case:
+    return _of_weights(_MODELS[name], read, **options)
+
+
+def _stack(form: str, kind: Callable[[nnx.Rngs], Any]) -> Case:
+    def make(rngs: nnx.Rngs) -> nn.Stack:
+        return nn.Stack([kind(rngs)], 3, prologue=[kind(rngs)])
+
+    return _of_weights(make, lambda stack: stack(jnp.asarray(normal(ROWS, 3)), form=form))
+
+
+def _read(model: Any) -> Any:
+    return model.preconditioner
+
+
+def _wide(rngs: nnx.Rngs) -> nn.MergedAttention:
+    return nn.MergedAttention(40, rngs=rngs)  # beyond which another form of the product is taken
+
+
+_CONFIG = {
+    "task": {"name": "linear_regression", "dim": DIM, "context_length": ROWS},
+    "model": {"name": "low_rank_attention", "rank": 1},
+    "train": {"num_steps": 1, "batch": 2, "evaluate_every": 1},
+    "dtype": "float64",
+}
+
+
+def cases() -> dict[str, Case]:
+    weights = stack_dense([heads.skip((ROWS, 3))], (ROWS, 3))
+    elsa, lsa = nn.ELSA.from_weights(weights), nn.LSA.from_weights(weights)
+    layers = nn.Stack([lsa], 2)
+    blocks = BlockLayout({"A": (0, 0, 3, 3), "B": (0, 3, 3, 3)})
+    product = heads.triple_product(blocks, "A", "A", "A", "B")
+    H = normal(2, ROWS, 3)
+
+    settings = training.RunSettings.from_config(_CONFIG)
+    program = bare_program(settings)
+    state = jax.tree.map(
+        lambda leaf: np.zeros(leaf.shape, leaf.dtype), jax.eval_shape(program.init)
+    )
+    trained = training.Trained(program, state, 1, Path("nowhere"))
+
+    return {
+        **{f"nn.{name}.__call__": _model(name, lambda model: model(PROMPT)) for name in _MODELS},
+        "nn.build": _of_weights(
+            lambda rngs: nn.build({"name": "h3", "dim": DIM, "context_length": ROWS}, rngs=rngs),
+            lambda model: model(PROMPT),
+        ),
+        "nn.MergedAttention.__call__": _of_weights(
+            _wide, lambda model: model(PROMPT._replace(x=normal(2, 5, 40), query_x=normal(2, 40)))
+        ),
+        "nn.LinearTransformer.__call__": _model(
+            "LinearTransformer", lambda model: (model(PROMPT), model(GRAM))
+        ),
+        "nn.H3.preconditioner": _model("H3", _read),
+        "nn.H3.sample_weights": _of_weights(
+            lambda rngs: nn.H3(DIM, ROWS, state_size=2, rngs=rngs),
+            lambda model: model.sample_weights(ROWS),
+        ),
+        "nn.MergedH3.preconditioner": _model(
+            "MergedH3", lambda m: m.preconditioner, products=False
+        ),
+        "nn.MergedH3.sample_weights": _model(
+            "MergedH3", lambda model: model.sample_weights(ROWS), products=False
+        ),
+        "nn.LinearAttention.query_key": _model("LinearAttention", lambda model: model.query_key),
+        "nn.LinearAttention.preconditioner": _model("LinearAttention", _read),
+        "nn.LinearTransformer.query_key": _model(
+            "LinearTransformer", lambda model: model.query_key, products=False
+        ),
+        "nn.LinearTransformer.value": _model(
+            "LinearTransformer", lambda model: model.value, products=False
+        ),
+        "nn.LinearTransformerBlock.w_mlp": _model(
+            "LinearTransformerBlock", lambda model: model.w_mlp
+        ),
+        "nn.LoraAttention.preconditioner": _model("LoraAttention", _read),
+        "nn.LowRankAttention.preconditioner": _model(
+            "LowRankAttention", lambda m: m.preconditioner
+        ),
+        "nn.MergedAttention.preconditioner": _model("MergedAttention", _read, products=False),
+        "nn.DiagonalFilter.__call__": _of_weights(
+            lambda _: nn.DiagonalFilter(2), lambda filter: filter(ROWS)
+        ),
+        "nn.LongFilter.__call__": _of_weights(
+            lambda _: nn.LongFilter(ROWS), lambda filter: filter(ROWS), products=False
+        ),
+        "nn.LSA.__call__": traced(lsa, H),
+        "nn.ELSA.__call__": traced(elsa, H),
+        **{
+            f"nn.{name}.{member}": Run(call)
+            for name, module in (("LSA", lsa), ("ELSA", elsa))
+            for member, call in (
+                ("weights", lambda module=module: module.weights),
+                ("from_weights", lambda module=module: type(module).from_weights(module.weights)),
+                ("from_heads", lambda module=module: type(module).from_heads([product], (3, 6))),
+            )
+        },
+        "nn.Stack.__call__": _stack("direct", lambda rngs: nn.ELSA(ROWS, 3, 2, rngs=rngs)),
+        "nn.Stack.__call__, Gram form": _stack("gram", lambda rngs: nn.LSA(3, 2, rngs=rngs)),
+        "nn.Stack.untied": _of_weights(
+            lambda rngs: nn.Stack.untied(lambda own: nn.LSA(3, 2, rngs=own), 2, rngs=rngs),
+            lambda stack: stack(jnp.asarray(H)),
+        ),
+        "nn.Stack.num_layers": Run(lambda: layers.num_layers),
+        "nn.Stack.weights": Run(lambda: layers.weights),
+        "training.fit": traced(
+            lambda first: program.advance(state, first), np.int32(0), gradient=False
+        ),
+        "training.validate": Run(lambda: training.validate(_CONFIG)),
+        "training.across_seeds": Run(lambda: training.across_seeds(np.ones((2, 1)))),
+        "training.RunSettings.from_config": Run(lambda: training.RunSettings.from_config(_CONFIG)),
+        "training.RunSettings.to_dict": Run(settings.to_dict),
+        "training.RunSettings.points": Run(lambda: settings.points),
+        "training.Trained.model": Run(trained.model),
+        "training.Trained.task": Run(trained.task),
+        "training.Trained.risk": traced(
+            lambda first: program.risk(state, first, batch=2, num_batches=1),
+            np.int32(0),
+            gradient=False,
+        ),
+        "training.Trained.each": Run(lambda: trained.each(_read), products=True),
+    }

@@ -1,0 +1,154 @@
+"""Constructions, compiled, loaded and trained stacks, and what draws them."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+import elsa
+from elsa import algorithms, constructions, exchange, nn, report
+from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, VECTOR
+from tests.precision.products import Case, Run, traced, without
+
+_KEY = jax.random.key(0)
+_INPUTS = {"X": (ROWS, DIM), "y": (ROWS, 1), "lam": (1, 1), "w": (DIM, 1)}
+_GIVEN = {name: RIDGE[name] for name in _INPUTS}
+_MAKERS = {
+    "ridge_elsa": constructions.ridge_elsa,
+    "ridge_elsa_one_layer": constructions.ridge_elsa_one_layer,
+    "ridge_lsa": constructions.ridge_lsa,
+}
+
+
+def _ridge(make: Callable[..., Any], **options: Any) -> Any:
+    return make(ROWS, DIM, 2, STEP_SIZE, num_queries=QUERIES, **options)
+
+
+def _called(method: Callable[..., Any], blocks: dict[str, Any]) -> Case:
+    """A method that takes blocks by name, as a function of one dict."""
+    return traced(lambda given: method(**given), blocks)
+
+
+def _block_stack(prefix: str, stack: Any, blocks: dict[str, Any]) -> dict[str, Case]:
+    """What every stack with named blocks has; the blocks are those of its layout."""
+    h = np.zeros(stack.layout.shape)
+    whole = np.zeros(stack.readout.shape)
+    return {
+        **{
+            f"{prefix}.{name}": Run(lambda name=name: getattr(stack, name))  # type: ignore[misc]
+            for name in ("num_layers", "num_heads", "weights", "outputs", "dtype")
+        },
+        f"{prefix}.pack": without(lambda given: stack.pack(**given), blocks),
+        f"{prefix}.padded": without(stack.padded, h),
+        f"{prefix}.run": traced(stack.run, whole),
+        f"{prefix}.prompts": _called(stack.prompts, blocks),
+    }
+
+
+def _ridge_stack(prefix: str, make: Callable[..., Any]) -> dict[str, Case]:
+    stack = _ridge(make)
+    shapes = {name: np.zeros(stack.layout.shape_of(name)) for name in stack.layout}
+    return {
+        **_block_stack(prefix, stack, shapes),
+        f"{prefix}.prompts": _called(stack.prompts, RIDGE),
+        f"{prefix}.__call__": _called(stack, RIDGE),
+        f"{prefix}.trajectory": _called(stack.trajectory, RIDGE),
+        f"{prefix}.encode": traced(
+            lambda given: stack.encode(**given), RIDGE, products=make is constructions.ridge_lsa
+        ),
+        f"{prefix}.verify": Run(lambda: stack.verify(_KEY, **RIDGE), products=True),
+    }
+
+
+def _compiled(execution: str = "structured") -> Any:
+    step = algorithms.gradient_descent(STEP_SIZE)
+    return elsa.compile(step, _INPUTS, depth=2, execution=execution)
+
+
+def _both(method: Callable[[Any], Callable[..., Any]]) -> Case:
+    """A method of a compiled stack, in both executions."""
+
+    def run(given: dict[str, Any]) -> Any:
+        return [method(_compiled(execution))(**given) for execution in ("structured", "dense")]
+
+    return traced(run, _GIVEN)
+
+
+def _verified() -> None:
+    for execution in ("structured", "dense"):
+        _compiled(execution).verify(_KEY)
+
+
+def _loaded() -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stack.safetensors"
+        exchange.export(_compiled(), path)
+        return exchange.load(path)
+
+
+def _trained(depth: int = 2) -> nn.LinearTransformer:
+    return nn.LinearTransformer(DIM, depth, rngs=nnx.Rngs(0))
+
+
+def cases() -> dict[str, Case]:
+    low_rank = nn.LowRankAttention(DIM, 1, precision="default", rngs=nnx.Rngs(0))
+    trained = constructions.attention_stack(_trained(), ROWS, num_queries=QUERIES)
+    task = {name: RIDGE[name] for name in ("X", "y", "query_x")}
+    loaded = _loaded()
+    structured = _compiled()
+
+    return {
+        **{f"constructions.{name}": _called(_ridge(make), RIDGE) for name, make in _MAKERS.items()},
+        "constructions.ridge_elsa": _called(_ridge(constructions.ridge_elsa, skip="head"), RIDGE),
+        **_ridge_stack("constructions.RidgeStack", constructions.ridge_elsa),
+        **_ridge_stack("constructions.DesignedRidgeStack", constructions.ridge_lsa),
+        **_block_stack("constructions.TrainedStack", trained, task),
+        "constructions.TrainedStack.__call__": _called(trained, task),
+        "constructions.attention_stack": Run(
+            lambda: constructions.attention_stack(low_rank, ROWS), products=True
+        ),
+        "constructions.gd_beta_block": without(
+            lambda init, matrix: nnx.state(constructions.gd_beta_block(init, matrix)),
+            VECTOR,
+            MATRIX,
+        ),
+        "constructions.read_gd_beta": traced(
+            lambda init, matrix: constructions.read_gd_beta(
+                constructions.gd_beta_block(init, matrix)
+            ),
+            VECTOR,
+            MATRIX,
+        ),
+        **_block_stack("exchange.LoadedStack", loaded, _GIVEN),
+        "exchange.LoadedStack.__call__": _called(loaded, _GIVEN),
+        "exchange.export": Run(_loaded, products=True),  # compiles a step, whose products it traces
+        "exchange.load": Run(_loaded, products=True),
+        **_block_stack("nn.BlockStack", loaded, _GIVEN),
+        "compiler.compile": Run(_compiled, products=True),
+        "compiler.CompiledStack.__call__": _both(lambda stack: stack),
+        "compiler.CompiledStack.trajectory": _called(structured.trajectory, _GIVEN),
+        "compiler.CompiledStack.from_prompt": traced(
+            structured.from_prompt, np.zeros(structured.layout.shape)
+        ),
+        "compiler.CompiledStack.verify": Run(_verified, products=True),
+        **{
+            f"compiler.CompiledStack.{name}": Run(lambda name=name: getattr(structured, name))  # type: ignore[misc]
+            for name in (
+                "layers",
+                "num_layers",
+                "layers_per_step",
+                "num_heads",
+                "num_parameters",
+                "num_nonzeros",
+                "weights",
+                "block_stack",
+            )
+        },
+        "report.prompt_figure": Run(
+            lambda: report.prompt_figure(_ridge(constructions.ridge_elsa), **RIDGE), products=True
+        ),
+    }
