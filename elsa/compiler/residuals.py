@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from elsa.compiler.candidates import as_written
 from elsa.compiler.graph import Graph, Node, Ref, leaves_of, reachable, varies
 from elsa.compiler.polynomial import MAX_TERMS
+from elsa.compiler.written import as_written
 
 Term = tuple[np.ndarray, Ref]
 

@@ -10,7 +10,7 @@ from tests.compiler.helpers import TOLERANCE, assert_agrees, by_hand, draw, erro
 
 
 def chain(matrix, x, length):
-    """matrix^length x, one layer each: loops are not distributed."""
+    """matrix^length x, one layer for two factors."""
     return jax.lax.fori_loop(0, length, lambda _, x: matrix @ x, x)
 
 
@@ -20,7 +20,7 @@ def sharing(s, w, v, A, B):
     def square(_, pair):
         return 1e-14 * jnp.ones((1, 1)) * (pair[1].T @ pair[1]), A @ w
 
-    return {"s": s + jax.lax.fori_loop(0, 2, square, (s, w))[0], "v": chain(B, v, 6), "w": 0.5 * w}
+    return {"s": s + jax.lax.fori_loop(0, 2, square, (s, w))[0], "v": chain(B, v, 12), "w": 0.5 * w}
 
 
 def test_a_small_value_in_the_place_of_a_large_one_keeps_its_accuracy():
@@ -54,12 +54,12 @@ def test_what_a_shrinking_step_stores_keeps_its_accuracy():
 
 def test_places_are_used_again_so_that_a_long_step_does_not_grow_the_prompt():
     def step(A, v):
-        return {"v": chain(A, v, 12)}
+        return {"v": chain(A, v, 24)}
 
-    short = elsa.compile(lambda A, v: {"v": chain(A, v, 4)}, {"A": (3, 3), "v": (3, 1)}, 2)
+    short = elsa.compile(lambda A, v: {"v": chain(A, v, 8)}, {"A": (3, 3), "v": (3, 1)}, 2)
     long = assert_agrees(step, {"A": (3, 3), "v": (3, 1)}, depth=2)
-    assert long.num_layers == 24
-    assert long.readout.shape == short.readout.shape == (3, 3 + 1 + 2)
+    assert long.num_layers == 1 + 24
+    assert long.readout.shape == short.readout.shape == (3, 3 + 1 + 3 + 2)
 
 
 def test_inputs_that_no_step_changes_stay_as_they_are():
