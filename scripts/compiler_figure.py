@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "images" / "compiler.png"
-INPUTS = {"X": (6, 4), "y": (6, 1), "lam": (1, 1), "w": (4, 1)}
+INPUTS = {"X": (6, 4), "y": (6, 1), "w": (4, 1)}
 
 
-def step(X: jax.Array, y: jax.Array, lam: jax.Array, w: jax.Array) -> dict[str, jax.Array]:
-    """Gradient descent on the ridge loss."""
-    return {"w": w - 0.1 * (X.T @ (X @ w - y) + lam * w)}
+def step(X: jax.Array, y: jax.Array, w: jax.Array) -> dict[str, jax.Array]:
+    """Gradient descent on the ridge loss with lambda = 0.5."""
+    return {"w": w - 0.1 * (X.T @ (X @ w - y) + 0.5 * w)}
 
 
 def example() -> CompiledStack:
@@ -45,7 +45,7 @@ def draw() -> "Figure":
     stack = BlockStack(dense.stack, dense.layout, everything, dense.layers)
     X = np.random.default_rng(0).normal(size=INPUTS["X"])
     y = X @ np.array([[1.5], [-1.0], [0.5], [0.0]])
-    return prompt_figure(stack, X=X, y=y, lam=np.full((1, 1), 0.1), w=np.zeros((4, 1)))
+    return prompt_figure(stack, X=X, y=y, w=np.zeros((4, 1)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

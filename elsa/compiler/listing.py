@@ -53,7 +53,7 @@ def plan(program: Program) -> str:
     words = "products as the step forms them"
     if schedule.residuals:
         names = sorted(program.slots.names[chain] for chain in schedule.residuals)
-        words += f", {', '.join(names)} carried as a state"
+        words += f", {' and '.join(names)} carried as {'states' if names[1:] else 'a state'}"
     tall = [shape for shape in _read(schedule) if max(shape) >= _TALL * min(shape) > _TALL]
     if tall and (schedule.residuals or len(schedule.step) > 1):
         longest = max(tall, key=max)

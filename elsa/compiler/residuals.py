@@ -7,10 +7,12 @@ next step is a sum of products of what is there already,
     r' = f(s')        X w' - y = X w + X (w' - w) - y = X w - y - eta X X^T r,
 
 and can be computed beside s'. It is computed from the states of this step, never from r alone, so
-that its rounding is that of f and does not add up over the steps.
+that its rounding is that of f and does not add up over the steps. A combination of states with
+numbers, as w + 0.5 (w - u), is carried in the same way whatever the step does to them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -42,8 +44,9 @@ def carry(
     for node in residuals:
         moving = leaves_of(Ref(node)) & {leaf.node for leaf in leaves.values()}
         grows = all(Ref(leaf) in (term for _, term in before[leaf]) for leaf in moving)
-        if grows and not _varies(node):
-            name = _unused(graph, len(starts))
+        combines = all(term.node.kind == "leaf" for _, term in _terms(Ref(node)))
+        if (grows or combines) and not _varies(node):
+            name = _unused(graph, "z" if combines else "r")
             starts[name] = Ref(node)
             held[node] = graph.leaf(name, node.shape)
     now = {name: substituted(graph, ref, held) for name, ref in states.items()}
@@ -83,11 +86,11 @@ def _turned(ref: Ref, flipped: bool) -> Ref:
     return ref.T if flipped else ref
 
 
-def _unused(graph: Graph, index: int) -> str:
-    """A name for a residual that no block has."""
+def _unused(graph: Graph, letter: str) -> str:
+    """A name that no block has."""
     taken = {node.name for node in graph.nodes.values()}
-    names = ["r", *(f"r{number}" for number in range(2, len(taken) + index + 3))]
-    return next(name for name in names if name not in taken)
+    names = (f"{letter}{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([letter], names) if name not in taken)
 
 
 def _varies(node: Node) -> bool:
@@ -100,21 +103,24 @@ def _varies(node: Node) -> bool:
 def _spread(leaves: Mapping[str, Ref], values: Mapping[str, Ref]) -> dict[Node, list[Term]]:
     """Leaf of a state -> the terms of its new value, which end at sums of their own."""
     keep = as_written(reachable(values.values()))
-    found: dict[Node, list[Term]] = {}
-    for name, ref in values.items():
-        terms = found.setdefault(leaves[name].node, [])
-        waiting: list[Term] = [(np.ones(1), ref)]
-        while waiting:
-            coefficient, value = waiting.pop()
-            if value.node.kind == "add" and (value == ref or value.node not in keep):
-                waiting += [
-                    (coefficient * c, _turned(part, value.flipped))
-                    for c, part in value.node.parts
-                    if c is not None
-                ]
-            else:
-                terms.append((coefficient, value))
-    return found
+    return {leaves[name].node: _terms(ref, keep) for name, ref in values.items()}
+
+
+def _terms(ref: Ref, keep: Collection[Node] = ()) -> list[Term]:
+    """A sum as its terms; sums in sums too, but for those in `keep`."""
+    terms: list[Term] = []
+    waiting: list[Term] = [(np.ones(1), ref)]
+    while waiting:
+        coefficient, value = waiting.pop()
+        if value.node.kind == "add" and (value == ref or value.node not in keep):
+            waiting += [
+                (coefficient * c, _turned(part, value.flipped))
+                for c, part in value.node.parts
+                if c is not None
+            ]
+        else:
+            terms.append((coefficient, value))
+    return terms
 
 
 def _distributed(graph: Graph, ref: Ref, after: Mapping[Node, list[Term]]) -> list[Term] | None:

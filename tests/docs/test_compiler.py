@@ -52,7 +52,7 @@ def test_the_figure_is_of_the_pages_example(page):
     assert str(compiler_figure.example()) == str(names["stack"])
 
 
-def test_the_five_heads_have_the_weights_of_the_table(page):
+def test_the_seven_heads_have_the_weights_of_the_table(page):
     names, *_ = page
     nonzero = [
         sorted(name for name, array in weights._asdict().items() if array[head].any())
@@ -60,10 +60,12 @@ def test_the_five_heads_have_the_weights_of_the_table(page):
         for head in range(len(weights.wq))
     ]
     assert nonzero == [
-        ["bq", "wk", "wv"],
+        ["bk", "wq", "wv"],
+        ["bk", "bv", "wq"],
+        ["bk", "bv", "wq"],
         ["bq", "wk", "wv"],
         ["bk", "wq", "wv"],
-        ["bk", "wq", "wv"],
+        ["wk", "wq", "wv"],
         ["bk", "bv", "wq"],
     ]
 

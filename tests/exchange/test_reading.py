@@ -126,7 +126,7 @@ METADATA = {
     "transposed": (with_layout("readout", transposed=["a"]), "transposed names 'a'"),
     "larger": (
         with_layout("readout", shape=[9, 9]),
-        r"shape \(5, 9\), but others for \(9, 9\)",
+        r"shape \(5, 6\), but others for \(9, 9\)",
     ),
     "inputs": (lambda e: {**e, "inputs": {"X": [5, 3]}}, "and the layout's blocks .* differ"),
     "input shape": (with_layout("inputs", X=[3, 5]), r"block 'X' the shape \(3, 5\), the layout"),
@@ -169,7 +169,7 @@ TENSORS = {
     "axes": (with_tensor("step.0.wq", lambda a: a[0]), "step.0: wq must have 3 axes"),
     "rows": (
         lambda a: {k: v[:, 1:] if k[:6] == "step.0" and k[7] == "b" else v for k, v in a.items()},
-        r"step.0: weights for prompts of shape \(4, 9\), but others for \(5, 9\)",
+        r"step.0: weights for prompts of shape \(4, 6\), but others for \(5, 6\)",
     ),
 }
 
