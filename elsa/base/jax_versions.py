@@ -4,24 +4,22 @@ Everything that reads jaxprs asks here wherever an answer depends on the version
 
     a program                 Jaxpr or ClosedJaxpr; from jax 0.11 one class is both
     the operands of a scan    num_consts and num_carry; from jax 0.11 the tree `ft_in`
-    an equation that calls    one primitive for each transform, the program under a key of its own;
+    an equation that calls    a primitive for each transform, the program under one of two names;
                               from jax 0.12 some jax.numpy functions are one opaque equation, which
                               knows its program, and a polynomial is one more
+    an equation's parameters  for computing it once more; until jax 0.8 beside inner functions
+    an equation's line        until jax 0.8 of whoever called a cached library function first
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+from jax.extend import source_info_util
 
-_PROGRAM_OF = {
-    "jit": "jaxpr",
-    "remat2": "jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "call": "call_jaxpr",  # this and the next until jax 0.10
-    "closed_call": "call_jaxpr",
-}
+_CALLS = {"jit", "remat2", "custom_jvp_call", "custom_vjp_call", "eval_jaxpr"}
+_CALLS |= {"call", "closed_call"}  # until jax 0.10
 
 
 def opened(program: Any) -> tuple[Any, Sequence[Any]]:
@@ -46,13 +44,36 @@ def scan_groups(params: Mapping[str, Any]) -> tuple[int, int]:
 def called(eqn: Any) -> Any | None:
     """The program of an equation that only calls one with its operands; None for any other."""
     name, params = eqn.primitive.name, eqn.params
-    if name in _PROGRAM_OF:
-        return params[_PROGRAM_OF[name]]
+    if name in _CALLS:
+        return params["call_jaxpr"] if "call_jaxpr" in params else params["jaxpr"]
     if name == "call_hi_primitive":
         return jax.make_jaxpr(_flat(params["_prim"]))(*(v.aval for v in eqn.invars))
     if name == "polynomial":
         return jax.make_jaxpr(_horner)(*(v.aval for v in eqn.invars))
     return None
+
+
+def evaluated(eqn: Any, operands: Sequence[Any], **changed: Any) -> Sequence[Any]:
+    """What an equation computes from these operands, now, with some parameters changed."""
+    found = eqn.primitive.get_bind_params({**eqn.params, **changed})
+    functions, params = found if isinstance(found, tuple) else ((), found)  # a pair until jax 0.8
+    out = eqn.primitive.bind(*functions, *operands, **params)
+    return out if eqn.primitive.multiple_results else [out]
+
+
+def user_line(eqn: Any) -> tuple[str, int] | None:
+    """File and line of the user's code that made an equation; None inside a library call."""
+    shown = source_info_util.summarize(eqn.source_info)
+    found = re.match(r"^(.*?):(\d+)(?::\d+)?(?: \(.*\))?$", shown)
+    if found is None or found[1] == __file__:  # the latter: an equation that `called` opened
+        return None
+    line = found[1], int(found[2])
+    for frame in eqn.source_info.traceback.frames:  # innermost first
+        if (frame.file_name, frame.line_num) == line:
+            return line
+        if frame.function_name == "_create_pjit_jaxpr":  # of jax 0.8: outside is the first caller
+            return None
+    return line
 
 
 def _flat(primitive: Any) -> Any:

@@ -1,7 +1,6 @@
 """A step's jaxpr in float64: made, compared, and traced back to the user's lines."""
 
 import linecache
-import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend import source_info_util
 from jax.extend.core import Literal
 
 from elsa import checks
@@ -121,12 +119,8 @@ def live(jaxpr: Any) -> list[int]:
 
 def location(eqn: Any) -> str:
     """`file, line n: source` of the user's code, empty for equations inside a library call."""
-    found = re.match(
-        r"^(.*?):(\d+)(?::\d+)?(?: \(.*\))?$", source_info_util.summarize(eqn.source_info)
-    )
-    if not found or found.group(1) == jax_versions.__file__:  # a library call that was opened there
-        return ""
-    return _shown(found.group(1), int(found.group(2)))
+    found = jax_versions.user_line(eqn)
+    return _shown(*found) if found else ""
 
 
 def raised_at(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from elsa.base.jax_versions import evaluated
 from elsa.compiler.errors import NotLinearError
 from elsa.compiler.graph import Graph, Ref
 from elsa.compiler.values import (
@@ -118,8 +119,7 @@ def _gather(graph: Graph, eqn: Any, value: Operand, places: Operand) -> Sequence
     shape = tuple(eqn.outvars[0].aval.shape)
     require_two_axes(shape)
     numbers = 1.0 + np.arange(np.prod(value.shape)).reshape(value.shape)
-    params = eqn.primitive.get_bind_params(eqn.params)
-    found = np.asarray(eqn.primitive.bind(numbers, places.array[0], **params))
+    found = np.asarray(evaluated(eqn, [numbers, places.array[0]])[0])
     if not np.isfinite(found).all():
         raise NotLinearError("a place outside the block")
     rows, columns = np.divmod(
@@ -180,6 +180,16 @@ def _stack(graph: Graph, eqn: Any, *values: Operand) -> Sequence[Operand]:
     ]
 
 
+def _unstack(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    axis, ref = eqn.params["axis"], whole(graph, value)
+    if axis == 0:
+        return [row(graph, value, index) for index in range(value.shape[0])]
+    lines, shape = np.arange(ref.shape[0]), value.shape[:1]
+    return [
+        Value(_select(ref, graph, lines, np.array([index])), shape) for index in range(ref.shape[1])
+    ]
+
+
 def _pad(graph: Graph, eqn: Any, value: Operand, filler: Operand) -> Sequence[Operand]:
     shape = tuple(eqn.outvars[0].aval.shape)
     if not isinstance(value, Value) or not isinstance(filler, Known) or filler.array.any():
@@ -235,4 +245,5 @@ RULES: dict[str, Rule] = {
     "stack": _stack,
     "tile": _tile,
     "transpose": _transpose,
+    "unstack": _unstack,
 }

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.extend.core import Literal
 
-from elsa.base.jax_versions import called, opened, scan_groups
+from elsa.base.jax_versions import called, evaluated, opened, scan_groups
 from elsa.compiler import rules
 from elsa.compiler.errors import CompileError, NotLinearError
 from elsa.compiler.graph import Graph, Ref
@@ -215,11 +215,8 @@ def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
     same = same and all(str(own.params) == str(eqns[0].params) for own in eqns)
     outs = []
     for variant in range(1 if same else len(eqns)):
-        eqn = eqns[variant]
-        params = eqn.primitive.get_bind_params(eqn.params)
         try:
-            out = eqn.primitive.bind(*(v.array[variant] for v in values), **params)
-            found = out if eqn.primitive.multiple_results else [out]
+            found = evaluated(eqns[variant], [v.array[variant] for v in values])
             outs.append([np.asarray(array) for array in found])
         except TypeError as error:  # random keys are no arrays of numbers
             raise NotLinearError(

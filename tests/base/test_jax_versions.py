@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import Literal
 
-from elsa.base.jax_versions import called, opened, scan_groups
+from elsa.base.jax_versions import called, evaluated, opened, scan_groups
 
 
 class Tree:
@@ -60,17 +61,12 @@ def test_a_program_is_opened_whether_it_holds_its_constants_or_not(wrapped):
     assert opened(program) == (inner, [7] if wrapped else ())
 
 
+@pytest.mark.parametrize("key", ["jaxpr", "call_jaxpr"])
 @pytest.mark.parametrize(
-    "name, key",
-    [
-        ("jit", "jaxpr"),
-        ("remat2", "jaxpr"),
-        ("custom_jvp_call", "call_jaxpr"),
-        ("custom_vjp_call", "call_jaxpr"),
-        ("closed_call", "call_jaxpr"),
-    ],
+    "name",
+    ["jit", "remat2", "custom_jvp_call", "custom_vjp_call", "call", "closed_call", "eval_jaxpr"],
 )
-def test_an_equation_that_calls_names_its_program(name, key):
+def test_an_equation_that_calls_holds_its_program_under_either_name(name, key):
     assert called(equation(name, **{key: "program"})) == "program"
 
 
@@ -91,3 +87,25 @@ def test_an_opaque_equation_is_opened_by_what_it_says_it_does():
 def test_a_polynomial_is_opened_by_horners_rule():
     program = called(equation("polynomial", range(4)))
     assert values_of(program, 3.0, 1.0, 5.0, 2.0) == [1.0 + 5.0 * 3.0 + 2.0 * 9.0]
+
+
+@pytest.mark.parametrize("in_a_pair", [True, False])
+def test_an_equation_is_computed_from_either_form_of_its_parameters(in_a_pair):
+    eqn = equation("scale", axis=0, by=3.0)
+    eqn.primitive.get_bind_params = lambda params: ([], params) if in_a_pair else params
+    eqn.primitive.bind = lambda x, *, axis, by: by * x + axis
+    eqn.primitive.multiple_results = False
+    assert evaluated(eqn, [2.0]) == [6.0]
+    assert evaluated(eqn, [2.0], by=5.0) == [10.0]
+
+
+@pytest.mark.parametrize(
+    "function, operands",
+    [(jnp.sin, [0.3]), (lambda x: jax.lax.fori_loop(0, 3, lambda i, y: i * y + x, x), [2.0])],
+    ids=["one result", "a loop"],
+)
+def test_an_equation_of_this_version_is_computed_once_more(function, operands):
+    jaxpr, _ = opened(jax.make_jaxpr(function)(*operands))
+    (eqn,) = jaxpr.eqns
+    inputs = [v.val if isinstance(v, Literal) else operands[0] for v in eqn.invars]
+    np.testing.assert_allclose(evaluated(eqn, inputs)[-1], function(*operands), rtol=1e-12)
