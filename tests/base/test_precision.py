@@ -136,3 +136,12 @@ def test_a_decorated_function_keeps_its_name_and_its_signature():
 
     assert (product.__name__, product.__doc__) == ("product", "a b")
     assert str(inspect.signature(product)) == "(a, *, b=None)"
+
+
+def test_a_step_is_plain_jax_at_its_caller_s_precision_until_it_is_compiled():
+    step = elsa.algorithms.gradient_descent(0.1)
+    given = {"X": H, "y": H[:, :1], "lam": A[:1, :1], "w": A[:, :1]}
+    stack = elsa.compile(step, {name: block.shape for name, block in given.items()}, depth=2)
+    with jax.default_matmul_precision("bfloat16"):
+        assert seen(lambda: step(**given)) == {LOWEST}
+        assert seen(lambda: stack(**given)) == {HIGHEST}

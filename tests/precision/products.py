@@ -81,7 +81,10 @@ def noted() -> Iterator[list[Any]]:
         return note
 
     with pytest.MonkeyPatch.context() as patch, jax.disable_jit():
-        patch.setattr(jax.random, "normal", _drawn)  # which takes seconds without jit
+        # draws have no products, and take seconds without jit
+        for draw in ("normal", "uniform"):
+            patch.setattr(jax.random, draw, _drawn)
+        patch.setattr(jax.random, "split", lambda key, num=2: [key] * num)
         for product in _PRODUCTS:
             patch.setattr(product, "bind", noting(product.bind))
         yield found
@@ -103,7 +106,7 @@ def faults(case: Case, ambient: str = LOW) -> list[str]:
 
 
 def _drawn(_: Any, shape: tuple[int, ...] = (), dtype: Any = float) -> jax.Array:
-    return jnp.asarray(np.random.default_rng(0).normal(size=shape), dtype)
+    return jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, size=shape), dtype)
 
 
 def _judged(what: str, found: Any, expected: bool | None) -> list[str]:
