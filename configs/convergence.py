@@ -10,7 +10,7 @@ Vary:   --config.data.path=my.csv --config.data.target=COLUMN, --config.lam=10
 Expect: condition number 372.0, so 4284 steps: 7.9e-11 from scikit-learn's Ridge in float64 for
         every construction, as the closed form says (worst case 1e-10); about 1e-6 in float32; decay
         0.005376 a step, within 0.03% of theory
-Time:   15 s on 2 CPU cores; configs/convergence.py:quick 10 s
+Time:   20 s on 2 CPU cores; configs/convergence.py:quick 10 s
 """
 
 from ml_collections import ConfigDict

@@ -7,7 +7,7 @@ Run:    python -m experiments.run --config=configs/single_step.py
 Vary:   --config.shapes="('200x30', '2x9')" (N x d), --config.lams="(0.0, 0.1)"
 Expect: float64 errors below 1e-12 relative over the whole grid, float32 below 1e-3, all within the
         rounding bound; ridge_lsa does not admit lambda = 0, the other three do.
-Time:   30 s on 2 CPU cores; configs/single_step.py:quick 8 s
+Time:   40 s on 2 CPU cores; configs/single_step.py:quick 10 s
 """
 
 from ml_collections import ConfigDict

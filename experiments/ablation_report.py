@@ -21,6 +21,7 @@ TWO_LINES = {
     "ridge_elsa_one_layer": "ridge elsa\none layer",
 }
 FLOOR = 1e-16  # the bottom of both figures
+DIVERGED = 1e3  # error for a unit of noise, above which tasks of the batch have diverged
 
 
 def tables(summary: Summary) -> list["Table"]:
@@ -50,6 +51,8 @@ def _perturbations(summary: Summary) -> "Table":
         [
             "solves: the changed prompt poses another problem; the error is to its solution.",
             "rebuild: weights built and prompt packed anew solve what fixed weights do not.",
+            "Prompts of arXiv:2503.23814: ridge_lsa_state (designed), ridge_elsa (natural); other "
+            "constructions are this library's own.",
             f"Noise has {size:g} of the block's root mean square. Layouts refused:",
             *(f"- {reason}" for reason in reasons),
         ]
@@ -78,7 +81,7 @@ def _noise(summary: Summary) -> "Table":
         title=f"root mean square error at noise {size:g}: measured (first-order theory)",
         title_justify="left",
     )
-    for target in dict.fromkeys(r["target"] for records in found.values() for r in records):
+    for target in _in_order(found, "target"):
         row = []
         for records in found.values():
             own = [r for r in records if r["target"] == target and r["size"] == size]
@@ -156,16 +159,18 @@ def _power(error: float) -> str:
 def _curves(summary: Summary) -> "Figure":
     found = summary["noise"]
     figure, panels = style.figure(len(found), height=1.5 * len(found) + 0.9, sharex=True)
-    targets = list(dict.fromkeys(r["target"] for records in found.values() for r in records))
+    targets = _in_order(found, "target")
     for axes, (name, records) in zip(panels, found.items(), strict=True):
         taken = [record for record in records if record["mean_square"] is not None]
         for place, target in enumerate(targets):
             _curve(axes, [r for r in taken if r["target"] == target], place, target)
         axes.set_xscale("log")
-        if min(r["mean_square"] ** 0.5 / r["size"] for r in taken) < 0.01:
+        gains = [r["mean_square"] ** 0.5 / r["size"] for r in taken]
+        if min(gains) < 0.01:
             axes.set_yscale("log")
             with style.applied():
-                note = "falling: forgotten, rounding only"
+                diverges = "; rising: diverges" if max(gains) > DIVERGED else ""
+                note = f"falling: forgotten, rounding only{diverges}"
                 axes.text(0.02, 0.04, note, transform=axes.transAxes, fontsize=style.SMALL)
         else:
             axes.set_ylim(0.0, None)
@@ -189,5 +194,17 @@ def _curve(axes: "Axes", own: list[Record], place: int, target: str) -> None:
 
 
 def _labels(found: Mapping[str, list[Record]]) -> list[str]:
-    """The perturbations of all constructions in the order they were made."""
-    return list(dict.fromkeys(r["perturbation"] for records in found.values() for r in records))
+    """The perturbations of all constructions."""
+    return _in_order(found, "perturbation")
+
+
+def _in_order(found: Mapping[str, list[Record]], key: str) -> list[str]:
+    """What the records of all constructions name, each after what it follows in its own."""
+    names: list[str] = []
+    for records in found.values():
+        place = 0
+        for name in (record[key] for record in records):
+            if name not in names:
+                names.insert(place, name)
+            place = names.index(name) + 1
+    return names

@@ -190,7 +190,7 @@ def tables(summary: Summary) -> list["Table"]:
     from rich.table import Table
 
     def table(title: str, head: str, rows: Mapping[str, list[float | None]]) -> "Table":
-        heads = [f"{name}\n{dtype}" for name, dtype in summary["columns"]]
+        heads = [f"{name.replace('_', ' ')}\n{dtype}" for name, dtype in summary["columns"]]
         made = Table(head, *heads, title=title, title_justify="left")
         for label, values in rows.items():
             made.add_row(label, *("not admitted" if v is None else f"{v:.1e}" for v in values))

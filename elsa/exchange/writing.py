@@ -23,8 +23,8 @@ def export(stack: CompiledStack | BlockStack | Stack, path: str | os.PathLike[st
 
     Args:
       stack: compiled, of a construction, or a trained `elsa.nn.Stack` or `BlockStack`. A stack
-        that packs its prompt itself (`ridge_lsa`) is exported from the packed prompt on; `holds`
-        in the file says what its blocks hold.
+        that packs its prompt itself (`ridge_lsa`, `ridge_lsa_state`) is exported from the packed
+        prompt on; `holds` in the file says what its blocks hold.
       path: of the file; the folder is made.
 
     Raises:
