@@ -227,7 +227,6 @@ def _limit(length: int, place: str) -> None:
 def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
     """An equation without data: computed once, or once for each variant where they differ."""
     same = all((value.array == value.array[:1]).all() for value in values)
-    same = same and not any(map(_holds_a_program, eqns[0].params.values()))  # may close over t
     same = same and all(str(own.params) == str(eqns[0].params) for own in eqns)
     outs = []
     for variant in range(1 if same else len(eqns)):
@@ -237,14 +236,10 @@ def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
             out = eqn.primitive.bind(*(v.array[variant] for v in values), **params)
             found = out if eqn.primitive.multiple_results else [out]
             outs.append([np.asarray(array) for array in found])
-        except Exception as error:  # random keys are no arrays of numbers, callbacks no programs
+        except Exception as error:  # random keys are no arrays of numbers, callbacks may fail
+            first = str(error).partition("\n")[0]
             raise NotLinearError(
-                f"it cannot be computed while compiling: {error}; do it outside the step"
-            ) from None
+                f"it cannot be computed while compiling: {first}; do it outside the step"
+            ) from error
     arrays = [np.stack(column) for column in zip(*outs, strict=True)]
     return [Known(np.broadcast_to(a, (len(eqns), *a.shape[1:]))) for a in arrays]
-
-
-def _holds_a_program(value: Any) -> bool:
-    found = value if isinstance(value, tuple | list) else (value,)
-    return any(hasattr(one, "eqns") or hasattr(one, "jaxpr") for one in found)

@@ -95,7 +95,7 @@ def plain(program: Program, blocks: dict[str, np.ndarray], dtype: Any) -> list[d
 
 
 def check(program: Program) -> str:
-    """"agrees", "refused", "too large" or what is wrong."""
+    """ "agrees", "refused", "too large" or what is wrong."""
     blocks = draw(program.shapes, program.seed)
     try:
         stack = elsa.compile(program.step, program.shapes, program.depth, **program.options)

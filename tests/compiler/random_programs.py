@@ -1,4 +1,4 @@
-"""Random steps as source text: jnp and lax calls, loops, gradients, and what linear attention cannot do.
+"""Random steps as source text: jnp and lax calls, loops, gradients, and what is not linear.
 
 `source(seed)` writes a module with `step` and `SHAPES`. An expression is drawn for the shape it is
 to have: `expression((3, 2), fuel)` picks one of the forms that give that shape (random_forms) and
@@ -11,7 +11,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-PRELUDE = '''\
+from tests.compiler.random_forms import ANY
+from tests.compiler.random_matrix_forms import MATRIX
+from tests.compiler.random_unusual_forms import unusual
+from tests.compiler.random_vector_forms import NUMBER, VECTOR
+
+FORMS = {2: [*ANY, *MATRIX], 1: [*ANY, *VECTOR], 0: NUMBER}
+UNUSUAL = 0.02  # of the forms
+PRELUDE = """\
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,7 +36,7 @@ def twice(x):
 
 twice.defjvp(lambda primals, tangents: (twice(*primals), 2.0 * tangents[0]))
 
-'''
+"""
 NAMES = ("A", "B", "C", "w", "y", "s")
 NONLINEAR = (
     "jnp.exp({0})",
@@ -120,12 +127,10 @@ class Writer:
         return dataclasses.replace(self, pool=[*self.pool, *names])
 
     def expression(self, shape: tuple[int, ...], fuel: int) -> str:
-        from tests.compiler.random_forms import FORMS
-
         if fuel <= 0:
             return self.leaf(shape)
         for _ in range(20):
-            form = self.pick(FORMS[len(shape)])
+            form = unusual if self.chance(UNUSUAL) else self.pick(FORMS[len(shape)])
             text = form(self, shape, fuel - 1)
             if text is not None:
                 return f"({text})"
@@ -172,14 +177,16 @@ def statement(w: Writer) -> list[str]:
     else:
         start = w.leaf(shape)
         body = w.within((name, shape)).expression(shape, 2)
-        if shape and w.chance(0.5):
+        turn = f"0.5 * {name} - {w.rng.uniform(0.05, 0.3):.2g} * {body}"
+        if shape and w.chance(0.5):  # gradient descent, up to the edge of stability: norms are 1
             side = w.size()
             matrix = w.leaf((side, shape[0]))
-            body = f"({matrix}).T @ (({matrix}) @ {name} - {w.leaf((side, *shape[1:]))})"
+            residual = f"({matrix}) @ {name} - {w.leaf((side, *shape[1:]))}"
+            turn = f"{name} - {w.rng.uniform(0.2, 1.9):.2g} * ({matrix}).T @ ({residual})"
         lines = [
             f"{name} = {start}",
             f"for _ in range({w.rng.integers(2, 13)}):",
-            f"    {name} = 0.5 * {name} - {w.rng.uniform(0.05, 0.3):.2g} * {body}",
+            f"    {name} = {turn}",
         ]
     w.pool.append((name, shape))
     return lines
