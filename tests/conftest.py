@@ -1,5 +1,7 @@
 """Strict numerics for every test, and how many examples a property is tried on."""
 
+import collections
+import itertools
 import os
 
 os.environ["MPLBACKEND"] = "Agg"  # before matplotlib is imported: no test opens a window
@@ -15,3 +17,13 @@ _PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.t
 hypothesis.settings.register_profile("quick", max_examples=5, derandomize=True, **_PATIENT)
 hypothesis.settings.register_profile("thorough", max_examples=200, print_blob=True, **_PATIENT)
 hypothesis.settings.load_profile("quick")  # the option --hypothesis-profile is read after this file
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Adds up what tests have counted with `record_property`, over all workers."""
+    counts = collections.Counter()
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if getattr(report, "when", None) == "call":
+            counts.update(dict(report.user_properties))
+    for name, count in sorted(counts.items()):
+        terminalreporter.write_line(f"{name}: {count}")

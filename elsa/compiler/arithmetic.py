@@ -7,6 +7,7 @@ import numpy as np
 
 from elsa.compiler.errors import NotLinearError
 from elsa.compiler.graph import Graph, Ref
+from elsa.compiler.parameters import FLOAT64, NO_NARROWER, Rule, at_least, rule
 from elsa.compiler.rearranging import reshaped
 from elsa.compiler.values import (
     Known,
@@ -20,27 +21,27 @@ from elsa.compiler.values import (
     whole,
 )
 
-Rule = Callable[..., Sequence[Operand]]
 WIDE = 64  # columns up to which an inner product of matrices takes a head for each
+TINY = 1e-307  # its inverse is the largest float64, or nearly
 INVERSE = "divide by constants only, or invert by an iteration such as Newton-Schulz"
 
 
-def _same(graph: Graph, eqn: Any, value: Operand, *_: Operand) -> Sequence[Operand]:
-    return [value]
+def _same(graph: Graph, eqn: Any, *values: Operand) -> Sequence[Operand]:
+    return values
 
 
 def _neg(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
     return [_scaled(graph, value, -1.0)]
 
 
-def _sum_of(sign: float) -> Rule:
-    def rule(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
+def _sum_of(sign: float) -> Callable[..., Sequence[Operand]]:
+    def summed(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
         shape = tuple(eqn.outvars[0].aval.shape)
         refs = [sized(graph, value, shape) for value in (a, b)]
         coefficients = graph.coefficient(1.0), graph.coefficient(sign)
         return [Value(graph.add(zip(coefficients, refs, strict=True)), shape)]
 
-    return rule
+    return summed
 
 
 def _mul(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
@@ -112,14 +113,19 @@ def _div(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
     if isinstance(b, Value):
         raise NotLinearError(f"division by data; {INVERSE}")
     assert isinstance(a, Value)
-    if not np.all(b.array != 0):
+    divisor = np.asarray(b.array, np.float64)
+    if not np.all(divisor != 0):
         raise NotLinearError("division by a constant that holds a zero")
+    if np.abs(divisor).min(initial=1.0) < TINY:
+        raise NotLinearError(f"division by a constant below {TINY:.0e}, whose inverse overflows")
     shape = tuple(eqn.outvars[0].aval.shape)
-    return [_elementwise(graph, a, Known(1.0 / np.asarray(b.array, np.float64)), shape)]
+    return [_elementwise(graph, a, Known(1.0 / divisor), shape)]
 
 
 def _power(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
-    exponent = eqn.params.get("y", 2)
+    exponent = eqn.params.get("y", 2)  # a square has no parameter
+    if exponent == 0:
+        return [Known(np.ones((graph.variants, *value.shape)))]
     if exponent == 1:
         return [value]
     if value.ref.shape != (1, 1) or exponent < 0:
@@ -127,8 +133,8 @@ def _power(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
             "an element-wise power of a data block; only 1 x 1 blocks have whole powers, and only "
             "non-negative ones"
         )
-    out = graph.const(np.ones((1, 1)))
-    for _ in range(exponent):
+    out = value.ref
+    for _ in range(exponent - 1):
         out = graph.mul(out, value.ref)
     return [Value(out, value.shape)]
 
@@ -137,7 +143,7 @@ def _dot_general(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Ope
     (left_axes, right_axes), batch = eqn.params["dimension_numbers"]
     require_two_axes(a.shape)
     require_two_axes(b.shape)
-    if any(batch[0]) or any(batch[1]) or len(batch[0]):
+    if len(batch[0]):
         raise NotLinearError("a batched product; compile the step of one task and vmap the stack")
     shape = tuple(eqn.outvars[0].aval.shape)
     require_two_axes(shape)
@@ -188,8 +194,9 @@ def _select_n(graph: Graph, eqn: Any, which: Operand, *cases: Operand) -> Sequen
     shape = tuple(eqn.outvars[0].aval.shape)
     require_two_axes(shape)
     terms = []
+    chosen_case = np.clip(np.asarray(which.array, dtype=np.int64), 0, len(cases) - 1)  # as XLA does
     for index, case in enumerate(cases):
-        mask = np.asarray(which.array, dtype=np.int64) == index
+        mask = chosen_case == index
         full = broadcast(mask, shape)
         if isinstance(case, Known):
             chosen: Operand = Known(np.where(full, broadcast(case.array, shape), 0.0))
@@ -212,21 +219,28 @@ def _scaled(graph: Graph, value: Value, factor: float) -> Value:
 
 
 RULES: dict[str, Rule] = {
-    "add": _sum_of(1.0),
-    "add_any": _sum_of(1.0),
-    "convert_element_type": _same,
-    "copy": _same,
-    "copy_p": _same,
-    "cumsum": _cumsum,
-    "div": _div,
-    "dot_general": _dot_general,
-    "integer_pow": _power,
-    "mul": _mul,
-    "neg": _neg,
-    "reduce_precision": _same,
-    "reduce_sum": _reduce_sum,
-    "select_n": _select_n,
-    "square": _power,
-    "stop_gradient": _same,
-    "sub": _sum_of(-1.0),
+    "add": rule(_sum_of(1.0)),
+    "add_any": rule(_sum_of(1.0)),
+    "convert_element_type": rule(_same, ignores="weak_type sharding", new_dtype=FLOAT64),
+    "copy": rule(_same),
+    "cumsum": rule(_cumsum, reads="axis reverse"),
+    "div": rule(_div),
+    "dot_general": rule(
+        _dot_general,
+        reads="dimension_numbers",
+        ignores="out_sharding",
+        precision=NO_NARROWER,
+        preferred_element_type=FLOAT64,
+    ),
+    "integer_pow": rule(_power, reads="y"),
+    "mul": rule(_mul, out_dtype=FLOAT64),
+    "name": rule(_same, ignores="name"),  # of a checkpoint
+    "neg": rule(_neg),
+    "optimization_barrier": rule(_same),
+    "reduce_precision": rule(_same, exponent_bits=at_least(11), mantissa_bits=at_least(52)),
+    "reduce_sum": rule(_reduce_sum, reads="axes", ignores="out_sharding"),
+    "select_n": rule(_select_n),
+    "square": rule(_power),
+    "stop_gradient": rule(_same),
+    "sub": rule(_sum_of(-1.0)),
 }

@@ -173,7 +173,7 @@ def varies(array: np.ndarray) -> bool:
 def identity_multiple(array: np.ndarray) -> np.ndarray | None:
     """c [variants] where the constant is c I in every variant, else None."""
     _, rows, columns = array.shape
-    if rows != columns:
+    if rows != columns or rows == 0:
         return None
     diagonal = array[:, 0, 0]
     same = np.array_equal(array, diagonal[:, None, None] * np.eye(rows))

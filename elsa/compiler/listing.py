@@ -59,8 +59,8 @@ def plan(program: Program) -> str:
         longest = max(tall, key=max)
         side = min(longest)
         words += (
-            f'\n    reassociate="gram" may multiply {side} x {side} matrices in every step in place of '
-            f"{longest[0]} x {longest[1]} ones:\n    faster, with fewer digits where they are "
+            f'\n    reassociate="gram" may multiply {side} x {side} matrices in every step in place '
+            f"of {longest[0]} x {longest[1]} ones:\n    faster, with fewer digits where they are "
             "ill-conditioned"
         )
     return words

@@ -1,6 +1,6 @@
 """Rules for rearranging: transposes, shapes, slices, concatenation, padding."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from elsa.base.jax_versions import evaluated
 from elsa.compiler.errors import NotLinearError
 from elsa.compiler.graph import Graph, Ref
+from elsa.compiler.parameters import Rule, rule
 from elsa.compiler.values import (
     Known,
     Operand,
@@ -17,8 +18,6 @@ from elsa.compiler.values import (
     require_two_axes,
     whole,
 )
-
-Rule = Callable[..., Sequence[Operand]]
 
 
 def _transpose(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
@@ -36,6 +35,13 @@ def _broadcast(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
 
 
 def _reshape(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    order = eqn.params.get("dimensions")  # axes from the slowest to the fastest; None as they are
+    if order is not None and tuple(order) == (1, 0):
+        value = Value(value.ref.T, value.shape[::-1])
+    return [reshaped(graph, value, tuple(eqn.outvars[0].aval.shape))]
+
+
+def _squeeze(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
     return [reshaped(graph, value, tuple(eqn.outvars[0].aval.shape))]
 
 
@@ -118,22 +124,28 @@ def _gather(graph: Graph, eqn: Any, value: Operand, places: Operand) -> Sequence
         raise NotLinearError("entries whose place depends on t")
     shape = tuple(eqn.outvars[0].aval.shape)
     require_two_axes(shape)
-    numbers = 1.0 + np.arange(np.prod(value.shape)).reshape(value.shape)
-    found = np.asarray(evaluated(eqn, [numbers, places.array[0]])[0])
-    if not np.isfinite(found).all():
-        raise NotLinearError("a place outside the block")
-    rows, columns = np.divmod(
-        found.reshape(matrix_shape(shape)).astype(int) - 1, value.ref.shape[1]
-    )
-    return [Value(_entries(graph, whole(graph, value), rows, columns), shape)]
+    numbers = np.arange(np.prod(value.shape), dtype=np.float64).reshape(value.shape)
+    found = np.asarray(evaluated(eqn, [numbers, places.array[0]], fill_value=-1.0)[0], dtype=int)
+    found, ref = found.reshape(matrix_shape(shape)), whole(graph, value)
+    inside, fill = found >= 0, eqn.params["fill_value"]
+    if not inside.all() and (fill is None or not np.isfinite(fill)):
+        raise NotLinearError(
+            f"a place outside the block, where jax puts {np.nan if fill is None else fill}; give a "
+            "finite fill_value, or clip the places"
+        )
+    rows, columns = np.divmod(found, max(ref.shape[1], 1))
+    picked = _entries(graph, ref, np.where(inside, rows, -1), columns)
+    filled = graph.const(np.where(inside, 0.0, 0.0 if fill is None else fill))
+    one = graph.coefficient(1.0)
+    return [Value(graph.add([(one, picked), (one, filled)]), shape)]
 
 
 def _entries(graph: Graph, ref: Ref, rows: np.ndarray, columns: np.ndarray) -> Ref:
-    """The matrix of A[rows, columns], entry by entry: sum of E A e_c e_j^T over equal E."""
+    """The matrix of A[rows, columns], 0 where rows is -1: sum of E A e_c e_j^T over equal E."""
     sums: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
     for place in range(rows.shape[1]):
-        for column in np.unique(columns[:, place]):
-            here = columns[:, place] == column
+        for column in np.unique(columns[rows[:, place] >= 0, place]):
+            here = (columns[:, place] == column) & (rows[:, place] >= 0)
             left = np.where(here[:, None], np.eye(ref.shape[0])[rows[:, place]], 0.0)
             right = np.zeros((ref.shape[1], rows.shape[1]))
             _, right = sums.setdefault(left.tobytes(), (left, right))
@@ -142,6 +154,8 @@ def _entries(graph: Graph, ref: Ref, rows: np.ndarray, columns: np.ndarray) -> R
         graph.mul(graph.mul(graph.const(left), ref), graph.const(right))
         for left, right in sums.values()
     ]
+    if not terms:
+        return graph.const(np.zeros(rows.shape))
     return graph.add((graph.coefficient(1.0), term) for term in terms)
 
 
@@ -191,17 +205,24 @@ def _unstack(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
 
 
 def _pad(graph: Graph, eqn: Any, value: Operand, filler: Operand) -> Sequence[Operand]:
+    """The block between zeros, and the constant around it."""
     shape = tuple(eqn.outvars[0].aval.shape)
-    if not isinstance(value, Value) or not isinstance(filler, Known) or filler.array.any():
-        raise NotLinearError("padding with anything but zeros")
-    ref = whole(graph, value)
-    for axis, (low, high, inner) in enumerate(eqn.params["padding_config"]):
-        if min(low, high, inner) < 0:
-            raise NotLinearError("padding by negative amounts")
-        put = np.eye(shape[axis])[:, low : shape[axis] - high : inner + 1]
+    if not isinstance(value, Value) or not isinstance(filler, Known):
+        raise NotLinearError("padding with data")
+    ref, around = whole(graph, value), np.ones(shape, dtype=bool)
+    taken = []
+    for axis, (low, _, inner) in enumerate(eqn.params["padding_config"]):
+        places = low + (inner + 1) * np.arange(value.shape[axis])
+        inside = (places >= 0) & (places < shape[axis])  # negative amounts cut off
+        put = np.zeros((shape[axis], value.shape[axis]))
+        put[places[inside], np.flatnonzero(inside)] = 1.0
         const = graph.const(put if axis == 0 else put.T)
         ref = graph.mul(const, ref) if axis == 0 else graph.mul(ref, const)
-    return [Value(ref, shape)]
+        taken.append(places[inside])
+    around[np.ix_(*taken)] = False
+    fill = filler.array.reshape(-1, *(1,) * len(shape)) * around
+    one = graph.coefficient(1.0)
+    return [Value(graph.add([(one, ref), (one, as_ref(graph, Known(fill)))]), shape)]
 
 
 def row(graph: Graph, value: Operand, index: int) -> Operand:
@@ -231,19 +252,22 @@ def stack_rows(graph: Graph, values: Sequence[Operand]) -> Operand:
 
 
 RULES: dict[str, Rule] = {
-    "broadcast_in_dim": _broadcast,
-    "concatenate": _concatenate,
-    "dynamic_slice": _dynamic_slice,
-    "expand_dims": _reshape,
-    "gather": _gather,
-    "pad": _pad,
-    "reshape": _reshape,
-    "rev": _rev,
-    "slice": _slice,
-    "split": _split,
-    "squeeze": _reshape,
-    "stack": _stack,
-    "tile": _tile,
-    "transpose": _transpose,
-    "unstack": _unstack,
+    "broadcast_in_dim": rule(_broadcast, reads="shape broadcast_dimensions", ignores="sharding"),
+    "concatenate": rule(_concatenate, reads="dimension"),
+    "dynamic_slice": rule(_dynamic_slice, reads="slice_sizes"),
+    "gather": rule(
+        _gather,
+        reads="dimension_numbers slice_sizes mode fill_value",
+        ignores="unique_indices indices_are_sorted",
+    ),
+    "pad": rule(_pad, reads="padding_config"),
+    "reshape": rule(_reshape, reads="new_sizes dimensions", ignores="sharding"),
+    "rev": rule(_rev, reads="dimensions"),
+    "slice": rule(_slice, reads="start_indices limit_indices strides"),
+    "split": rule(_split, reads="sizes axis"),
+    "squeeze": rule(_squeeze, reads="dimensions"),
+    "stack": rule(_stack, reads="axis"),
+    "tile": rule(_tile, reads="reps"),
+    "transpose": rule(_transpose, reads="permutation"),
+    "unstack": rule(_unstack, reads="axis"),
 }

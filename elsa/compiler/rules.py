@@ -1,8 +1,17 @@
 """One rule for each JAX primitive that is linear algebra: equation and operands to values."""
 
 from elsa.compiler import arithmetic, rearranging
+from elsa.compiler.parameters import parameters
 
 RULES = {**arithmetic.RULES, **rearranging.RULES}
+# Loops and branches, which the tracer follows; names of all versions of jax since 0.8.
+CONTROL = {
+    "scan": parameters(
+        "jaxpr length reverse num_consts num_carry ft_in", "ft_out linear unroll _split_transpose"
+    ),
+    "while": parameters("cond_jaxpr cond_nconsts body_jaxpr body_nconsts"),
+    "cond": parameters("branches", ignores="branches_platforms"),  # the index knows the platform
+}
 _SOLVE = "invert by an iteration such as Newton-Schulz, elsa.algorithms.newton_schulz_inverse"
 _EIGEN = "use an iteration of products, such as elsa.algorithms.power_iteration or polar"
 _ADVICE = {

@@ -19,6 +19,7 @@ from elsa.compiler import rules
 from elsa.compiler.errors import CompileError, NotLinearError
 from elsa.compiler.graph import Graph, Ref
 from elsa.compiler.jaxprs import Shape, live, location, signature
+from elsa.compiler.parameters import FLOAT64
 from elsa.compiler.rearranging import row, stack_rows
 from elsa.compiler.values import Known, Refused, Value, as_ref, matrix_shape
 
@@ -99,7 +100,8 @@ class _Tracer:
             known = [value for value in values if isinstance(value, Known)]
             if len(known) == len(values):
                 return _evaluate(eqns, known)
-            if name in ("scan", "while", "cond"):
+            if name in rules.CONTROL:
+                rules.CONTROL[name].check(eqn.params)
                 return getattr(self, f"_{name}")(eqns, values, place)
             refused = [value for value in values if isinstance(value, Refused)]
             if refused:
@@ -107,9 +109,10 @@ class _Tracer:
             rule = rules.RULES.get(name)
             if rule is None:
                 raise NotLinearError
+            rule.parameters.check(eqn.params)
             _require_float64(eqn)
             _require_finite(known)
-            return rule(self.graph, eqn, *values)
+            return rule.function(self.graph, eqn, *values)
         except NotLinearError as error:
             return [Refused(rules.refusal(name, place, str(error)))] * len(eqn.outvars)
 
@@ -186,13 +189,10 @@ def _computed(value: Traced) -> Value | Known:
 
 
 def _require_float64(eqn: Any) -> None:
-    """Refuses data turned into integers, or rounded to fewer digits, which would go unnoticed."""
+    """Refuses data in another dtype, which would go unnoticed."""
     for out in eqn.outvars:
         if out.aval.dtype != np.float64:
-            raise NotLinearError(
-                f"data would become {out.aval.dtype}; a step is traced in float64 and stays in it: "
-                "leave conversions out, and give compile the dtype to compute in"
-            )
+            raise NotLinearError(FLOAT64.otherwise.format(value=out.aval.dtype))
 
 
 def _require_finite(known: Sequence[Known]) -> None:
@@ -218,9 +218,10 @@ def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
         try:
             found = evaluated(eqns[variant], [v.array[variant] for v in values])
             outs.append([np.asarray(array) for array in found])
-        except TypeError as error:  # random keys are no arrays of numbers
+        except Exception as error:  # random keys are no arrays of numbers, callbacks may fail
+            first = str(error).partition("\n")[0]
             raise NotLinearError(
-                f"it cannot be computed while compiling: {error}; do it outside the step"
-            ) from None
+                f"it cannot be computed while compiling: {first}; do it outside the step"
+            ) from error
     arrays = [np.stack(column) for column in zip(*outs, strict=True)]
     return [Known(np.broadcast_to(a, (len(eqns), *a.shape[1:]))) for a in arrays]

@@ -167,9 +167,18 @@ def infinite_constant(A):
     return {"A": A * np.array([[1.0, np.inf, 0.0]])}  # here
 
 
-@refuses("pad", "anything but zeros")
-def padding_with_ones(A):
-    return {"A": jnp.pad(A, 1, constant_values=1.0)[1:-1, 1:-1]}  # here
+@refuses("pure_callback", "cannot be computed while compiling")
+def constant_that_cannot_be_had(A):
+    return {"A": A + jax.pure_callback(no_file, jax.ShapeDtypeStruct((), float))}  # here
+
+
+def no_file():
+    raise FileNotFoundError("no file")
+
+
+@refuses("pad", "padding with data")
+def padding_with_data(A):
+    return {"A": jax.lax.pad(A, A[0, 0], ((1, -1, 0), (0, 0, 0)))}  # here
 
 
 @refuses("random_seed", "outside the step")
