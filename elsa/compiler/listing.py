@@ -56,11 +56,11 @@ def plan(program: Program) -> str:
         words += f", {' and '.join(names)} carried as {'states' if names[1:] else 'a state'}"
     tall = [shape for shape in _read(schedule) if max(shape) >= _TALL * min(shape) > _TALL]
     if tall and (schedule.residuals or len(schedule.step) > 1):
-        longest = max(tall, key=max)
-        side = min(longest)
+        rows, columns = max(tall, key=max)
+        side = min(rows, columns)
         words += (
-            f'\n    reassociate="gram" may multiply {side} x {side} matrices in every step in place '
-            f"of {longest[0]} x {longest[1]} ones:\n    faster, with fewer digits where they are "
+            f'\n    reassociate="gram" may multiply {side} x {side} matrices in every step in '
+            f"place of {rows} x {columns}\n    ones: faster, with fewer digits where they are "
             "ill-conditioned"
         )
     return words

@@ -30,13 +30,14 @@ def path(step, blocks, depth, *, takes_t=False):
     return states
 
 
-def by_hand(stack, blocks, *, h=None):
+def by_hand(stack, blocks, *, h=None, dtype=np.float64):
     """The stack's heads in a NumPy loop: packed by `layout`, read by `readout`."""
-    prompt = packed(stack.layout, blocks) if h is None else np.asarray(h, np.float64)
+    prompt = np.asarray(packed(stack.layout, blocks) if h is None else h, dtype)
     (n, m), (rows, channels) = prompt.shape, stack.readout.shape
     prompt = np.pad(prompt, ((0, rows - n), (0, channels - m)))
     for weights in layers_of(stack):
-        prompt = layer(prompt, weights, skip=stack.program.skip)
+        own = type(weights)(*(np.asarray(array, dtype) for array in weights))
+        prompt = layer(prompt, own, skip=stack.program.skip)
     return unpacked(stack.readout, prompt)
 
 
