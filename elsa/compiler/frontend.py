@@ -28,6 +28,7 @@ from elsa.layout import BlockLayout, Box
 from elsa.nn.stack import SKIPS
 
 MAX_ROUNDING = 100.0  # of a "gram" plan over the step itself
+MEASURED_STEPS = 100  # of which that is measured
 
 
 @exact
@@ -124,9 +125,15 @@ def compile(
 
 def _measured(program: Program, depth: int) -> Program:
     """The program with its rounding, refused where it is far above the step's own."""
-    stack = CompiledStack(program, depth, "structured", np.dtype(np.float32))
+    tried = program
+    if program.variants == 1:  # rounding in units of the step's own hardly changes with the depth
+        depth = min(depth, MEASURED_STEPS)
+        tried = dataclasses.replace(
+            program, schedule=dataclasses.replace(program.schedule, depth=depth)
+        )
+    stack = CompiledStack(tried, depth, "structured", np.dtype(np.float32))
     try:
-        found = rounding(program, depth, stack, jax.random.key(0))
+        found = rounding(tried, depth, stack, jax.random.key(0))
     except NeverFiniteError:
         return program
     worst = max(found, key=lambda measured: measured.ratio)

@@ -109,7 +109,8 @@ def scales(plain: "Reference", key: Array, blocks: Blocks) -> Iterator[float]:
         found = plain(plain.draw(key, blocks, scale))
         return found.broken is None and found.growth <= _GROWTH
 
-    largest = _largest(stable)
+    # Every step that takes t runs op by op: one look at norm 1, and no search.
+    largest = _largest(stable) if not plain.program.takes_t else (1.0 if stable(1.0) else None)
     if largest is None:
         plain.require_finite(plain(plain.draw(key, blocks, 1.0)))
         largest = 1.0
