@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from elsa import checks
+from elsa import checks, nn, softmax_regression
 
 
 def test_shapes_binds_axes_in_the_order_given():
@@ -187,6 +188,35 @@ def test_interval_may_be_unbounded_above():
     checks.interval("f", 1e300, 0.0, np.inf, name="a", reason="r")
     with pytest.raises(ValueError, match=r"f: a must lie in \(0, inf\), got -1: r"):
         checks.interval("f", -1.0, 0.0, np.inf, name="a", reason="r")
+
+
+@pytest.mark.parametrize("value", [True, False, np.True_])
+def test_boolean_takes_true_and_false(value):
+    checks.boolean("f", tied=value)
+
+
+@pytest.mark.parametrize("value", ["no", 0, 1, None, np.ones(2, bool)])
+def test_boolean_refuses_what_only_counts_as_true_or_false(value):
+    with pytest.raises(TypeError, match=r"f: tied must be True or False, got "):
+        checks.boolean("f", tied=value)
+
+
+FLAGS = {
+    "GPT2 mlp": lambda: nn.GPT2(2, 3, mlp="no", rngs=nnx.Rngs(0)),
+    "GPT2 causal": lambda: nn.GPT2(2, 3, causal=None, rngs=nnx.Rngs(0)),
+    "Stack tied": lambda: nn.Stack([nn.LSA(2, 1, rngs=nnx.Rngs(0))], 1, tied="no"),
+    "lipschitz sharp": lambda: softmax_regression.lipschitz(np.eye(2), np.ones(2) / 2, sharp=1),
+    "matrix_lipschitz sharp": lambda: softmax_regression.matrix_lipschitz(
+        np.eye(2), np.eye(2), np.eye(2), sharp="no"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLAGS)
+def test_flags_are_checked_where_they_are_taken(name):
+    where, flag = name.split()
+    with pytest.raises(TypeError, match=f"{where}: {flag} must be True or False, got"):
+        FLAGS[name]()
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ class GPT2(nnx.Module):
         where = "GPT2"
         checks.integer(where, dim=(dim, 1), context_length=(context_length, 1), width=(width, 1))
         checks.integer(where, depth=(depth, 1), num_heads=(num_heads, 1))
+        checks.boolean(where, mlp=mlp, causal=causal)
         if width % num_heads:
             raise ValueError(f"{where}: num_heads must divide width={width}, got {num_heads}")
         kind = checks.float_dtype(where, dtype)

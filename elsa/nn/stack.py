@@ -52,6 +52,7 @@ class Stack(nnx.Module):
     ) -> None:
         checks.integer("Stack", depth=(depth, 0))
         checks.one_of("Stack", "skip", skip, SKIPS)
+        checks.boolean("Stack", tied=tied)
         if not body:
             raise ValueError("Stack: body must hold at least one layer, got none")
         if not tied:

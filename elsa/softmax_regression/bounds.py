@@ -105,7 +105,7 @@ def lipschitz(
     inputs.concrete("lipschitz", a=a, b=b)
     inputs.single("lipschitz", kind, a=a, b=b)
     data, labels = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    reach = _reach("lipschitz", kind, radius, of)
+    reach = _reach("lipschitz", kind, radius, of, sharp)
     norm, lengths = np.array([np.linalg.norm(data, 2)]), np.linalg.norm(data, axis=1)
     constants = _constants(norm, lengths[None, :], labels[None, :], kind, reach, of, sharp)
     return float(constants[0])
@@ -127,7 +127,7 @@ def matrix_row_lipschitz(
     i of A1. Arguments and errors as for `matrix_lipschitz`.
     """
     left, right, labels = _matrix_data("matrix_row_lipschitz", kind, a1, a2, b)
-    reach = _reach("matrix_row_lipschitz", kind, radius, of)
+    reach = _reach("matrix_row_lipschitz", kind, radius, of, sharp)
     norms, lengths = _row_norms(left, right)
     return _constants(norms, lengths, labels, kind, reach, of, sharp)
 
@@ -162,7 +162,7 @@ def matrix_lipschitz(
       ValueError, TypeError: as `lipschitz`.
     """
     left, right, labels = _matrix_data("matrix_lipschitz", kind, a1, a2, b)
-    reach = _reach("matrix_lipschitz", kind, radius, of)
+    reach = _reach("matrix_lipschitz", kind, radius, of, sharp)
     norms, lengths = _row_norms(left, right)
     rows = _logit_constants(norms, lengths, labels, kind, reach, of, sharp)
     norm = np.linalg.norm(left, 2) * np.linalg.norm(right, 2)
@@ -179,8 +179,9 @@ def _matrix_data(
     return np.asarray(a1, np.float64), np.asarray(a2, np.float64), np.asarray(b, np.float64)
 
 
-def _reach(where: str, kind: str, radius: float | None, of: str) -> float:
+def _reach(where: str, kind: str, radius: float | None, of: str, sharp: bool) -> float:
     checks.one_of(where, "of", of, OF)
+    checks.boolean(where, sharp=sharp)
     return inputs.radius(where, radius, needed=kind == "rescaled" and of != "softmax")
 
 

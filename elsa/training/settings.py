@@ -74,10 +74,7 @@ class TrainSettings:
         checks.positive(where, learning_rate=self.learning_rate)
         checks.finite(where, **{name: getattr(self, name) for name in numbers})
         checks.at_least(where, **{name: (getattr(self, name), 0.0) for name in numbers})
-        for name in ("share_data", "optimise"):
-            if not isinstance(getattr(self, name), bool):
-                found = getattr(self, name)
-                raise TypeError(f"{where}: {name} must be True or False, got {found!r}")
+        checks.boolean(where, share_data=self.share_data, optimise=self.optimise)
         checks.one_of(where, "decay", self.decay, DECAYS)
         checks.one_of(where, "sampler", self.sampler, SAMPLERS)
         known(where, self.matmul_precision, name="matmul_precision")
