@@ -111,7 +111,7 @@ def _constructed(make: Callable[..., Any]) -> Case:
     return computed
 
 
-_CONSTRUCTIONS = ("ridge_lsa", "ridge_elsa", "ridge_elsa_one_layer")
+_CONSTRUCTIONS = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
 for _name in _CONSTRUCTIONS:
     CASES[f"{_name}, {DEPTH} steps"] = _constructed(getattr(constructions, _name))
 
@@ -141,12 +141,13 @@ for _name in _CONSTRUCTIONS:
     CASES[f"convergence of {_name}"] = _converged(getattr(constructions, _name))
 
 
-def _compiled_descent(execution: str) -> Result:
+def _compiled_descent(execution: str, **options: Any) -> Result:
     given = ridge()
     del given["query_x"]
     shapes = {"X": (40, 8), "y": (40, 1), "lam": (1, 1), "w": (8, 1)}
     step = algorithms.gradient_descent(0.999)
-    stack = elsa.compile(step, shapes, DEPTH, execution=execution, dtype="float32")
+    options |= {"execution": execution, "dtype": "float32"}
+    stack = elsa.compile(step, shapes, DEPTH, **options)
     return stack(**given, w=np.zeros((8, 1), np.float32))["w"], solution(given)
 
 
@@ -164,4 +165,7 @@ def _compiled_inverse(execution: str) -> Result:
 
 for _execution in ("structured", "dense"):
     CASES[f"compiled gradient descent, {_execution}"] = partial(_compiled_descent, _execution)
+    CASES[f"compiled gradient descent by X^T X, {_execution}"] = partial(
+        _compiled_descent, _execution, reassociate="gram"
+    )
     CASES[f"compiled Newton-Schulz, {_execution}"] = partial(_compiled_inverse, _execution)

@@ -21,6 +21,7 @@ _MAKERS = {
     "ridge_elsa": constructions.ridge_elsa,
     "ridge_elsa_one_layer": constructions.ridge_elsa_one_layer,
     "ridge_lsa": constructions.ridge_lsa,
+    "ridge_lsa_state": constructions.ridge_lsa_state,
 }
 
 
@@ -64,9 +65,9 @@ def _ridge_stack(prefix: str, make: Callable[..., Any]) -> dict[str, Case]:
     }
 
 
-def _compiled(execution: str = "structured") -> Any:
+def _compiled(execution: str = "structured", **options: Any) -> Any:
     step = algorithms.gradient_descent(STEP_SIZE)
-    return elsa.compile(step, _INPUTS, depth=2, execution=execution)
+    return elsa.compile(step, _INPUTS, depth=2, execution=execution, **options)
 
 
 def _both(method: Callable[[Any], Callable[..., Any]]) -> Case:
@@ -106,6 +107,7 @@ def cases() -> dict[str, Case]:
         "constructions.ridge_elsa": _called(_ridge(constructions.ridge_elsa, skip="head"), RIDGE),
         **_ridge_stack("constructions.RidgeStack", constructions.ridge_elsa),
         **_ridge_stack("constructions.DesignedRidgeStack", constructions.ridge_lsa),
+        **_ridge_stack("constructions.StateRidgeStack", constructions.ridge_lsa_state),
         **_block_stack("constructions.TrainedStack", trained, task),
         "constructions.TrainedStack.__call__": _called(trained, task),
         "constructions.attention_stack": Run(
@@ -129,6 +131,7 @@ def cases() -> dict[str, Case]:
         "exchange.load": Run(_loaded, products=True),
         **_block_stack("nn.BlockStack", loaded, _GIVEN),
         "compiler.compile": Run(_compiled, products=True),
+        "compiler.compile, gram": Run(lambda: _compiled(reassociate="gram"), products=True),
         "compiler.CompiledStack.__call__": _both(lambda stack: stack),
         "compiler.CompiledStack.trajectory": _called(structured.trajectory, _GIVEN),
         "compiler.CompiledStack.from_prompt": traced(

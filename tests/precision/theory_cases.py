@@ -28,6 +28,20 @@ def _in_jax() -> dict[str, Case]:
             normal(ROWS, DIM),
             Y,
         ),
+        "state_shift": traced(
+            lambda d_ridge, d_step, d_data, context: theory.state_shift(
+                *(X, Y, LAM, W, 0.01),
+                d_ridge=d_ridge,
+                d_step=d_step,
+                d_data=d_data,
+                d_label=W,
+                context_ridge=context,
+                context_step=context,
+                context_w=Y,
+            ),
+            *(MATRIX, MATRIX, MATRIX),
+            normal(ROWS, DIM),
+        ),
         "scratch_shift": traced(lambda x, y: theory.scratch_shift(x, LAM, 0.01, 2, y), X, Y),
         "noise_gain": traced(
             lambda x: theory.noise_gain(
