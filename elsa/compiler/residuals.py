@@ -21,6 +21,7 @@ from elsa.compiler.polynomial import MAX_TERMS
 from elsa.compiler.written import as_written
 
 Term = tuple[np.ndarray, Ref]
+MAX_COLUMNS = 8  # of what is scaled by data once, at a head for each
 
 
 def carry(
@@ -38,24 +39,34 @@ def carry(
       from the states. The second is empty where none can be carried.
     """
     leaves = {name: graph.leaf(name, ref.shape) for name, ref in states.items()}
-    before = _spread(leaves, states)
+    before = _spread(graph, leaves, states)
     starts: dict[str, Ref] = {}
     held: dict[Node, Ref] = {}
     for node in residuals:
         moving = leaves_of(Ref(node)) & {leaf.node for leaf in leaves.values()}
         grows = all(Ref(leaf) in (term for _, term in before[leaf]) for leaf in moving)
-        combines = all(term.node.kind == "leaf" for _, term in _terms(Ref(node)))
+        combines = all(term.node.kind == "leaf" for _, term in _terms(graph, Ref(node)))
         if (grows or combines) and not _varies(node):
             name = _unused(graph, "z" if combines else "r")
             starts[name] = Ref(node)
             held[node] = graph.leaf(name, node.shape)
     now = {name: substituted(graph, ref, held) for name, ref in states.items()}
-    after = _spread(leaves, now)
+    after = _spread(graph, leaves, now)
+    moving_now = after.keys() | {ref.node for ref in held.values()}
+
+    def is_fixed(value: Ref) -> bool:
+        return leaves_of(value).isdisjoint(moving_now)
+
     for name, start in list(starts.items()):
-        terms = _distributed(graph, start, after)
+        terms = _distributed(graph, start, after, is_fixed)
         if terms is None:
             return dict(states), {}
         now[name] = graph.add(terms)
+    for name in states if starts else ():
+        terms = after[leaves[name].node]
+        now[name] = graph.add(
+            (c * graph.coefficient(1.0), _gathered(graph, term, is_fixed)) for c, term in terms
+        )
     return now, starts
 
 
@@ -100,35 +111,38 @@ def _varies(node: Node) -> bool:
     return any(varies(array) for array in numbers)
 
 
-def _spread(leaves: Mapping[str, Ref], values: Mapping[str, Ref]) -> dict[Node, list[Term]]:
+def _spread(
+    graph: Graph, leaves: Mapping[str, Ref], values: Mapping[str, Ref]
+) -> dict[Node, list[Term]]:
     """Leaf of a state -> the terms of its new value, which end at sums of their own."""
     keep = as_written(reachable(values.values()))
-    return {leaves[name].node: _terms(ref, keep) for name, ref in values.items()}
+    return {leaves[name].node: _terms(graph, ref, keep) for name, ref in values.items()}
 
 
-def _terms(ref: Ref, keep: Collection[Node] = ()) -> list[Term]:
-    """A sum as its terms; sums in sums too, but for those in `keep`."""
+def _terms(graph: Graph, ref: Ref, keep: Collection[Node] = ()) -> list[Term]:
+    """A sum as its terms; sums in sums and in multiples too, but for those in `keep`."""
     terms: list[Term] = []
     waiting: list[Term] = [(np.ones(1), ref)]
     while waiting:
         coefficient, value = waiting.pop()
-        if value.node.kind == "add" and (value == ref or value.node not in keep):
-            waiting += [
-                (coefficient * c, _turned(part, value.flipped))
-                for c, part in value.node.parts
-                if c is not None
-            ]
+        scalar, rest = None, value
+        if value.node.kind in ("mul", "scale"):
+            scalar, rest = _factored(value, lambda _: True)
+        if rest.node.kind == "add" and (value == ref or rest.node not in keep):
+            for c, part in rest.node.parts:
+                term = _turned(part, rest.flipped)
+                term = term if scalar is None else graph.scale(scalar, term)
+                waiting.append((coefficient * c, term))
         else:
             terms.append((coefficient, value))
     return terms
 
 
-def _distributed(graph: Graph, ref: Ref, after: Mapping[Node, list[Term]]) -> list[Term] | None:
+def _distributed(
+    graph: Graph, ref: Ref, after: Mapping[Node, list[Term]], is_fixed: Callable[[Ref], bool]
+) -> list[Term] | None:
     """The terms of a value whose leaves have become sums; None where they are too many."""
     found: dict[Node, list[Term]] = {}
-
-    def is_fixed(value: Ref) -> bool:
-        return not leaves_of(value) & after.keys()
 
     def terms_of(part: Ref) -> list[Term]:
         return [(c, _turned(term, part.flipped)) for c, term in found[part.node]]
@@ -159,18 +173,35 @@ def _scaled(graph: Graph, scalar: Ref, value: Ref, is_fixed: Callable[[Ref], boo
 
 
 def _product(graph: Graph, a: Ref, b: Ref, is_fixed: Callable[[Ref], bool]) -> Ref:
-    """A (s B) is (s A) B where s and A never change: s A is computed once, before the steps."""
+    """A (s B) is (s A) B where s and A never change: s A is computed once, before the steps.
+
+    It takes a head for every column of A, so wide A are left: there the planner turns B.
+    """
     for fixed, other, first in ((a, b, True), (b, a, False)):
         scalar, rest = _factored(other, is_fixed)
-        if scalar is not None and is_fixed(fixed):
-            scaled = graph.stored(graph.scale(scalar, fixed))
-            return graph.mul(scaled, rest) if first else graph.mul(rest, scaled)
+        narrow = fixed.node.shape[1] <= MAX_COLUMNS
+        if scalar is not None and is_fixed(fixed) and narrow and not is_fixed(other):
+            scaled = graph.stored(graph.scale(scalar, Ref(fixed.node)))
+            pair = (_turned(scaled, fixed.flipped), rest)
+            return _product(graph, *(pair if first else pair[::-1]), is_fixed)
     return graph.mul(a, b)
+
+
+def _gathered(graph: Graph, value: Ref, is_fixed: Callable[[Ref], bool]) -> Ref:
+    """(A B) s as (s A) B where s and A never change, as in the residuals."""
+    scalar, rest = _factored(value, is_fixed)
+    if scalar is None or rest.node.kind != "mul":
+        return value
+    left, right = (_turned(part, rest.flipped) for _, part in rest.node.parts)
+    left, right = (right, left) if rest.flipped else (left, right)
+    multiple = graph.scale(scalar, right)
+    gathered = _product(graph, left, multiple, is_fixed)
+    return value if gathered == graph.mul(left, multiple) else gathered
 
 
 def _factored(value: Ref, is_fixed: Callable[[Ref], bool]) -> tuple[Ref | None, Ref]:
     """The data of one entry that never changes, and the rest, of a product with such a factor."""
-    if value.node.kind in ("mul", "scale") and not is_fixed(value):
+    if value.node.kind in ("mul", "scale"):
         left, right = (_turned(part, value.flipped) for _, part in value.node.parts)
         for scalar, rest in ((left, right), (right, left)):
             if scalar.shape == (1, 1) and rest.shape == value.shape and is_fixed(scalar):

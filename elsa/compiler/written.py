@@ -4,8 +4,9 @@ Distributing A (B - C) into A B - A C loses digits where B is close to C, and ho
 data. So a sum that is a factor of a product is a value of its own, unless nothing can be lost: its
 terms lie in different places, as those of a concatenation do, or the other factor is a number, data
 of one entry, or a constant with at most one entry in every line that meets the sum (a slice, a
-place in a larger block, a scaling of rows). For the same reason two constants that both add entries
-up, as C and D in C (D A), are not multiplied with one another.
+place in a larger block, a scaling of rows). Data of one entry is multiplied into a sum once only,
+or a loop would become a polynomial in it, term by term. For the same reason two constants that both
+add entries up, as C and D in C (D A), are not multiplied with one another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,25 +22,33 @@ def as_written(nodes: Sequence[Node]) -> frozenset[Node]:
     several: dict[Node, bool] = {}
     places: dict[Node, _Places] = {}
     sums: dict[Node, _Sums] = {}
+    scaled: dict[Node, bool] = {}  # whether data of one entry has been multiplied into a sum
     kept: set[Node] = set()
 
     def keep(node: Node) -> None:
         for value in (node, _unscaled(node)):
-            several[value], sums[value] = False, _Sums(False, False)
+            several[value], scaled[value], sums[value] = False, False, _Sums(False, False)
         kept.add(_unscaled(node))
 
     for node in nodes:
+        by_data = False
         if node.kind in ("mul", "scale"):
             left, right = (part for _, part in node.parts)
             for part, other, first in ((left, right, False), (right, left, True)):
-                if several[part.node] and not _is_harmless(other, several, first=first):
+                again = scaled[part.node] and other.node.kind != "const"
+                if not several[part.node]:
+                    continue
+                if again or not _is_harmless(other, several, first=first):
                     keep(part.node)
+                else:
+                    by_data |= other.node.kind != "const"
             if _ends(sums, left, first=True).right and _ends(sums, right, first=False).left:
                 keep(right.node if left.node.kind == "const" else left.node)
             several[node] = several[left.node] or several[right.node]
         else:
             apart = _are_apart([_turned(places, part) for _, part in node.parts])
             several[node] = not apart or any(several[part.node] for _, part in node.parts)
+        scaled[node] = by_data or any(scaled[part.node] for _, part in node.parts)
         places[node], sums[node] = _places(node, places), _sums(node, sums)
     return frozenset(kept)
 

@@ -83,6 +83,16 @@ def newton_schulz(b, s):
     return (2.0 * Z - Z @ b["A"] @ Z,)
 
 
+def scalar_descent(b, s):
+    (v,) = s
+    return (v - ETA * (b["a"].T @ (b["a"] @ v - b["c"])),)
+
+
+def data_step_size(b, s):
+    (w,) = s
+    return (w - b["eta"] * (b["X"].T @ (b["X"] @ w - b["y"]) + 0.01 * w),)
+
+
 def kernel_descent(b, s):
     (a,) = s
     return (a - ETA * (b["X"] @ (b["X"].T @ a) - b["y"]),)
@@ -117,6 +127,18 @@ ITERATIONS = {
         newton_schulz,
         lambda rng: {"A": definite(rng, 4, 0.1, 1.9), "Z": np.eye(4)},
         ("Z",),
+    ),
+    "scalar descent": Iteration(
+        scalar_descent,
+        lambda rng: {
+            "a": np.full((1, 1), (1.9 / ETA) ** 0.5),
+            "c": rng.normal(size=(1, 2)),
+            "v": rng.normal(size=(1, 2)),
+        },
+        ("v",),
+    ),
+    "step size as data": Iteration(
+        data_step_size, lambda rng: regression(rng) | {"eta": np.full((1, 1), ETA)}, ("w",)
     ),
     "kernel descent": Iteration(
         kernel_descent,

@@ -11,7 +11,7 @@ from tests.compiler.iterations import ITERATIONS, step_of
 
 WAYS = [("unrolled", 3), ("unrolled", 8), ("unrolled", 40), ("fori", 30), ("scan", 20)]
 SOME = [("gradient descent", "unrolled", 30), ("chebyshev polynomial", "unrolled", 6)]
-SOME += [("two terms", "fori", 12)]
+SOME += [("two terms", "fori", 12), ("scalar descent", "unrolled", 12)]
 
 
 def evaluated(step, blocks, dtype, depth):
