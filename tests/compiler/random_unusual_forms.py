@@ -56,7 +56,6 @@ MATRIX = (
     "jnp.linalg.matrix_power({0} @ {1}.T, 2) @ {0}",
     "jnp.rot90(jnp.rot90({0}), 2)[::-1, ::-1].T[::-1]",
     "jnp.block([[{0}], [{1}]])[: len({0})]",
-    "jnp.cov({0}, rowvar=False) * {0}[:1, :1]",
     "jnp.einsum('ij,ij,ij->ij', {0}, {1}, {1})",
     "jnp.einsum('ij,jk,kl->il', {0}, {1}.T, {0})",
     "jnp.linalg.solve({0} @ {0}.T, {0})",
