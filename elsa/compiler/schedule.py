@@ -262,8 +262,8 @@ class _Scheduler:
         before = {**needed(self.planner, self.first), **in_step}
         for values, layers in ((before, step), (at_end, epilogue)):
             for chain, stored in values.items():
-                if not stored.products:
-                    continue
+                if not stored.products and chain.factors[0].node.kind == "leaf":
+                    continue  # an input, a state, or its transpose; what cancels to zero is stored
                 if not self.planner.is_invariant(chain):
                     layers.setdefault(stored.level, []).append(Assign(chain, stored.products))
                 elif layers is step or chain not in before:

@@ -56,7 +56,7 @@ def drawn(seed: int, *, linear: bool = True) -> Program:
     names: dict[str, Any] = {}
     exec(compile(text, f"<program {seed}>", "exec"), names)
     options: dict[str, Any] = {"tied": False} if takes_t else {}
-    options["reassociate"] = bool(rng.random() < 0.6)
+    options["reassociate"] = (True, False, "gram")[int(rng.choice(3, p=[0.65, 0.25, 0.1]))]
     if rng.random() < 0.2:
         options["skip"] = "head"
     if rng.random() < 0.2:
