@@ -26,7 +26,7 @@ def changed(data, folder, metadata=None, tensors=None):
     path = folder / "changed.safetensors"
     path.write_bytes(data)
     with safe_open(path, framework="np") as file:
-        arrays = file.get_tensors()
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     entry = about(path)
     entry = metadata(entry) if metadata else entry
     arrays = tensors(arrays) if tensors else arrays
