@@ -261,8 +261,8 @@ class _Scheduler:
             prologue.setdefault(1, []).append(Assign(chain, (turn,)))
         for values, layers in ((in_step, step), (at_end, epilogue)):
             for chain, stored in values.items():
-                if not stored.products:
-                    continue
+                if not stored.products and chain.factors[0].node.kind == "leaf":
+                    continue  # there already; any other value without products is zero
                 if not self.planner.is_invariant(chain):
                     layers.setdefault(stored.level, []).append(Assign(chain, stored.products))
                 elif layers is step or chain not in in_step:

@@ -159,3 +159,12 @@ def test_zero_numbers_drop_their_terms():
         return {"A": 0.0 * A @ B + (0.0, 0.5, 0.0)[t] * A + B * (t == 2), "B": B * (1 - (t > 0))}
 
     assert_agrees(step, {"A": (3, 3), "B": (3, 3)}, depth=3, tied=False, dense=True)
+
+
+@pytest.mark.parametrize("reassociate", [True, False])
+def test_a_value_whose_terms_cancel_is_zero(reassociate):
+    def step(A, w):
+        nothing = 0.5 * w - 0.25 * (2.0 * w)
+        return {"w": 0.5 * w + A @ nothing + 0.1 * A @ (w + nothing), "A": A + nothing @ w.T}
+
+    assert_agrees(step, {"A": (3, 3), "w": (3, 1)}, reassociate=reassociate, dense=True)
