@@ -171,6 +171,19 @@ def test_a_regrouped_plan_is_measured_and_refused_past_its_bound(monkeypatch):
         elsa.compile(step, shapes, 100, reassociate="gram")
 
 
+@pytest.mark.parametrize("takes_t", [True, False])
+def test_a_step_whose_constants_are_float64_is_measured_in_float32(takes_t):
+    """jax.vjp refuses a cotangent of another dtype than the value's."""
+
+    def step(w, t=0):
+        return {"w": 0.5 * w + jax.vjp(lambda z: 2.0 * z, w)[1](np.eye(3) @ w)[0]}
+
+    options = {"tied": not takes_t, "reassociate": "gram", "dtype": "float32"}
+    stack = elsa.compile(step, {"w": (3, 1)}, 2, **options)
+    assert stack.program.rounding
+    assert stack.verify(jax.random.key(0)) < 1e-6
+
+
 def test_a_regrouped_plan_of_a_step_that_is_never_finite_is_not_measured():
     def step(w):
         return {"w": 1e30 * w}
