@@ -124,7 +124,9 @@ class Writer:
 
     def within(self, *names: tuple[str, tuple[int, ...]]) -> "Writer":
         """A writer for the body of a function with arguments of its own."""
-        return dataclasses.replace(self, pool=[*self.pool, *names])
+        hidden = {name for name, _ in names}
+        outer = [entry for entry in self.pool if entry[0] not in hidden]
+        return dataclasses.replace(self, pool=[*outer, *names])
 
     def expression(self, shape: tuple[int, ...], fuel: int) -> str:
         if fuel <= 0:
@@ -153,8 +155,11 @@ def source(seed: int, *, linear: bool = True, takes_t: bool = False) -> str:
     for name in rng.permutation(list(shapes))[: rng.integers(1, len(shapes) + 1)]:
         value = w.expression(shapes[str(name)], int(rng.integers(1, 4)))
         outputs[str(name)] = f"{rng.uniform(-0.6, 0.6):.2g} * {name} + {w.number()} * {value}"
-    for name in shapes.keys() - outputs.keys() - _reached(lines, outputs.values()):
+    for name in sorted(shapes.keys() - outputs.keys() - _reached(lines, outputs.values())):
         outputs[name] = f"0.5 * {name} + {w.leaf(shapes[name])}"
+    for name in sorted(shapes.keys() - outputs.keys()):
+        if w.chance(0.7):  # jax may drop what the text names, and unused inputs are refused
+            outputs[name] = name
     if not linear:
         name = w.pick(list(outputs))
         inside = w.expression(shapes[name], 1)
