@@ -20,6 +20,10 @@ def draw(shapes, seed=0, scale=1.0):
     return blocks
 
 
+def shapes_of(blocks):
+    return {name: np.shape(block) for name, block in blocks.items()}
+
+
 def path(step, blocks, depth, *, takes_t=False):
     """The state after 0, 1, .., depth applications of the step itself."""
     states = [{name: np.asarray(value) for name, value in blocks.items()}]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import elsa
 from elsa import algorithms
-from tests.compiler.helpers import TOLERANCE, assert_agrees, by_hand, error, path
+from tests.compiler.helpers import TOLERANCE, assert_agrees, by_hand, error, path, shapes_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,10 +177,6 @@ CASES = {
     "matrix_factorisation": Case(factorisation, lambda T: 2 * T, gram=lambda T: T + 4),
     "polar": Case(polar, lambda T: T + 1),
 }
-
-
-def shapes_of(blocks):
-    return {name: np.shape(block) for name, block in blocks.items()}
 
 
 def test_every_algorithm_has_a_case():

@@ -5,11 +5,7 @@ import pytest
 
 import elsa
 from elsa import algorithms
-from tests.compiler.helpers import by_hand
-
-
-def shapes_of(blocks):
-    return {name: np.shape(block) for name, block in blocks.items()}
+from tests.compiler.helpers import by_hand, shapes_of
 
 
 def ill_conditioned(d, seed=0, kappa=1e4):
