@@ -11,7 +11,7 @@ from jaxtyping import Array
 from elsa import heads
 from elsa.constructions.bias_free import check_layout
 from elsa.constructions.ridge_stack import RidgeStack, check_sizes
-from elsa.layout import BlockLayout
+from elsa.layout import BlockLayout, overlap
 from elsa.nn.attention import LSA
 from elsa.nn.stack import Stack
 from elsa.symbolic import Head
@@ -101,7 +101,7 @@ def ridge_lsa_state(
       num_queries: rows of query_x.
       layout: where X, y, ridge, step, w (and query_x) lie, in the caller's prompt, which is zero
         elsewhere; fit and prediction are appended to it. Layers without biases treat all rows
-        alike, so that rows are free as long as X and y share theirs and ridge, step and w theirs.
+        alike: X and y share their rows, ridge, step and w theirs, which do not meet those of X.
       dtype: to compute in; jax's default floating dtype where None.
 
     Raises:
@@ -113,6 +113,13 @@ def ridge_lsa_state(
     blocks = _blocks(shapes)
     given = layout if layout is not None else _state_layout(blocks)
     check_layout(where, given, blocks, company=_COMPANY, apart=blocks)
+    context, state = given.box("X"), given.box("w")
+    if overlap(context.rows, state.rows):
+        raise ValueError(
+            f"{where}: the rows of X and y and those of ridge, step and w must not meet, as a head "
+            f"sums over whole rows, got {(context.rows.start, context.rows.stop)} and "
+            f"{(state.rows.start, state.rows.stop)}"
+        )
     placed = _with_fit(given)
     first, step, last = _heads(placed, float(step_size))
 

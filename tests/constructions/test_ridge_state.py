@@ -137,6 +137,17 @@ def test_a_layout_that_whole_channels_cannot_keep_apart_is_refused(changed, mess
         ridge_lsa_state(4, 3, 2, 0.1, num_queries=2, layout=BlockLayout(LAYOUT | changed))
 
 
+@pytest.mark.parametrize("first", [0, 4, 48])
+def test_state_rows_that_meet_those_of_the_context_are_refused(first):
+    """A head sums over whole rows: X would meet lam I there, which gave an answer off by 0.1."""
+    n, d = 50, 5
+    places = {"X": (0, 0, n, d), "y": (0, d, n, 1)}
+    places |= {"ridge": (first, 6, d, d), "step": (first, 11, d, d), "w": (first, 16, d, 1)}
+    message = rf"rows of X and y and those of ridge, .* got \(0, 50\) and \({first}, {first + d}\)"
+    with pytest.raises(ValueError, match=message):
+        ridge_lsa_state(n, d, 5, 0.5, layout=BlockLayout(places))
+
+
 def test_a_layout_that_stores_transposed_is_refused():
     message = r"ridge_lsa_state: layout stores \('ridge',\) transposed, which .* cannot undo"
     with pytest.raises(ValueError, match=message):
