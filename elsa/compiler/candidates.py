@@ -6,22 +6,32 @@ each other.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from elsa.compiler.graph import Node, Ref, reachable
+from elsa.compiler.nested import apart
 from elsa.compiler.written import as_written
 
 MAX_CANDIDATES = 64
 MAX_PLANNED = 1000  # nodes planned for all candidates where they cannot all be tried
 
 
-def candidates(outputs: Sequence[Ref], *, gram: bool) -> Iterator[frozenset[Node]]:
-    """Sets of values to compute as they stand; with `gram` False, the first that can be planned."""
+def candidates(
+    outputs: Sequence[Ref], moving: Collection[Node], *, gram: bool
+) -> Iterator[frozenset[Node]]:
+    """Sets of values to compute as they stand; with `gram` False, the first that can be planned.
+
+    Args:
+      outputs: what a step computes.
+      moving: the leaves that change from step to step.
+      gram: whether products may be distributed.
+    """
     nodes = reachable(outputs)
-    written = as_written(nodes)
+    written = as_written(nodes, moving)
+    sums = apart(outputs, written)
     if gram:
-        yield from _distributed(nodes, written)
-    yield written
+        yield from (chosen | sums for chosen in _distributed(nodes, written))
+    yield written | sums
     yield frozenset(node for node in nodes if node.kind == "add")
 
 

@@ -108,22 +108,22 @@ def compile(
         step,
         takes_t,
         shapes,
-        {name: places[name] for name in names},
+        {name: places[name] for name in outputs},
         places,
         plan,
         slots,
         given,
         moves,
-        len(traced) if plan.depth else 1,
+        graph.variants if plan.depth else 1,
         skip,
         reassociate,
     )
     if reassociate == "gram":
-        program = _measured(program, depth)
+        program = _measured(program, outputs, depth)
     return CompiledStack(program, depth, execution, kind)
 
 
-def _measured(program: Program, depth: int) -> Program:
+def _measured(program: Program, values: Mapping[str, Ref], depth: int) -> Program:
     """The program with its rounding, refused where it is far above the step's own."""
     tried = program
     if program.variants == 1:  # rounding in units of the step's own hardly changes with the depth
@@ -133,7 +133,7 @@ def _measured(program: Program, depth: int) -> Program:
         )
     stack = CompiledStack(tried, depth, "structured", np.dtype(np.float32))
     try:
-        found = rounding(tried, depth, stack, jax.random.key(0))
+        found = rounding(tried, values, depth, stack, jax.random.key(0))
     except NeverFiniteError:
         return program
     worst = max(found, key=lambda measured: measured.ratio)

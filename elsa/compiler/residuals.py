@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import numpy as np
 
 from elsa.compiler.graph import Graph, Node, Ref, leaves_of, reachable, varies
+from elsa.compiler.nested import apart
 from elsa.compiler.polynomial import MAX_TERMS
 from elsa.compiler.written import as_written
 
@@ -115,7 +116,8 @@ def _spread(
     graph: Graph, leaves: Mapping[str, Ref], values: Mapping[str, Ref]
 ) -> dict[Node, list[Term]]:
     """Leaf of a state -> the terms of its new value, which end at sums of their own."""
-    keep = as_written(reachable(values.values()))
+    written = as_written(reachable(values.values()), [leaf.node for leaf in leaves.values()])
+    keep = written | apart(values.values(), written)
     return {leaves[name].node: _terms(graph, ref, keep) for name, ref in values.items()}
 
 

@@ -13,6 +13,7 @@ from elsa.compiler.candidates import candidates
 from elsa.compiler.chains import Chain, Monomial, bare
 from elsa.compiler.graph import Graph, Node, Ref, leaves_of, reachable, varies
 from elsa.compiler.layers import Assign, Layer, Schedule
+from elsa.compiler.nested import whole
 from elsa.compiler.plan import Planner, Product, needed
 from elsa.compiler.polynomial import Expander, TooManyTermsError
 from elsa.compiler.residuals import carry
@@ -60,10 +61,15 @@ def _best(
     best: Schedule | None = None
     # What no step reads is computed once; where there is one step, whichever has fewer layers.
     when = (True, False) if depth == 1 else (True,)
-    for keep in candidates([*states.values(), *starts.values()], gram=gram):
+    moving = {graph.leaf(name, ref.shape).node for name, ref in states.items()}
+    for kept in candidates([*states.values(), *starts.values()], moving, gram=gram):
+        before = whole(states, kept)
+        keep = kept | before
         for late in when:
             with contextlib.suppress(TooManyTermsError, _LateStartError):
-                scheduler = _Scheduler(graph, states, starts, depth, keep, regroup=gram, late=late)
+                scheduler = _Scheduler(
+                    graph, states, starts, depth, keep, before, regroup=gram, late=late
+                )
                 found = scheduler.run()
                 best = found if best is None or found.cost < best.cost else best
         if best is not None and not gram:
@@ -85,12 +91,13 @@ class _Scheduler:
         starts: Mapping[str, Ref],
         depth: int,
         keep: frozenset[Node],
+        before: frozenset[Node],
         *,
         regroup: bool,
         late: bool,
     ) -> None:
         self.graph, self.depth, self.regroup = graph, depth, regroup
-        self.states, self.starts = states, starts
+        self.states, self.starts, self.before = states, starts, before
         self.leaves = {name: graph.leaf(name, ref.shape) for name, ref in states.items()}
         self.late = self._late() if late else set()
         moving = {self.leaves[name].node for name in states if name not in self.late}
@@ -174,7 +181,9 @@ class _Scheduler:
                 continue
             ref = chain.factors[0]
             value = self.states[ref.node.name]
-            monomials = self._hoisted(self.expander.define(value.T if ref.flipped else value), ref)
+            monomials = self._hoisted(
+                self._defined(self.expander, value.T if ref.flipped else value), ref
+            )
             targets[chain] = tuple(self.planner.head(m) for m in monomials)
             for other in needed(self.planner, {chain: targets[chain]}):
                 if self._is_twin(other):
@@ -198,11 +207,17 @@ class _Scheduler:
     def _final(self) -> dict[Chain, list[Monomial]]:
         return {
             bare(self.leaves[name]): self._hoisted(
-                self.late_expander.define(self.states[name]), self.leaves[name]
+                self._defined(self.late_expander, self.states[name]), self.leaves[name]
             )
             for name in self.states
             if name in self.late
         }
+
+    def _defined(self, expander: Expander, value: Ref) -> list[Monomial]:
+        """The monomials that a state becomes; one for a sum that is added up before."""
+        if value.node in self.before:
+            return [Monomial(self.graph.coefficient(1.0), bare(value))]
+        return expander.define(value)
 
     def _is_twin(self, chain: Chain) -> bool:
         ref = chain.factors[0] if chain.bare else None

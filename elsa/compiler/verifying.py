@@ -17,6 +17,8 @@ from jaxtyping import Array
 
 from elsa import checks
 from elsa.base.precision import exact
+from elsa.compiler.evaluating import evaluated
+from elsa.compiler.graph import Ref
 from elsa.compiler.program import Measured, Program
 
 Blocks = Mapping[str, Any]
@@ -68,15 +70,22 @@ def largest_error(
 
 @exact
 def rounding(
-    program: Program, depth: int, run: Callable[..., dict[str, Array]], key: Array
+    program: Program,
+    values: Mapping[str, Ref],
+    depth: int,
+    run: Callable[..., dict[str, Array]],
+    key: Array,
 ) -> tuple[Measured, ...]:
-    """The rounding of a float32 stack over that of the step in float32, both against float64."""
-    narrow = Reference(program, depth, np.dtype(np.float32))
+    """The rounding of a float32 stack over that of the step in float32, both against float64.
+
+    Args:
+      values: name of a block -> its value after one step.
+    """
+    narrow, wide_step = (_Written(program, depth, np.dtype(d), values) for d in ("f4", "f8"))
     found = []
     for scale in scales(narrow, key, {}):
         drawn = narrow.draw(key, {}, scale)
-        out, own = run(**drawn), narrow(drawn)
-        wide = Reference(program, depth, np.dtype(np.float64))(drawn)
+        out, own, wide = run(**drawn), narrow(drawn), wide_step(drawn)
         floor = float(np.finfo(np.float32).eps)
         ratio = _error(out, wide) / max(_error(own.final, wide), floor)
         found.append(Measured(scale, ratio))
@@ -203,6 +212,35 @@ class Reference:
                 f"verify: the step itself is not finite: block {name!r} after step {step} "
                 f"of {self.depth}; give blocks on which it stays finite"
             )
+
+
+class _Written(Reference):
+    """The step's values as they stand, in NumPy.
+
+    Not the step itself: jax takes an array that a step holds for float64 as long as a program in
+    float64 with it is alive, in float32 too, and the other way round.
+    """
+
+    def __init__(
+        self, program: Program, depth: int, dtype: np.dtype, values: Mapping[str, Ref]
+    ) -> None:
+        super().__init__(program, depth, dtype)
+        self.values = values
+
+    def _evaluated(self, blocks: Blocks) -> Plain:
+        state = {
+            name: np.asarray(blocks[name], self.dtype).reshape(self.program.places[name].shape)
+            for name in self.program.inputs
+        }
+        seen = {name: [np.abs(state[name]).max()] for name in self.program.outputs}
+        with np.errstate(all="ignore"):  # a step that is not stable overflows
+            for t in range(self.depth):
+                state |= evaluated(self.values, state, min(t, self.program.variants - 1))
+                for name, peaks in seen.items():
+                    peaks.append(np.abs(state[name]).max())
+        final = {name: state[name] for name in self.program.outputs}
+        given = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
+        return self._summary(final, {name: np.array(peaks) for name, peaks in seen.items()}, given)
 
 
 def _peak(block: Array) -> Array:

@@ -114,7 +114,8 @@ def test_a_product_of_too_many_terms_is_not_multiplied_out():
 
     shapes = {f"A{index}": (2, 2) for index in range(18)} | {"w": (2, 1)}
     stack = assert_agrees(step, shapes)
-    assert stack.num_layers <= 2 + 2
+    assert stack.layers_per_step == 1
+    assert stack.num_layers <= 2 + 8 + 1  # eight sums, in the step's order, and their product
 
 
 def test_powers_of_a_number_are_products():
