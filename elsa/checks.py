@@ -20,6 +20,25 @@ def is_concrete(array: Any) -> bool:
     return not isinstance(array, jax.core.Tracer)
 
 
+def concrete(where: str, name: str, array: Any) -> None:
+    """Refuses a tracer, for what looks at numbers and searches with them."""
+    if not is_concrete(array):
+        raise TypeError(
+            f"{where}: {name} is traced, by jit, vmap or grad; {where} looks at numbers: call it "
+            "outside"
+        )
+
+
+def random_key(where: str, key: Any) -> None:
+    """Refuses what is no single key of jax.random, and traced ones."""
+    concrete(where, "key", key)
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    old = not typed and np.shape(key) == (2,) and np.asarray(key).dtype == np.uint32
+    if not (old or (typed and key.ndim == 0)):
+        got = f"keys of shape {key.shape}" if typed else repr(key)
+        raise TypeError(f"{where}: key must be one key, as of jax.random.key(0), got {got}")
+
+
 def shapes(where: str, /, **arrays: tuple[ArrayLike, str]) -> dict[str, int]:
     """Binds axis names to sizes, in the order given, and returns the binding.
 
@@ -75,7 +94,10 @@ def finite(where: str, /, **arrays: ArrayLike) -> None:
 
 
 def _real(where: str, name: str, array: Any) -> None:
-    dtype = np.asarray(array).dtype if is_concrete(array) else array.dtype
+    try:
+        dtype = np.asarray(array).dtype if is_concrete(array) else array.dtype
+    except ValueError as error:  # a ragged list
+        raise TypeError(f"{where}: {name} must be an array of numbers: {error}") from error
     if not jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.complexfloating):
         raise TypeError(f"{where}: {name} must hold real numbers, got dtype {dtype}")
 
@@ -163,7 +185,10 @@ def float_dtype(where: str, dtype: DTypeLike | None) -> np.dtype:
     """
     if dtype is None:
         return np.dtype(jnp.result_type(float))
-    wanted = np.dtype(dtype)
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"{where}: dtype must be a floating-point type, got {dtype!r}") from error
     if not jnp.issubdtype(wanted, jnp.floating):
         raise TypeError(f"{where}: dtype must be a floating-point type, got {wanted}")
     if wanted == np.float64 and jnp.result_type(float) != np.float64:

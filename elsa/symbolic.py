@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import DTypeLike
 
 from elsa import checks
 
@@ -76,6 +77,34 @@ class Head:
         wv, bv = _scatter(self.value, n, m, len(self.into))
         landing = np.eye(m)[self.into]
         return HeadWeights(wq, wk, wv @ landing, bq, bk, bv @ landing)
+
+    def num_nonzeros(self, dtype: DTypeLike) -> int:
+        """Entries of the dense weights that are not zero in that precision, none of them made."""
+        return sum(_nonzeros(terms, dtype) for terms in (self.query, self.key, self.value))
+
+
+def num_parameters(heads: Sequence[Head], shape: tuple[int, int]) -> int:
+    """Entries of the dense weights of the heads of one layer, padded to its inner size p."""
+    n, m = shape
+    key_size = max(head.key_size for head in heads)
+    return len(heads) * (n + m) * (2 * key_size + m)
+
+
+def _nonzeros(terms: Sequence[Term], dtype: DTypeLike) -> int:
+    """Of a factor; terms of one axis add up where they overlap."""
+    found = 0
+    for axis in ("channels", "rows"):
+        own = [term for term in terms if term.axis == axis]
+        if not own:
+            continue
+        first = min(term.span.start for term in own)
+        last = max(term.span.stop for term in own)
+        total = np.zeros((last - first, own[0].matrix.shape[1]))
+        for term in own:
+            total[term.span.start - first : term.span.stop - first] += term.matrix
+        with np.errstate(over="ignore"):
+            found += int(np.count_nonzero(total.astype(dtype)))
+    return found
 
 
 def _scatter(terms: Sequence[Term], n: int, m: int, width: int) -> tuple[np.ndarray, np.ndarray]:

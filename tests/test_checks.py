@@ -170,7 +170,7 @@ def test_float_dtype_needs_the_switch_for_float64():
         checks.float_dtype("f", np.float64)
 
 
-@pytest.mark.parametrize("bad", [int, "int32", np.complex64, bool])
+@pytest.mark.parametrize("bad", [int, "int32", np.complex64, bool, "abc"])
 def test_float_dtype_refuses_other_kinds(bad):
     with pytest.raises(TypeError, match="f: dtype must be a floating-point type, got"):
         checks.float_dtype("f", bad)

@@ -21,6 +21,7 @@ from elsa.compiler.program import Program
 from elsa.compiler.schedule import schedule
 from elsa.compiler.slots import allot
 from elsa.compiler.stack import EXECUTIONS, CompiledStack
+from elsa.compiler.structured import numbers_of
 from elsa.compiler.trace import program_of
 from elsa.compiler.values import matrix_shape
 from elsa.compiler.verifying import NeverFiniteError, rounding
@@ -101,7 +102,13 @@ def compile(
         outputs = dict(zip(names, refs, strict=True))
         _check_used(outputs, shapes)
     places = {name: bare(graph.leaf(name, matrix_shape(shape))) for name, shape in shapes.items()}
-    plan = schedule(graph, outputs, depth, reassociate=reassociate)
+    with np.errstate(over="ignore", invalid="ignore"):  # refused next
+        plan = schedule(graph, outputs, depth, reassociate=reassociate)
+    if not all(np.isfinite(number).all() for number in jax.tree.leaves(numbers_of(plan.layers))):
+        raise CompileError(
+            "compile: numbers of the step, multiplied with one another, overflow float64; scale "
+            "its constants, or the blocks, so that they stay near 1"
+        )
     given, boxes, size, moves = _private(shapes, layout)
     slots = allot(plan, {places[name]: box for name, box in boxes.items()}, size)
     program = Program(

@@ -109,6 +109,8 @@ class Graph:
             parts.append((self.coefficient(1.0), fixed))
         if len(parts) == 1 and np.all(parts[0][0] == 1.0):
             return parts[0][1]
+        if _all_flipped(ref for _, ref in parts):
+            return self.add((c, ref.T) for c, ref in parts).T
         key = ("add", tuple((c.tobytes(), ref.node.uid, ref.flipped) for c, ref in parts))
         return Ref(self._node(key, "add", shape, parts=tuple(parts)))
 
@@ -126,6 +128,8 @@ class Graph:
                     return self.scaled(multiple, other)
                 if not const_array(factor).any():
                     return self.const(np.zeros((a.shape[0], b.shape[1])))
+        if _all_flipped((a, b)):
+            return self.mul(b.T, a.T).T
         key = ("mul", a.node.uid, a.flipped, b.node.uid, b.flipped)
         shape = (a.shape[0], b.shape[1])
         return Ref(self._node(key, "mul", shape, parts=((None, a), (None, b))))
@@ -156,6 +160,16 @@ class Graph:
         key = ("sum", tuple((m.coefficient.tobytes(), m.chain) for m in monomials))
         node = self._node(key, "sum", shape, monomials=tuple(monomials), stored=True)
         return Ref(node)
+
+
+def _all_flipped(refs: Iterable[Ref]) -> bool:
+    """Whether values are transposes, apart from constants: what is made of them is one too.
+
+    So that A^T B^T is (B A)^T, the same node however it is spelled, and a residual is the column
+    that it is where the step has its transpose.
+    """
+    data = [ref for ref in refs if ref.node.kind != "const"]
+    return bool(data) and all(ref.flipped for ref in data)
 
 
 def const_array(ref: Ref) -> np.ndarray:

@@ -11,6 +11,7 @@ that its rounding is that of f and does not add up over the steps. A combination
 numbers, as w + 0.5 (w - u), is carried in the same way whatever the step does to them.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -22,11 +23,22 @@ from elsa.compiler.polynomial import MAX_TERMS
 from elsa.compiler.written import as_written
 
 Term = tuple[np.ndarray, Ref]
-MAX_COLUMNS = 8  # of what is scaled by data once, at a head for each
+MAX_COLUMNS = (8, 256)  # of what is scaled by data once, at a head for each: the ways to try
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fixed:
+    """Whether a value never changes; and how many columns what is scaled before may have."""
+
+    moving: frozenset[Node]
+    columns: int
+
+    def __call__(self, value: Ref) -> bool:
+        return leaves_of(value).isdisjoint(self.moving)
 
 
 def carry(
-    graph: Graph, states: Mapping[str, Ref], residuals: Iterable[Node]
+    graph: Graph, states: Mapping[str, Ref], residuals: Iterable[Node], columns: int
 ) -> tuple[dict[str, Ref], dict[str, Ref]]:
     """The states' new values with residuals as further states, and what each residual is.
 
@@ -34,6 +46,7 @@ def carry(
       graph: the step's values, to which the new ones are added.
       states: name of a block -> its value after one step.
       residuals: sums to carry; those that cannot be are left as they are.
+      columns: of the widest value that is scaled by data before the steps.
 
     Returns:
       name -> value after one step, the residuals' included, and name of a residual -> its value
@@ -41,6 +54,7 @@ def carry(
     """
     leaves = {name: graph.leaf(name, ref.shape) for name, ref in states.items()}
     before = _spread(graph, leaves, states)
+    taken = {leaf.name for ref in states.values() for leaf in leaves_of(ref)} | states.keys()
     starts: dict[str, Ref] = {}
     held: dict[Node, Ref] = {}
     for node in residuals:
@@ -48,27 +62,31 @@ def carry(
         grows = all(Ref(leaf) in (term for _, term in before[leaf]) for leaf in moving)
         combines = all(term.node.kind == "leaf" for _, term in _terms(graph, Ref(node)))
         if (grows or combines) and not _varies(node):
-            name = _unused(graph, "z" if combines else "r")
+            name = _unused({*taken, *starts}, "z" if combines else "r")
             starts[name] = Ref(node)
             held[node] = graph.leaf(name, node.shape)
     now = {name: substituted(graph, ref, held) for name, ref in states.items()}
     after = _spread(graph, leaves, now)
     moving_now = after.keys() | {ref.node for ref in held.values()}
 
-    def is_fixed(value: Ref) -> bool:
-        return leaves_of(value).isdisjoint(moving_now)
+    is_fixed = _Fixed(frozenset(moving_now), columns)
 
     for name, start in list(starts.items()):
         terms = _distributed(graph, start, after, is_fixed)
         if terms is None:
             return dict(states), {}
         now[name] = graph.add(terms)
+    renewed: dict[Node, Ref] = {}
     for name in states if starts else ():
         terms = after[leaves[name].node]
+        written = now[name]
         now[name] = graph.add(
             (c * graph.coefficient(1.0), _gathered(graph, term, is_fixed)) for c, term in terms
         )
-    return now, starts
+        if now[name] != written:
+            renewed[written.node] = _turned(now[name], written.flipped)
+    # What is computed from a state's new value, as its predictions are, goes on being so.
+    return {name: substituted(graph, ref, renewed) for name, ref in now.items()}, starts
 
 
 def substituted(graph: Graph, ref: Ref, values: Mapping[Node, Ref]) -> Ref:
@@ -98,9 +116,8 @@ def _turned(ref: Ref, flipped: bool) -> Ref:
     return ref.T if flipped else ref
 
 
-def _unused(graph: Graph, letter: str) -> str:
+def _unused(taken: Collection[str], letter: str) -> str:
     """A name that no block has."""
-    taken = {node.name for node in graph.nodes.values()}
     names = (f"{letter}{number}" for number in itertools.count(2))
     return next(name for name in itertools.chain([letter], names) if name not in taken)
 
@@ -141,7 +158,7 @@ def _terms(graph: Graph, ref: Ref, keep: Collection[Node] = ()) -> list[Term]:
 
 
 def _distributed(
-    graph: Graph, ref: Ref, after: Mapping[Node, list[Term]], is_fixed: Callable[[Ref], bool]
+    graph: Graph, ref: Ref, after: Mapping[Node, list[Term]], is_fixed: _Fixed
 ) -> list[Term] | None:
     """The terms of a value whose leaves have become sums; None where they are too many."""
     found: dict[Node, list[Term]] = {}
@@ -170,18 +187,18 @@ def _distributed(
     return [(c * graph.coefficient(1.0), term) for c, term in terms_of(ref)]
 
 
-def _scaled(graph: Graph, scalar: Ref, value: Ref, is_fixed: Callable[[Ref], bool]) -> Ref:
+def _scaled(graph: Graph, scalar: Ref, value: Ref, is_fixed: _Fixed) -> Ref:
     return graph.scale(scalar, value)
 
 
-def _product(graph: Graph, a: Ref, b: Ref, is_fixed: Callable[[Ref], bool]) -> Ref:
+def _product(graph: Graph, a: Ref, b: Ref, is_fixed: _Fixed) -> Ref:
     """A (s B) is (s A) B where s and A never change: s A is computed once, before the steps.
 
     It takes a head for every column of A, so wide A are left: there the planner turns B.
     """
     for fixed, other, first in ((a, b, True), (b, a, False)):
         scalar, rest = _factored(other, is_fixed)
-        narrow = fixed.node.shape[1] <= MAX_COLUMNS
+        narrow = fixed.node.shape[1] <= is_fixed.columns
         if scalar is not None and is_fixed(fixed) and narrow and not is_fixed(other):
             scaled = graph.stored(graph.scale(scalar, Ref(fixed.node)))
             pair = (_turned(scaled, fixed.flipped), rest)
@@ -189,7 +206,7 @@ def _product(graph: Graph, a: Ref, b: Ref, is_fixed: Callable[[Ref], bool]) -> R
     return graph.mul(a, b)
 
 
-def _gathered(graph: Graph, value: Ref, is_fixed: Callable[[Ref], bool]) -> Ref:
+def _gathered(graph: Graph, value: Ref, is_fixed: _Fixed) -> Ref:
     """(A B) s as (s A) B where s and A never change, as in the residuals."""
     scalar, rest = _factored(value, is_fixed)
     if scalar is None or rest.node.kind != "mul":

@@ -17,10 +17,11 @@ from elsa.compiler.listing import listing
 from elsa.compiler.program import Program
 from elsa.compiler.slots import readout
 from elsa.compiler.verifying import largest_error
+from elsa.heads import skip as skip_head
 from elsa.nn.attention import ELSA
 from elsa.nn.block_stack import BlockStack
 from elsa.nn.stack import Stack
-from elsa.symbolic import Head, HeadWeights, stack_dense
+from elsa.symbolic import Head, HeadWeights, Term, num_parameters, stack_dense
 
 EXECUTIONS = ("structured", "dense")
 
@@ -31,6 +32,10 @@ def _structured(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     env = {program.places[name]: block for name, block in blocks.items()}
     return structured.run(program.schedule, env, program.outputs, trace=trace)
+
+
+_NOTHING = (Term("channels", range(1), np.zeros((1, 1))),)
+_IDLE = Head("nothing", _NOTHING, _NOTHING, _NOTHING, range(1))
 
 
 class CompiledStack(nnx.Module):
@@ -112,7 +117,9 @@ class CompiledStack(nnx.Module):
 
         Raises:
           KeyError: for a block that is no input.
-          ValueError: where the reference itself is not finite, naming block and step.
+          TypeError: for a key that is none, under jit, vmap or grad, for blocks without numbers.
+          ValueError: for a block of another shape or with NaN, and where the reference itself is
+            not finite, naming block and step.
         """
         return largest_error(self.program, self.depth, self.dtype, self, key, blocks)
 
@@ -145,12 +152,19 @@ class CompiledStack(nnx.Module):
     @property
     def num_parameters(self) -> int:
         """Entries of the dense weights as stored, one set for a tied step."""
-        return sum(array.size for weights in self.weights for array in weights)
+        return sum(num_parameters(layer, self.program.slots.shape) for layer in self._stored)
 
     @property
     def num_nonzeros(self) -> int:
         """Entries of the dense weights that are not zero."""
-        return sum(int(np.count_nonzero(a)) for weights in self.weights for a in weights)
+        return sum(head.num_nonzeros(self.dtype) for layer in self._stored for head in layer)
+
+    @property
+    def _stored(self) -> list[tuple[Head, ...]]:
+        """The heads whose dense weights are kept: skip heads too, and an idle one for no steps."""
+        layers = self.layers if self.program.schedule.step else (*self.layers, (_IDLE,))
+        skip = (skip_head(self.program.slots.shape),) if self.program.skip == "head" else ()
+        return [(*layer, *skip) for layer in layers]
 
     @property
     def weights(self) -> tuple[HeadWeights, ...]:
@@ -188,10 +202,9 @@ class CompiledStack(nnx.Module):
             stacked = HeadWeights(*(np.stack(arrays) for arrays in zip(*weights, strict=True)))
             return ELSA.from_weights(stacked, dtype=self.dtype)
 
-        idle = HeadWeights(*(np.zeros(s) for s in _idle_shapes(shape)))
         body = [step(place) for place in range(period)]
         stack = Stack(
-            body or [ELSA.from_weights(idle, dtype=self.dtype)],
+            body or [emit((_IDLE,))],
             program.schedule.depth if body else 0,
             tied=program.variants == 1 or not body,
             prologue=[emit(heads) for heads in layers[:first]],
@@ -227,8 +240,3 @@ class CompiledStack(nnx.Module):
             else value
             for name, value in out.items()
         }
-
-
-def _idle_shapes(shape: tuple[int, int]) -> tuple[tuple[int, int, int], ...]:
-    n, m = shape
-    return (1, m, 1), (1, m, 1), (1, m, m), (1, n, 1), (1, n, 1), (1, n, m)

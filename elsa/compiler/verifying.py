@@ -22,7 +22,9 @@ from elsa.compiler.graph import Ref
 from elsa.compiler.program import Measured, Program
 
 Blocks = Mapping[str, Any]
-_GROWTH = 10.0  # of the outputs over the blocks given, up to which a step counts as stable
+# Of the outputs over the blocks given, up to which a step counts as stable. The first at which any
+# scale does is taken: small X and y have solutions that are not small.
+_GROWTHS = (10.0, 1e4, float("inf"))
 _DOUBLINGS, _HALVINGS = 10, 4  # of the search for the largest such scale
 _BELOW = 1 / 16  # the third scale, as a part of the largest
 
@@ -58,8 +60,16 @@ def largest_error(
     """max |out - ref| over the reference block's peak, over all scales.
 
     Raises:
+      TypeError: for a key that is none, and for blocks that are traced or hold no real numbers.
+      ValueError: for a block of another shape, or with NaN or infinity.
       NeverFiniteError: where the step itself is finite at no scale, naming block and step.
     """
+    checks.random_key("verify", key)
+    checks.known_names("verify", "block", blocks, program.inputs)
+    for name, block in blocks.items():
+        checks.concrete("verify", name, block)
+        checks.finite("verify", **{name: block})
+        checks.column("verify", name, block, program.places[name].shape)
     plain = Reference(program, depth, dtype)
     errors = []
     for scale in scales(plain, key, blocks):
@@ -113,12 +123,16 @@ def scales(plain: "Reference", key: Array, blocks: Blocks) -> Iterator[float]:
         yield 1.0
         return
 
-    def stable(scale: float) -> bool:
+    def stable(scale: float, growth: float) -> bool:
         found = plain(plain.draw(key, blocks, scale))
-        return found.broken is None and found.growth <= _GROWTH
+        return found.broken is None and found.growth <= growth
 
-    # Every step that takes t runs op by op: one look at norm 1, and no search.
-    largest = _largest(stable) if not plain.program.takes_t else (1.0 if stable(1.0) else None)
+    largest = None
+    for growth in _GROWTHS:
+        bounded = functools.partial(stable, growth=growth)
+        # A step that takes t runs op by op: one look at norm 1 before any search.
+        alone = plain.program.takes_t and bounded(1.0)
+        largest = largest or (1.0 if alone else _largest(bounded))
     if largest is None:
         plain.require_finite(plain(plain.draw(key, blocks, 1.0)))
         largest = 1.0
@@ -160,7 +174,6 @@ class Reference:
 
     def draw(self, key: Array, blocks: Blocks, scale: float) -> dict[str, Any]:
         """The blocks given, and normal ones divided by sqrt(rows) + sqrt(columns), times scale."""
-        checks.known_names("verify", "block", blocks, self.program.inputs)
         drawn: dict[str, Any] = {}
         for index, (name, shape) in enumerate(self.program.inputs.items()):
             rows, columns = self.program.places[name].shape

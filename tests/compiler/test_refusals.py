@@ -279,3 +279,8 @@ def test_what_the_step_itself_raises_names_its_line():
         elsa.compile(step, {"A": (3, 3)})
     assert f"(test_refusals.py, line {marked_line(helper)}: " in str(caught.value)
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_numbers_that_overflow_are_refused():
+    with pytest.raises(elsa.CompileError, match=r"numbers of the step, .*overflow float64"):
+        elsa.compile(lambda w: {"w": 1e200 * (1e200 * w)}, {"w": (2, 1)}, 2)

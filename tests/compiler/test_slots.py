@@ -104,10 +104,10 @@ def test_stored_values_never_take_the_name_of_a_block(name):
 def test_the_prompt_has_the_rows_of_its_tallest_value():
     """A is 1 x 4, but the loop stores columns of length 4."""
 
-    def step(A, s):
-        turned = jax.lax.fori_loop(0, 2, lambda _, column: np.tri(4) @ column, A.T)
+    def step(A, c, s):
+        turned = jax.lax.fori_loop(0, 2, lambda _, column: np.tri(4) @ column, A.T * c)
         return {"s": s + np.ones((1, 4)) @ turned}
 
-    stack = assert_agrees(step, {"A": (1, 4), "s": (1, 1)}, dense=True)
+    stack = assert_agrees(step, {"A": (1, 4), "c": (1, 1), "s": (1, 1)}, dense=True)
     assert stack.layout.shape[0] == 1
     assert stack.readout.shape[0] == 4

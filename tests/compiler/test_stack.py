@@ -195,37 +195,6 @@ def test_blocks_that_do_not_fit_are_refused(blocks, error_type, message):
         stack(**blocks)
 
 
-# verify
-
-
-def test_verify_measures_the_largest_error_of_a_block():
-    stack = elsa.compile(ridge, RIDGE, 4)
-    assert stack.verify(jax.random.key(0)) <= 1e-14
-    assert stack.verify(jax.random.key(0), lam=0.3, X=np.eye(5, 3)) <= 1e-14
-    with pytest.raises(KeyError, match="verify: unknown block 'Y'"):
-        stack.verify(jax.random.key(0), Y=1.0)
-
-
-def test_verify_reports_a_reference_that_is_not_finite():
-    stack = elsa.compile(lambda A: {"A": 100 * A @ A}, {"A": (3, 3)}, 40)
-    with pytest.raises(ValueError, match=r"not finite: block 'A' after step \d+ of 40"):
-        stack.verify(jax.random.key(0), A=np.full((3, 3), 10.0))
-
-
-@pytest.mark.parametrize("wrong", [np.nan, 1.0])
-@pytest.mark.parametrize("name", ["A", "B"])
-def test_verify_is_no_agreement_where_one_block_is_wrong(monkeypatch, wrong, name):
-    stack = elsa.compile(lambda A, B: {"A": 2 * A, "B": B @ A}, {"A": (3, 3), "B": (3, 3)}, 2)
-    run = type(stack).__call__
-
-    def spoilt(self, /, **blocks):
-        out = run(self, **blocks)
-        return out | {name: out[name] + wrong}
-
-    monkeypatch.setattr(type(stack), "__call__", spoilt)
-    assert not stack.verify(jax.random.key(0)) < 0.1
-
-
 # Layouts
 
 
@@ -267,8 +236,19 @@ def test_counts_are_those_of_the_layers_that_run(options):
     assert stack.num_layers == len(ran)
     heads = sum(len(weights.wq) for weights in ran)
     assert stack.num_heads == heads
-    assert stack.num_parameters == sum(a.size for weights in stack.weights for a in weights)
+    arrays = [array for weights in stack.weights for array in weights]
+    assert stack.num_parameters == sum(array.size for array in arrays)
+    assert stack.num_nonzeros == sum(np.count_nonzero(array) for array in arrays)
     assert 0 < stack.num_nonzeros < stack.num_parameters / 4
+
+
+def test_a_stack_is_counted_and_listed_without_its_dense_weights(monkeypatch):
+    stack = elsa.compile(ridge, RIDGE, 4)
+    monkeypatch.setattr("elsa.symbolic.Head.dense", None)
+    assert f"{stack.num_parameters} parameters stored, {stack.num_nonzeros} not zero" in str(stack)
+    for depth in (0, 2):
+        idle = elsa.compile(lambda A: {"A": A}, {"A": (3, 4)}, depth)
+        assert idle.num_nonzeros == 0 < idle.num_parameters
 
 
 @pytest.mark.parametrize("options", OPTIONS)

@@ -1,0 +1,68 @@
+"""Residuals carried as states: a layer a step, whatever is data and however the step is spelled."""
+
+import numpy as np
+import pytest
+
+import elsa
+from elsa import algorithms
+from tests.compiler.helpers import TOLERANCE, assert_agrees, error, path, shapes_of
+from tests.compiler.test_algorithms import regression
+
+
+@pytest.mark.parametrize("depth", [1, 5, 50])
+def test_a_constant_regulariser_costs_no_layer_more(depth):
+    descent = algorithms.gradient_descent(0.9)
+
+    def step(X, y, w):
+        return descent(X=X, y=y, w=w, lam=0.25)
+
+    blocks = regression(np.random.default_rng(0), 6, 3)
+    del blocks["lam"]
+    stack = elsa.compile(step, shapes_of(blocks), depth)
+    assert stack.num_layers <= depth + 4
+    assert error(stack(**blocks), path(step, blocks, depth)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("d", [3, 8, 9, 40])
+def test_residuals_cost_heads_that_do_not_grow_with_the_dimension(d):
+    """lam X w by lam X where that takes few heads, by w^T beside w elsewhere; 12 + 8 at most."""
+    shapes = {"X": (50, d), "y": (50, 1), "w": (d, 1), "lam": (1, 1)}
+    stack = elsa.compile(algorithms.gradient_descent(0.9), shapes, 5)
+    assert stack.num_layers == 6
+    assert sum(len(heads) for heads in stack.layers) <= 20
+
+
+def test_a_step_size_that_is_data_costs_a_layer_once():
+    def step(X, y, w, eta, lam):
+        return {"w": w - eta * (X.T @ (X @ w - y) + lam * w)}
+
+    shapes = {"X": (9, 3), "y": (9, 1), "w": (3, 1), "eta": (1, 1), "lam": (1, 1)}
+    assert assert_agrees(step, shapes, depth=10).num_layers == 12
+    wide = elsa.compile(step, shapes | {"X": (90, 40), "y": (90, 1), "w": (40, 1)}, 10)
+    assert wide.num_layers == 12
+    assert wide.readout.shape[1] < 4 * 40  # a head for each column once, and no channels for rows
+
+
+def test_what_follows_from_the_new_weights_costs_a_layer_once():
+    """Predictions of the step's own weights beside them, computed after the last step."""
+
+    def step(X, y, w, queries, p):
+        w = w - 0.1 * X.T @ (X @ w - y)
+        return {"w": w, "p": queries @ w}
+
+    shapes = {"X": (9, 3), "y": (9, 1), "w": (3, 1), "queries": (4, 3), "p": (4, 1)}
+    assert assert_agrees(step, shapes, depth=10).num_layers == 12
+
+
+def test_a_transposed_spelling_is_the_same_stack():
+    shapes = {"X": (9, 3), "y": (9, 1), "w": (3, 1)}
+
+    def step(X, y, w):
+        return {"w": w - 0.1 * X.T @ (X @ w - y)}
+
+    def turned(X, y, w):
+        return {"w": w - 0.1 * ((w.T @ X.T - y.T) @ X).T}
+
+    assert_agrees(turned, shapes, depth=4)
+    listings = [str(elsa.compile(f, shapes, 4)).partition(",")[2] for f in (step, turned)]
+    assert listings[0] == listings[1]
