@@ -1,8 +1,8 @@
 """Residuals carried as states, so that a step of two layers takes one.
 
 A residual r = f(s) of the states s, such as X w - y, is a layer of its own: the step multiplies it
-only afterwards. Where the step updates s by adding to it, s' = c s + g(s, r), the residual of the
-next step is a sum of products of what is there already,
+only afterwards. Where the step adds to states, s' = c s + g(s, r), the residual of the next step
+is a sum of products of what is there already,
 
     r' = f(s')        X w' - y = X w + X (w' - w) - y = X w - y - eta X X^T r,
 
@@ -57,9 +57,10 @@ def carry(
     taken = {leaf.name for ref in states.values() for leaf in leaves_of(ref)} | states.keys()
     starts: dict[str, Ref] = {}
     held: dict[Node, Ref] = {}
+    own = {leaf.node for leaf in leaves.values()}
     for node in residuals:
-        moving = leaves_of(Ref(node)) & {leaf.node for leaf in leaves.values()}
-        grows = all(Ref(leaf) in (term for _, term in before[leaf]) for leaf in moving)
+        moving = leaves_of(Ref(node)) & own
+        grows = all(any(term.node in own for _, term in before[leaf]) for leaf in moving)
         combines = all(term.node.kind == "leaf" for _, term in _terms(graph, Ref(node)))
         if (grows or combines) and not _varies(node):
             name = _unused({*taken, *starts}, "z" if combines else "r")

@@ -54,6 +54,24 @@ def test_what_follows_from_the_new_weights_costs_a_layer_once():
     assert assert_agrees(step, shapes, depth=10).num_layers == 12
 
 
+NESTEROV = {
+    "weights": lambda X, y, w, v: {
+        "w": w + 0.9 * (w - v) - 0.1 * X.T @ (X @ (w + 0.9 * (w - v)) - y),
+        "v": w,
+    },
+    "velocity": lambda X, y, w, v: {
+        "w": w + 0.9 * v - 0.1 * X.T @ (X @ (w + 0.9 * v) - y),
+        "v": 0.9 * v - 0.1 * X.T @ (X @ (w + 0.9 * v) - y),
+    },
+}
+
+
+@pytest.mark.parametrize("name", NESTEROV)
+def test_momentum_that_looks_ahead_is_one_layer_a_step(name):
+    shapes = {"X": (9, 3), "y": (9, 1), "w": (3, 1), "v": (3, 1)}
+    assert assert_agrees(NESTEROV[name], shapes, depth=10).num_layers == 12
+
+
 def test_a_transposed_spelling_is_the_same_stack():
     shapes = {"X": (9, 3), "y": (9, 1), "w": (3, 1)}
 
