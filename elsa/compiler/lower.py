@@ -94,7 +94,10 @@ def _constant(matrix: np.ndarray, rows: int) -> _Factors:
 def _single(
     box: Box, flip: bool, left: np.ndarray | None, scale: float, after: np.ndarray, rows: int
 ) -> _Factors:
-    """s C A M or s C A^T M; without C and flip by rows, p = height, or by channels, p = width."""
+    """s C A M or s C A^T M; without C and flip by rows, p = height, or by channels, p = width.
+
+    C A has p the height of C or of A: the mean of n rows takes one key, not n.
+    """
     if flip:
         first = np.eye(box.width) if left is None else left
         return _rows(scale * first), _channels(box), _rows(_or_eye(after, box.height))
@@ -102,6 +105,8 @@ def _single(
         width = after.shape[1]
         return _channels(box, scale * after), _rows(np.eye(width)), _rows(np.eye(width))
     first = np.eye(box.height) if left is None else left
+    if len(first) < box.height:
+        return _rows(scale * np.eye(len(first))), _rows(first.T), _channels(box, after)
     return _rows(scale * first), _rows(np.eye(box.height)), _channels(box, after)
 
 

@@ -7,8 +7,8 @@ One head multiplies up to three stored values, in these forms (C, M constants):
 and only those; everything longer or turned otherwise needs values stored before. A value is stored
 as the chain it equals, so that a common chain is stored once, and its transpose is another chain.
 `Planner.stored` finds the cheapest way to have a chain stored, `Planner.head` the cheapest head for
-a monomial; costs are compared by layers, then heads, then entries stored. A chain is multiplied in
-the step's own order, A (B C) or (A B) C, unless the planner is told that it may regroup.
+a monomial; costs are compared by layers, then heads, then entries stored, then channels. A chain is
+multiplied in the step's own order, A (B C) or (A B) C, unless the planner may regroup.
 """
 
 import dataclasses
@@ -123,9 +123,12 @@ class Planner:
             products,
         )
 
-    def _price(self, product: Product) -> tuple[int, int, int]:
+    def _price(self, product: Product) -> tuple[int, int, int, int]:
         need = self.reach((product,))
-        return need.level * self.depth + need.prologue, need.heads, need.entries
+        channels = sum(
+            chain.shape[1] for chain, _ in product.operands
+        )  # a tall value, not its turn
+        return need.level * self.depth + need.prologue, need.heads, need.entries, channels
 
     def _store(self, chain: Chain) -> Stored:
         rows, columns = chain.shape
