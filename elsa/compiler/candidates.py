@@ -8,8 +8,8 @@ each other.
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 
-from elsa.compiler.graph import Node, Ref, reachable
-from elsa.compiler.nested import apart
+from elsa.compiler.graph import Node, reachable
+from elsa.compiler.nested import Output, apart
 from elsa.compiler.written import as_written
 
 MAX_CANDIDATES = 64
@@ -17,18 +17,18 @@ MAX_PLANNED = 1000  # nodes planned for all candidates where they cannot all be 
 
 
 def candidates(
-    outputs: Sequence[Ref], moving: Collection[Node], *, gram: bool
+    outputs: Sequence[Output], moving: Collection[Node], *, gram: bool
 ) -> Iterator[frozenset[Node]]:
     """Sets of values to compute as they stand; with `gram` False, the first that can be planned.
 
     Args:
-      outputs: what a step computes.
+      outputs: what a step computes, and the leaf of the block that it is the next value of.
       moving: the leaves that change from step to step.
       gram: whether products may be distributed.
     """
-    nodes = reachable(outputs)
+    nodes = reachable(ref for _, ref in outputs)
     written = as_written(nodes, moving)
-    sums = apart(outputs, written)
+    sums = apart(outputs, written, products=not gram)
     if gram:
         yield from (chosen | sums for chosen in _distributed(nodes, written))
     yield written | sums

@@ -4,79 +4,49 @@ In w + (q - s) the difference of two data that are close is exact, and small; w 
 any order, keeps only the digits of w that q leaves room for. Heads of one layer are added in an
 order that is not the step's, so such a sum is a value of its own, and so is one that is multiplied
 by a number. Nothing is lost, and no layer is spent, where at most one term of the inner sum is free
-of rounding: a product of data, or a sum, is rounded at its own size before the step can cancel it.
-Nor is it where an outer term is the same data at the same size, as w is in w + b (w - u).
+of rounding: a product of what is rounded already, or a sum, is rounded at its own size before the
+step can cancel it. Zeros and ones as data are the exception, and so P V counts where V or P U is
+another term: in P V - V the product may be the rows of V.
+
+Nor is anything lost where the inner term is the outermost sum's own as well, at the same size, as w
+is in w + b (w - u), or where the block that it is goes into this sum: errors are small against it.
 
 A block that is written over holds its old value too, so a block that becomes q - s is that sum plus
 w - w, in some order: `whole` names these.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from elsa.compiler.graph import Node, Ref, const_array, reachable
-from elsa.compiler.places import Places, are_apart, places_of, places_only, turned
+from elsa.compiler.exact_terms import (
+    ALONE,
+    Context,
+    Term,
+    Terms,
+    is_exact_factor,
+    may_be_exact,
+    only_moves,
+)
+from elsa.compiler.graph import Node, Ref, reachable
+from elsa.compiler.places import Places, are_apart, places_of, turned
 
-_SAME_SIZE = 8.0  # times the outer term, up to which an inner one is of its size
+Output = tuple[Node | None, Ref]
 _MAX_CONTEXTS = 16  # of one value; one that is used in more ways is a value of its own
 
 
-class _Term(NamedTuple):
-    """left[0] left[1] ... value ... right[-1], with constants around a value."""
+def apart(
+    outputs: Sequence[Output], written: Collection[Node], *, products: bool
+) -> frozenset[Node]:
+    """Sums in sums and in multiples to compute on their own, beside the factors of `written`.
 
-    value: Ref
-    left: tuple[Ref, ...] = ()
-    right: tuple[Ref, ...] = ()
-
-    @property
-    def T(self) -> "_Term":  # noqa: N802, as in NumPy
-        left, right = (tuple(c.T for c in reversed(side)) for side in (self.right, self.left))
-        return _Term(self.value.T, left, right)
-
-    def between(self, left: tuple[Ref, ...], right: tuple[Ref, ...]) -> "_Term":
-        return _Term(self.value, left + self.left, self.right + right)
-
-
-_Terms = dict[_Term, np.ndarray]
-
-
-class _Context(NamedTuple):
-    """Where a value stands in a sum or a multiple that would take its terms apart.
-
-    coefficient, left, right: what it is multiplied by there.
-    outer: terms without rounding that are added to it.
-    lossy: whether something is added to it, or multiplies it with rounding.
+    Args:
+      outputs: values, and the leaf of the block that each is the next value of, if it is one.
+      written: factors of products that are computed as they stand.
+      products: whether a product of two inputs counts as free of rounding.
     """
-
-    coefficient: np.ndarray
-    left: tuple[Ref, ...]
-    right: tuple[Ref, ...]
-    outer: _Terms
-    lossy: bool
-
-    @property
-    def T(self) -> "_Context":  # noqa: N802, as in NumPy
-        turned_term = _Term(Ref(_NOWHERE), self.left, self.right).T
-        outer = {term.T: c for term, c in self.outer.items()}
-        return self._replace(left=turned_term.left, right=turned_term.right, outer=outer)
-
-    def hides(self, term: _Term, coefficient: np.ndarray) -> bool:
-        """Whether an outer term has the size of the inner one."""
-        here = self.outer.get(term.between(self.left, self.right))
-        size = np.abs(coefficient * self.coefficient)
-        return here is not None and bool(np.all(size <= _SAME_SIZE * np.abs(here)))
-
-
-_NOWHERE = Node("leaf", (0, 0), -1)
-
-
-def apart(outputs: Iterable[Ref], written: Collection[Node]) -> frozenset[Node]:
-    """Sums in sums and in multiples to compute on their own, beside the factors of `written`."""
-    roots = [ref.node for ref in outputs]
-    found = _Sums(reachable(Ref(node) for node in roots), written)
-    while found.grow(roots):
+    found = _Sums(reachable(ref for _, ref in outputs), written, products=products)
+    while found.grow(outputs):
         pass
     return frozenset(found.kept.difference(written))
 
@@ -88,7 +58,7 @@ def whole(states: Mapping[str, Ref], kept: Collection[Node]) -> frozenset[Node]:
       states: name of a block -> its value after one step.
       kept: the values that are computed on their own.
     """
-    values = _Sums(reachable(states.values()), kept)
+    values = _Sums(reachable(states.values()), kept, products=False)
     own = {name: leaf for name in states for leaf in values.nodes if leaf.name == name}
     found = set()
     for name, ref in states.items():
@@ -103,11 +73,11 @@ def whole(states: Mapping[str, Ref], kept: Collection[Node]) -> frozenset[Node]:
 class _Sums:
     """Exact terms of the values of a step, given those that are kept."""
 
-    def __init__(self, nodes: Sequence[Node], kept: Collection[Node]) -> None:
-        self.nodes, self.kept = nodes, set(kept)
+    def __init__(self, nodes: Sequence[Node], kept: Collection[Node], *, products: bool) -> None:
+        self.nodes, self.kept, self.products = nodes, set(kept), products
         self._places: dict[Node, Places] = {}
         self._exact: dict[Node, bool] = {}  # computed without rounding, or cancelled so
-        self._terms: dict[Node, _Terms] = {}
+        self._terms: dict[Node, Terms] = {}
         for node in nodes:
             self._places[node] = places_of(node, self._places)
             inner = [part for _, part in node.parts]
@@ -116,26 +86,27 @@ class _Sums:
             self._exact[node] = not rounded and all(self._exact[part.node] for part in inner)
             self._terms[node] = self._terms_of(node)
 
-    def grow(self, roots: Collection[Node]) -> bool:
+    def grow(self, outputs: Sequence[Output]) -> bool:
         """Adds the sums that lose digits where they stand now, inner ones first."""
-        contexts = self._contexts(roots)
+        contexts = self._contexts(outputs)
         before = len(self.kept)
         for node in self.nodes:
             self._terms[node] = self._terms_of(node)
             if node in self.kept or node.kind != "add" or self._is_apart(node):
                 continue
             for context in contexts[node]:
-                own = self.cancelling(node).items()
-                bare = [term for term, c in own if not context.hides(term, c)]
-                if context.lossy and len(bare) > 1:
+                terms = self.cancelling(node)
+                bare = [term for term, c in terms.items() if not context.hides(term, c)]
+                counted = [term for term in bare if may_be_exact(term, terms)]
+                if context.lossy and len(counted) > 1:
                     self.kept.add(node)
                     self._terms[node] = self._terms_of(node)
                     break
         return len(self.kept) > before
 
-    def cancelling(self, node: Node) -> _Terms:
+    def cancelling(self, node: Node) -> Terms:
         """The terms of a sum that it may cancel without rounding, as they are exact themselves."""
-        total: _Terms = {}
+        total: Terms = {}
         for coefficient, part in node.parts:
             if not self._is_sum(part.node):
                 for term, c in self.terms(part).items():
@@ -156,19 +127,19 @@ class _Sums:
             node = data[0]
         return False
 
-    def terms(self, ref: Ref) -> _Terms:
+    def terms(self, ref: Ref) -> Terms:
         """The terms without rounding that a value adds where it is taken apart."""
         found = self._terms[ref.node]
         return {term.T: c for term, c in found.items()} if ref.flipped else found
 
-    def _terms_of(self, node: Node) -> _Terms:
+    def _terms_of(self, node: Node) -> Terms:
         if node.kind in ("leaf", "const") or node in self.kept:
-            return {_Term(Ref(node)): np.ones(1)} if self._exact[node] else {}
+            return {Term(Ref(node)): np.ones(1)} if self._exact[node] else {}
         return self.inside(node)
 
-    def inside(self, node: Node) -> _Terms:
+    def inside(self, node: Node) -> Terms:
         """The terms without rounding of a value taken apart, kept or not."""
-        total: _Terms = {}
+        total: Terms = {}
         if node.kind == "add":
             for coefficient, part in node.parts:
                 for term, c in self.terms(part).items():
@@ -179,43 +150,39 @@ class _Sums:
                 total = {t.between((left,), ()): c for t, c in self.terms(right).items()}
             elif right.node.kind == "const":
                 total = {t.between((), (right,)): c for t, c in self.terms(left).items()}
+        if node.kind in ("mul", "scale") and self.products and not total:
+            data = [part.node for _, part in node.parts]
+            if all(self._exact[part] and not self._is_sum(part) for part in data):
+                return {Term(Ref(node)): np.ones(1)}
         return total
 
     def _is_apart(self, node: Node) -> bool:
         return are_apart([turned(self._places, part) for _, part in node.parts])
 
-    def _contexts(self, roots: Collection[Node]) -> dict[Node, list[_Context]]:
+    def _contexts(self, outputs: Sequence[Output]) -> dict[Node, list[Context]]:
         """Every way in which a value is taken apart, from the outside in."""
-        alone = _Context(np.ones(1), (), (), {}, lossy=False)
-        found: dict[Node, list[_Context]] = {node: [] for node in self.nodes}
+        own: dict[Node, list[Context]] = {}
+        for leaf, ref in outputs:
+            block = {Term(Ref(leaf)): np.ones(1)} if leaf is not None else {}
+            context = ALONE._replace(block=block, outer=block)
+            own.setdefault(ref.node, []).append(context.T if ref.flipped else context)
+        found = {node: list(own.get(node, ())) for node in self.nodes}
         for node in reversed(self.nodes):
             mine = found[node]
             if len(mine) > _MAX_CONTEXTS:
-                mine = found[node] = [alone._replace(lossy=True)]
-            if node in roots or node in self.kept:
-                mine = [alone]
+                mine = found[node] = [ALONE._replace(lossy=True, outermost=False)]
+            if node in self.kept:
+                mine = own.get(node, [ALONE])
             for context in mine:
                 for part, inner in self._inner(node, context):
                     found[part.node].append(inner.T if part.flipped else inner)
         return found
 
-    def _inner(self, node: Node, context: _Context) -> Iterable[tuple[Ref, _Context]]:
+    def _inner(self, node: Node, context: Context) -> Iterable[tuple[Ref, Context]]:
         """The parts of a value and where they stand, given where the value stands."""
         if node.kind == "add":
-            together = len(node.parts) > 1 and not self._is_apart(node)
-            for coefficient, part in node.parts:
-                factor = context.coefficient * coefficient
-                outer = dict(context.outer)
-                for other_coefficient, other in node.parts if together else ():
-                    for term, c in self.terms(other).items() if other != part else ():
-                        placed = term.between(context.left, context.right)
-                        size = context.coefficient * other_coefficient * c
-                        outer[placed] = outer.get(placed, 0.0) + size
-                lossy = context.lossy or together or not _is_exact(np.asarray(coefficient))
-                yield part, context._replace(coefficient=factor, outer=outer, lossy=lossy)
-            return
-        alone = _Context(np.ones(1), (), (), {}, lossy=False)
-        if node.kind == "mul":
+            yield from self._terms_inside(node, context)
+        elif node.kind == "mul":
             left, right = (part for _, part in node.parts)
             small = left.shape == (1, 1) or right.shape == (1, 1)
             for part, other, first in ((left, right, False), (right, left, True)):
@@ -223,22 +190,30 @@ class _Sums:
                     side = (*context.left, other), context.right
                     if not first:
                         side = context.left, (other, *context.right)
-                    lossy = context.lossy or not _keeps(other, first=first)
+                    lossy = context.lossy or not only_moves(other, first=first)
                     yield part, context._replace(left=side[0], right=side[1], lossy=lossy)
                 else:
-                    yield part, alone._replace(lossy=small)
+                    yield part, ALONE._replace(lossy=small, outermost=not small)
         elif node.kind == "scale":
-            (_, scalar), (_, value) = node.parts
-            yield scalar, alone._replace(lossy=True)
-            yield value, alone._replace(lossy=True)
+            for _, part in node.parts:
+                yield part, ALONE._replace(lossy=True, outermost=False)
 
-
-def _keeps(constant: Ref, *, first: bool) -> bool:
-    """Whether a product with the constant only moves entries, to other places or powers of two."""
-    return places_only(constant, first=first) and _is_exact(const_array(constant))
-
-
-def _is_exact(numbers: np.ndarray) -> bool:
-    """Whether multiplying by the numbers is exact: zeros and powers of two."""
-    mantissas = np.abs(np.frexp(numbers)[0])
-    return bool(np.all((mantissas == 0.5) | (mantissas == 0.0)))
+    def _terms_inside(self, node: Node, context: Context) -> Iterable[tuple[Ref, Context]]:
+        together = len(node.parts) > 1 and not self._is_apart(node)
+        for coefficient, part in node.parts:
+            inner = context._replace(
+                coefficient=context.coefficient * coefficient,
+                lossy=context.lossy or together or not is_exact_factor(np.asarray(coefficient)),
+                outermost=context.outermost and not together,
+            )
+            if together:
+                outer = dict(context.block)
+                for other_coefficient, other in node.parts:
+                    if other == part or self._is_sum(other.node) or not context.outermost:
+                        continue
+                    for term, c in self.terms(other).items():
+                        placed = term.between(context.left, context.right)
+                        size = context.coefficient * other_coefficient * c
+                        outer[placed] = outer.get(placed, 0.0) + size
+                inner = inner._replace(outer=outer)
+            yield part, inner

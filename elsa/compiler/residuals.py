@@ -135,7 +135,8 @@ def _spread(
 ) -> dict[Node, list[Term]]:
     """Leaf of a state -> the terms of its new value, which end at sums of their own."""
     written = as_written(reachable(values.values()), [leaf.node for leaf in leaves.values()])
-    keep = written | apart(values.values(), written)
+    outputs = [(leaves[name].node, ref) for name, ref in values.items()]
+    keep = written | apart(outputs, written, products=True)
     return {leaves[name].node: _terms(graph, ref, keep) for name, ref in values.items()}
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from elsa.compiler.candidates import candidates
 from elsa.compiler.graph import Graph, Ref
 from elsa.compiler.layers import Schedule
-from elsa.compiler.nested import whole
+from elsa.compiler.nested import Output, whole
 from elsa.compiler.polynomial import TooManyTermsError
 from elsa.compiler.residuals import MAX_COLUMNS, carry
 from elsa.compiler.scheduler import LateStartError, Scheduler
@@ -61,8 +61,12 @@ def _best(
     best: Schedule | None = None
     # What no step reads is computed once; where there is one step, whichever has fewer layers.
     when = (True, False) if depth == 1 else (True,)
-    moving = {graph.leaf(name, ref.shape).node for name, ref in states.items()}
-    for kept in candidates([*states.values(), *starts.values()], moving, gram=gram):
+    leaves = {name: graph.leaf(name, ref.shape).node for name, ref in states.items()}
+    outputs: list[Output] = [
+        (None if name in starts else leaves[name], ref) for name, ref in states.items()
+    ]
+    outputs += [(None, ref) for ref in starts.values()]
+    for kept in candidates(outputs, leaves.values(), gram=gram):
         before = whole(states, kept)
         keep = kept | before
         for late in when:

@@ -105,9 +105,9 @@ class Scheduler:
     def _late(self) -> set[str]:
         """States that no step reads and that follow from the other states' new values."""
         names = {ref.node: name for name, ref in self.leaves.items()}
-        read = {
-            names[leaf] for ref in self.states.values() for leaf in leaves_of(ref) if leaf in names
-        }
+        # What a residual is computed from has to be there after every step, and not at the end.
+        values = [*self.states.values(), *self.starts.values()]
+        read = {names[leaf] for ref in values for leaf in leaves_of(ref) if leaf in names}
         late = set(self.states) - read
         while True:
             stops = self._new_values(late).keys()

@@ -46,23 +46,49 @@ STEPS = {
 }
 
 
+def unrolled(w, q, s):
+    for _ in range(4):
+        w = w + 0.1 * (q - s)
+    return {"w": w}
+
+
+# States u, v, w and data that are all large and near one another; g and G are small.
+AMONG_LARGE = {
+    "two differences": lambda g, w, u, v: {"g": g + 0.1 * ((w - v) + (w - u)), "w": u, "u": w},
+    "second difference": lambda g, w, u, v: {"g": 0.1 * g + ((w - u) - (u - v))},
+    "extrapolated": lambda g, w, u, v: {"g": g + 0.3 * ((w + (w - u)) - v), "u": w},
+    "momentum less weights": lambda g, w, u: {"g": g + ((w + 0.9 * (w - u)) - w), "u": w},
+    "constants": lambda g, w: {"g": g + ((w - 1e5) + (1e5 - w) * 0.5)},
+    "neighbours": lambda g, w: {
+        "g": g + 0.1 * joined((w[:-2] - w[1:-1]) + (w[2:] - w[1:-1]), g[2:])
+    },
+    "rows of zeros and ones": lambda G, V, P: {"G": G + 0.1 * (P @ V - V)},
+    "images": lambda g, w, u, P: {"g": g + (P @ w - P @ u)},
+}
+STEPS["unrolled"] = unrolled
+
+
 def blocks_of(step, dtype, rng):
     q = 1e6 * (1 + 0.1 * rng.normal(size=(D, 1)))
     y = rng.normal(size=(N, 1))
     blocks = {"X": rng.normal(size=(N, D)) / N**0.5, "y": y, "z": y + 1e5}
     blocks |= {"w": rng.normal(size=(D, 1)), "q": q, "s": q + rng.normal(size=(D, 1))}
     blocks |= {"u": q - blocks["s"], "a": np.array([[0.37]])}
-    if "v" in step.__code__.co_varnames:
+    if step in AMONG_LARGE.values():
+        large = {name: 1e5 + rng.normal(size=(D, 1)) for name in "wuv"}
+        blocks |= large | {"g": rng.normal(size=(D, 1)), "P": np.eye(D)[[1, 2, 0, 3]]}
+        blocks |= {"V": 1e5 + rng.normal(size=(D, 2)), "G": rng.normal(size=(D, 2))}
+    elif "v" in step.__code__.co_varnames:
         blocks |= {"u": q, "v": blocks["s"]}
     names = step.__code__.co_varnames[: step.__code__.co_argcount]
     return {name: np.asarray(blocks[name], dtype) for name in names}
 
 
 @pytest.mark.parametrize("execution", ["structured", "dense"])
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", [*STEPS, *AMONG_LARGE])
 def test_a_difference_loses_no_more_than_in_the_step(name, execution, depth=2):
     """100 times what NumPy's evaluation in the same precision loses, both against long double."""
-    step = STEPS[name]
+    step = (STEPS | AMONG_LARGE)[name]
     for dtype in ("float32", "float64") if execution == "structured" else ("float32",):
         blocks = blocks_of(step, dtype, np.random.default_rng(0))
         exact = evaluated(step, blocks, np.longdouble, depth)

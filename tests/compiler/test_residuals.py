@@ -84,3 +84,20 @@ def test_a_transposed_spelling_is_the_same_stack():
     assert_agrees(turned, shapes, depth=4)
     listings = [str(elsa.compile(f, shapes, 4)).partition(",")[2] for f in (step, turned)]
     assert listings[0] == listings[1]
+
+
+REPLACED = {
+    "offset labels": lambda X, y, w, u, e: {"w": w - 0.1 * X.T @ (X @ w - (y - u)), "u": e},
+    "anchor": lambda X, y, w, a, b: {"w": w - 0.1 * X.T @ (X @ (w - a) - y), "a": b},
+    "combination": lambda a, b, w, v: {"w": w + 0.4 * ((v + a) - w), "a": b},
+}
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_a_residual_of_a_block_that_is_replaced_by_another_one(name):
+    """The block is there after the first step, and not only after the last."""
+    shapes = {"X": (9, 3), "y": (9, 1), "u": (9, 1), "e": (9, 1)}
+    shapes |= dict.fromkeys("wabv", (3, 1))
+    step = REPLACED[name]
+    names = step.__code__.co_varnames
+    assert_agrees(step, {block: shapes[block] for block in names}, depth=5)
