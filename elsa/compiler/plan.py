@@ -112,6 +112,21 @@ class Planner:
         """The cheapest head for a monomial, given what it would need stored."""
         return min(self._heads(monomial), key=self._price)
 
+    def turned(self, product: Product, monomial: Monomial) -> Product | None:
+        """The cheapest head for the transpose of a monomial that reads what `product` reads.
+
+        A state and its transpose are one only as long as both are computed from the same values:
+        w from w^T, and w^T from w, drift apart, exponentially where the step is near the edge of
+        stability.
+        """
+        allowed = {chain for chain, _ in product.operands}
+        ways = [
+            way
+            for way in self._heads(monomial)
+            if all(chain in allowed or self.is_invariant(chain) for chain, _ in way.operands)
+        ]
+        return min(ways, key=self._price, default=None)
+
     def reach(self, products: tuple[Product, ...]) -> Stored:
         """Level, prologue, heads and entries at which all operands are there."""
         operands = [self.stored(chain) for chain in _operands(products)]

@@ -58,9 +58,13 @@ def carry(
     starts: dict[str, Ref] = {}
     held: dict[Node, Ref] = {}
     own = {leaf.node for leaf in leaves.values()}
+    is_data = _Fixed(frozenset(own), columns)
     for node in residuals:
         moving = leaves_of(Ref(node)) & own
-        grows = all(any(term.node in own for _, term in before[leaf]) for leaf in moving)
+        grows = all(
+            any(_factored(term, is_data)[1].node in own for _, term in before[leaf])
+            for leaf in moving
+        )
         combines = all(term.node.kind == "leaf" for _, term in _terms(graph, Ref(node)))
         if (grows or combines) and not _varies(node):
             name = _unused({*taken, *starts}, "z" if combines else "r")

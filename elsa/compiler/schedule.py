@@ -15,7 +15,7 @@ from elsa.compiler.layers import Schedule
 from elsa.compiler.nested import Output, whole
 from elsa.compiler.polynomial import TooManyTermsError
 from elsa.compiler.residuals import MAX_COLUMNS, carry
-from elsa.compiler.scheduler import LateStartError, Scheduler
+from elsa.compiler.scheduler import LateStartError, NoTwinError, Scheduler
 
 
 def schedule(
@@ -71,10 +71,11 @@ def _best(
         keep = kept | before
         for late in when:
             with contextlib.suppress(TooManyTermsError, LateStartError):
-                scheduler = Scheduler(
-                    graph, states, starts, depth, keep, before, regroup=gram, late=late
-                )
-                found = scheduler.run()
+                one = (graph, states, starts, depth, keep, before)
+                try:
+                    found = Scheduler(*one, regroup=gram, late=late, turn=True).run()
+                except NoTwinError:
+                    found = Scheduler(*one, regroup=gram, late=late, turn=False).run()
                 best = found if best is None or found.cost < best.cost else best
         if best is not None and not gram:
             break

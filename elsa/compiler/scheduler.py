@@ -16,6 +16,10 @@ class LateStartError(Exception):
     """A residual that takes a layer of the step to begin with."""
 
 
+class NoTwinError(Exception):
+    """A state's transpose that cannot be computed from what the state is computed from."""
+
+
 class Scheduler:
     """Plans one candidate.
 
@@ -28,6 +32,7 @@ class Scheduler:
       before: new values of states that are added up before they are written.
       regroup: whether products are formed in any order.
       late: whether what no step reads is computed once, after the last.
+      turn: whether the transpose of a state may be carried beside it.
     """
 
     def __init__(
@@ -41,10 +46,12 @@ class Scheduler:
         *,
         regroup: bool,
         late: bool,
+        turn: bool,
     ) -> None:
         self.graph, self.depth, self.regroup = graph, depth, regroup
         self.states, self.starts, self.before = states, starts, before
         self.leaves = {name: graph.leaf(name, ref.shape) for name, ref in states.items()}
+        self.turn = turn
         self.late = self._late() if late else set()
         moving = {self.leaves[name].node for name in states if name not in self.late}
         self._moving: dict[Node, bool] = dict.fromkeys(moving, True)
@@ -55,7 +62,12 @@ class Scheduler:
         rounds = max(depth, self.rounds)
         self.begun: dict[Node, int] = {}
         self.planner = Planner(
-            self.expander, self._invariant, rounds, regroup=regroup, begun=self.begun
+            self.expander,
+            self._invariant,
+            rounds,
+            regroup=regroup,
+            twin=lambda _: turn,
+            begun=self.begun,
         )
         self._prepare(self.planner)
         self.first = {bare(self.leaves[name]): self._start(name) for name in starts}
@@ -117,7 +129,15 @@ class Scheduler:
             late -= wrong
 
     def run(self) -> Schedule:
+        """The layers.
+
+        Raises:
+          TooManyTermsError: where a product has too many terms to be distributed.
+          LateStartError: where a residual takes a layer of the step to begin with.
+          NoTwinError: where a state's transpose cannot follow the state.
+        """
         targets: dict[Chain, tuple[Product, ...]] = {}
+        planned: dict[Chain, list[Monomial]] = {}
         queue = [bare(self.leaves[name]) for name in self.states if name not in self.late]
         queue += [chain for chain in needed(self.planner, self.first) if self._is_twin(chain)]
         late_monomials = self._final()
@@ -126,11 +146,13 @@ class Scheduler:
             if chain in targets:
                 continue
             ref = chain.factors[0]
+            if ref.flipped:
+                state = bare(ref.T)
+                targets[chain] = self._twin(targets[state], planned[state])
+                continue
             value = self.states[ref.node.name]
-            monomials = self._hoisted(
-                self._defined(self.expander, value.T if ref.flipped else value), ref
-            )
-            targets[chain] = tuple(self.planner.head(m) for m in monomials)
+            planned[chain] = self._hoisted(self._defined(self.expander, value), ref.shape)
+            targets[chain] = tuple(self.planner.head(m) for m in planned[chain])
             for other in needed(self.planner, {chain: targets[chain]}):
                 if self._is_twin(other):
                     queue.append(other)
@@ -150,10 +172,22 @@ class Scheduler:
         }
         return self._layers(targets, late_planner, final)
 
+    def _twin(
+        self, products: tuple[Product, ...], monomials: list[Monomial]
+    ) -> tuple[Product, ...]:
+        """The heads of a state's transpose, term by term from what the state's are made of."""
+        found = []
+        for product, monomial in zip(products, monomials, strict=True):
+            turned = self.planner.turned(product, monomial.T)
+            if turned is None:
+                raise NoTwinError
+            found.append(turned)
+        return tuple(found)
+
     def _final(self) -> dict[Chain, list[Monomial]]:
         return {
             bare(self.leaves[name]): self._hoisted(
-                self._defined(self.late_expander, self.states[name]), self.leaves[name]
+                self._defined(self.late_expander, self.states[name]), self.leaves[name].shape
             )
             for name in self.states
             if name in self.late
@@ -168,13 +202,14 @@ class Scheduler:
     def _is_twin(self, chain: Chain) -> bool:
         ref = chain.factors[0] if chain.bare else None
         return (
-            ref is not None
+            self.turn
+            and ref is not None
             and ref.flipped
             and ref.node.kind == "leaf"
             and not self._invariant(ref.node)
         )
 
-    def _hoisted(self, monomials: list[Monomial], target: Ref) -> list[Monomial]:
+    def _hoisted(self, monomials: list[Monomial], shape: tuple[int, int]) -> list[Monomial]:
         """The monomials that never change, as one value of the prologue, where that saves work."""
         if self.depth == 1:
             return monomials
@@ -185,10 +220,7 @@ class Scheduler:
         ]
         if not any(len(m.chain.factors) > 1 for m in fixed):
             return monomials
-        if target.flipped:
-            constant = self.graph.sum([m.T for m in fixed], target.shape[::-1]).T
-        else:
-            constant = self.graph.sum(fixed, target.shape)
+        constant = self.graph.sum(fixed, shape)
         return [*(m for m in monomials if m not in fixed), Monomial(one, bare(constant))]
 
     def _alone(self, m: Monomial) -> Monomial:
@@ -218,7 +250,7 @@ class Scheduler:
                 self._put(layers, Assign(chain, products))
         for chain in self.twins:
             turn = Assign(chain, (Product(one, ((bare(chain.factors[0].T), True),)),))
-            for layers in (prologue, refresh) if refresh else (prologue,):
+            for layers in (prologue, refresh):
                 self._put(layers, turn)
         before = {**needed(self.planner, self.first), **in_step}
         for values, layers in ((before, step), (at_end, epilogue)):

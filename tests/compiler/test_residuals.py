@@ -1,5 +1,7 @@
 """Residuals carried as states: a layer a step, whatever is data and however the step is spelled."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -101,3 +103,41 @@ def test_a_residual_of_a_block_that_is_replaced_by_another_one(name):
     step = REPLACED[name]
     names = step.__code__.co_varnames
     assert_agrees(step, {block: shapes[block] for block in names}, depth=5)
+
+
+SCALED = {
+    "scaled residual": lambda X, y, w, s: {"w": w - X.T @ (s * (X @ w - y))},
+    "scaled loss": lambda X, y, w, s: {
+        "w": w - jax.grad(lambda w: 0.5 * s[0, 0] * jnp.sum(jnp.square(X @ w - y)))(w)
+    },
+    "momentum": lambda X, y, w, v, s: {"w": w - X.T @ (s * (X @ w - y)) + 0.3 * (w - v), "v": w},
+    "scaled weights": lambda X, y, w, s: {"w": w - X.T @ (X @ (s * w)) + s * (X.T @ y)},
+    "a row": lambda X, y, w, s: {"w": w - ((s * (w.T @ X.T - y.T)) @ X).T},
+}
+
+
+@pytest.mark.parametrize("execution", ["structured", "dense"])
+@pytest.mark.parametrize("name", SCALED)
+def test_a_state_and_its_transpose_stay_one(name, execution, depth=40):
+    """Near the edge of stability, s |X|^2 = 1.8, where w from w^T and w^T from w drift apart."""
+    rng = np.random.default_rng(0)
+    left, right = (np.linalg.qr(rng.normal(size=(size, 3)))[0] for size in (9, 3))
+    blocks = {"X": left * np.array([1.0, 0.3, 0.1]) @ right.T, "y": rng.normal(size=(9, 1))}
+    blocks |= {"w": np.zeros((3, 1)), "v": np.zeros((3, 1)), "s": np.array([[1.8]])}
+    step = SCALED[name]
+    blocks = {block: blocks[block] for block in step.__code__.co_varnames}
+    stack = elsa.compile(step, shapes_of(blocks), depth, execution=execution)
+    assert error(stack(**blocks), path(step, blocks, depth)) <= TOLERANCE
+
+
+DECAY = {
+    "number": lambda X, y, w, lam: {"w": (1 - 0.1 * lam) * w - 0.1 * X.T @ (X @ w - y)},
+    "data": lambda X, y, w, lam: {"w": lam * w - 0.1 * X.T @ (X @ w - y)},
+}
+
+
+@pytest.mark.parametrize("name", DECAY)
+def test_weight_decay_in_front_costs_no_layer_of_a_step(name):
+    shapes = {"X": (9, 3), "y": (9, 1), "w": (3, 1), "lam": (1, 1)}
+    stack = assert_agrees(DECAY[name], shapes, depth=10)
+    assert stack.num_layers <= 12

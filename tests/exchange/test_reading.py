@@ -101,7 +101,10 @@ METADATA = {
     "skip": (lambda e: {**e, "skip": "none"}, "skip must be one of"),
     "dtype": (lambda e: {**e, "dtype": "int32"}, "must be a floating-point type, got int32"),
     "other dtype": (lambda e: {**e, "dtype": "float32"}, "must be of dtype float32, got float64"),
-    "no dtype": (lambda e: {**e, "dtype": "real"}, "dtype must be a floating-point type, got 'real'"),
+    "no dtype": (
+        lambda e: {**e, "dtype": "real"},
+        "dtype must be a floating-point type, got 'real'",
+    ),
     "tied": (lambda e: {**e, "tied": False}, r"step.0: wq must have 4 axes"),
     "depth": (lambda e: {**e, "depth": 7}, "'order' must run the parts"),
     "depth is a bool": (lambda e: {**e, "depth": True}, "'depth' must be of type int"),
