@@ -15,6 +15,7 @@ A block that is written over holds its old value too, so a block that becomes q 
 w - w, in some order: `whole` names these.
 """
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -32,6 +33,7 @@ from elsa.compiler.graph import Node, Ref, reachable
 from elsa.compiler.places import Places, are_apart, places_of, turned
 
 Output = tuple[Node | None, Ref]
+_MAX_TERMS = 64  # of one value that are looked at
 _MAX_CONTEXTS = 16  # of one value; one that is used in more ways is a value of its own
 
 
@@ -135,7 +137,8 @@ class _Sums:
     def _terms_of(self, node: Node) -> Terms:
         if node.kind in ("leaf", "const") or node in self.kept:
             return {Term(Ref(node)): np.ones(1)} if self._exact[node] else {}
-        return self.inside(node)
+        found = self.inside(node)  # of a loop of C v D + v, twice as many in every turn
+        return dict(itertools.islice(found.items(), _MAX_TERMS))
 
     def inside(self, node: Node) -> Terms:
         """The terms without rounding of a value taken apart, kept or not."""

@@ -101,7 +101,7 @@ def check(program: Program) -> str:
     if not program.linear:
         return "something that is not linear was compiled"
     exact = plain(program, blocks, np.float64)
-    scales = {n: max(np.abs(state[n]).max() for state in exact) for n in exact[-1]}
+    scales = {n: np.max([np.abs(state[n]).max() for state in exact]) for n in exact[-1]}  # or NaN
     if not all(scale < LARGEST for scale in scales.values()):
         return "too large"
     for label, eps, out in outputs(stack, blocks, program.seed):

@@ -150,3 +150,16 @@ def test_a_step_with_an_array_of_its_own_is_measured():
     offset = np.full((N, 1), 0.5)
     stack = elsa.compile(lambda z: {"z": 0.5 * z - offset}, {"z": (N, 1)}, 3, reassociate="gram")
     assert all(found.ratio < 2 for found in stack.program.rounding)
+
+
+def test_a_loop_whose_terms_double_is_planned():
+    """v + C v D, 24 times: 2^24 products of constants if it were written out."""
+    rng = np.random.default_rng(0)
+    pairs = rng.normal(size=(24, 2, 3, 3)) / 4
+
+    def step(v, w):
+        for left, right in pairs:
+            v = v + left @ v @ right
+        return {"v": v, "w": w + 0.1 * v}
+
+    assert elsa.compile(step, {"v": (3, 3), "w": (3, 3)}, 2).num_layers <= 2 * 25
