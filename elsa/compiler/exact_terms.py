@@ -5,10 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elsa.compiler.graph import Node, Ref, const_array
+from elsa.compiler.graph import Ref, const_array
 from elsa.compiler.places import places_only
 
 SAME_SIZE = 8.0  # times the outer term, up to which an inner one is of its size
+
+
+def _turned(
+    left: tuple[Ref, ...], right: tuple[Ref, ...]
+) -> tuple[tuple[Ref, ...], tuple[Ref, ...]]:
+    """The constants left and right of a value's transpose."""
+    return tuple(c.T for c in reversed(right)), tuple(c.T for c in reversed(left))
 
 
 class Term(NamedTuple):
@@ -20,8 +27,7 @@ class Term(NamedTuple):
 
     @property
     def T(self) -> "Term":  # noqa: N802, as in NumPy
-        left, right = (tuple(c.T for c in reversed(side)) for side in (self.right, self.left))
-        return Term(self.value.T, left, right)
+        return Term(self.value.T, *_turned(self.left, self.right))
 
     def between(self, left: tuple[Ref, ...], right: tuple[Ref, ...]) -> "Term":
         return Term(self.value, left + self.left, self.right + right)
@@ -50,9 +56,8 @@ class Context(NamedTuple):
 
     @property
     def T(self) -> "Context":  # noqa: N802, as in NumPy
-        turned_term = Term(Ref(_NOWHERE), self.left, self.right).T
         block, outer = ({t.T: c for t, c in terms.items()} for terms in (self.block, self.outer))
-        left, right = turned_term.left, turned_term.right
+        left, right = _turned(self.left, self.right)
         return self._replace(left=left, right=right, block=block, outer=outer)
 
     def hides(self, term: Term, coefficient: np.ndarray) -> bool:
@@ -62,7 +67,6 @@ class Context(NamedTuple):
         return here is not None and bool(np.all(size <= SAME_SIZE * np.abs(here)))
 
 
-_NOWHERE = Node("leaf", (0, 0), -1)
 ALONE = Context(np.ones(1), (), (), {}, {}, lossy=False, outermost=True)
 
 
