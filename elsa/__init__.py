@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 # Public functions and classes -> the module that defines them.
 _FROM = {
-    "BlockLayout": "elsa.layout",
+    "BlockLayout": "elsa.prompts",
     "CompileError": "elsa.compiler",
     "compile": "elsa.compiler",
     "elsa": "elsa.attention",
@@ -22,9 +22,12 @@ _FROM = {
 _MODULES = (
     "algorithms",
     "constructions",
-    "estimators",
     "heads",
+    "models",
     "nn",
+    "predictors",
+    "prompts",
+    "readback",
     "report",
     "softmax_regression",
     "tasks",
@@ -39,13 +42,16 @@ __all__ = [
     "compile",
     "constructions",
     "elsa",
-    "estimators",
     "export",
     "heads",
     "load",
     "lsa",
     "mask_move",
+    "models",
     "nn",
+    "predictors",
+    "prompts",
+    "readback",
     "report",
     "softmax_regression",
     "tasks",
@@ -57,9 +63,12 @@ if TYPE_CHECKING:
     from elsa import (
         algorithms,
         constructions,
-        estimators,
         heads,
+        models,
         nn,
+        predictors,
+        prompts,
+        readback,
         report,
         softmax_regression,
         tasks,
@@ -69,7 +78,7 @@ if TYPE_CHECKING:
     from elsa.attention import elsa, lsa, mask_move
     from elsa.compiler import CompileError, compile
     from elsa.exchange import export, load
-    from elsa.layout import BlockLayout
+    from elsa.prompts import BlockLayout
 
 
 def __getattr__(name: str) -> Any:

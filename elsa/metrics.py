@@ -5,7 +5,7 @@ import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float, Int
 
-from elsa import checks
+from elsa.base import checks
 
 
 def relative_distance(

@@ -15,8 +15,8 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from experiments import command_line, listing, terminal
-from experiments.experiment import INTERRUPTED, REFUSED, RunError
+from experiments.harness import command_line, listing, terminal
+from experiments.harness.experiment import INTERRUPTED, REFUSED, RunError
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
@@ -30,25 +30,25 @@ _OVERWRITE = flags.DEFINE_bool(
 _LIST = flags.DEFINE_bool("list", False, "Show every config with its claim and its time.")
 
 DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when it is run
-    "alignment": "experiments.retrieval",
-    "attention_vs_h3": "experiments.attention_vs_h3",
-    "block_vs_attention": "experiments.block_vs_attention",
-    "convergence": "experiments.convergence",
-    "depth": "experiments.depth",
-    "depth_to_accuracy": "experiments.depth_to_accuracy",
-    "drift": "experiments.drift",
-    "gd_beta_flow": "experiments.gd_beta_flow",
-    "layout_ablation": "experiments.layout_ablation",
-    "lora": "experiments.low_rank",
-    "low_rank": "experiments.low_rank",
-    "mlp_ablation": "experiments.mlp_ablation",
-    "primitives": "experiments.primitives",
-    "prior_mean_gap": "experiments.prior_mean_gap",
-    "retrieval": "experiments.retrieval",
-    "single_step": "experiments.single_step",
-    "softmax_lipschitz": "experiments.softmax_lipschitz",
-    "softmax_regression": "experiments.softmax_regression",
-    "softmax_shift": "experiments.softmax_shift",
+    "alignment": "experiments.trained.retrieval",
+    "attention_vs_h3": "experiments.trained.attention_vs_h3",
+    "block_vs_attention": "experiments.trained.block_vs_attention",
+    "convergence": "experiments.constructed.convergence",
+    "depth": "experiments.trained.depth",
+    "depth_to_accuracy": "experiments.constructed.depth_to_accuracy",
+    "drift": "experiments.trained.drift",
+    "gd_beta_flow": "experiments.trained.gd_beta_flow",
+    "layout_ablation": "experiments.constructed.layout_ablation",
+    "lora": "experiments.trained.low_rank",
+    "low_rank": "experiments.trained.low_rank",
+    "mlp_ablation": "experiments.trained.mlp_ablation",
+    "primitives": "experiments.constructed.primitives",
+    "prior_mean_gap": "experiments.trained.prior_mean_gap",
+    "retrieval": "experiments.trained.retrieval",
+    "single_step": "experiments.constructed.single_step",
+    "softmax_lipschitz": "experiments.softmax.lipschitz",
+    "softmax_regression": "experiments.softmax.solvers",
+    "softmax_shift": "experiments.softmax.shift",
 }
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
 
@@ -115,7 +115,7 @@ def _run(spec: str | None, arguments: list[str]) -> None:
         raise RunError("--workdir is empty; leave it out for the default")
     workdir = Path(_WORKDIR.value or command_line.default_workdir(spec))
     use_precision(config)
-    from experiments import engine  # only now: it imports jax
+    from experiments.harness import engine  # only now: it imports jax
 
     engine.run(
         importlib.import_module(DRIVERS[name]).EXPERIMENT,

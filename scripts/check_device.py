@@ -39,7 +39,7 @@ CPU = {  # measured with jax 0.10.2
     "compiled gradient descent, dense": 4.3e-07,
     "compiled gradient descent by X^T X, dense": 1.6e-06,
     "compiled Newton-Schulz, dense": 2.0e-07,
-    "estimators": 3.1e-07,
+    "predictors": 3.1e-07,
     "theory": 8.3e-07,
     "softmax regression: gradient, Hessian product": 2.4e-07,
     "softmax regression: Newton-CG": 1.9e-06,

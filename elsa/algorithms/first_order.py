@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from jaxtyping import Array, Float
 
-from elsa import checks
+from elsa.base import checks
 
 Step = Callable[..., dict[str, Array]]
 

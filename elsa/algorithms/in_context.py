@@ -8,8 +8,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa import checks
 from elsa.algorithms.first_order import Step
+from elsa.base import checks
 
 
 def preconditioned_gradient_descent(preconditioner: Float[ArrayLike, "d d"]) -> Step:

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from elsa import checks
 from elsa.algorithms.first_order import Step
+from elsa.base import checks
 
 
 def newton_schulz_inverse() -> Step:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from elsa.compiler.graph import Node, Ref, const_array, reachable
+from elsa.compiler.tracing.graph import Node, Ref, const_array, reachable
 
 
 def evaluated(

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from elsa.compiler.layers import Schedule
-from elsa.compiler.program import Program
+from elsa.compiler.emitting.program import Program
+from elsa.compiler.planning.layers import Schedule
 
 if TYPE_CHECKING:
     from elsa.compiler.stack import CompiledStack

@@ -10,18 +10,18 @@ from flax import nnx
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
-from elsa.compiler import structured
+from elsa.compiler.emitting import structured
+from elsa.compiler.emitting.program import Program
+from elsa.compiler.emitting.slots import readout
 from elsa.compiler.listing import listing
-from elsa.compiler.program import Program
-from elsa.compiler.slots import readout
 from elsa.compiler.verifying import largest_error
-from elsa.heads import skip as skip_head
-from elsa.nn.attention import ELSA
+from elsa.heads.head import Head, HeadWeights, Term, num_parameters, stack_dense
+from elsa.heads.products import skip as skip_head
 from elsa.nn.block_stack import BlockStack
+from elsa.nn.layers import ELSA
 from elsa.nn.stack import Stack
-from elsa.symbolic import Head, HeadWeights, Term, num_parameters, stack_dense
 
 EXECUTIONS = ("structured", "dense")
 

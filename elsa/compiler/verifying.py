@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
+from elsa.compiler.emitting.program import Measured, Program
 from elsa.compiler.evaluating import evaluated
-from elsa.compiler.graph import Ref
-from elsa.compiler.program import Measured, Program
+from elsa.compiler.tracing.graph import Ref
 
 Blocks = Mapping[str, Any]
 # Of the outputs over the blocks given, up to which a step counts as stable. The first at which any

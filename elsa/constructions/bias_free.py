@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from elsa.layout import BlockLayout, overlap
+from elsa.prompts.layout import BlockLayout, overlap
 
 
 def check_layout(

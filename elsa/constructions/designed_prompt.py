@@ -8,12 +8,13 @@ import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array
 
-from elsa import checks, heads
+from elsa import heads
+from elsa.base import checks
 from elsa.constructions.bias_free import check_layout
 from elsa.constructions.ridge_stack import RidgeStack, check_sizes
-from elsa.layout import BlockLayout
-from elsa.nn.attention import LSA
+from elsa.nn.layers import LSA
 from elsa.nn.stack import Stack
+from elsa.prompts.layout import BlockLayout
 
 
 class DesignedRidgeStack(RidgeStack):

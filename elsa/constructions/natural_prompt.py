@@ -5,10 +5,10 @@ from jax.typing import DTypeLike
 
 from elsa import heads
 from elsa.constructions.ridge_stack import RidgeStack, check_sizes
-from elsa.layout import BlockLayout
-from elsa.nn.attention import ELSA
+from elsa.heads.head import Head
+from elsa.nn.layers import ELSA
 from elsa.nn.stack import Stack
-from elsa.symbolic import Head
+from elsa.prompts.layout import BlockLayout
 
 
 def ridge_elsa(

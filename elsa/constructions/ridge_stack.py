@@ -9,12 +9,12 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
-from elsa.layout import BlockLayout
+from elsa.heads.head import Head
 from elsa.nn.block_stack import BlockStack, ReadBlocks
 from elsa.nn.stack import Stack
-from elsa.symbolic import Head
+from elsa.prompts.layout import BlockLayout
 
 
 class RidgeStack(BlockStack):

@@ -11,10 +11,10 @@ from jaxtyping import Array
 from elsa import heads
 from elsa.constructions.bias_free import check_layout
 from elsa.constructions.ridge_stack import RidgeStack, check_sizes
-from elsa.layout import BlockLayout, overlap
-from elsa.nn.attention import LSA
+from elsa.heads.head import Head
+from elsa.nn.layers import LSA
 from elsa.nn.stack import Stack
-from elsa.symbolic import Head
+from elsa.prompts.layout import BlockLayout, overlap
 
 
 class StateRidgeStack(RidgeStack):

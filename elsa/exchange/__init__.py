@@ -21,7 +21,7 @@ For a stack without named blocks the last five are null. Layer L has the tensors
 `L.wv`, heads along the first axis, and `L.bq`, `L.bk`, `L.bv` unless it has no biases.
 """
 
-from elsa.exchange.loaded import Blocks, LoadedStack
+from elsa.exchange.format import Blocks, LoadedStack
 from elsa.exchange.reading import load
 from elsa.exchange.writing import export
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from elsa import checks
-from elsa.exchange.loaded import KEY, LOAD, PARTS, VERSION, Blocks, LoadedStack, Shapes
-from elsa.layout import BlockLayout
+from elsa.base import checks
+from elsa.exchange.format import KEY, LOAD, PARTS, VERSION, Blocks, LoadedStack, Shapes
+from elsa.heads.head import HeadWeights
 from elsa.nn import ELSA, LSA, Stack
 from elsa.nn.stack import SKIPS
-from elsa.symbolic import HeadWeights
+from elsa.prompts.layout import BlockLayout
 
 NAMED = ("layout", "readout", "inputs", "outputs", "holds")  # of a stack with named blocks
 _WEIGHTS, _BIASES = HeadWeights._fields[:3], HeadWeights._fields[3:]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from elsa import checks, files
+from elsa.base import checks, files
 from elsa.compiler import CompiledStack
-from elsa.exchange.loaded import KEY, LOAD, PARTS, VERSION, Blocks, LoadedStack
-from elsa.layout import BlockLayout
+from elsa.exchange.format import KEY, LOAD, PARTS, VERSION, Blocks, LoadedStack
 from elsa.nn import ELSA, LSA, BlockStack, Stack
+from elsa.prompts.layout import BlockLayout
 
 
 def export(stack: CompiledStack | BlockStack | Stack, path: str | os.PathLike[str]) -> None:
@@ -79,7 +79,7 @@ def _parts_of(stack: Any) -> tuple[Stack, str, Blocks | None]:
         return stack, type(stack).__name__, None
     raise TypeError(
         "export: stack must be a compiled stack, a construction, or an elsa.nn.Stack or "
-        f"BlockStack, got {type(stack).__name__}; constructions.attention_stack makes a trained "
+        f"BlockStack, got {type(stack).__name__}; readback.attention_stack makes a trained "
         "linear attention or transformer one"
     )
 

@@ -12,9 +12,9 @@ from flax import nnx
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa.layout import BlockLayout
+from elsa.heads.head import Head, HeadWeights
 from elsa.nn.stack import Observer, Stack
-from elsa.symbolic import Head, HeadWeights
+from elsa.prompts.layout import BlockLayout
 
 
 @dataclasses.dataclass(frozen=True)

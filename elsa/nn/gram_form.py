@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from elsa import gram
+from elsa.attention import gram
 from elsa.base.precision import products_at
-from elsa.nn.attention import LSA
+from elsa.nn.layers import LSA
 
 FORMS = ("direct", "gram", "auto")
 
@@ -43,7 +43,7 @@ def run(
     depth: int,
     tied: bool,
 ) -> Float[Array, "n m"]:
-    """The prompt after all layers, H A_T, with A_T from the m x m recursion of `elsa.gram`."""
+    """The prompt after all layers, H A_T, with A_T from the m x m recursion of `attention.gram`."""
     graph: Any
     graph, state = nnx.split(body)
 

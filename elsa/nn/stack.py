@@ -10,10 +10,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from elsa import checks, heads
+from elsa import heads
+from elsa.base import checks
+from elsa.heads.head import HeadWeights, stack_dense
 from elsa.nn import gram_form
-from elsa.nn.attention import ELSA
-from elsa.symbolic import HeadWeights, stack_dense
+from elsa.nn.layers import ELSA
 
 SKIPS = ("residual", "head")
 Observer = Callable[[Array], Any]

@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.softmax_regression import inputs
 
 OF = ("gradient", "loss", "softmax")

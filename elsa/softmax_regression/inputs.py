@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from elsa import checks
+from elsa.base import checks
 from elsa.softmax_regression.formulas import KINDS
 
 

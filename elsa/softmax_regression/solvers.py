@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
 from elsa.softmax_regression import descent, formulas, inputs, newton
 from elsa.softmax_regression.bounds import label_operator_norm, matrix_lipschitz

@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
 from elsa.softmax_regression import formulas, inputs
 from elsa.softmax_regression.bounds import OF

@@ -2,7 +2,7 @@
 
 import math
 
-from elsa import checks
+from elsa.base import checks
 from elsa.softmax_regression import inputs
 from elsa.softmax_regression.bounds import OF
 from elsa.softmax_regression.formulas import KINDS

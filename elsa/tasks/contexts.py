@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
 from elsa.tasks.table import Table

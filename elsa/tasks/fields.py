@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from elsa import checks
+from elsa.base import checks
 
 
 def common(where: str, dim: int, context_length: int, **numbers: ArrayLike) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
 
 

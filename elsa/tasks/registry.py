@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from elsa import checks
+from elsa.base import checks
 from elsa.tasks.alignment import Alignment
 from elsa.tasks.contexts import TableContexts
 from elsa.tasks.drift import Drift, autoregressive

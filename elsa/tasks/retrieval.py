@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
 from elsa.tasks import fields
 from elsa.tasks.prompt import GramPrompt, Prompt

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task

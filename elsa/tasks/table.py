@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from elsa import checks
+from elsa.base import checks
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
-from elsa import checks
+from elsa.base import checks
 from elsa.tasks.gamma import chi_square
 from elsa.tasks.prompt import whole_number
 

@@ -6,7 +6,7 @@ is w I.
 Setting of Li, Rawat, Oymak (arXiv:2407.10005). Derivations: docs/theory.md.
 """
 
-from elsa import checks
+from elsa.base import checks
 from elsa.theory import scale
 from elsa.theory.scale import ScaleMoments
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
 from elsa.theory import matrices
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from elsa import checks
+from elsa.base import checks
 
 
 def best_step_size(smallest: float, largest: float) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
-from elsa import checks
+from elsa.base import checks
 
 
 def accelerated_rate(condition_number: float) -> float:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
-from elsa import checks
+from elsa.base import checks
 
 
 class Prior(NamedTuple):

@@ -19,7 +19,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.theory import matrices
 
 

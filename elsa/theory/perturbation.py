@@ -21,7 +21,7 @@ import jax.scipy.linalg as jsl
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
 
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import exact
 
 

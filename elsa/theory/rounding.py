@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from elsa import checks
+from elsa.base import checks
 
 
 def unit_roundoff(dtype: DTypeLike) -> float:

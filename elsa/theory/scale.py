@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from elsa import checks
+from elsa.base import checks
 from elsa.theory import matrices
 
 

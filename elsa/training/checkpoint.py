@@ -18,7 +18,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from elsa import files
+from elsa.base import files
 from elsa.training.errors import TrainingError
 
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from elsa import checks, strict_json
+from elsa.base import checks, strict_json
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
 from elsa.training.settings import RunSettings

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from elsa import checks, files, strict_json
+from elsa.base import checks, files, strict_json
 from elsa.training.checkpoint import Checkpoints, Restored, digest
 from elsa.training.errors import TrainingError
 from elsa.training.program import Program

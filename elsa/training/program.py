@@ -12,7 +12,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from elsa import nn
+from elsa import models
 from elsa.base.precision import products_at
 from elsa.training import sampling
 from elsa.training.settings import RunSettings, TrainSettings
@@ -107,7 +107,7 @@ class Program:
 
     def _build(self, key: Array, arguments: dict[str, Any]) -> Any:
         task = self.sweep.points.task
-        return nn.build(
+        return models.build(
             {**self.sweep.model, **self._given, **arguments},
             rngs=nnx.Rngs(params=key),
             dim=task.dim,

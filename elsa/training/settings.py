@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, Self
 
-from elsa import checks
+from elsa.base import checks
 from elsa.base.precision import EXACT, known
 
 DECAYS = ("cosine", "constant")
@@ -97,7 +97,7 @@ class RunSettings:
 
     Attributes:
       task: "name" and fields, as `tasks.build` takes them.
-      model: "name" and arguments, as `nn.build` takes them.
+      model: "name" and arguments, as `models.build` takes them.
       sweep: axis -> its values; the points are their product, the last axis fastest. An axis is
         "learning_rate", "context_length", "rank" (of the model), or a field of the task.
       train: see TrainSettings.

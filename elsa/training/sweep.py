@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from elsa import checks, tasks
+from elsa import tasks
+from elsa.base import checks
 from elsa.training.settings import RunSettings
 
 _OF_TRAINING = ("learning_rate",)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from elsa import checks, strict_json
+from elsa.base import checks, strict_json
 from elsa.training import progress
 from elsa.training.program import Program, TrainState
 from elsa.training.sweep import build_task

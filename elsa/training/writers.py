@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from elsa import files, strict_json
+from elsa.base import files, strict_json
 from elsa.training.errors import TrainingError
 
 _FLUSH_SECONDS = 10.0

@@ -11,7 +11,8 @@ import numpy as np
 from flax import nnx
 
 import elsa
-from elsa import algorithms, constructions, gram, nn, tasks, theory
+from elsa import algorithms, constructions, nn, tasks, theory
+from elsa.attention import gram
 from scripts.device.data import Case, Result, into, normal, ridge, solution, wide
 
 CASES: dict[str, Case] = {}

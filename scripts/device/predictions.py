@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from elsa import estimators, nn, tasks, theory
+from elsa import models, predictors, tasks, theory
 from elsa import softmax_regression as sr
 from scripts.device.data import Case, Result, into, normal, ridge, solution, wide
 
@@ -30,15 +30,15 @@ def _predicted(weight_of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.
     return np.array([query @ weight_of(x, y) for x, y, query in each])
 
 
-@case("estimators")
-def _estimators() -> Result:
+@case("predictors")
+def _predictors() -> Result:
     prompt, weight = _prompt(), normal(6, 6)
     cov = np.diag(np.arange(1.0, 7.0)).astype(np.float32)
     found = (
-        estimators.ridge(prompt, 0.5),
-        estimators.bayes(prompt, cov, 0.5),
-        estimators.preconditioned_step(prompt, weight),
-        estimators.gradient_descent(prompt, 20, 0.01, 0.5),
+        predictors.ridge(prompt, 0.5),
+        predictors.bayes(prompt, cov, 0.5),
+        predictors.preconditioned_step(prompt, weight),
+        predictors.gradient_descent(prompt, 20, 0.01, 0.5),
     )
 
     def descend(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ def _softmax_solution() -> Result:
 
 @case("trained layer: linear attention")
 def _linear_attention() -> Result:
-    model = nn.LinearAttention(6, scale=0.02, dtype="float32", rngs=nnx.Rngs(0))
+    model = models.LinearAttention(6, scale=0.02, dtype="float32", rngs=nnx.Rngs(0))
     wq, wk, wv = (np.asarray(w[...], np.float64) for w in (model.wq, model.wk, model.wv))
 
     def predict(x: np.ndarray, y: np.ndarray, query: np.ndarray) -> float:
@@ -129,7 +129,7 @@ def _linear_attention() -> Result:
 
 @case("trained layer: its gradient")
 def _gradient_of_a_layer() -> Result:
-    model = nn.MergedAttention(6, dtype="float32", rngs=nnx.Rngs(0))
+    model = models.MergedAttention(6, dtype="float32", rngs=nnx.Rngs(0))
     graph: Any
     graph, state = nnx.split(model)
     prompt = _prompt()
@@ -144,7 +144,7 @@ def _gradient_of_a_layer() -> Result:
 
 @case("trained layer: H3")
 def _h3() -> Result:
-    model = nn.H3(6, 50, state_size=4, scale=0.02, dtype="float32", rngs=nnx.Rngs(0))
+    model = models.H3(6, 50, state_size=4, scale=0.02, dtype="float32", rngs=nnx.Rngs(0))
     wq, wk, wv = (np.asarray(w[...], np.float64) for w in (model.wq, model.wk, model.wv))
     filter: Any = model.filter
     taps = np.asarray(filter.weights[...], np.float64) @ (

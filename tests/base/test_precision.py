@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 import elsa
-from elsa import gram, nn
+from elsa import models, nn
+from elsa.attention import gram
 from elsa.base import precision
 from elsa.nn import gram_form
 from tests.precision.products import HIGHEST, precisions
@@ -85,16 +86,18 @@ def test_precision_is_an_argument_of_the_pure_functions(name):
         function(precision="fast")
 
 
-@pytest.mark.parametrize("name", nn.MODELS)
+@pytest.mark.parametrize("name", models.MODELS)
 def test_precision_is_an_argument_of_every_model(name):
-    assert inspect.signature(nn.MODELS[name].__init__).parameters["precision"].default == "highest"
+    assert (
+        inspect.signature(models.MODELS[name].__init__).parameters["precision"].default == "highest"
+    )
     small = {"gpt2": {"width": 4, "depth": 1, "num_heads": 1}, "linear_transformer": {"depth": 2}}
     own = {"low_rank_attention": {"rank": 1}, "lora_attention": {"rank": 1, "base_weight": A}}
     sizes = {"dim": 3, "context_length": 4}
 
     def build(**options):
         named = {"name": name, **small.get(name, {}), **own.get(name, {})}
-        return nn.build(named, rngs=nnx.Rngs(0), **sizes, **options)
+        return models.build(named, rngs=nnx.Rngs(0), **sizes, **options)
 
     x, query = np.ones((2, 4, 3)), np.ones((2, 3))
     prompt = elsa.tasks.Prompt(x, x[..., 0], query, query[:, 0])

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 import elsa
-from elsa.symbolic import stack_dense
+from elsa.heads.head import stack_dense
 
 TOLERANCE = 1e-10
 

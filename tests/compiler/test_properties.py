@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import elsa
-from elsa.compiler import lower
-from elsa.symbolic import HeadWeights, stack_dense
+from elsa.compiler.emitting import lower
+from elsa.heads.head import HeadWeights, stack_dense
 
 SHAPES = [
     {"A": (3, 2), "B": (2, 3), "C": (3, 3)},

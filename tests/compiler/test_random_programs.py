@@ -11,7 +11,7 @@ import re
 import jax
 import pytest
 
-from elsa.compiler import rules
+from elsa.compiler.tracing import rules
 from tests.compiler.random_checks import Program, check, drawn, report
 
 SHARDS, EACH = 25, 200

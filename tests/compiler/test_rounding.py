@@ -166,7 +166,7 @@ def test_a_regrouped_plan_is_measured_and_refused_past_its_bound(monkeypatch):
     assert stack.num_layers <= 102 and "plan: gram" in str(stack)
     worst = max(measured.ratio for measured in stack.program.rounding)
     assert 3 < worst < 100
-    monkeypatch.setattr("elsa.compiler.frontend.MAX_ROUNDING", worst / 2)
+    monkeypatch.setattr("elsa.compiler.pipeline.MAX_ROUNDING", worst / 2)
     with pytest.raises(elsa.CompileError, match=r"\"gram\" rounds \S+ times as much as the step"):
         elsa.compile(step, shapes, 100, reassociate="gram")
 
@@ -194,12 +194,14 @@ def test_a_regrouped_plan_of_a_step_that_is_never_finite_is_not_measured():
 
 def test_verify_sees_what_is_multiplied_across_iterations(monkeypatch):
     """Every sum multiplied out: 30 steps of gradient descent become a polynomial of degree 60."""
-    monkeypatch.setattr("elsa.compiler.schedule.candidates", lambda *_, **__: [frozenset()])
-    monkeypatch.setattr("elsa.compiler.polynomial.MAX_TERMS", 10**6)
+    monkeypatch.setattr(
+        "elsa.compiler.planning.schedule.candidates", lambda *_, **__: [frozenset()]
+    )
+    monkeypatch.setattr("elsa.compiler.planning.polynomial.MAX_TERMS", 10**6)
     iteration = ITERATIONS["gradient descent"]
     step = step_of(iteration, 12, "unrolled")
     shapes = {"X": (20, 4), "y": (20, 1), "w": (4, 1)}
-    monkeypatch.setattr("elsa.compiler.frontend.MAX_ROUNDING", np.inf)
+    monkeypatch.setattr("elsa.compiler.pipeline.MAX_ROUNDING", np.inf)
     stack = elsa.compile(step, shapes, 1, reassociate="gram")
     assert stack.verify(jax.random.key(0)) > 1e-12
     monkeypatch.undo()

@@ -9,7 +9,7 @@ import pytest
 
 import elsa
 from elsa import algorithms
-from elsa.symbolic import stack_dense
+from elsa.heads.head import stack_dense
 from tests.compiler.helpers import TOLERANCE, by_hand, draw, error, path, weights_of
 from tests.helpers import outside, scattered_layout
 
@@ -244,7 +244,7 @@ def test_counts_are_those_of_the_layers_that_run(options):
 
 def test_a_stack_is_counted_and_listed_without_its_dense_weights(monkeypatch):
     stack = elsa.compile(ridge, RIDGE, 4)
-    monkeypatch.setattr("elsa.symbolic.Head.dense", None)
+    monkeypatch.setattr("elsa.heads.head.Head.dense", None)
     assert f"{stack.num_parameters} parameters stored, {stack.num_nonzeros} not zero" in str(stack)
     for depth in (0, 2):
         idle = elsa.compile(lambda A: {"A": A}, {"A": (3, 4)}, depth)

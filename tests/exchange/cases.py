@@ -8,8 +8,8 @@ from safetensors import safe_open
 
 import elsa
 from elsa import BlockLayout
-from elsa.exchange.loaded import KEY
-from elsa.symbolic import HeadWeights
+from elsa.exchange.format import KEY
+from elsa.heads.head import HeadWeights
 
 
 def descent(X, y, w):

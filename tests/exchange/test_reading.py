@@ -9,7 +9,7 @@ from safetensors import numpy as safetensors
 from safetensors import safe_open
 
 import elsa
-from elsa.exchange.loaded import KEY
+from elsa.exchange.format import KEY
 from elsa.nn import LSA, Stack
 from tests.exchange.cases import RIDGE, about, compiled, drawn, layer
 

@@ -9,9 +9,10 @@ from flax import nnx
 from safetensors import safe_open
 
 import elsa
-from elsa import constructions, files
+from elsa import constructions
+from elsa.base import files
 from elsa.exchange import LoadedStack
-from elsa.exchange.loaded import KEY
+from elsa.exchange.format import KEY
 from elsa.nn import LSA, Stack
 from tests.exchange.cases import (
     ELSEWHERE,

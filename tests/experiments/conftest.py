@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
-from experiments.experiment import Experiment
+from experiments.harness.experiment import Experiment
 
 
 @dataclasses.dataclass

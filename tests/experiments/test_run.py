@@ -13,8 +13,9 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from experiments import command_line, run
-from experiments.experiment import RunError
+from experiments import run
+from experiments.harness import command_line
+from experiments.harness.experiment import RunError
 
 ROOT = Path(run.__file__).parents[1]
 CONFIG = '''"""Squares are squares.

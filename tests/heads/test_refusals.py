@@ -7,7 +7,8 @@ asking.
 import numpy as np
 import pytest
 
-from elsa import BlockLayout, heads, placement
+from elsa import BlockLayout, heads
+from elsa.heads import placement
 from tests.heads.cases import SHAPE, TABLE, directly, filled
 from tests.helpers import attention_reference, attention_rounding
 

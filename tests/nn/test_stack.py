@@ -8,9 +8,9 @@ import pytest
 from flax import nnx
 
 from elsa import BlockLayout, heads
+from elsa.heads.head import Head, Term
 from elsa.nn import ELSA, LSA, Stack
 from elsa.nn.stack import with_skip_head
-from elsa.symbolic import Head, Term
 from tests.helpers import program_size, relative_error
 
 ROWS, CHANNELS, KEY_SIZE = 4, 3, 2

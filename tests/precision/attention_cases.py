@@ -2,8 +2,12 @@
 
 import numpy as np
 
-from elsa import attention, gram, heads, layout, metrics, perturb, primitives, readout
-from elsa.layout import BlockLayout
+from elsa import attention, heads, metrics
+from elsa.attention import gram
+from elsa.heads import table
+from elsa.models import readout
+from elsa.prompts import edits, layout
+from elsa.prompts.layout import BlockLayout
 from tests.precision.data import DIM, ROWS, VECTOR, X, normal
 from tests.precision.products import Case, Run, traced, without
 
@@ -17,11 +21,11 @@ _LAYOUT = BlockLayout(
 )
 _PROMPT = normal(*_LAYOUT.shape)
 _SIZES = {"n": 3, "d": 2, "k": 2}
-_TRIPLE = primitives.PRIMITIVES["s A B^T C"]
-_MOVE = primitives.PRIMITIVES["MskMov(A)"]
+_TRIPLE = table.PRIMITIVES["s A B^T C"]
+_MOVE = table.PRIMITIVES["MskMov(A)"]
 
 
-def _head(primitive: primitives.Primitive) -> None:
+def _head(primitive: table.Primitive) -> None:
     blocks, constant = primitive.random(np.random.default_rng(0), _SIZES, 1)
     primitive.run(_SIZES, blocks, constant, [1.0], np.float64)
 
@@ -36,16 +40,18 @@ def cases() -> dict[str, Case]:
         "attention.lsa": traced(attention.lsa, _H, _WQ, _WK, _WV),
         "attention.elsa": traced(attention.elsa, _H, _WQ, _WK, _WV, *_BIASES),
         "attention.mask_move": Run(lambda: attention.mask_move((4, 4), (0, 1), (0, 1), (1, 1))),
-        "gram.context_gram": traced(gram.context_gram, X, normal(ROWS)),
-        "gram.tokens": without(gram.tokens, X, normal(ROWS)),
-        "gram.right_multiplier": traced(gram.right_multiplier, _GRAM, _LAYERS[0][0], _LAYERS[1][0]),
-        "gram.run_layers": traced(gram.run_layers, _GRAM, _ROW, *_LAYERS),
-        "gram.cost_of_rows": Run(lambda: gram.cost_of_rows(5, 4, 2, 1)),
-        "gram.cost_of_gram": Run(lambda: gram.cost_of_gram(5, 4, 1, 1)),
-        "gram.prefers_gram": Run(lambda: gram.prefers_gram(5, 4, 2, 1, 1)),
-        "readout.from_attention": without(readout.from_attention, _H),
-        "readout.from_residual_stream": without(readout.from_residual_stream, _H),
-        "readout.from_block": without(readout.from_block, _H),
+        "attention.context_gram": traced(gram.context_gram, X, normal(ROWS)),
+        "attention.tokens": without(gram.tokens, X, normal(ROWS)),
+        "attention.right_multiplier": traced(
+            gram.right_multiplier, _GRAM, _LAYERS[0][0], _LAYERS[1][0]
+        ),
+        "attention.run_layers": traced(gram.run_layers, _GRAM, _ROW, *_LAYERS),
+        "attention.cost_of_rows": Run(lambda: gram.cost_of_rows(5, 4, 2, 1)),
+        "attention.cost_of_gram": Run(lambda: gram.cost_of_gram(5, 4, 1, 1)),
+        "attention.prefers_gram": Run(lambda: gram.prefers_gram(5, 4, 2, 1, 1)),
+        "models.from_attention": without(readout.from_attention, _H),
+        "models.from_residual_stream": without(readout.from_residual_stream, _H),
+        "models.from_block": without(readout.from_block, _H),
         "metrics.relative_distance": without(metrics.relative_distance, VECTOR, normal(DIM)),
         "metrics.rounding_floor": Run(lambda: metrics.rounding_floor(np.float32, 2.0)),
         "metrics.fit_window": Run(
@@ -53,28 +59,28 @@ def cases() -> dict[str, Case]:
         ),
         "metrics.fitted_decay": Run(lambda: metrics.fitted_decay(0.5 ** np.arange(20.0), 0, 20)),
         "metrics.log_spaced": Run(lambda: metrics.log_spaced(100, 5)),
-        "layout.Box.rows": Run(lambda: _LAYOUT.box("A").rows),
-        "layout.Box.channels": Run(lambda: _LAYOUT.box("A").channels),
-        "layout.overlap": Run(lambda: layout.overlap(range(2), range(3))),
-        "layout.BlockLayout.box": Run(lambda: _LAYOUT.box("A")),
-        "layout.BlockLayout.shape_of": Run(lambda: _LAYOUT.shape_of("A")),
-        "layout.BlockLayout.row_basis": Run(lambda: _LAYOUT.row_basis("A")),
-        "layout.BlockLayout.channel_basis": Run(lambda: _LAYOUT.channel_basis("A")),
-        "layout.BlockLayout.pack": without(
+        "prompts.Box.rows": Run(lambda: _LAYOUT.box("A").rows),
+        "prompts.Box.channels": Run(lambda: _LAYOUT.box("A").channels),
+        "prompts.overlap": Run(lambda: layout.overlap(range(2), range(3))),
+        "prompts.BlockLayout.box": Run(lambda: _LAYOUT.box("A")),
+        "prompts.BlockLayout.shape_of": Run(lambda: _LAYOUT.shape_of("A")),
+        "prompts.BlockLayout.row_basis": Run(lambda: _LAYOUT.row_basis("A")),
+        "prompts.BlockLayout.channel_basis": Run(lambda: _LAYOUT.channel_basis("A")),
+        "prompts.BlockLayout.pack": without(
             lambda A: _LAYOUT.pack(A=A, B=A, C=A, result=A), normal(3, 3)
         ),
-        "layout.BlockLayout.block": without(lambda h: _LAYOUT.block(h, "A"), _PROMPT),
-        "layout.BlockLayout.unpack": without(_LAYOUT.unpack, _PROMPT),
-        "layout.BlockLayout.extended": Run(lambda: _LAYOUT.extended({}, (4, 13))),
-        "perturb.moved": Run(lambda: perturb.moved(_LAYOUT, ["result"], channels=1)),
-        "perturb.mirrored": Run(lambda: perturb.mirrored(_LAYOUT)),
-        "perturb.exchanged": Run(lambda: perturb.exchanged(_LAYOUT, "A", "B")),
-        "perturb.turned": Run(lambda: perturb.turned(_LAYOUT, "A")),
-        "perturb.edited": without(
-            lambda h: perturb.edited(h, _LAYOUT, {"A": lambda block: 2 * block}),
+        "prompts.BlockLayout.block": without(lambda h: _LAYOUT.block(h, "A"), _PROMPT),
+        "prompts.BlockLayout.unpack": without(_LAYOUT.unpack, _PROMPT),
+        "prompts.BlockLayout.extended": Run(lambda: _LAYOUT.extended({}, (4, 13))),
+        "prompts.moved": Run(lambda: edits.moved(_LAYOUT, ["result"], channels=1)),
+        "prompts.mirrored": Run(lambda: edits.mirrored(_LAYOUT)),
+        "prompts.exchanged": Run(lambda: edits.exchanged(_LAYOUT, "A", "B")),
+        "prompts.turned": Run(lambda: edits.turned(_LAYOUT, "A")),
+        "prompts.edited": without(
+            lambda h: edits.edited(h, _LAYOUT, {"A": lambda block: 2 * block}),
             _PROMPT,
         ),
-        "perturb.outside": Run(lambda: perturb.outside(_LAYOUT)),
+        "prompts.outside": Run(lambda: edits.outside(_LAYOUT)),
         "heads.constant": Run(lambda: heads.constant(_LAYOUT, "result", np.eye(3))),
         "heads.move": Run(lambda: heads.move(_LAYOUT, "A", "result")),
         "heads.transpose": Run(lambda: heads.transpose(_LAYOUT, "A", "result")),
@@ -90,11 +96,9 @@ def cases() -> dict[str, Case]:
         ),
         "heads.triple_product": Run(lambda: heads.triple_product(_LAYOUT, "A", "B", "C", "result")),
         "heads.skip": Run(lambda: heads.skip((3, 3))),
-        "primitives.Primitive.layout": Run(lambda: _TRIPLE.layout(_SIZES)),
-        "primitives.Primitive.random": Run(
-            lambda: _TRIPLE.random(np.random.default_rng(0), _SIZES, 1)
-        ),
-        "primitives.Primitive.run": Run(lambda: (_head(_TRIPLE), _head(_MOVE)), products=True),
-        "primitives.Primitive.error": Run(_error),
-        "primitives.Primitive.roundings": Run(lambda: _TRIPLE.roundings(_SIZES)),
+        "heads.Primitive.layout": Run(lambda: _TRIPLE.layout(_SIZES)),
+        "heads.Primitive.random": Run(lambda: _TRIPLE.random(np.random.default_rng(0), _SIZES, 1)),
+        "heads.Primitive.run": Run(lambda: (_head(_TRIPLE), _head(_MOVE)), products=True),
+        "heads.Primitive.error": Run(_error),
+        "heads.Primitive.roundings": Run(lambda: _TRIPLE.roundings(_SIZES)),
     }

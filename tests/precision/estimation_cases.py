@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from elsa import estimators, tasks
+from elsa import predictors, tasks
 from tests.precision.data import COVARIANCE, DIM, LAM, MATRIX, PROMPT, ROWS, VECTOR, X, Y, normal
 from tests.precision.products import Case, Run, traced, without
 
@@ -18,38 +18,38 @@ _LAW = COVARIANCE, VECTOR
 _CSV = Path(__file__).parents[2] / "docs/data/linnerud.csv"
 
 
-def _estimators() -> dict[str, Case]:
+def _predictors() -> dict[str, Case]:
     wide = PROMPT._replace(x=normal(2, ROWS, 7), query_x=normal(2, 7))  # fewer rows than columns
     named = {
         "bayes": traced(
             lambda prompt, cov, mean: (
-                estimators.bayes(prompt, cov, 0.1, mean),
-                estimators.bayes(prompt, COVARIANCE, 0.1, mean),
+                predictors.bayes(prompt, cov, 0.1, mean),
+                predictors.bayes(prompt, COVARIANCE, 0.1, mean),
             ),
             PROMPT,
             COVARIANCE,
             VECTOR,
         ),
-        "gd_beta": traced(estimators.gd_beta, PROMPT, VECTOR, MATRIX),
+        "gd_beta": traced(predictors.gd_beta, PROMPT, VECTOR, MATRIX),
         "gradient_descent": traced(
             lambda prompt, other: [
-                estimators.gradient_descent(given, 2, 0.1, 0.1) for given in (prompt, other)
+                predictors.gradient_descent(given, 2, 0.1, 0.1) for given in (prompt, other)
             ],
             PROMPT,
             wide,
         ),
-        "least_squares": traced(estimators.least_squares, PROMPT),
-        "polynomial_step": traced(estimators.polynomial_step, PROMPT, normal(3)),
-        "preconditioned_step": traced(estimators.preconditioned_step, PROMPT, MATRIX),
+        "least_squares": traced(predictors.least_squares, PROMPT),
+        "polynomial_step": traced(predictors.polynomial_step, PROMPT, normal(3)),
+        "preconditioned_step": traced(predictors.preconditioned_step, PROMPT, MATRIX),
         "ridge": traced(
-            lambda prompt, other: [estimators.ridge(given, 0.1) for given in (prompt, other)],
+            lambda prompt, other: [predictors.ridge(given, 0.1) for given in (prompt, other)],
             PROMPT,
             wide,
         ),
-        "ridge_weights": traced(estimators.ridge_weights, X, Y, LAM),
-        "weighted_step": traced(estimators.weighted_step, PROMPT, normal(ROWS), MATRIX),
+        "ridge_weights": traced(predictors.ridge_weights, X, Y, LAM),
+        "weighted_step": traced(predictors.weighted_step, PROMPT, normal(ROWS), MATRIX),
     }
-    return {f"estimators.{name}": case for name, case in named.items()}
+    return {f"predictors.{name}": case for name, case in named.items()}
 
 
 def _task(make: Callable[..., Any], *arrays: np.ndarray) -> dict[str, Case]:
@@ -106,4 +106,4 @@ def _tasks() -> dict[str, Case]:
 
 
 def cases() -> dict[str, Case]:
-    return {**_estimators(), **_tasks()}
+    return {**_predictors(), **_tasks()}

@@ -9,24 +9,24 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from elsa import heads, nn, training
-from elsa.layout import BlockLayout
-from elsa.symbolic import stack_dense
+from elsa import heads, models, nn, training
+from elsa.heads.head import stack_dense
+from elsa.prompts.layout import BlockLayout
 from elsa.training.setup import bare_program
 from tests.precision.data import DIM, GRAM, MATRIX, PROMPT, ROWS, normal
 from tests.precision.products import Case, Run, traced
 
 _MODELS: dict[str, Callable[[nnx.Rngs], Any]] = {
-    "GPT2": lambda rngs: nn.GPT2(DIM, ROWS, width=4, depth=1, num_heads=2, rngs=rngs),
-    "H3": lambda rngs: nn.H3(DIM, ROWS, rngs=rngs),
-    "LinearAttention": lambda rngs: nn.LinearAttention(DIM, rngs=rngs),
-    "LinearTransformer": lambda rngs: nn.LinearTransformer(DIM, 2, rngs=rngs),
-    "LinearTransformerBlock": lambda rngs: nn.LinearTransformerBlock(DIM, 2, rngs=rngs),
-    "LoraAttention": lambda rngs: nn.LoraAttention(MATRIX, 1, rngs=rngs),
-    "LowRankAttention": lambda rngs: nn.LowRankAttention(DIM, 1, rngs=rngs),
-    "MergedAttention": lambda rngs: nn.MergedAttention(DIM, rngs=rngs),
-    "MergedH3": lambda rngs: nn.MergedH3(DIM, ROWS, rngs=rngs),
-    "SoftmaxAttention": lambda rngs: nn.SoftmaxAttention(DIM, rngs=rngs),
+    "GPT2": lambda rngs: models.GPT2(DIM, ROWS, width=4, depth=1, num_heads=2, rngs=rngs),
+    "H3": lambda rngs: models.H3(DIM, ROWS, rngs=rngs),
+    "LinearAttention": lambda rngs: models.LinearAttention(DIM, rngs=rngs),
+    "LinearTransformer": lambda rngs: models.LinearTransformer(DIM, 2, rngs=rngs),
+    "LinearTransformerBlock": lambda rngs: models.LinearTransformerBlock(DIM, 2, rngs=rngs),
+    "LoraAttention": lambda rngs: models.LoraAttention(MATRIX, 1, rngs=rngs),
+    "LowRankAttention": lambda rngs: models.LowRankAttention(DIM, 1, rngs=rngs),
+    "MergedAttention": lambda rngs: models.MergedAttention(DIM, rngs=rngs),
+    "MergedH3": lambda rngs: models.MergedH3(DIM, ROWS, rngs=rngs),
+    "SoftmaxAttention": lambda rngs: models.SoftmaxAttention(DIM, rngs=rngs),
 }
 
 
@@ -55,8 +55,10 @@ def _read(model: Any) -> Any:
     return model.preconditioner
 
 
-def _wide(rngs: nnx.Rngs) -> nn.MergedAttention:
-    return nn.MergedAttention(40, rngs=rngs)  # beyond which another form of the product is taken
+def _wide(rngs: nnx.Rngs) -> models.MergedAttention:
+    return models.MergedAttention(
+        40, rngs=rngs
+    )  # beyond which another form of the product is taken
 
 
 _CONFIG = {
@@ -83,54 +85,60 @@ def cases() -> dict[str, Case]:
     trained = training.Trained(program, state, 1, Path("nowhere"))
 
     return {
-        **{f"nn.{name}.__call__": _model(name, lambda model: model(PROMPT)) for name in _MODELS},
-        "nn.build": _of_weights(
-            lambda rngs: nn.build({"name": "h3", "dim": DIM, "context_length": ROWS}, rngs=rngs),
+        **{
+            f"models.{name}.__call__": _model(name, lambda model: model(PROMPT)) for name in _MODELS
+        },
+        "models.build": _of_weights(
+            lambda rngs: models.build(
+                {"name": "h3", "dim": DIM, "context_length": ROWS}, rngs=rngs
+            ),
             lambda model: model(PROMPT),
         ),
-        "nn.MergedAttention.__call__": _of_weights(
+        "models.MergedAttention.__call__": _of_weights(
             _wide, lambda model: model(PROMPT._replace(x=normal(2, 5, 40), query_x=normal(2, 40)))
         ),
-        "nn.LinearTransformer.__call__": _model(
+        "models.LinearTransformer.__call__": _model(
             "LinearTransformer", lambda model: (model(PROMPT), model(GRAM))
         ),
-        "nn.H3.preconditioner": _model("H3", _read),
-        "nn.H3.sample_weights": _of_weights(
-            lambda rngs: nn.H3(DIM, ROWS, state_size=2, rngs=rngs),
+        "models.H3.preconditioner": _model("H3", _read),
+        "models.H3.sample_weights": _of_weights(
+            lambda rngs: models.H3(DIM, ROWS, state_size=2, rngs=rngs),
             lambda model: model.sample_weights(ROWS),
         ),
-        "nn.MergedH3.preconditioner": _model(
+        "models.MergedH3.preconditioner": _model(
             "MergedH3", lambda m: m.preconditioner, products=False
         ),
-        "nn.MergedH3.sample_weights": _model(
+        "models.MergedH3.sample_weights": _model(
             "MergedH3", lambda model: model.sample_weights(ROWS), products=False
         ),
-        "nn.LinearAttention.query_key": _model("LinearAttention", lambda model: model.query_key),
-        "nn.LinearAttention.preconditioner": _model("LinearAttention", _read),
-        "nn.LinearTransformer.query_key": _model(
+        "models.LinearAttention.query_key": _model(
+            "LinearAttention", lambda model: model.query_key
+        ),
+        "models.LinearAttention.preconditioner": _model("LinearAttention", _read),
+        "models.LinearTransformer.query_key": _model(
             "LinearTransformer", lambda model: model.query_key, products=False
         ),
-        "nn.LinearTransformer.value": _model(
+        "models.LinearTransformer.value": _model(
             "LinearTransformer", lambda model: model.value, products=False
         ),
-        "nn.LinearTransformerBlock.w_mlp": _model(
+        "models.LinearTransformerBlock.w_mlp": _model(
             "LinearTransformerBlock", lambda model: model.w_mlp
         ),
-        "nn.LoraAttention.preconditioner": _model("LoraAttention", _read),
-        "nn.LowRankAttention.preconditioner": _model(
+        "models.LoraAttention.preconditioner": _model("LoraAttention", _read),
+        "models.LowRankAttention.preconditioner": _model(
             "LowRankAttention", lambda m: m.preconditioner
         ),
-        "nn.MergedAttention.preconditioner": _model("MergedAttention", _read, products=False),
-        "nn.DiagonalFilter.__call__": _of_weights(
-            lambda _: nn.DiagonalFilter(2), lambda filter: filter(ROWS)
+        "models.MergedAttention.preconditioner": _model("MergedAttention", _read, products=False),
+        "models.DiagonalFilter.__call__": _of_weights(
+            lambda _: models.DiagonalFilter(2), lambda filter: filter(ROWS)
         ),
-        "nn.LongFilter.__call__": _of_weights(
-            lambda _: nn.LongFilter(ROWS), lambda filter: filter(ROWS), products=False
+        "models.LongFilter.__call__": _of_weights(
+            lambda _: models.LongFilter(ROWS), lambda filter: filter(ROWS), products=False
         ),
         "nn.LSA.__call__": traced(lsa, H),
         "nn.ELSA.__call__": traced(elsa, H),
         **{
-            f"nn.{name}.{member}": Run(call)
+            f"models.{name}.{member}": Run(call)
             for name, module in (("LSA", lsa), ("ELSA", elsa))
             for member, call in (
                 ("weights", lambda module=module: module.weights),

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 import elsa
-from elsa import algorithms, constructions, exchange, nn, report
+from elsa import algorithms, constructions, exchange, models, readback, report
 from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, VECTOR
 from tests.precision.products import Case, Run, traced, without
 
@@ -91,13 +91,13 @@ def _loaded() -> Any:
         return exchange.load(path)
 
 
-def _trained(depth: int = 2) -> nn.LinearTransformer:
-    return nn.LinearTransformer(DIM, depth, rngs=nnx.Rngs(0))
+def _trained(depth: int = 2) -> models.LinearTransformer:
+    return models.LinearTransformer(DIM, depth, rngs=nnx.Rngs(0))
 
 
 def cases() -> dict[str, Case]:
-    low_rank = nn.LowRankAttention(DIM, 1, precision="default", rngs=nnx.Rngs(0))
-    trained = constructions.attention_stack(_trained(), ROWS, num_queries=QUERIES)
+    low_rank = models.LowRankAttention(DIM, 1, precision="default", rngs=nnx.Rngs(0))
+    trained = readback.attention_stack(_trained(), ROWS, num_queries=QUERIES)
     task = {name: RIDGE[name] for name in ("X", "y", "query_x")}
     loaded = _loaded()
     structured = _compiled()
@@ -108,20 +108,18 @@ def cases() -> dict[str, Case]:
         **_ridge_stack("constructions.RidgeStack", constructions.ridge_elsa),
         **_ridge_stack("constructions.DesignedRidgeStack", constructions.ridge_lsa),
         **_ridge_stack("constructions.StateRidgeStack", constructions.ridge_lsa_state),
-        **_block_stack("constructions.TrainedStack", trained, task),
-        "constructions.TrainedStack.__call__": _called(trained, task),
-        "constructions.attention_stack": Run(
-            lambda: constructions.attention_stack(low_rank, ROWS), products=True
+        **_block_stack("readback.TrainedStack", trained, task),
+        "readback.TrainedStack.__call__": _called(trained, task),
+        "readback.attention_stack": Run(
+            lambda: readback.attention_stack(low_rank, ROWS), products=True
         ),
-        "constructions.gd_beta_block": without(
-            lambda init, matrix: nnx.state(constructions.gd_beta_block(init, matrix)),
+        "readback.gd_beta_block": without(
+            lambda init, matrix: nnx.state(readback.gd_beta_block(init, matrix)),
             VECTOR,
             MATRIX,
         ),
-        "constructions.read_gd_beta": traced(
-            lambda init, matrix: constructions.read_gd_beta(
-                constructions.gd_beta_block(init, matrix)
-            ),
+        "readback.read_gd_beta": traced(
+            lambda init, matrix: readback.read_gd_beta(readback.gd_beta_block(init, matrix)),
             VECTOR,
             MATRIX,
         ),

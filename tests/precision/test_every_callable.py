@@ -31,15 +31,8 @@ TABLES = (
     stack_cases,
     theory_cases,
 )
-# Modules of words and files, without a number in them.
-WITHOUT_NUMBERS = {
-    "elsa.base",
-    "elsa.checks",
-    "elsa.files",
-    "elsa.placement",
-    "elsa.strict_json",
-    "elsa.symbolic",
-}
+# A room of words and files, without a number in it.
+WITHOUT_NUMBERS = {"elsa.base"}
 # Readers of a run's files: what they return are models and programs, which the table has.
 READERS = {
     "training.Trained.risk_along_training",
@@ -49,20 +42,29 @@ READERS = {
 PROTOCOLS = {"tasks.Task"}
 
 
-def public() -> Iterator[tuple[str, object]]:
+def public() -> Iterator[object]:
     """Every public object of the library: those of `__all__`, or all that a module defines."""
-    modules = [f"elsa.{found.name}" for found in pkgutil.iter_modules(elsa.__path__)]
-    for name in ["elsa", *(name for name in modules if name not in WITHOUT_NUMBERS)]:
-        module = importlib.import_module(name)
-        own = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == name]
-        for public in getattr(module, "__all__", [n for n in own if not n.startswith("_")]):
-            yield public, getattr(module, public)
+    rooms = [f"elsa.{found.name}" for found in pkgutil.iter_modules(elsa.__path__)]
+    for name in rooms:
+        if name not in WITHOUT_NUMBERS:
+            yield from _public_of(importlib.import_module(name))
+
+
+def _public_of(module: ModuleType) -> Iterator[object]:
+    name = module.__name__
+    own = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == name]
+    for public in getattr(module, "__all__", [n for n in own if not n.startswith("_")]):
+        value = getattr(module, public)
+        if isinstance(value, ModuleType):
+            yield from _public_of(value)
+        else:
+            yield value
 
 
 def callables() -> set[str]:
     """The rooms and names of all that can be called, methods and properties of classes included."""
     found = set()
-    for _, value in public():
+    for value in public():
         if not callable(value):
             continue
         name = f"{value.__module__.split('.')[1]}.{value.__name__}"  # type: ignore[attr-defined]

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from elsa import attention
+from elsa.attention import linear
 from elsa.base import precision
-from elsa.compiler import structured
-from elsa.estimators import descent
+from elsa.compiler.emitting import structured
+from elsa.predictors import descent
 from tests.precision import attention_cases, estimation_cases, stack_cases, theory_cases
 from tests.precision.products import HIGHEST, Run, Traced, faults, full, traced
 
@@ -77,9 +77,9 @@ def _rounded_gram(task, w):
 @pytest.mark.parametrize(
     "module, name, mutant, table, entry",
     [
-        (attention, "_associate", _rounded_associate, attention_cases, "attention.lsa"),
-        (attention, "_associate", _rounded_associate, attention_cases, "attention.elsa"),
-        (descent, "_gram_times", _rounded_gram, estimation_cases, "estimators.polynomial_step"),
+        (linear, "_associate", _rounded_associate, attention_cases, "attention.lsa"),
+        (linear, "_associate", _rounded_associate, attention_cases, "attention.elsa"),
+        (descent, "_gram_times", _rounded_gram, estimation_cases, "predictors.polynomial_step"),
         (structured, "_times", low, stack_cases, "compiler.CompiledStack.trajectory"),
     ],
 )

@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from elsa import estimators, theory
+from elsa import predictors, theory
 from tests.theory import helpers
 
 # (d, n, s2): one dimension, one row, fewer rows than columns, square, tall, much noise
@@ -55,11 +55,11 @@ def test_sampled_risks_of_the_polynomial_and_of_the_descent(d, n, s2, steps):
     exact = theory.multi_step_risk(other, d, n, s2)
 
     def predict(coefficients):
-        return lambda drawn: estimators.polynomial_step(drawn, coefficients)
+        return lambda drawn: predictors.polynomial_step(drawn, coefficients)
 
     helpers.assert_risks(sample, [(predict(best), risk), (predict(other), exact)], seed=7)
     drawn = sample(np.random.default_rng(1), 50)
-    descended = estimators.gradient_descent(drawn, steps, sizes, lam=s2)
+    descended = predictors.gradient_descent(drawn, steps, sizes, lam=s2)
     np.testing.assert_allclose(descended, predict(best)(drawn), rtol=1e-8, atol=1e-9)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from elsa import files
+from elsa.base import files
 from elsa.training.checkpoint import Checkpoints, ForeignCheckpointError
 from tests.training import cases
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from elsa import files, nn, training
+from elsa import models, training
+from elsa.base import files
 from tests.training import cases
 from tests.training.cases import EVERY
 
@@ -28,7 +29,7 @@ def test_a_finished_run_gives_config_task_and_model_and_nothing_changes(unbroken
     assert cases.contents(unbroken.folder) == before
     assert isinstance(config, ConfigDict) and config.train.keep == 3
     assert (task.context_length, float(task.noise_var)) == (4, 0.5)
-    assert isinstance(model, nn.MergedAttention)
+    assert isinstance(model, models.MergedAttention)
     np.testing.assert_array_equal(model.weight[...], cases.weight(unbroken)[0, 1])
     assert model(task.sample(jax.random.key(0), 3)).shape == (3,)
 

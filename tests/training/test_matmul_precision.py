@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from elsa import nn, training
+from elsa import models, training
 from elsa.training.setup import bare_program
 from tests.precision.products import HIGHEST, precisions
 from tests.training import cases
@@ -48,7 +48,7 @@ class Plain(nnx.Module):
 
 
 def test_a_model_of_the_caller_s_runs_at_the_run_s_precision(monkeypatch):
-    monkeypatch.setitem(nn.MODELS, "plain", Plain)
+    monkeypatch.setitem(models.MODELS, "plain", Plain)
     with jax.default_matmul_precision("bfloat16"):
         assert products("plain") == [{HIGHEST}, {HIGHEST}]
     assert products("plain", matmul_precision="default") == 2 * [{HIGHEST, LOWEST}]

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from elsa import files, training
+from elsa import training
+from elsa.base import files
 from elsa.training import sampling
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.writers import MetricsFile

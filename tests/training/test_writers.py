@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event
 
-from elsa import files, training
+from elsa import training
+from elsa.base import files
 from elsa.training import progress
 from elsa.training.errors import TrainingError
 from elsa.training.writers import EventFiles, MetricsFile

@@ -1,0 +1,139 @@
+"""Bias-free layers act on a prompt from the right, through its Gram matrix alone.
+
+    H + sum_h (H Wq_h)(H Wk_h)^T (H Wv_h) = H (I + sum_h A_h G V_h),    A_h = Wq_h Wk_h^T
+
+with V_h = Wv_h and G = H^T H over the context rows. So a stack of any depth is one m x m matrix
+that depends on the context through G only, G <- B^T G B after each layer, and a query row is
+multiplied by the same B. `precision` is that of the matrix products, as in `elsa.lsa`.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from elsa.base import checks
+from elsa.base.precision import EXACT, products_at
+
+
+def context_gram(
+    x: Float[ArrayLike, "*batch n d"], y: Float[ArrayLike, "*batch n"], *, precision: str = EXACT
+) -> Float[Array, "*batch m m"]:
+    """[X y]^T [X y] of a context, m = d + 1, summed over its rows.
+
+    Raises:
+      ValueError: for labels that do not fit the covariates, or an unknown precision.
+    """
+    rows = tokens(x, y)
+    with products_at("context_gram", precision):
+        return jnp.einsum("...ni,...nj->...ij", rows, rows)
+
+
+def tokens(
+    x: Float[ArrayLike, "*batch n d"], y: Float[ArrayLike, "*batch n"]
+) -> Float[Array, "*batch n m"]:
+    """The rows [x_i, y_i] of a prompt.
+
+    Raises:
+      ValueError: for labels that do not fit the covariates.
+    """
+    covariates, labels = jnp.asarray(x), jnp.asarray(y)
+    if covariates.shape[:-1] != labels.shape:
+        raise ValueError(
+            f"tokens: y must have shape {covariates.shape[:-1]}, as x has {covariates.shape}, "
+            f"got {labels.shape}"
+        )
+    return jnp.concatenate([covariates, labels[..., None]], axis=-1)
+
+
+def right_multiplier(
+    gram: Float[ArrayLike, "m m"],
+    query_key: Float[ArrayLike, "heads m m"],
+    value: Float[ArrayLike, "heads m m"],
+    *,
+    precision: str = EXACT,
+) -> Float[Array, "m m"]:
+    """B = I + sum_h A_h G V_h, which one layer with residual multiplies every row by.
+
+    Args:
+      gram: G = H^T H over the context rows.
+      query_key: A_h = Wq_h Wk_h^T.
+      value: V_h = Wv_h.
+
+    Raises:
+      ValueError: for shapes that do not fit, or an unknown precision.
+    """
+    checks.shapes(
+        "right_multiplier",
+        gram=(gram, "m m"),
+        query_key=(query_key, "heads m m"),
+        value=(value, "heads m m"),
+    )
+    with products_at("right_multiplier", precision):
+        change = jnp.einsum("hij,hjk->ik", jnp.asarray(query_key) @ jnp.asarray(gram), value)
+    return jnp.eye(change.shape[-1], dtype=change.dtype) + change
+
+
+def run_layers(
+    gram: Float[ArrayLike, "m m"],
+    row: Float[ArrayLike, " m"],
+    query_key: Float[ArrayLike, "depth heads m m"],
+    value: Float[ArrayLike, "depth heads m m"],
+    *,
+    precision: str = EXACT,
+) -> Float[Array, " m"]:
+    """A query row after all layers; the row itself is in no Gram matrix (a mask keeps it out).
+
+        row <- row B_t,    G <- B_t^T G B_t
+
+    The cost is one m x m recursion of O(depth m^3), whatever the context's length.
+
+    Raises:
+      ValueError: for shapes that do not fit, or an unknown precision.
+    """
+    checks.shapes(
+        "run_layers",
+        gram=(gram, "m m"),
+        row=(row, "m"),
+        query_key=(query_key, "depth heads m m"),
+        value=(value, "depth heads m m"),
+    )
+    start = (jnp.asarray(gram), jnp.asarray(row))
+    first, last = jnp.asarray(query_key), jnp.asarray(value)
+    if len(first) == 0:
+        return start[1]
+
+    def layer(state: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple:
+        multiplier = right_multiplier(state[0], *weights, precision=precision)
+        return (multiplier.T @ state[0] @ multiplier, state[1] @ multiplier), None
+
+    with products_at("run_layers", precision):
+        if len(first) > 1:
+            start, _ = jax.lax.scan(layer, start, (first[:-1], last[:-1]))
+        # nothing reads the Gram matrix after the last layer, and one row needs no multiplier:
+        # row (A G V) is three products with a vector
+        reads = jnp.einsum("i,hij->hj", start[1], first[-1]) @ start[0]
+        return start[1] + jnp.einsum("hj,hjk->k", reads, last[-1])
+
+
+def cost_of_rows(rows: int, channels: int, key_size: int, num_heads: int) -> int:
+    """Multiplications of one layer on all rows.
+
+    A head forms queries, keys and values, rows (2 m p + m^2), and contracts them, rows 2 m p.
+    """
+    return num_heads * rows * (4 * channels * key_size + channels**2)
+
+
+def cost_of_gram(rows: int, channels: int, num_heads: int, depth: int) -> int:
+    """Multiplications of `depth` layers by the Gram matrix.
+
+    One pass over the rows, rows m^2, then a head's two products and two of the recursion, m^3 each.
+    """
+    return rows * channels**2 + depth * (2 * num_heads + 2) * channels**3
+
+
+def prefers_gram(rows: int, channels: int, key_size: int, num_heads: int, depth: int) -> bool:
+    """Whether a residual stack of bias-free layers costs less through its Gram matrix, for a
+    query's row."""
+    direct = depth * cost_of_rows(rows, channels, key_size, num_heads)
+    return cost_of_gram(rows, channels, num_heads, depth) < direct

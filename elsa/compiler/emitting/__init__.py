@@ -1,0 +1,1 @@
+"""From planned layers to places in a private prompt, symbolic heads and dense weights."""

@@ -1,0 +1,150 @@
+"""The schedule's values computed directly: slices and small products, no zeros multiplied.
+
+The same products as the heads', on the blocks themselves; only what the step reads and writes is
+carried through the scan. A residual is computed from the new states, X w' - y, which is what its
+heads add up to, and costs what it costs in the step itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from elsa.base.precision import exact
+from elsa.compiler.planning.chains import Chain
+from elsa.compiler.planning.layers import Layer, Schedule
+from elsa.compiler.planning.plan import Product
+from elsa.compiler.tracing.graph import const_array
+
+Environment = Mapping[Chain, jax.Array]
+Numbers = Any  # a tree of arrays: the coefficients and constants of some layers
+
+
+def numbers_of(layers: Sequence[Layer]) -> Numbers:
+    """Every number of the layers in order, [variants, ...], float64."""
+    return [
+        [[_numbers(product) for product in assign.products] for assign in layer] for layer in layers
+    ]
+
+
+def _numbers(product: Product) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    constants = (product.left, product.middle, product.right)
+    return product.coefficient, [None if ref is None else const_array(ref) for ref in constants]
+
+
+@exact
+def run(
+    schedule: Schedule, blocks: Environment, outputs: Mapping[str, Chain], *, trace: bool
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """All layers on the blocks.
+
+    Returns:
+      The outputs at the end, and, with `trace`, what they would be if the stack ended after each
+      step, [depth, ...]; else nothing.
+    """
+    steps, refresh = schedule.direct, _variant(numbers_of(schedule.refresh), 0)
+    step_numbers, late_numbers = numbers_of(steps), numbers_of(schedule.epilogue)
+    variants = max((len(leaf) for leaf in jax.tree.leaves([step_numbers, late_numbers])), default=1)
+    dtype = next(iter(blocks.values())).dtype
+    env = _layers(schedule.prologue, _variant(numbers_of(schedule.prologue), 0), blocks)
+    keys = schedule.carried
+    fixed = {chain: value for chain, value in env.items() if chain not in keys}
+
+    def period(state: list[jax.Array], own: Numbers) -> tuple[list[jax.Array], dict]:
+        step, late = own if own is not None else _variant([step_numbers, late_numbers], 0)
+        after = _layers(steps, step, {**fixed, **dict(zip(keys, state, strict=True))})
+        after = _layers(schedule.refresh, refresh, after)
+        if not trace:
+            return [after[key] for key in keys], {}
+        ended = _layers(schedule.epilogue, late, after)
+        return [after[key] for key in keys], {name: ended[c] for name, c in outputs.items()}
+
+    each = None
+    if variants > 1:
+        each = jax.tree.map(lambda a: jnp.asarray(a, dtype), [step_numbers, late_numbers])
+    state, seen = jax.lax.scan(period, [env[key] for key in keys], each, length=schedule.depth)
+    env = {**fixed, **dict(zip(keys, state, strict=True))}
+    if schedule.depth:
+        env = _layers(schedule.epilogue, _variant(late_numbers, -1), env)
+    return {name: env[chain] for name, chain in outputs.items()}, seen
+
+
+def _variant(numbers: Numbers, index: int) -> Numbers:
+    return jax.tree.map(lambda a: a[index], numbers)
+
+
+def _layers(layers: Sequence[Layer], numbers: Numbers, env: Environment) -> dict[Chain, jax.Array]:
+    """The values after some layers; all that a layer reads is read before it writes."""
+    now = dict(env)
+    dtype = next(iter(now.values())).dtype
+    for layer, own in zip(layers, numbers, strict=True):
+        written = {}
+        for assign, factors in zip(layer, own, strict=True):
+            terms = [
+                _product(product, coefficient, constants, now, dtype)
+                for product, (coefficient, constants) in zip(assign.products, factors, strict=True)
+            ]
+            zero = jnp.zeros(assign.target.shape, dtype)
+            written[assign.target] = sum(terms[1:], terms[0]) if terms else zero
+        now.update(written)
+    return now
+
+
+def _product(
+    product: Product, coefficient: Any, constants: Sequence[Any], env: Environment, dtype: np.dtype
+) -> jax.Array:
+    left, middle, right = (None if c is None else jnp.asarray(c, dtype) for c in constants)
+    factors = [env[chain].T if flip else env[chain] for chain, flip in product.operands]
+    value = _ordered([left, *factors[:1], middle], factors[1:], right, product.first)
+    if isinstance(coefficient, jax.Array):
+        return coefficient * value
+    return value if coefficient == 1.0 else float(coefficient) * value
+
+
+def _ordered(
+    head: Sequence[jax.Array | None],
+    rest: Sequence[jax.Array],
+    right: jax.Array | None,
+    first: str | None,
+) -> jax.Array:
+    """The product of head, rest and right; the step's own order where it has one."""
+    ahead = [factor for factor in head if factor is not None]
+    behind = [] if right is None else [right]
+    if first == "left":
+        return chain_product([chain_product([*ahead, rest[0]]), rest[1], *behind])
+    if first == "right":
+        return chain_product([*ahead, chain_product([*rest, *behind])])
+    return chain_product([*ahead, *rest, *behind])
+
+
+def chain_product(factors: Sequence[jax.Array]) -> jax.Array:
+    """The product of matrices in the order of association with the fewest multiplications.
+
+    Among orders that cost the same the left one, (A B) C, as Python reads A @ B @ C. It matters:
+    with Z near A^-1, rounding in (Z A) Z acts on a vector after Z has made it small, rounding in
+    Z (A Z) before.
+    """
+    sizes = [factors[0].shape[0], *(factor.shape[1] for factor in factors)]
+    best = {(i, i): (0, i) for i in range(len(factors))}
+    for span in range(1, len(factors)):
+        for i in range(len(factors) - span):
+            j = i + span
+            best[i, j] = min(
+                (best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], -k)
+                for k in range(i, j)
+            )
+
+    def build(i: int, j: int) -> jax.Array:
+        if i == j:
+            return factors[i]
+        k = -best[i, j][1]
+        return _times(build(i, k), build(k + 1, j))
+
+    return build(0, len(factors) - 1)
+
+
+def _times(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The matrix product; entry by entry where nothing is summed, which fuses with what follows."""
+    return a * b if a.shape[1] == 1 else a @ b

@@ -1,0 +1,1 @@
+"""From a graph to layers: which products each layer forms, and in which order."""

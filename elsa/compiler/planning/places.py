@@ -1,0 +1,98 @@
+"""Where a value can hold anything but zero, and which constants only put entries in places."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from elsa.compiler.tracing.graph import Node, Ref, const_array
+
+_MAX_BOXES = 64  # of one value; more are taken as the one that holds them all
+
+
+class _Box(NamedTuple):
+    """Some rows and some columns, as truth values of all of them."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+
+
+Places = tuple[_Box, ...]  # the boxes outside of which a value is zero
+
+
+def places_of(node: Node, places: Mapping[Node, Places]) -> Places:
+    """The places of a value, given those of its parts."""
+    if node.array is not None:
+        return _filled((node.array != 0).any(axis=0))
+    parts = [turned(places, part) for _, part in node.parts]
+    if node.kind == "mul":
+        left, right = (part for _, part in node.parts)
+        if left.node.kind == "const":
+            through = (const_array(left) != 0).any(axis=0)
+            return tuple(
+                _Box(np.logical_or.reduce(through[:, box.rows], axis=1), box.columns)
+                for box in parts[1]
+            )
+        if right.node.kind == "const":
+            through = (const_array(right) != 0).any(axis=0)
+            return tuple(
+                _Box(box.rows, np.logical_or.reduce(through[box.columns], axis=0))
+                for box in parts[0]
+            )
+        return (_Box(_all(parts[0]).rows, _all(parts[1]).columns),)
+    if node.kind == "scale":
+        return parts[1]
+    if node.kind == "add":
+        boxes = tuple(box for part in parts for box in part)
+        return boxes if len(boxes) <= _MAX_BOXES else (_all(boxes),)
+    return (_Box(*(np.ones(size, bool) for size in node.shape)),)
+
+
+def _filled(entries: np.ndarray) -> Places:
+    """The places of a constant: rows that are filled alike are one box."""
+    patterns, which = np.unique(entries, axis=0, return_inverse=True)
+    boxes = tuple(_Box(which.ravel() == i, pattern) for i, pattern in enumerate(patterns))
+    return (
+        boxes
+        if 0 < len(boxes) <= _MAX_BOXES
+        else (_Box(np.logical_or.reduce(entries, axis=1), np.logical_or.reduce(entries)),)
+    )
+
+
+def turned(places: Mapping[Node, Places], part: Ref) -> Places:
+    found = places[part.node]
+    return tuple(_Box(box.columns, box.rows) for box in found) if part.flipped else found
+
+
+def _all(boxes: Places) -> _Box:
+    rows, columns = (np.stack(lines) for lines in zip(*boxes, strict=True))
+    return _Box(np.logical_or.reduce(rows), np.logical_or.reduce(columns))
+
+
+def are_apart(parts: Sequence[Places]) -> bool:
+    """Whether no two values of one shape can be other than zero in the same place."""
+    if len(parts) < 2:
+        return True
+    shape = parts[0][0].rows.size, parts[0][0].columns.size
+    if sum(_size(part) for part in parts) > shape[0] * shape[1]:
+        return False
+    filled = np.zeros(shape, bool)
+    for part in parts:
+        here = np.zeros(shape, bool)
+        for box in part:
+            here[np.ix_(box.rows, box.columns)] = True
+        if (filled & here).any():
+            return False
+        filled |= here
+    return True
+
+
+def _size(boxes: Places) -> int:
+    """Entries of the largest box, which are at most those of all of them."""
+    return max(int(box.rows.sum()) * int(box.columns.sum()) for box in boxes)
+
+
+def places_only(factor: Ref, *, first: bool) -> bool:
+    """Whether a constant has at most one entry in every line that meets the other factor."""
+    entries = np.count_nonzero(const_array(factor), axis=2 if first else 1)
+    return int(entries.max()) <= 1

@@ -1,0 +1,82 @@
+"""From the program of a step to layers: the best schedule of those that can be planned.
+
+Products are planned as the step forms them. `reassociate="gram"` distributes and regroups within an
+iteration: every choice is planned, and the one with the fewest layers, then heads, then stored
+entries, is taken.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Literal
+
+from elsa.compiler.planning.candidates import candidates
+from elsa.compiler.planning.layers import Schedule
+from elsa.compiler.planning.nested import Output, whole
+from elsa.compiler.planning.polynomial import TooManyTermsError
+from elsa.compiler.planning.residuals import MAX_COLUMNS, carry
+from elsa.compiler.planning.scheduler import LateStartError, NoTwinError, Scheduler
+from elsa.compiler.tracing.graph import Graph, Ref
+
+
+def schedule(
+    graph: Graph, outputs: Mapping[str, Ref], depth: int, *, reassociate: bool | Literal["gram"]
+) -> Schedule:
+    """The best schedule found for `depth` applications of a step.
+
+    Args:
+      graph: the step's values.
+      outputs: name of a block -> its value after one step.
+      depth: how often the step runs; 0 gives no layers.
+      reassociate: False plans products as the step forms them; True carries residuals as states
+        where that saves layers; "gram" distributes and regroups products within an iteration.
+    """
+    states = {name: ref for name, ref in outputs.items() if ref != graph.leaf(name, ref.shape)}
+    if depth == 0 or not states:
+        return Schedule((), (), (), (), 0)
+    best = _best(graph, states, {}, depth, gram=reassociate == "gram")
+    assert best is not None, "keeping every sum always has a schedule"
+    starts: dict[str, Ref] = {}
+    while reassociate is True and depth > 1 and len(best.step) > 1:
+        residuals = {
+            assign.target.factors[0].node: None
+            for assign in best.step[0]
+            if assign.target.bare and assign.target.factors[0].node.kind == "add"
+        }
+        ways = []
+        for columns in MAX_COLUMNS:
+            now, new = carry(graph, states, residuals, columns)
+            found = _best(graph, now, starts | new, depth, gram=False) if new else None
+            if found is not None and found.num_layers < best.num_layers:
+                ways.append((found, now, starts | new))
+        if not ways:
+            break
+        best, states, starts = min(ways, key=lambda way: way[0].cost)
+    return best
+
+
+def _best(
+    graph: Graph, states: Mapping[str, Ref], starts: Mapping[str, Ref], depth: int, *, gram: bool
+) -> Schedule | None:
+    """The cheapest candidate; None where a residual is not there before the first step."""
+    best: Schedule | None = None
+    # What no step reads is computed once; where there is one step, whichever has fewer layers.
+    when = (True, False) if depth == 1 else (True,)
+    leaves = {name: graph.leaf(name, ref.shape).node for name, ref in states.items()}
+    outputs: list[Output] = [
+        (None if name in starts else leaves[name], ref) for name, ref in states.items()
+    ]
+    outputs += [(None, ref) for ref in starts.values()]
+    for kept in candidates(outputs, leaves.values(), gram=gram):
+        before = whole(states, kept)
+        keep = kept | before
+        for late in when:
+            with contextlib.suppress(TooManyTermsError, LateStartError):
+                one = (graph, states, starts, depth, keep, before)
+                try:
+                    found = Scheduler(*one, regroup=gram, late=late, turn=True).run()
+                except NoTwinError:
+                    found = Scheduler(*one, regroup=gram, late=late, turn=False).run()
+                best = found if best is None or found.cost < best.cost else best
+        if best is not None and not gram:
+            break
+    return best

@@ -1,0 +1,1 @@
+"""From a step in JAX to a graph of matrix values."""

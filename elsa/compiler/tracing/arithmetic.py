@@ -1,0 +1,246 @@
+"""Rules for arithmetic: sums, scalings, products, element-wise products with constants."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from elsa.compiler.errors import NotLinearError
+from elsa.compiler.tracing.graph import Graph, Ref
+from elsa.compiler.tracing.parameters import FLOAT64, NO_NARROWER, Rule, at_least, rule
+from elsa.compiler.tracing.rearranging import reshaped
+from elsa.compiler.tracing.values import (
+    Known,
+    Operand,
+    Value,
+    as_ref,
+    broadcast,
+    matrix_shape,
+    require_two_axes,
+    sized,
+    whole,
+)
+
+WIDE = 64  # columns up to which an inner product of matrices takes a head for each
+TINY = 1e-307  # its inverse is the largest float64, or nearly
+INVERSE = "divide by constants only, or invert by an iteration such as Newton-Schulz"
+
+
+def _same(graph: Graph, eqn: Any, *values: Operand) -> Sequence[Operand]:
+    return values
+
+
+def _neg(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    return [_scaled(graph, value, -1.0)]
+
+
+def _sum_of(sign: float) -> Callable[..., Sequence[Operand]]:
+    def summed(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
+        shape = tuple(eqn.outvars[0].aval.shape)
+        refs = [sized(graph, value, shape) for value in (a, b)]
+        coefficients = graph.coefficient(1.0), graph.coefficient(sign)
+        return [Value(graph.add(zip(coefficients, refs, strict=True)), shape)]
+
+    return summed
+
+
+def _mul(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
+    shape = tuple(eqn.outvars[0].aval.shape)
+    require_two_axes(shape)
+    if isinstance(a, Known) or isinstance(b, Known):
+        known, value = (a, b) if isinstance(a, Known) else (b, a)
+        assert isinstance(known, Known) and isinstance(value, Value)
+        return [_elementwise(graph, value, known, shape)]
+    left, right = a.ref, b.ref
+    if left.shape == (1, 1) or right.shape == (1, 1):
+        scalar, other = (left, right) if left.shape == (1, 1) else (right, left)
+        return [Value(graph.scale(scalar, other), shape)]
+    if left.shape[1] == 1 and right.shape[0] == 1:
+        return [Value(graph.mul(left, right), shape)]
+    if left.shape[0] == 1 and right.shape[1] == 1:
+        return [Value(graph.mul(right, left), shape)]
+    raise NotLinearError(
+        f"an element-wise product of two data blocks of shapes {matrix_shape(a.shape)} and "
+        f"{matrix_shape(b.shape)}; only one of them may be data, or one of them 1 x 1"
+    )
+
+
+def _elementwise(graph: Graph, value: Value, known: Known, shape: tuple[int, ...]) -> Value:
+    """C o B = sum over distinct rows c of C of diag(where C has that row) B diag(c); or columns."""
+    array = np.asarray(known.array, dtype=np.float64)
+    if array.size and all((own == own.flat[0]).all() for own in array):
+        return Value(graph.scaled(array.reshape(len(array), -1)[:, 0], value.ref), shape)
+    full = broadcast(array, shape).reshape(len(array), *matrix_shape(shape))
+    if value.ref.shape == (1, 1):
+        return Value(graph.scale(value.ref, graph.const(full)), shape)
+    data = whole(graph, Value(value.ref, shape))
+    by_rows, by_columns = _groups(full), _groups(np.swapaxes(full, 1, 2))
+    terms = []
+    if len(by_rows) <= len(by_columns):
+        for where, line in by_rows:
+            terms.append(_between(graph, where, data, line))
+    else:
+        for where, line in by_columns:
+            terms.append(_between(graph, line, data, where))
+    if not terms:
+        return Value(graph.const(np.zeros(data.shape)), shape)
+    return Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)
+
+
+def _groups(full: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Distinct non-zero rows of [variants, rows, columns]: (1 where it stands, the row)."""
+    found: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    for index in range(full.shape[1]):
+        line = np.ascontiguousarray(full[:, index])
+        if not line.any():
+            continue
+        where, _ = found.setdefault(line.tobytes(), (np.zeros(full.shape[:2]), line))
+        where[:, index] = 1.0
+    return list(found.values())
+
+
+def _between(graph: Graph, left: np.ndarray, data: Ref, right: np.ndarray) -> Ref:
+    """diag(left) B diag(right), left and right [variants, size]."""
+    scaled = graph.mul(graph.const(_diagonal(left)), data)
+    return graph.mul(scaled, graph.const(_diagonal(right)))
+
+
+def _diagonal(lines: np.ndarray) -> np.ndarray:
+    return lines[:, :, None] * np.eye(lines.shape[1])
+
+
+def _div(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
+    if isinstance(b, Value):
+        raise NotLinearError(f"division by data; {INVERSE}")
+    assert isinstance(a, Value)
+    divisor = np.asarray(b.array, np.float64)
+    if not np.all(divisor != 0):
+        raise NotLinearError("division by a constant that holds a zero")
+    if np.abs(divisor).min(initial=1.0) < TINY:
+        raise NotLinearError(f"division by a constant below {TINY:.0e}, whose inverse overflows")
+    shape = tuple(eqn.outvars[0].aval.shape)
+    return [_elementwise(graph, a, Known(1.0 / divisor), shape)]
+
+
+def _power(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    exponent = eqn.params.get("y", 2)  # a square has no parameter
+    if exponent == 0:
+        return [Known(np.ones((graph.variants, *value.shape)))]
+    if exponent == 1:
+        return [value]
+    if value.ref.shape != (1, 1) or exponent < 0:
+        raise NotLinearError(
+            "an element-wise power of a data block; only 1 x 1 blocks have whole powers, and only "
+            "non-negative ones"
+        )
+    out = value.ref
+    for _ in range(exponent - 1):
+        out = graph.mul(out, value.ref)
+    return [Value(out, value.shape)]
+
+
+def _dot_general(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
+    (left_axes, right_axes), batch = eqn.params["dimension_numbers"]
+    require_two_axes(a.shape)
+    require_two_axes(b.shape)
+    if len(batch[0]):
+        raise NotLinearError("a batched product; compile the step of one task and vmap the stack")
+    shape = tuple(eqn.outvars[0].aval.shape)
+    require_two_axes(shape)
+    left, right = as_ref(graph, a), as_ref(graph, b)
+    if len(left_axes) == 2:  # tr(A^T B) = sum_i e_i^T A^T B e_i = tr(A B^T)
+        right = right if tuple(left_axes) == tuple(right_axes) else right.T
+        if left.shape[1] > max(left.shape[0], WIDE):  # fewer heads, but one more layer
+            left, right = left.T, right.T
+        units = [graph.const(e[:, None]) for e in np.eye(left.shape[1])]
+        inner = [graph.mul(graph.mul(e.T, left.T), graph.mul(right, e)) for e in units]
+        return [Value(graph.add((graph.coefficient(1.0), term) for term in inner), shape)]
+    if not left_axes:  # an outer product: only columns or numbers have one of two axes
+        if left.shape == (1, 1) or right.shape == (1, 1):
+            scalar, other = (left, right) if left.shape == (1, 1) else (right, left)
+            return [reshaped(graph, Value(graph.scale(scalar, other), other.shape), shape)]
+        if len(a.shape) == 2 or len(b.shape) == 2:
+            left, right = _column(a, left), _column(b, right)
+        return [reshaped(graph, Value(graph.mul(left, right.T), shape), shape)]
+    (contract_left,), (contract_right,) = left_axes, right_axes
+    left = left.T if contract_left == 0 else left
+    right = right if contract_right == 0 else right.T
+    out = graph.mul(left, right)
+    if len(a.shape) == 1 and len(b.shape) == 2:  # a row, and a 1-D array is a column
+        out = out.T
+    return [Value(out, shape)]
+
+
+def _column(operand: Operand, ref: Ref) -> Ref:
+    if len(operand.shape) == 2:
+        raise NotLinearError("an outer product of matrices has more than two axes")
+    return ref
+
+
+def _reduce_sum(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    shape = tuple(eqn.outvars[0].aval.shape)
+    ref = whole(graph, value)
+    axes = set(eqn.params["axes"])
+    if 0 in axes:
+        ref = graph.mul(graph.const(np.ones((1, ref.shape[0]))), ref)
+    if 1 in axes:
+        ref = graph.mul(ref, graph.const(np.ones((ref.shape[1], 1))))
+    return [reshaped(graph, Value(ref, ref.shape), shape)]
+
+
+def _select_n(graph: Graph, eqn: Any, which: Operand, *cases: Operand) -> Sequence[Operand]:
+    if isinstance(which, Value):
+        raise NotLinearError("a choice that depends on data")
+    shape = tuple(eqn.outvars[0].aval.shape)
+    require_two_axes(shape)
+    terms = []
+    chosen_case = np.clip(np.asarray(which.array, dtype=np.int64), 0, len(cases) - 1)  # as XLA does
+    for index, case in enumerate(cases):
+        mask = chosen_case == index
+        full = broadcast(mask, shape)
+        if isinstance(case, Known):
+            chosen: Operand = Known(np.where(full, broadcast(case.array, shape), 0.0))
+        else:
+            chosen = _elementwise(graph, case, Known(full.astype(np.float64)), shape)
+        terms.append(sized(graph, chosen, shape))
+    return [Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)]
+
+
+def _cumsum(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
+    axis, ref = eqn.params["axis"], whole(graph, value)
+    triangle = np.tri(ref.shape[axis])
+    triangle = triangle.T if eqn.params["reverse"] else triangle
+    const = graph.const(triangle)
+    return [Value(graph.mul(const, ref) if axis == 0 else graph.mul(ref, const.T), value.shape)]
+
+
+def _scaled(graph: Graph, value: Value, factor: float) -> Value:
+    return Value(graph.scaled(graph.coefficient(factor), value.ref), value.shape)
+
+
+RULES: dict[str, Rule] = {
+    "add": rule(_sum_of(1.0)),
+    "add_any": rule(_sum_of(1.0)),
+    "convert_element_type": rule(_same, ignores="weak_type sharding", new_dtype=FLOAT64),
+    "copy": rule(_same),
+    "cumsum": rule(_cumsum, reads="axis reverse"),
+    "div": rule(_div),
+    "dot_general": rule(
+        _dot_general,
+        reads="dimension_numbers",
+        ignores="out_sharding",
+        precision=NO_NARROWER,
+        preferred_element_type=FLOAT64,
+    ),
+    "integer_pow": rule(_power, reads="y"),
+    "mul": rule(_mul, out_dtype=FLOAT64),
+    "name": rule(_same, ignores="name"),  # of a checkpoint
+    "neg": rule(_neg),
+    "optimization_barrier": rule(_same),
+    "reduce_precision": rule(_same, exponent_bits=at_least(11), mantissa_bits=at_least(52)),
+    "reduce_sum": rule(_reduce_sum, reads="axes", ignores="out_sharding"),
+    "select_n": rule(_select_n),
+    "square": rule(_power),
+    "stop_gradient": rule(_same),
+    "sub": rule(_sum_of(-1.0)),
+}

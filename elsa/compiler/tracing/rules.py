@@ -1,0 +1,35 @@
+"""One rule for each JAX primitive that is linear algebra: equation and operands to values."""
+
+from elsa.compiler.tracing import arithmetic, rearranging
+from elsa.compiler.tracing.parameters import parameters
+
+RULES = {**arithmetic.RULES, **rearranging.RULES}
+# Loops and branches, which the tracer follows; names of all versions of jax since 0.8.
+CONTROL = {
+    "scan": parameters(
+        "jaxpr length reverse num_consts num_carry ft_in", "ft_out linear unroll _split_transpose"
+    ),
+    "while": parameters("cond_jaxpr cond_nconsts body_jaxpr body_nconsts"),
+    "cond": parameters("branches", ignores="branches_platforms"),  # the index knows the platform
+}
+_SOLVE = "invert by an iteration such as Newton-Schulz, elsa.algorithms.newton_schulz_inverse"
+_EIGEN = "use an iteration of products, such as elsa.algorithms.power_iteration or polar"
+_ADVICE = {
+    "exp": "linear attention has no exponential; use a polynomial",
+    "div": arithmetic.INVERSE,
+    "while": "give the loop a static length",
+    "cond": "write both cases with coefficients",
+    "sort": "linear attention cannot compare",
+    **dict.fromkeys(("lu", "cholesky", "triangular_solve", "qr", "householder_product"), _SOLVE),
+    **dict.fromkeys(("eigh", "svd", "eig"), _EIGEN),
+}
+
+
+def refusal(primitive: str, place: str, reason: str = "") -> str:
+    """The message of a CompileError: the primitive, the user's line, and what to write instead."""
+    why = reason or _ADVICE.get(
+        primitive,
+        "only matrix products, transposes, sums, scalings, slices and element-wise products with "
+        "constants are linear algebra",
+    )
+    return f"compile: `{primitive}` cannot run on linear attention ({place}): {why}"

@@ -1,0 +1,261 @@
+"""The head table once more, each line beside the same result by plain matrix arithmetic.
+
+`direct` is written without heads, in NumPy, so that agreement says something; `random` draws blocks
+to try a line on, `run` lets one head compute it, `roundings` counts what the bound of
+`elsa.theory.gamma` needs. Hagiwara (arXiv:2503.23814), Properties 1 to 4.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from elsa import attention
+from elsa.base.precision import exact
+from elsa.heads import products
+from elsa.heads.head import Head
+from elsa.prompts.layout import BlockLayout
+
+Blocks = dict[str, Float[np.ndarray, "draws _a _b"]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Primitive:
+    """One line of the head table. Shapes are words of the letters n, d, k.
+
+    Attributes:
+      blocks: inputs in the prompt, name -> shape.
+      result: shape of the result, which a block "result" of the prompt takes; None where it is the
+        prompt itself.
+      direct: the blocks, and the constant as `constant`, to the result, the scale left out.
+      head: layout, constant and scale to the head; None for the plain matrices of mask_move.
+      constant: shape of the constant matrix that the weights hold.
+      contracted: letters that are summed over, one for each product of the formula.
+      anywhere: whether the result may land in rows that are not those of A.
+      scaled: whether a scale can be folded into the weights.
+    """
+
+    blocks: Mapping[str, str]
+    result: str | None
+    direct: Callable[..., np.ndarray]
+    head: Callable[[BlockLayout, np.ndarray, float], Head] | None
+    constant: str | None = None
+    contracted: str = ""
+    anywhere: bool = False
+    scaled: bool = True
+
+    def layout(self, sizes: Mapping[str, int]) -> BlockLayout:
+        """Every block in channels of its own from row 0; the result one row lower where it may."""
+        boxes, channel = {}, 0
+        given = self.blocks if self.result is None else {**self.blocks, "result": self.result}
+        for name, axes in given.items():
+            height, width = _shape(axes, sizes)
+            row = 1 if name == "result" and self.anywhere else 0
+            boxes[name] = (row, channel, height, width)
+            channel += width
+        rows = max(row + height for row, _, height, _ in boxes.values())
+        if self.constant and self.blocks:  # A M needs a row for each channel of A
+            rows = max(rows, *_shape(self.constant, sizes))
+        return BlockLayout(boxes, (rows, channel))
+
+    def random(
+        self, rng: np.random.Generator, sizes: Mapping[str, int], draws: int
+    ) -> tuple[Blocks, np.ndarray]:
+        """Standard normal blocks [draws, ...] and constant."""
+        blocks = {
+            name: rng.normal(size=(draws, *_shape(axes, sizes)))
+            for name, axes in self.blocks.items()
+        }
+        constant = rng.normal(size=_shape(self.constant, sizes) if self.constant else (0, 0))
+        return blocks, constant
+
+    def run(
+        self,
+        sizes: Mapping[str, int],
+        blocks: Blocks,
+        constant: np.ndarray,
+        scales: Sequence[float],
+        dtype: DTypeLike,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the head computes in `dtype`, as float64.
+
+        Returns:
+          The result [scales, draws, ...], and the largest absolute value it left anywhere else.
+        """
+        layout = self.layout(sizes)
+        draws = max([len(block) for block in blocks.values()], default=1)
+        h = np.zeros((draws, *layout.shape))
+        for name, block in blocks.items():
+            box = layout.box(name)
+            h[:, box.rows.start : box.rows.stop, box.channels.start : box.channels.stop] = block
+        apply: Callable[..., Array] = attention.elsa
+        made: list[tuple[np.ndarray, ...]]
+        if self.head is None:
+            made, apply = [_mask_move_weights(layout)], _sandwich
+        else:
+            used = scales if self.scaled else [1.0]
+            made = [tuple(self.head(layout, constant, s).dense(layout.shape)) for s in used]
+        weights = [jnp.asarray(np.stack(arrays), dtype) for arrays in zip(*made, strict=True)]
+        prompts = jax.vmap(apply, in_axes=(0, *(None for _ in weights)))
+        every = jax.jit(jax.vmap(prompts, in_axes=(None, *(0 for _ in weights))))
+        out = np.array(every(jnp.asarray(h, dtype), *weights), np.float64)
+        if self.result is None:
+            return out, np.zeros(())
+        box = layout.box("result")
+        place = (..., slice(box.row, box.rows.stop), slice(box.col, box.channels.stop))
+        result = out[place].copy()
+        out[place] = 0.0
+        return result, np.abs(out).max()
+
+    def error(
+        self,
+        result: Float[np.ndarray, "scales draws _a _b"],
+        blocks: Blocks,
+        constant: np.ndarray,
+        scales: Sequence[float],
+    ) -> float:
+        """Largest |result - s A B| / (|s| |A| |B|), entry by entry, over scales and draws.
+
+        Where nothing is summed this is the plain relative error of an entry; in a sum it is the
+        error relative to its terms, which cancellation cannot inflate.
+        """
+        given = {**blocks, **({"constant": constant} if self.constant else {})}
+        factor = np.asarray(scales if self.scaled else [1.0])[:, None, None, None]
+        expected = factor * self.direct(**given)
+        size = np.abs(factor) * self.direct(**{name: np.abs(a) for name, a in given.items()})
+        return float(np.max(np.abs(result - expected) / size))
+
+    def roundings(self, sizes: Mapping[str, int]) -> int:
+        """k of the bound gamma_k: the sizes summed over, 2 for the scale (cast and multiplied), 1
+        for casting the constant."""
+        summed = sum(sizes[letter] for letter in self.contracted)
+        return summed + 2 * self.scaled + (self.constant is not None)
+
+
+def _shape(axes: str, sizes: Mapping[str, int]) -> tuple[int, int]:
+    first, second = (sizes[letter] for letter in axes.split())
+    return first, second
+
+
+def _mask_move_weights(layout: BlockLayout) -> tuple[np.ndarray, np.ndarray]:
+    """left, right that take the block A to the place of the block "result"."""
+    origin, place = layout.box("A"), layout.box("result")
+    return attention.mask_move(
+        layout.shape,
+        (origin.row, origin.rows.stop),
+        (origin.col, origin.channels.stop),
+        (place.row - origin.row, place.col - origin.col),
+    )
+
+
+@exact
+def _sandwich(h: Array, left: Array, right: Array) -> Array:
+    return left @ h @ right
+
+
+def _product(*factors: str) -> Callable[..., np.ndarray]:
+    """direct for a product of blocks; "B^T" is the transpose of B."""
+
+    def direct(**blocks: np.ndarray) -> np.ndarray:
+        values: list[Any] = [
+            np.swapaxes(blocks[name[0]], -1, -2) if name.endswith("^T") else blocks[name]
+            for name in factors
+        ]
+        result = values[0]
+        for value in values[1:]:
+            result = result @ value
+        return np.asarray(result)
+
+    return direct
+
+
+PRIMITIVES: dict[str, Primitive] = {
+    "MskMov(A)": Primitive(
+        blocks={"A": "n d"},
+        result="n d",
+        direct=_product("A"),
+        head=None,
+        anywhere=True,
+        scaled=False,
+    ),
+    "C": Primitive(
+        blocks={},
+        result="n d",
+        direct=lambda constant: constant[None],
+        head=lambda layout, constant, _: products.constant(layout, "result", constant),
+        constant="n d",
+        scaled=False,
+    ),
+    "H": Primitive(
+        blocks={"H": "n d"},
+        result=None,
+        direct=_product("H"),
+        head=lambda layout, *_: products.skip(layout.shape),
+        scaled=False,
+    ),
+    "s A": Primitive(
+        blocks={"A": "n d"},
+        result="n d",
+        direct=_product("A"),
+        head=lambda layout, _, scale: products.move(layout, "A", "result", scale=scale),
+        anywhere=True,
+    ),
+    "s A^T": Primitive(
+        blocks={"A": "n d"},
+        result="d n",
+        direct=_product("A^T"),
+        head=lambda layout, _, scale: products.transpose(layout, "A", "result", scale=scale),
+        anywhere=True,
+    ),
+    "s A M": Primitive(
+        blocks={"A": "n d"},
+        result="n k",
+        direct=_product("A", "constant"),
+        head=lambda layout, constant, scale: products.times_constant(
+            layout, "A", constant, "result", scale=scale
+        ),
+        constant="d k",
+        contracted="d",
+    ),
+    "s A^T B": Primitive(
+        blocks={"A": "n d", "B": "n k"},
+        result="d k",
+        direct=_product("A^T", "B"),
+        head=lambda layout, _, scale: products.transposed_product(
+            layout, "A", "B", "result", scale=scale
+        ),
+        contracted="n",
+        anywhere=True,
+    ),
+    "s A B": Primitive(
+        blocks={"A": "n d", "B": "d k"},
+        result="n k",
+        direct=_product("A", "B"),
+        head=lambda layout, _, scale: products.product(layout, "A", "B", "result", scale=scale),
+        contracted="d",
+    ),
+    "s A B^T": Primitive(
+        blocks={"A": "n d", "B": "k d"},
+        result="n k",
+        direct=_product("A", "B^T"),
+        head=lambda layout, _, scale: products.product_transposed(
+            layout, "A", "B", "result", scale=scale
+        ),
+        contracted="d",
+    ),
+    "s A B^T C": Primitive(
+        blocks={"A": "n d", "B": "k d", "C": "k n"},
+        result="n n",
+        direct=_product("A", "B^T", "C"),
+        head=lambda layout, _, scale: products.triple_product(
+            layout, "A", "B", "C", "result", scale=scale
+        ),
+        contracted="dk",
+    ),
+}
+"""Formula -> primitive; s is the scale, A, B, C are blocks, M and C of "C" are constants."""

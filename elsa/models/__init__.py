@@ -1,0 +1,29 @@
+"""Models from a batch of prompts to predictions, by name for configs."""
+
+from elsa.models import readout
+from elsa.models.gpt2 import GPT2
+from elsa.models.h3 import H3, DiagonalFilter, LongFilter, MergedH3
+from elsa.models.linear_attention import LinearAttention, SoftmaxAttention
+from elsa.models.linear_transformer import LinearTransformer
+from elsa.models.linear_transformer_block import LinearTransformerBlock
+from elsa.models.one_step import Fixed, LoraAttention, LowRankAttention, MergedAttention
+from elsa.models.registry import MODELS, build
+
+__all__ = [
+    "GPT2",
+    "H3",
+    "MODELS",
+    "DiagonalFilter",
+    "Fixed",
+    "LinearAttention",
+    "LinearTransformer",
+    "LinearTransformerBlock",
+    "LongFilter",
+    "LoraAttention",
+    "LowRankAttention",
+    "MergedAttention",
+    "MergedH3",
+    "SoftmaxAttention",
+    "build",
+    "readout",
+]

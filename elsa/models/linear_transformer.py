@@ -1,0 +1,130 @@
+"""Several layers of linear attention, run on rows or on the context's Gram matrix."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from elsa.attention import gram
+from elsa.base import checks
+from elsa.base.precision import EXACT, at_own_precision, known
+from elsa.models import readout
+from elsa.models.inputs import AnyPrompt, context_gram, query_row, require_fit
+from elsa.tasks import GramPrompt
+
+FORMS = ("auto", "gram", "direct")
+
+
+class LinearTransformer(nnx.Module):
+    """Layers of linear attention with residual, in the parametrisation by (P, Q).
+
+        Z <- Z + scale sum_h P_h Z M (Z^T Q_h Z)      tokens as columns of Z, M masks the query out
+
+    (Ahn et al., arXiv:2306.00297, eq. 3; Zhang, Frei, Bartlett, arXiv:2306.09927). Tokens as rows,
+    H = Z^T, a layer is H + scale sum_h (H Q_h^T)(H_context)^T H_context P_h^T: linear
+    self-attention with Wq Wk^T = Q^T and Wv = P^T. The prediction is minus the query's label
+    channel.
+
+    Args:
+      dim: d; a token has m = d + 1 channels.
+      depth: layers, each with weights of its own.
+      num_heads: heads that a layer sums.
+      scale: multiplies every layer's sum over the context; 1/n keeps the weights near 1.
+      init_scale: standard deviation of the weights at the start.
+      form: "gram" runs on [X y]^T [X y] at a cost that does not grow with the context; "direct" on
+        the rows; "auto" takes the cheaper by counting multiplications. Equal to rounding.
+      dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
+      rngs: the stream `params` draws the weights.
+
+    Attributes:
+      p, q: [depth, heads, m, m].
+
+    Raises:
+      ValueError, TypeError: for a size below 1, a scale that is not above 0, an unknown form.
+    """
+
+    takes_gram = True
+
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        *,
+        num_heads: int = 1,
+        scale: float = 1.0,
+        init_scale: float = 0.1,
+        form: str = "auto",
+        dtype: DTypeLike | None = None,
+        precision: str = EXACT,
+        rngs: nnx.Rngs,
+    ) -> None:
+        where = "LinearTransformer"
+        checks.integer(where, dim=(dim, 1), depth=(depth, 1), num_heads=(num_heads, 1))
+        checks.positive(where, scale=scale, init_scale=init_scale)
+        checks.one_of(where, "form", form, FORMS)
+        kind, channels = checks.float_dtype(where, dtype), dim + 1
+        init = nnx.initializers.normal(init_scale)
+        self.precision = known("LinearTransformer", precision)
+        self.scale, self.form = scale, form
+        self.p = nnx.Param(init(rngs.params(), (depth, num_heads, channels, channels), kind))
+        self.q = nnx.Param(init(rngs.params(), (depth, num_heads, channels, channels), kind))
+
+    @property
+    def query_key(self) -> Float[Array, "depth heads m m"]:
+        """Wq Wk^T of every head, the scale in it."""
+        return self.scale * jnp.swapaxes(self.q[...], -1, -2)
+
+    @property
+    def value(self) -> Float[Array, "depth heads m m"]:
+        """Wv of every head."""
+        return jnp.swapaxes(self.p[...], -1, -2)
+
+    @at_own_precision
+    def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
+        """The predictions for a batch of prompts, given as rows or as Gram matrices.
+
+        Raises:
+          ValueError: for prompts that do not fit the model, also Gram matrices where the form is
+            "direct".
+        """
+        require_fit(prompt, self, self.p.shape[-1] - 1)
+        row_BxM, weights = query_row(prompt), (self.query_key, self.value)
+        if isinstance(prompt, GramPrompt) and self.form == "direct":
+            raise ValueError("LinearTransformer: form='direct' needs a Prompt, got a GramPrompt")
+        if isinstance(prompt, GramPrompt) or self._runs_on_gram(prompt.x.shape[1]):
+            one = functools.partial(gram.run_layers, precision=self.precision)
+            run = jax.vmap(one, in_axes=(0, 0, None, None))
+            grams = context_gram(prompt, self.precision)
+            return readout.from_residual_stream(run(grams, row_BxM, *weights))
+        rows = jax.vmap(_run_on_rows, in_axes=(0, 0, None, None))
+        tokens = gram.tokens(prompt.x, prompt.y)
+        return readout.from_residual_stream(rows(tokens, row_BxM, *weights))
+
+    def _runs_on_gram(self, context_length: int) -> bool:
+        if self.form != "auto":
+            return self.form == "gram"
+        depth, num_heads, channels, _ = self.p.shape
+        return gram.prefers_gram(context_length, channels, channels, num_heads, depth)
+
+
+def _run_on_rows(
+    context: Float[Array, "n m"],
+    query: Float[Array, " m"],
+    query_key: Float[Array, "depth heads m m"],
+    value: Float[Array, "depth heads m m"],
+) -> Float[Array, " m"]:
+    """The query's row after all layers, every layer computed on all rows."""
+
+    def layer(rows: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple:
+        context_NxM, query_M = rows
+        first, last = weights
+        contracted = jnp.einsum("ni,nj,hjk->hik", context_NxM, context_NxM, last)
+        change = jnp.einsum("hij,hjk->ik", first, contracted)
+        return (context_NxM + context_NxM @ change, query_M + query_M @ change), None
+
+    (_, query), _ = jax.lax.scan(layer, (context, query), (query_key, value))
+    return query

@@ -1,0 +1,53 @@
+"""Models by name, as a config writes them."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from flax import nnx
+
+from elsa.base import checks
+from elsa.models.gpt2 import GPT2
+from elsa.models.h3 import H3, MergedH3
+from elsa.models.linear_attention import LinearAttention, SoftmaxAttention
+from elsa.models.linear_transformer import LinearTransformer
+from elsa.models.linear_transformer_block import LinearTransformerBlock
+from elsa.models.one_step import LoraAttention, LowRankAttention, MergedAttention
+
+MODELS: dict[str, type[nnx.Module]] = {
+    "gpt2": GPT2,
+    "h3": H3,
+    "linear_attention": LinearAttention,
+    "linear_transformer": LinearTransformer,
+    "linear_transformer_block": LinearTransformerBlock,
+    "lora_attention": LoraAttention,
+    "low_rank_attention": LowRankAttention,
+    "merged_attention": MergedAttention,
+    "merged_h3": MergedH3,
+    "softmax_attention": SoftmaxAttention,
+}
+
+
+def build(settings: Mapping[str, Any], *, rngs: nnx.Rngs, **given: Any) -> Any:
+    """The model that a config names.
+
+    Args:
+      settings: "name", a key of MODELS, and arguments of that model.
+      rngs: draws the weights.
+      **given: arguments the config leaves out because task or run fix them (dim, context_length,
+        dtype, scale, precision); those the model does not take are passed over.
+
+    Raises:
+      KeyError: for an unknown name or argument, or settings without a name.
+      TypeError: for an argument that is missing.
+      ValueError: as the model says.
+    """
+    arguments = dict(settings)
+    name = arguments.pop("name", None)
+    checks.known_names("models.build", "model", [name], MODELS)
+    model: Any = MODELS[name]
+    takes = inspect.signature(model.__init__).parameters  # the class itself shows flax's
+    known = [argument for argument in takes if argument not in ("self", "rngs")]
+    checks.known_names(f"models.build of {name}", "argument", arguments, known)
+    filled = {key: value for key, value in given.items() if key in takes}
+    return model(**{**filled, **arguments}, rngs=rngs)

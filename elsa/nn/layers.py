@@ -1,0 +1,264 @@
+"""Multi-head LSA and ELSA modules: parameters and batching, nothing else."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from elsa import attention
+from elsa.base import checks
+from elsa.base.precision import EXACT, known
+from elsa.heads.head import Head, HeadWeights, stack_dense
+
+_INIT = nnx.initializers.normal(0.02)
+_AXES = {"wq": "mp", "wk": "mp", "wv": "mm", "bq": "np", "bk": "np", "bv": "nm"}
+
+
+class _Heads(nnx.Module):
+    """What LSA and ELSA share; a subclass says which arrays it has, and draws them."""
+
+    fields: ClassVar[tuple[str, ...]]
+    precision: str
+    wq: nnx.Param
+    wk: nnx.Param
+    wv: nnx.Param
+
+    def _draw(
+        self, num_heads: int, dtype: DTypeLike | None, rngs: nnx.Rngs, **sizes: tuple[str, int]
+    ) -> None:
+        """Draws the arrays; sizes are argument name -> (axis letter of the formula, size)."""
+        where = type(self).__name__
+        checks.integer(
+            where, num_heads=(num_heads, 1), **{k: (v, 1) for k, (_, v) in sizes.items()}
+        )
+        kind, size_of = checks.float_dtype(where, dtype), dict(sizes.values())
+        for name in self.fields:
+            shape = (num_heads, *(size_of[axis] for axis in _AXES[name]))
+            setattr(self, name, nnx.Param(_INIT(rngs.params(), shape, kind)))
+
+    @classmethod
+    def _abstract(
+        cls,
+        shape: tuple[int, int],
+        key_size: int,
+        num_heads: int,
+        dtype: DTypeLike | None,
+        precision: str,
+    ) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    def from_heads(
+        cls,
+        heads: Sequence[Head],
+        shape: tuple[int, int],
+        *,
+        dtype: DTypeLike | None = None,
+        precision: str = EXACT,
+    ) -> Self:
+        """The module whose weights are those of symbolic heads, for prompts of shape (n, m).
+
+        The weights are float64 until here and are cast once.
+
+        Raises:
+          ValueError: for no heads; for LSA, naming a head that needs a bias.
+        """
+        if not heads:
+            raise ValueError(f"{cls.__name__}: heads must name at least one head, got none")
+        for head in heads:
+            if head.has_bias and "bq" not in cls.fields:
+                raise ValueError(
+                    f"{cls.__name__}: head '{head.formula}' writes constant rows, which needs a "
+                    "bias; use ELSA"
+                )
+        return cls.from_weights(stack_dense(heads, shape), dtype=dtype, precision=precision)
+
+    @classmethod
+    def from_weights(
+        cls, weights: HeadWeights, *, dtype: DTypeLike | None = None, precision: str = EXACT
+    ) -> Self:
+        """The module with the given weights, heads along the first axis, cast once.
+
+        One more axis in front holds the weights of every step of an untied stack.
+        """
+        kind = checks.float_dtype(cls.__name__, dtype)
+        num_heads, m, key_size = weights.wq.shape[-3:]
+        sizes = (weights.bv.shape[-2], m), key_size, num_heads
+        module = nnx.merge(*_skeleton(cls, *sizes, kind, precision))
+        for name in cls.fields:
+            setattr(module, name, nnx.Param(jnp.asarray(getattr(weights, name), kind)))
+        return module
+
+    @property
+    def weights(self) -> HeadWeights:
+        """The weights of all heads along the first axis; arrays the module has not are zeros."""
+        own = {name: np.asarray(getattr(self, name)[...]) for name in self.fields}
+        lead, (m, p) = own["wq"].shape[:-2], own["wq"].shape[-2:]
+        size_of = {"n": 0, "m": m, "p": p}
+        return HeadWeights(
+            *(
+                own.get(name, np.zeros((*lead, *(size_of[axis] for axis in axes))))
+                for name, axes in _AXES.items()
+            )
+        )
+
+    def _sum(self, head: Callable[..., Array], h: Array) -> Array:
+        """Sums a head function over the heads, on one prompt or on a batch of prompts."""
+        if jnp.ndim(h) not in (2, 3):
+            raise ValueError(
+                f"{type(self).__name__}: the prompt must have shape (n, m) or (batch, n, m), "
+                f"got {jnp.shape(h)}"
+            )
+        weights = [getattr(self, name)[...] for name in self.fields]
+        one = functools.partial(head, precision=self.precision)
+        heads = jax.vmap(one, in_axes=(None, *(0 for _ in weights)))
+        if jnp.ndim(h) == 2:
+            return heads(h, *weights).sum(axis=0)
+        batch = jax.vmap(heads, in_axes=(0, *(None for _ in weights)))
+        return batch(h, *weights).sum(axis=1)
+
+
+@functools.cache  # tracing a constructor takes 30 ms, filling in the weights 1 ms
+def _skeleton(cls: type[_Heads], *sizes: Any) -> tuple[Any, Any]:
+    """The structure of a module of given sizes, without values."""
+    return nnx.split(cls._abstract(*sizes))
+
+
+class LSA(_Heads):
+    """Sum of linear self-attention heads, without the skip.
+
+        sum_h (H Wq_h) (H Wk_h)^T (H Wv_h)
+
+    Args:
+      channels: m, channels of the prompt.
+      key_size: p, width of queries and keys.
+      num_heads: heads that are summed.
+      dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products: "highest", "high" or "default".
+      rngs: the stream `params` draws the weights, normal with standard deviation 0.02.
+
+    Attributes:
+      wq, wk: [heads, m, p].
+      wv: [heads, m, m].
+
+    Raises:
+      ValueError: for a size below 1, an unknown precision, or float64 without jax's x64 switch.
+    """
+
+    fields = ("wq", "wk", "wv")
+
+    def __init__(
+        self,
+        channels: int,
+        key_size: int,
+        num_heads: int = 1,
+        *,
+        dtype: DTypeLike | None = None,
+        precision: str = EXACT,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self._draw(num_heads, dtype, rngs, channels=("m", channels), key_size=("p", key_size))
+        self.precision = known("LSA", precision)
+
+    @classmethod
+    def _abstract(
+        cls,
+        shape: tuple[int, int],
+        key_size: int,
+        num_heads: int,
+        dtype: DTypeLike | None,
+        precision: str,
+    ) -> Self:
+        return nnx.eval_shape(
+            lambda: cls(
+                shape[1], key_size, num_heads, dtype=dtype, precision=precision, rngs=nnx.Rngs(0)
+            )
+        )
+
+    def __call__(self, h: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
+        """The heads' sum on one prompt [n, m] or on a batch [batch, n, m].
+
+        Raises:
+          ValueError: where the prompt's channels are not the module's.
+        """
+        return self._sum(attention.lsa, h)
+
+
+class ELSA(_Heads):
+    """Sum of extended linear self-attention heads, without the skip.
+
+        sum_h (H Wq_h + Bq_h) (H Wk_h + Bk_h)^T (H Wv_h + Bv_h)
+
+    Args:
+      rows: n, rows of the prompt, which the biases fix.
+      channels: m, channels of the prompt.
+      key_size: p, width of queries and keys.
+      num_heads: heads that are summed.
+      dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products: "highest", "high" or "default".
+      rngs: the stream `params` draws weights and biases, normal with standard deviation 0.02.
+
+    Attributes:
+      wq, wk: [heads, m, p].
+      wv: [heads, m, m].
+      bq, bk: [heads, n, p].
+      bv: [heads, n, m].
+
+    Raises:
+      ValueError: for a size below 1, an unknown precision, or float64 without jax's x64 switch.
+    """
+
+    fields = HeadWeights._fields
+    bq: nnx.Param
+    bk: nnx.Param
+    bv: nnx.Param
+
+    def __init__(
+        self,
+        rows: int,
+        channels: int,
+        key_size: int,
+        num_heads: int = 1,
+        *,
+        dtype: DTypeLike | None = None,
+        precision: str = EXACT,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self._draw(
+            num_heads,
+            dtype,
+            rngs,
+            rows=("n", rows),
+            channels=("m", channels),
+            key_size=("p", key_size),
+        )
+        self.precision = known("ELSA", precision)
+
+    @classmethod
+    def _abstract(
+        cls,
+        shape: tuple[int, int],
+        key_size: int,
+        num_heads: int,
+        dtype: DTypeLike | None,
+        precision: str,
+    ) -> Self:
+        return nnx.eval_shape(
+            lambda: cls(
+                *shape, key_size, num_heads, dtype=dtype, precision=precision, rngs=nnx.Rngs(0)
+            )
+        )
+
+    def __call__(self, h: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
+        """The heads' sum on one prompt [n, m] or on a batch [batch, n, m].
+
+        Raises:
+          ValueError: where the prompt's rows or channels are not the module's.
+        """
+        return self._sum(attention.elsa, h)

@@ -1,0 +1,63 @@
+"""What every estimator reads of a prompt, checked and in one dtype."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
+
+from elsa.base import checks
+from elsa.tasks import Prompt
+
+
+class Problem(NamedTuple):
+    """Context and query without the query's label."""
+
+    x: Float[Array, "batch n d"]
+    y: Float[Array, "batch n"]
+    query_x: Float[Array, "batch d"]
+
+    @property
+    def correlation(self) -> Float[Array, "batch d"]:
+        """X^T y of each task."""
+        return jnp.einsum("bnd,bn->bd", self.x, self.y)
+
+    def predict(self, w: Float[Array, "batch d"]) -> Float[Array, " batch"]:
+        """x . w of each task."""
+        return jnp.sum(self.query_x * w, axis=-1)
+
+    def cast(self, array: ArrayLike) -> Array:
+        """An argument in the prompt's dtype."""
+        return jnp.asarray(array, self.x.dtype)
+
+
+def read(where: str, prompt: Prompt) -> Problem:
+    """The prompt's context and query; its label is not looked at.
+
+    Raises:
+      ValueError: for shapes that do not fit, an empty context, NaN or infinity.
+    """
+    arrays = {"x": prompt.x, "y": prompt.y, "query_x": prompt.query_x}
+    axes = {"x": "batch n d", "y": "batch n", "query_x": "batch d"}
+    sizes = checks.shapes(where, **{name: (a, axes[name]) for name, a in arrays.items()})
+    checks.integer(where, n=(sizes["n"], 1), d=(sizes["d"], 1))
+    checks.finite(where, **arrays)
+    dtype = jnp.result_type(prompt.x, prompt.y, prompt.query_x, jnp.float32)
+    return Problem(*(jnp.asarray(array, dtype) for array in arrays.values()))
+
+
+def vector(where: str, name: str, array: ArrayLike, size: int, axis: str = "d") -> None:
+    """Refuses what is not a finite vector of the given length."""
+    checks.finite(where, **{name: array})
+    if np.shape(array) != (size,):
+        raise ValueError(f"{where}: {name} must have shape ({axis}={size},), got {np.shape(array)}")
+
+
+def matrix(where: str, name: str, array: ArrayLike, size: int) -> None:
+    """Refuses what is not a finite d x d matrix."""
+    checks.finite(where, **{name: array})
+    if np.shape(array) != (size, size):
+        raise ValueError(
+            f"{where}: {name} must have shape (d={size}, d={size}), got {np.shape(array)}"
+        )

@@ -1,0 +1,1 @@
+"""Experiments on weights that are built: by hand or by the compiler."""

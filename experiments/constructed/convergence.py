@@ -1,0 +1,228 @@
+"""Distance to the ridge solution against depth, for the constructions and for gradient descent."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from elsa import algorithms, constructions, metrics, theory
+from elsa.base import checks
+from experiments.constructed import convergence_problems as problems
+from experiments.constructed import convergence_report as report
+from experiments.constructed.convergence_problems import WHERE, Problems
+from experiments.harness.experiment import Case, Experiment, Record, Summary
+
+CONSTRUCTIONS: dict[str, Callable[..., constructions.RidgeStack]] = {
+    "ridge_lsa": constructions.ridge_lsa,
+    "ridge_lsa_state": constructions.ridge_lsa_state,
+    "ridge_elsa": constructions.ridge_elsa,
+    "ridge_elsa_one_layer": constructions.ridge_elsa_one_layer,
+}
+METHODS = ("gradient_descent", *CONSTRUCTIONS)
+DTYPES = ("float64", "float32")
+
+
+def check(config: ConfigDict) -> None:
+    """Refuses a config that makes no measurement; reads a table of the user's to do so."""
+    for method in config.methods:
+        checks.one_of(WHERE, "methods", method, METHODS)
+    for dtype in config.dtypes:
+        checks.one_of(WHERE, "dtypes", dtype, DTYPES)
+    if "float64" not in config.dtypes:
+        raise ValueError(
+            f"{WHERE}: dtypes must hold 'float64', in which the reference is computed, got "
+            f"{config.dtypes}"
+        )
+    if "ridge_lsa" in config.methods and "lam" in config and config.lam == 0:
+        raise ValueError(
+            f"{WHERE}: lam must be above 0 for ridge_lsa, which divides by its root, got 0; leave "
+            "ridge_lsa out of methods, the others take lam = 0"
+        )
+    checks.integer(WHERE, max_depth=(config.max_depth, 1))
+    checks.interval(
+        WHERE, config.tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative distance"
+    )
+    for depth in config.shown_depths:
+        checks.integer(WHERE, shown_depths=(depth, 1))
+    checks.at_least(WHERE, curve_points=(config.curve_points, len(config.shown_depths) + 2))
+    problems.check(config)
+    for dtype in config.dtypes if config.get("lam") else ():
+        kind = np.finfo(dtype)
+        if not kind.tiny <= config.lam <= kind.max**0.5:
+            raise ValueError(
+                f"{WHERE}: lam must lie in [{kind.tiny:.3g}, {kind.max**0.5:.3g}] for {dtype}, got "
+                f"{config.lam:g}: it or a product of two such numbers cannot be represented"
+            )
+
+
+def cases(config: ConfigDict) -> Mapping[str, Case]:
+    """A case for each problem, method and dtype."""
+    return {
+        f"{name}: {method} in {dtype}": {"problem": name, "method": method, "dtype": dtype}
+        for name in problems.names(config)
+        for dtype in config.dtypes
+        for method in config.methods
+    }
+
+
+def measure(config: ConfigDict, case: Case) -> Record:
+    """The distances at every depth, thinned, and the decay fitted to all of them."""
+    problem = problems.build(problems.names(config)[case["problem"]])
+    depth, needed = problem.depth(config)
+    layers, errors = distances(problem, case["method"], case["dtype"], depth)
+    exact = theory.error_curve(
+        problem.eigenvalues, problem.start, problem.step_size, np.arange(depth + 1)
+    )
+    kept = metrics.log_spaced(depth, config.curve_points, tuple(config.shown_depths))
+    tasks, context_length, dim = problem.x.shape
+    return {
+        **case,
+        "tasks": tasks,
+        "context_length": context_length,
+        "dim": dim,
+        "lam": problem.lam,
+        "condition_number": problem.condition_number,
+        "step_size": problem.step_size,
+        "depth": depth,
+        "depth_needed": needed,
+        "layers": layers,
+        "depths": kept.tolist(),
+        "measured": _spread(errors[:, kept]),
+        "exact": _spread(exact[:, kept]),
+        "bound": (theory.contraction(problem.condition_number) ** kept).tolist(),
+        **_decay(problem, errors, exact, case["dtype"]),
+    }
+
+
+def distances(
+    problem: Problems, method: str, dtype: str, depth: int
+) -> tuple[int | None, Float[np.ndarray, "tasks depths"]]:
+    """Layers of the stack, and |w_t - w| / |w| of every task for t = 0 .. depth, in one jit."""
+    layers, path = _path(problem, method, dtype, depth)
+
+    def of_one_task(x: jax.Array, y: jax.Array, solution: jax.Array) -> jax.Array:
+        distance = jax.vmap(metrics.relative_distance, in_axes=(0, None))
+        return distance(path(x.astype(dtype), y.astype(dtype)), solution)
+
+    return layers, np.asarray(
+        jax.jit(jax.vmap(of_one_task))(problem.x, problem.y, problem.solution)
+    )
+
+
+def _path(
+    problem: Problems, method: str, dtype: str, depth: int
+) -> tuple[int | None, Callable[[jax.Array, jax.Array], jax.Array]]:
+    """w after every step, [depth + 1, d], as a function of one task; layers None for no stack."""
+    _, n, d = problem.x.shape
+    if method in CONSTRUCTIONS:
+        stack = CONSTRUCTIONS[method](n, d, depth, problem.step_size, dtype=dtype)
+        return stack.num_layers, lambda x, y: stack.trajectory(X=x, y=y, lam=problem.lam)["w"]
+    step, lam = algorithms.gradient_descent(problem.step_size), jnp.full((1, 1), problem.lam, dtype)
+
+    def descend(x: jax.Array, y: jax.Array) -> jax.Array:
+        def body(w: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+            w = step(x, y[:, None], w, lam)["w"]
+            return w, w
+
+        start = jnp.zeros((d, 1), dtype)
+        _, steps = jax.lax.scan(body, start, length=depth)
+        return jnp.concatenate([start[None], steps])[..., 0]
+
+    return None, descend
+
+
+def _spread(curves: Float[np.ndarray, "tasks depths"]) -> dict[str, list[float]]:
+    return {
+        "median": np.median(curves, axis=0).tolist(),
+        "smallest": curves.min(axis=0).tolist(),
+        "largest": curves.max(axis=0).tolist(),
+    }
+
+
+def _decay(problem: Problems, errors: np.ndarray, exact: np.ndarray, dtype: str) -> dict[str, Any]:
+    """The fitted decay of every task beside theory's; None where there is nothing to fit."""
+    decay = theory.decay_rate(problem.condition_number)
+    nothing = {"decay_mean": None, "decay_deviation": None, "fit_first": None, "fit_stop": None}
+    if not np.isfinite(decay):  # condition number 1: one step is exact
+        return {"decay_theory": None, **nothing, "tasks_fitted": 0}
+    first, stop = problems.window(errors, exact, problem, dtype)
+    fitted = metrics.fitted_decay(errors, first, stop)
+    found = np.isfinite(fitted)
+    if not found.any():
+        return {"decay_theory": decay, **nothing, "tasks_fitted": 0}
+    return {
+        "decay_theory": decay,
+        "decay_mean": float(fitted[found].mean()),
+        "decay_deviation": float(np.abs(fitted[found] / decay - 1.0).max()),
+        "fit_first": float(np.median(first[found])),
+        "fit_stop": float(np.median(stop[found])),
+        "tasks_fitted": int(found.sum()),
+    }
+
+
+def summarise(config: ConfigDict, records: list[Record]) -> Summary:
+    """For each problem the distances at the depths shown, theory's at the same, and the decays."""
+    by_problem = {
+        name: _problem_summary(config, [r for r in records if r["problem"] == name])
+        for name in dict.fromkeys(record["problem"] for record in records)
+    }
+    return {
+        "problems": by_problem,
+        "largest_final_distance": _largest(config, records, lambda r: r["measured"]["largest"][-1]),
+        "largest_decay_deviation": _largest(config, records, lambda r: r["decay_deviation"]),
+        "fit": "least squares of log error, from the step where the closed form decays within 0.1% "
+        "of its limit to the step where the error is below 10 eps kappa; 10 steps at least",
+        "tolerance": config.tolerance,
+        "max_depth": config.max_depth,
+    }
+
+
+def _problem_summary(config: ConfigDict, records: list[Record]) -> dict[str, Any]:
+    first = records[0]
+    places = [first["depths"].index(t) for t in config.shown_depths if t < first["depth"]] + [-1]
+    same = (
+        *("tasks", "context_length", "dim", "lam", "condition_number", "step_size"),
+        *("depth", "depth_needed", "decay_theory"),
+    )
+    own = ("method", "dtype", "layers", "decay_mean", "decay_deviation", "tasks_fitted")
+    return {
+        **{key: first[key] for key in same},
+        "shown_depths": [first["depths"][place] for place in places],
+        "exact": [first["exact"]["largest"][place] for place in places],
+        "bound": [first["bound"][place] for place in places],
+        "rows": [
+            {
+                **{key: record[key] for key in own},
+                "distances": [record["measured"]["largest"][place] for place in places],
+            }
+            for record in records
+        ],
+    }
+
+
+def _largest(
+    config: ConfigDict, records: list[Record], value: Callable[[Record], float | None]
+) -> dict[str, float | None]:
+    """By dtype; None where no record has a value."""
+    found = {
+        dtype: [value(record) for record in records if record["dtype"] == dtype]
+        for dtype in config.dtypes
+    }
+    return {
+        dtype: max((number for number in numbers if number is not None), default=None)
+        for dtype, numbers in found.items()
+    }
+
+
+EXPERIMENT = Experiment(
+    cases=cases,
+    measure=measure,
+    summarise=summarise,
+    tables=report.tables,
+    figures=report.figures,
+    check=check,
+)

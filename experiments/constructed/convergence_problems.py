@@ -1,0 +1,162 @@
+"""The ridge problems of the convergence experiment: one real table, or batches of random tasks."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from elsa import metrics, predictors, tasks, theory
+from elsa.base import checks
+
+WHERE = "convergence"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Problems:
+    """Ridge problems with the same eigenvalues, in float64, and what theory says about them.
+
+    x: [tasks, n, d].  y: [tasks, n].  lam: their regulariser.
+    solution: the reference, [tasks, d].
+    eigenvalues: of X^T X + lam I, [d], smallest first.
+    start: w_0 - w* = -w* in the eigenvectors, [tasks, d].
+    """
+
+    x: Float[np.ndarray, "tasks n d"]
+    y: Float[np.ndarray, "tasks n"]
+    lam: float
+    solution: Float[np.ndarray, "tasks d"]
+    eigenvalues: Float[np.ndarray, " d"]
+    start: Float[np.ndarray, "tasks d"]
+
+    @property
+    def condition_number(self) -> float:
+        return max(1.0, float(self.eigenvalues[-1] / self.eigenvalues[0]))
+
+    @property
+    def step_size(self) -> float:
+        return theory.best_step_size(float(self.eigenvalues[0]), float(self.eigenvalues[-1]))
+
+    def depth(self, config: ConfigDict) -> tuple[int, int]:
+        """Steps that are run, and steps that theory asks for."""
+        needed = theory.steps_to_reach(config.tolerance, self.condition_number)
+        return min(needed, config.max_depth), needed
+
+
+def names(config: ConfigDict) -> Mapping[str, Mapping[str, Any]]:
+    """Every problem's name and what `build` needs to make it: plain values."""
+    data = config.data
+    if "path" in data:
+        name = data.path or "diabetes"
+        return {name: {"path": data.path, "target": data.target, "lam": config.lam}}
+    short = data.short_context_length
+    designs = [(data.context_length, data.ridge_fraction, k) for k in data.condition_numbers]
+    designs += [(short, 1.0, k) for k in data.short_condition_numbers]
+    return {
+        f"kappa {kappa:g}, {rows} rows": {
+            "task": {
+                "dim": data.dim,
+                "context_length": rows,
+                "condition_number": kappa,
+                "ridge_fraction": fraction,
+                "noise_var": data.noise_var,
+            },
+            "tasks": data.tasks,
+            "seed": [config.seed, index],
+        }
+        for index, (rows, fraction, kappa) in enumerate(designs)
+    }
+
+
+def build(settings: Mapping[str, Any]) -> Problems:
+    """The problems that `names` describes.
+
+    Raises:
+      OSError, KeyError, ValueError, TypeError: for data or sizes that make no problem.
+    """
+    if "task" in settings:
+        first, second = settings["seed"]
+        return _drawn(tuple(settings["task"].items()), settings["tasks"], first, second)
+    return _table(settings["path"], settings["target"], settings["lam"])
+
+
+def check(config: ConfigDict) -> None:
+    """Refuses data, sizes and numbers that make no problem, before anything is run."""
+    data = config.data
+    if "path" in data:
+        checks.finite(WHERE, lam=config.lam)
+        checks.at_least(WHERE, lam=(config.lam, 0.0))
+        if bool(data.path) != bool(data.target):
+            raise ValueError(
+                f"{WHERE}: data.path and data.target belong together, a CSV file and the name of "
+                f"its label column; got {data.path!r} and {data.target!r}"
+            )
+    else:
+        checks.integer(
+            WHERE, tasks=(data.tasks, 1), short_context_length=(data.short_context_length, 1)
+        )
+        if data.short_condition_numbers and data.short_context_length >= data.dim:
+            raise ValueError(
+                f"{WHERE}: data.short_context_length must be below data.dim={data.dim}, got "
+                f"{data.short_context_length}"
+            )
+    for settings in names(config).values():
+        if "task" in settings:
+            _check_design(tasks.PrescribedSpectrum(**settings["task"]))
+        else:
+            build(settings)
+
+
+def _check_design(task: tasks.PrescribedSpectrum) -> None:
+    if task.condition_number == 1.0 and task.ridge_fraction == 1.0:
+        raise ValueError(
+            f"{WHERE}: at condition number 1 with ridge_fraction 1, or with fewer rows than "
+            "covariates, X is zero and so is the solution; leave condition number 1 out there"
+        )
+    if task.lam == 0.0:
+        raise ValueError(
+            f"{WHERE}: data.ridge_fraction must be above 0, got 0: ridge_lsa divides by sqrt(lam)"
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def _table(path: str, target: str, lam: float) -> Problems:
+    from sklearn.linear_model import Ridge
+
+    given = tasks.read_csv(path, target) if path else tasks.diabetes()
+    table = tasks.standardised(given)
+    if np.abs(table.x.T @ table.y).max() <= 1e-12 * len(table.y) * np.abs(given.y).max():
+        raise ValueError(
+            f"{WHERE}: the labels {table.target!r} of {table.name} are constant, or unrelated to "
+            "every covariate: the ridge solution is zero, and no distance relative to it exists"
+        )
+    eigenvalues, start = theory.ridge_modes(table.x, table.y, lam)
+    ridge = Ridge(alpha=lam, fit_intercept=False, solver="cholesky").fit(table.x, table.y)
+    return Problems(table.x[None], table.y[None], lam, ridge.coef_[None], eigenvalues, start[None])
+
+
+@functools.lru_cache(maxsize=1)
+def _drawn(design: tuple[tuple[str, Any], ...], batch: int, seed: int, index: int) -> Problems:
+    task = tasks.PrescribedSpectrum(**dict(design))
+    drawn = task.sample(jax.random.fold_in(jax.random.key(seed), index), batch)
+
+    def solve(x: jax.Array, y: jax.Array) -> jax.Array:
+        return predictors.ridge_weights(x, y[:, None], task.lam)[:, 0]
+
+    solution = np.asarray(jax.jit(jax.vmap(solve))(drawn.x, drawn.y))
+    x, y = np.asarray(drawn.x), np.asarray(drawn.y)
+    _, start = theory.ridge_modes(x, y, task.lam)
+    return Problems(x, y, task.lam, solution, task.eigenvalues[::-1], start)
+
+
+def window(
+    errors: np.ndarray, exact: np.ndarray, problems: Problems, dtype: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The steps between the transient and the rounding floor of every task."""
+    floor = metrics.rounding_floor(dtype, problems.condition_number)
+    decay = theory.decay_rate(problems.condition_number)
+    return metrics.fit_window(errors, exact, decay=decay, floor=floor)

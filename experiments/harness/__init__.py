@@ -1,0 +1,1 @@
+"""What every experiment runs on: command line, run folder, records, progress."""

@@ -1,0 +1,220 @@
+"""From the words of a command line to a config: the file, its mode, and `--config.KEY=VALUE`."""
+
+import difflib
+import importlib.util
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict
+from ml_collections.config_flags import config_flags
+
+from experiments.harness.experiment import RunError, message_of
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+_OVERRIDE = re.compile(r"--?(?P<no>no)?config\.(?P<key>[^=]*)(?P<value>=.*)?", re.DOTALL)
+_KINDS = {
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    str: "a text",
+    tuple: "a tuple, as in '(1, 2)'",
+}
+
+
+def load(spec: str) -> ConfigDict:
+    """The locked config of "path/to/file.py" or, in another mode than its own, "file.py:MODE".
+
+    Raises:
+      RunError: if there is no such file (naming the nearest in configs/), if it is no config, or in
+        the words of `get_config` if that refuses the mode.
+    """
+    path, colon, mode = spec.partition(":")
+    if not Path(path).is_file():
+        raise RunError(f"no config file {path!r}{_near_files(path)}; --list shows them all")
+    found = importlib.util.spec_from_file_location("config_file", path)
+    if found is None or found.loader is None:
+        raise RunError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(found)
+    try:
+        found.loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise RunError(f"{path} is no config: it defines no get_config(mode)")
+        config = module.get_config(mode) if colon else module.get_config()
+    except SyntaxError as error:
+        raise RunError(f"{path}, line {error.lineno}: {error.msg}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{spec}: {message_of(error)}") from error
+    if not isinstance(config, ConfigDict):
+        raise RunError(f"{path}: get_config must return a ConfigDict, got {type(config).__name__}")
+    return config.lock()
+
+
+def default_workdir(spec: str) -> Path:
+    """runs/NAME for configs/NAME.py; a mode gets a folder of its own, runs/NAME-MODE."""
+    path, _, mode = spec.partition(":")
+    name = Path(path).stem
+    return Path("runs") / (name if mode in ("", "full") else f"{name}-{mode}")
+
+
+def apply_overrides(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
+    """Sets the keys that `--config.KEY=VALUE` names, in the order given.
+
+    Args:
+      config: changed in place; derived values follow.
+      arguments: what the entry's own flags left of the command line.
+
+    Returns:
+      The overrides in the one form `--config.KEY=VALUE`.
+
+    Raises:
+      RunError: for a word that is no override, a key that the config has not (naming the nearest),
+        or a value of another type than the config's.
+    """
+    overrides = _one_word_each(config, arguments)
+    for override in overrides:
+        _apply(config, override)
+    return overrides
+
+
+def refuse_flags(arguments: Sequence[str]) -> None:
+    """Refuses the words that are no override, where there is no config to override.
+
+    Raises:
+      RunError: naming the first of them and, for a flag, what it may have meant.
+    """
+    for argument in arguments:
+        if not _OVERRIDE.fullmatch(argument):
+            raise RunError(_unexpected(argument, ()))
+
+
+def repeat_command(spec: str, workdir: Path, overrides: Iterable[str]) -> str:
+    """The command that runs this config in this folder again, as a shell takes it."""
+    python = sys.orig_argv[0] if sys.orig_argv else "python"
+    words = [f"--config={spec}", f"--workdir={workdir}", *overrides]
+    return shlex.join([python, "-m", "experiments.run", *words])
+
+
+def keys(config: ConfigDict, above: str = "") -> dict[str, Any]:
+    """Every dotted key of a config and its value, those of groups left out."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, ConfigDict):
+            found |= keys(value, f"{above}{name}.")
+        else:
+            found[f"{above}{name}"] = value
+    return found
+
+
+def _one_word_each(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
+    """Brings `--config.KEY VALUE`, `--config.KEY` and `--noconfig.KEY` to `--config.KEY=VALUE`."""
+    known, rest, words = keys(config), list(arguments), []
+    while rest:
+        argument = rest.pop(0)
+        match = _OVERRIDE.fullmatch(argument)
+        if match is None:
+            raise RunError(_unexpected(argument, known))
+        key, value = match["key"], match["value"]
+        if key not in known:
+            raise RunError(_unknown_key(argument, key, config))
+        if isinstance(known[key], bool) and value is None:
+            value = "=false" if match["no"] else "=true"
+        elif match["no"]:
+            raise RunError(f"{argument}: {key} is not true or false. Nothing was run.")
+        elif value is None:
+            if not rest:
+                raise RunError(f"{argument}: a value is missing. Nothing was run.")
+            value = f"={rest.pop(0)}"
+        words.append(f"--config.{key}{value}")
+    return words
+
+
+def _apply(config: ConfigDict, override: str) -> None:
+    """Sets one key by ml_collections' parser, and holds tuples to the type of their elements."""
+    name, _, text = override.partition("=")
+    key = name.removeprefix("--config.")
+    *groups, last = key.split(".")
+    holder = config
+    for group in groups:
+        holder = holder[group]
+    before, kind = holder[last], holder.get_type(last)
+    if key == "experiment":
+        raise RunError(
+            f"{override}: experiment says which driver reads this config; give the --config of "
+            "the other experiment instead. Nothing was run."
+        )
+    if kind not in _KINDS:
+        raise RunError(
+            f"{override}: {key} is a {kind.__name__} and can only be set in the config file. "
+            "Nothing was run."
+        )
+    wrong = RunError(
+        f"{override}: {key} is {_KINDS[kind]} ({before!r} in the config), got {text!r}. "
+        "Nothing was run."
+    )
+    values = flags.FlagValues()
+    try:
+        config_flags.DEFINE_config_dict(
+            "config", config, flag_values=values, sys_argv=["run", override]
+        )
+        values(["run", override])
+    except (flags.Error, ValueError, TypeError) as error:
+        raise wrong from error
+    if kind is tuple and len({type(element) for element in before}) == 1:
+        of, after = type(before[0]), holder[last]
+        if of is str and after == (text,):
+            after = tuple(text.split(","))  # a,b needs no quotes
+        if of is float:
+            after = tuple(float(x) if type(x) is int else x for x in after)
+        if any(type(element) is not of for element in after):
+            raise wrong
+        holder[last] = after
+
+
+def _unexpected(argument: str, known: Iterable[str]) -> str:
+    """Why a word that is no override is refused, with the flag it may have meant."""
+    if not argument.startswith("-"):
+        return f"unexpected argument {argument!r}. Nothing was run."
+    name = argument.lstrip("-").partition("=")[0]
+    own = ["config", "workdir", "overwrite", "list"]
+    near = difflib.get_close_matches(name, own, n=1) or [
+        f"config.{key}" for key in _nearest(name, known)
+    ]
+    hint = f"; did you mean {' or '.join(f'--{flag}' for flag in near)}?" if near else "."
+    return f"unknown flag {argument}{hint} Nothing was run."
+
+
+def _unknown_key(argument: str, key: str, config: ConfigDict) -> str:
+    """Why a key is refused, with the nearest ones: all of a group, or all there are."""
+    known = list(keys(config))
+    below = [other for other in known if other.startswith(f"{key}.")]
+    if below:
+        return f"{argument}: {key} is a group; set {' or '.join(below)}. Nothing was run."
+    near = _nearest(key, known)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}."
+    return f"{argument}: the config has no key {key!r}; {hint} Nothing was run."
+
+
+def _nearest(key: str, known: Iterable[str]) -> list[str]:
+    """At most three known keys that look like the one given, as a whole or in their last part."""
+
+    def likeness(name: str) -> float:
+        pairs = [(key, name), (key.rpartition(".")[2], name.rpartition(".")[2])]
+        return max(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+    ranked = sorted(known, key=likeness, reverse=True)
+    bar = max(0.6, likeness(ranked[0]) - 0.15) if ranked else 1.0
+    return [name for name in ranked if likeness(name) >= bar][:3]
+
+
+def _near_files(path: str) -> str:
+    """The config files whose name is like the one given, as they are reached from here."""
+    known = {file.stem: file for file in CONFIGS.glob("*.py")}
+    near = difflib.get_close_matches(Path(path).stem, known, n=3, cutoff=0.5)
+    places = [os.path.relpath(known[name]) for name in near]
+    return f"; did you mean {' or '.join(places)}?" if places else ""

@@ -1,0 +1,186 @@
+"""The loop of every experiment: runs the cases that are not recorded yet, then reports."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from elsa.base import strict_json
+from elsa.base.files import WriteError
+from experiments.harness import terminal
+from experiments.harness.environment import environment
+from experiments.harness.experiment import (
+    FAILED,
+    INTERRUPTED,
+    Case,
+    Experiment,
+    Place,
+    RunError,
+    Summary,
+    message_of,
+)
+from experiments.harness.folder import (
+    CONFIG,
+    ENV,
+    METRICS,
+    SUMMARY,
+    FolderError,
+    RunFolder,
+    ways_out,
+)
+
+NEWER = {"train.matmul_precision": "highest"}  # settings that older runs did not write
+
+
+def run(
+    experiment: Experiment,
+    config: ConfigDict,
+    workdir: str | Path,
+    *,
+    overwrite: bool = False,
+    command: str = "",
+    screen: Console | None = None,
+) -> Summary:
+    """Runs an experiment in a folder, or takes up the run that the folder holds.
+
+    Args:
+      experiment: the five functions.
+      config: the resolved config.
+      workdir: the run folder; the same config in it goes on, any other is refused.
+      overwrite: moves what is in the folder to `<workdir>.<time>` first.
+      command: the command line that repeats this run, for env.json and for whoever resumes.
+      screen: where to print; standard output by default.
+
+    Returns:
+      The summary, as it stands in summary.json.
+
+    Raises:
+      RunError: for a bad config, a folder that holds something else, a record that is no JSON, a
+        full disk, Ctrl-C; the message says what is kept. A bug of the driver comes as it is.
+    """
+    screen = screen or terminal.console()
+    asked, cases = _question(experiment, config)
+    folder: RunFolder | None = None
+    try:
+        with RunFolder.open(workdir, asked, overwrite=overwrite, newer=NEWER) as folder:
+            _refuse_foreign_cases(folder, cases)
+            if len(folder.cases) < len(cases):
+                folder.write_environment(environment(asked, command))
+            _announce(folder, cases, screen)
+            _compute(experiment, config, cases, folder, screen)
+            return _report(experiment, config, folder, screen)
+    except FolderError as error:
+        raise RunError(message_of(error)) from error
+    except WriteError as error:
+        moved = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
+        text = f"{error}. {_kept(folder, cases)} When it can be written, {_resume(command)}{moved}"
+        raise RunError(text, exit_code=FAILED) from error
+    except KeyboardInterrupt as error:
+        said = f"{error}. " if str(error) else ""
+        text = f"interrupted. {said}{_kept(folder, cases)} To go on, {_resume(command)}"
+        raise RunError(text, exit_code=INTERRUPTED) from error
+    except RunError:
+        raise
+    except Exception as error:
+        error.add_note(f"{_kept(folder, cases)} To go on, {_resume(command)}")
+        raise
+
+
+def _question(
+    experiment: Experiment, config: ConfigDict
+) -> tuple[dict[str, Any], Mapping[str, Case]]:
+    """The config as plain values, and its cases; refuses what the driver's check refuses."""
+    try:
+        if experiment.check is not None:
+            experiment.check(config)
+        asked = config.to_dict()
+        strict_json.dumps(asked, where="config")
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise RunError(message_of(error)) from error
+    cases = experiment.cases(config)
+    if not cases:
+        raise RunError("this config asks for no case at all")
+    return asked, cases
+
+
+def _refuse_foreign_cases(folder: RunFolder, cases: Mapping[str, Case]) -> None:
+    foreign = [case for case in folder.cases if case not in cases]
+    if foreign:
+        raise FolderError(
+            f"{folder.path} holds the case {foreign[0]!r}, which this config does not ask for: the "
+            f"program has changed since. {ways_out(folder.path)}"
+        )
+
+
+def _announce(folder: RunFolder, cases: Mapping[str, Case], screen: Console) -> None:
+    """Says what the folder holds already."""
+    for note in folder.notes:
+        terminal.say(screen, note)
+    kept, total = len(folder.cases), len(cases)
+    if kept == total and folder.has_summary:
+        text = (
+            f"{folder.path} holds this run, finished: nothing is computed; "
+            f"its table and figures are made again from {METRICS}"
+        )
+    elif kept:
+        text = f"resuming {folder.path}: {kept} of {total} cases are kept"
+    else:
+        text = f"{total} case{'s' * (total > 1)} in {folder.path}"
+    terminal.say(screen, text)
+
+
+def _compute(
+    experiment: Experiment,
+    config: ConfigDict,
+    cases: Mapping[str, Case],
+    folder: RunFolder,
+    screen: Console,
+) -> None:
+    """Runs the cases ahead, each recorded on the disk before the next begins."""
+    kept = folder.cases
+    if len(kept) == len(cases):
+        return
+    place = Place(folder.path, screen)
+    with terminal.CaseProgress(screen, total=len(cases), kept=len(kept)) as progress:
+        for case, settings in cases.items():
+            if case in kept:
+                continue
+            progress.begins(case)
+            start = time.perf_counter()
+            results = experiment.run_case(config, settings, place)
+            seconds = time.perf_counter() - start
+            try:
+                folder.append(case, results, seconds=seconds)
+            except (ValueError, TypeError) as error:
+                text = f"{error}. {_kept(folder, cases)}"
+                raise RunError(text, exit_code=FAILED) from error
+            progress.ends(case, seconds)
+
+
+def _report(
+    experiment: Experiment, config: ConfigDict, folder: RunFolder, screen: Console
+) -> Summary:
+    """Writes summary and figures from the records, prints the tables and where the files are."""
+    text = strict_json.dumps(experiment.summarise(config, folder.records), where=SUMMARY)
+    summary: Summary = strict_json.loads(text)  # as a rebuild would read it
+    folder.write_json(SUMMARY, summary)
+    for table in experiment.tables(summary):
+        screen.print(table)
+    paths = [folder.path / name for name in (SUMMARY, METRICS, CONFIG, ENV)]
+    for name, figure in experiment.figures(config, folder.records, summary).items():
+        paths += folder.write_figure(name, figure)
+    terminal.say(screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
+    return summary
+
+
+def _kept(folder: RunFolder | None, cases: Mapping[str, Case]) -> str:
+    if folder is None:
+        return "Nothing was computed."
+    return f"{len(folder.cases)} of {len(cases)} cases are kept in {folder.path}."
+
+
+def _resume(command: str) -> str:
+    return f"run:\n  {command}" if command else "run the same config in the same folder."

@@ -1,0 +1,268 @@
+"""A run's folder: what was asked (config.json), where it ran (env.json), what came out.
+
+The same question in the folder goes on where it stopped; any other content is refused.
+"""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from elsa.base import files, strict_json
+from elsa.report import style
+from experiments.harness import records
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CONFIG, ENV, METRICS, SUMMARY = "config.json", "env.json", "metrics.jsonl", "summary.json"
+# What must be alike for two parts of a run to be of one kind; time and command need not.
+_SAME_KIND = ("versions", "commit", "uncommitted_changes", "device", "x64")
+
+
+class FolderError(Exception):
+    """The folder cannot serve this run; it was left as it is, and the message says the ways out."""
+
+
+class RunFolder:
+    """One run's files, held by this process while the `with` block lasts.
+
+        with RunFolder.open("runs/name", config) as folder:
+            folder.append("first case", {"error": 1e-12}, seconds=0.5)
+
+    Every file is replaced as a whole, so a kill leaves the old one or the new one; only records are
+    appended, and a line that a kill cut off is dropped when the folder is opened again.
+
+    Attributes:
+      path: the folder, as given.
+      records: the content of metrics.jsonl, one dict per line.
+      notes: what its user should be told: a folder moved away, a line dropped, other versions.
+    """
+
+    def __init__(self, path: Path, descriptor: int):
+        self.path = path
+        self.records: list[records.Record] = []
+        self.notes: list[str] = []
+        self._descriptor = descriptor
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        config: Mapping[str, Any],
+        *,
+        overwrite: bool = False,
+        newer: Mapping[str, Any] = MappingProxyType({}),
+    ) -> "RunFolder":
+        """Makes the folder, or opens one that holds the same config.
+
+        Args:
+          path: the folder.
+          config: the resolved config, plain JSON values only.
+          overwrite: moves what is there to `<path>.<time>` first, whatever it is.
+          newer: dotted keys that older versions did not write, and what their runs had.
+
+        Raises:
+          FolderError: if the folder holds anything else, is in use, or has a damaged file.
+          ValueError, TypeError: if the config is no plain, finite JSON, naming the key.
+          files.WriteError: if the disk or a permission forbids it.
+        """
+        wanted = strict_json.loads(strict_json.dumps(config, where="config"))  # tuples are lists
+        place = Path(path)
+        if os.path.lexists(place) and not place.is_dir():
+            raise FolderError(f"{place} is no folder; give another --workdir")
+        files.make_folder(place)
+        folder = cls(place, _hold(place))
+        try:
+            if overwrite and not _is_empty(place):
+                folder._move_aside()
+            if _is_empty(place):
+                folder.write_json(CONFIG, wanted)
+            else:
+                folder._reopen(wanted, newer)
+        except BaseException as error:
+            folder.close()
+            for note in folder.notes:
+                error.add_note(note)
+            raise
+        return folder
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets another process have the folder."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+    @property
+    def cases(self) -> list[str]:
+        """Names of the recorded cases, in the order they ran."""
+        return list(dict.fromkeys(record["case"] for record in self.records))
+
+    @property
+    def has_summary(self) -> bool:
+        """Whether the run came to its end before."""
+        return (self.path / SUMMARY).exists()
+
+    def append(
+        self,
+        case: str,
+        results: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        seconds: float,
+    ) -> None:
+        """Records what one case measured, on the disk before this returns.
+
+        Raises:
+          ValueError, TypeError: for a field that is no plain, finite JSON, naming case and field.
+          files.WriteError: the earlier records are untouched.
+        """
+        lines = records.dump(case, results, seconds=seconds)
+        files.append(self.path / METRICS, lines)
+        self.records += records.parse(lines)[0]
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Records where the run is computed; a resumed run adds what differs, under "resumed"."""
+        if not (self.path / ENV).exists():
+            self.write_json(ENV, environment)
+            return
+        first = _read(self.path / ENV)
+        changed = {key: value for key, value in environment.items() if first.get(key) != value}
+        first["resumed"] = [*first.get("resumed", []), changed]
+        self.write_json(ENV, first)
+        then, now = ({key: env.get(key) for key in _SAME_KIND} for env in (first, environment))
+        difference = strict_json.first_difference(then, now)
+        if difference:
+            key, before, after = difference
+            self.notes.append(
+                f"the kept cases were computed elsewhere: {key} was {before}, now {after}"
+            )
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
+        """Replaces a JSON file of the folder, and returns its path.
+
+        Raises:
+          ValueError, TypeError: for a field that is no plain, finite JSON, naming file and field.
+          files.WriteError: the old file is untouched.
+        """
+        text = strict_json.dumps(value, where=name, indent=2)
+        files.replace(self.path / name, f"{text}\n".encode())
+        return self.path / name
+
+    def write_figure(self, name: str, figure: "Figure") -> list[Path]:
+        """Replaces figures/NAME.png (300 dpi) and figures/NAME.svg, and returns their paths.
+
+        The same figure gives the same bytes: no date, no random names.
+        """
+        import matplotlib
+
+        paths = []
+        for ending in ("png", "svg"):
+            image = io.BytesIO()
+            with style.applied(), matplotlib.rc_context({"svg.hashsalt": name}):
+                figure.savefig(
+                    image,
+                    format=ending,
+                    dpi=300,
+                    metadata={"Date": None} if ending == "svg" else None,
+                )
+            paths.append(self.path / "figures" / f"{name}.{ending}")
+            files.replace(paths[-1], image.getvalue())
+        return paths
+
+    def _reopen(self, wanted: dict[str, Any], newer: Mapping[str, Any]) -> None:
+        """Takes over the records of a folder with the same config, and refuses any other."""
+        if not (self.path / CONFIG).exists():
+            raise FolderError(
+                f"{self.path} is not empty and holds no run (no {CONFIG}). {ways_out(self.path)}"
+            )
+        before = _read(self.path / CONFIG)
+        for name, value in newer.items():
+            _fill_in(before, wanted, name.split("."), value)
+        difference = strict_json.first_difference(before, wanted)
+        if difference:
+            key, there, asked = difference
+            raise FolderError(
+                f"{self.path} holds a run with another config: "
+                f"{key} is {there} there, {asked} is asked for. {ways_out(self.path)}"
+            )
+        metrics = self.path / METRICS
+        try:
+            data = metrics.read_bytes() if metrics.exists() else b""
+            self.records, length, dropped = records.parse(data)
+        except records.LineError as error:
+            raise FolderError(
+                f"{metrics}, {error}. Repair that line, or: {ways_out(self.path)}"
+            ) from error
+        except OSError as error:
+            raise files.WriteError(metrics, error, verb="read") from error
+        if dropped:
+            files.replace(metrics, data[:length])
+            self.notes.append(f"{metrics}: {dropped}; it is dropped, and that case runs again")
+
+    def _move_aside(self) -> None:
+        """Renames the folder and holds a new, empty one in its place."""
+        inside = [Path.cwd(), Path(__file__)]
+        if any(path.resolve().is_relative_to(self.path.resolve()) for path in inside):
+            raise FolderError(
+                f"{self.path} holds the current folder or this program and is not moved; "
+                "give another --workdir"
+            )
+        aside = files.move_aside(self.path)
+        self.notes.append(f"the old folder is now {aside}")
+        files.make_folder(self.path)
+        descriptor = _hold(self.path)
+        self.close()  # of the old folder, which no other run took while it was moved
+        self._descriptor = descriptor
+
+
+def _fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:
+    """Sets a key that is asked for and missing there."""
+    first, *rest = key
+    if isinstance(there, dict) and isinstance(wanted, dict) and first in wanted:
+        if rest:
+            _fill_in(there.get(first), wanted[first], rest, value)
+        else:
+            there.setdefault(first, value)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether the folder holds nothing but the remains of a kill during its very first write."""
+    try:
+        return set(os.listdir(path)) <= {files.temporary(path / CONFIG).name}
+    except OSError as error:
+        raise files.WriteError(path, error, verb="open folder") from error
+
+
+def _hold(path: Path) -> int:
+    try:
+        return files.hold(path)
+    except files.BusyError as error:
+        raise FolderError(f"{error}; wait for its end, or give another --workdir") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = strict_json.loads(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise FolderError(f"cannot read {path}: {error}. {ways_out(path.parent)}") from error
+    if not isinstance(value, dict):
+        raise FolderError(f"cannot read {path}: no JSON object. {ways_out(path.parent)}")
+    return value
+
+
+def ways_out(path: Path) -> str:
+    """The end of every refusal."""
+    return f"Give another --workdir, or --overwrite, which moves the folder to {path}.<time>."

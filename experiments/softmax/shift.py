@@ -1,0 +1,256 @@
+"""Steps of the weights, and moves of the context, as shifts of labels and data."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from elsa import softmax_regression
+from elsa.base import checks
+from elsa.report import style
+from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.softmax import problems
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+WHERE = "softmax_shift"
+KINDS, CONTEXTS = ("normalized", "rescaled"), ("drift", "attention")
+START = 0.3  # of the planted weights: data stand for no step from zero
+POINTS = 100  # of a curve in the records
+ROUNDING = 1 + 1e-12  # of a bound that is attained
+
+
+def check(config: ConfigDict) -> None:
+    """Refuses a config that makes no measurement."""
+    for problem in config.problems:
+        problems.sizes(WHERE, problem)
+    for kind in config.kinds:
+        checks.one_of(WHERE, "kinds", kind, KINDS)
+    checks.one_of(WHERE, "dtype", config.dtype, ("float64",))
+    checks.positive(WHERE, step_share=config.step_share)
+    contexts = config.contexts
+    sizes = {key: (contexts[key], 1) for key in ("length", "rows", "dim")}
+    checks.integer(WHERE, steps=(config.steps, 1), **sizes)
+    checks.positive(WHERE, drift=contexts.drift, attention=contexts.attention)
+
+
+def cases(config: ConfigDict) -> Mapping[str, Case]:
+    """Training of each problem and loss, and two sequences of contexts."""
+    training = {
+        f"training, {problem}, {kind}": {"sequence": "training", "problem": problem, "kind": kind}
+        for problem in config.problems
+        for kind in config.kinds
+    }
+    rows, dim = config.contexts.rows, config.contexts.dim
+    contexts = {
+        f"contexts by {name}": {
+            "sequence": name,
+            "problem": f"single {rows}x{dim}",
+            "kind": "normalized",
+        }
+        for name in CONTEXTS
+    }
+    return {**training, **contexts}
+
+
+def measure(config: ConfigDict, case: Case) -> Record:
+    """Shifts and bounds along one sequence, and how far the two losses are from one another."""
+    problem = problems.planted(case["problem"], [config.seed, 4])
+    if case["sequence"] == "training":
+        curves = _training(config, problem, case["kind"])
+    else:
+        curves = _contexts(config, problem, case["sequence"])
+    kept = np.unique(np.geomspace(1, len(curves["loss"]), POINTS).round().astype(int)) - 1
+    pairs = [name for name in curves if f"{name} bound" in curves]
+    return {
+        **case,
+        "steps": (kept + 1).tolist(),
+        "curves": {name: np.asarray(curve)[kept].tolist() for name, curve in curves.items()},
+        "within_bound": all(
+            bool((curves[name] <= curves[f"{name} bound"] * ROUNDING).all()) for name in pairs
+        ),
+        "identity_error": float(curves["identity"].max()),
+        "slack": {name: _slack(curves[name], curves[f"{name} bound"]) for name in pairs},
+        "last_loss_share": float(curves["loss"][-1]),
+    }
+
+
+def _slack(sizes: np.ndarray, bounds: np.ndarray) -> float | None:
+    """The median of bound over shift, where there is a shift."""
+    moved = sizes > 0
+    return float(np.median(bounds[moved] / sizes[moved])) if moved.any() else None
+
+
+def _training(config: ConfigDict, problem: problems.Problem, kind: str) -> dict[str, np.ndarray]:
+    """Along gradient descent: of each step and of all so far, of labels and of data."""
+    form, data = problems.FORMS[problem.form], (*problem.data, problem.labels)
+    start = START * problem.weights
+    hessian = np.asarray(form.dense_hessian(start, *data, kind))
+    step_size = config.step_share / float(np.abs(np.linalg.eigvalsh(hessian)).max())
+    path = form.gradient_path(start, *data, kind, step_size=step_size, steps=config.steps)
+    shifts = form.trajectory_shift(path, *data, kind)
+
+    @jax.jit
+    @jax.vmap
+    def losses(before: Any, after: Any, step: Any, total: Any) -> list[jax.Array]:
+        *others, b = data
+        first, fixed = others[0], others[1:]
+        return [
+            form.loss(after, first, *fixed, b, kind),
+            form.loss(before, first, *fixed, step.labels.b, kind),
+            form.loss(before, step.data.a, *fixed, b, kind),
+            form.loss(start, first, *fixed, total.labels.b, kind),
+            form.loss(start, total.data.a, *fixed, b, kind),
+        ]
+
+    there, *same = (np.asarray(loss) for loss in losses(path[:-1], path[1:], *shifts))
+    scale = float(form.loss(start, *data, kind))
+    made = {"loss": there / scale, "identity": np.abs(np.stack(same) - there).max(axis=0) / scale}
+    for name, shift in (("step", shifts.steps), ("total", shifts.total)):
+        for what, moved in (("labels", shift.labels), ("data", shift.data)):
+            made[f"{name}, {what}"] = np.asarray(moved.size)
+            made[f"{name}, {what} bound"] = np.asarray(moved.bound)
+    return made
+
+
+def _contexts(
+    config: ConfigDict, problem: problems.Problem, sequence: str
+) -> dict[str, np.ndarray]:
+    """Along a sequence of contexts at fixed weights: of each move and of all so far."""
+    x, b = START * problem.weights, problem.labels
+    contexts = list(_sequence(config, problem.data[0], sequence))
+    first, made = contexts[0], []
+    scale = float(softmax_regression.loss(x, first, b))
+    for before, after in itertools.pairwise(contexts):
+        step = softmax_regression.context_shift(x, before, after, b)
+        total = softmax_regression.context_shift(x, first, after, b)
+        there = float(softmax_regression.loss(x, after, b))
+        same = (
+            softmax_regression.loss(x, before, step.b),
+            softmax_regression.loss(x, first, total.b),
+        )
+        error = max(abs(float(loss) - there) for loss in same) / scale
+        made.append((there / scale, error, step.size, step.bound, total.size, total.bound))
+    names = ("loss", "identity", "step, labels", "step, labels bound")
+    more = ("total, labels", "total, labels bound")
+    return {
+        name: np.array([float(row[place]) for row in made])
+        for place, name in enumerate((*names, *more))
+    }
+
+
+def _sequence(config: ConfigDict, first: np.ndarray, sequence: str) -> Iterator[np.ndarray]:
+    """The first context, and those that follow."""
+    rng, context, settings = np.random.default_rng([config.seed, 5]), first, config.contexts
+    yield context
+    for _ in range(settings.length):
+        if sequence == "drift":
+            context = context + settings.drift * rng.normal(size=context.shape)
+        else:
+            dim = context.shape[1]
+            weight, value = rng.normal(size=(2, dim, dim)) / dim
+            value *= settings.attention / np.linalg.norm(value, 2)
+            context = np.asarray(softmax_regression.softmax_attention(context, weight, value))
+        yield context
+
+
+def summarise(config: ConfigDict, records: list[Record]) -> Summary:
+    """The largest error of the identity, whether every bound held, and the bounds' slack."""
+    keys = ("sequence", "problem", "kind", "within_bound", "identity_error", "slack")
+    return {
+        "rows": [{key: record[key] for key in (*keys, "last_loss_share")} for record in records],
+        "within_bound": all(record["within_bound"] for record in records),
+        "largest_identity_error": max(record["identity_error"] for record in records),
+    }
+
+
+def tables(summary: Summary) -> list["Table"]:
+    """One line a sequence."""
+    from rich.table import Table
+
+    table = Table(
+        *("sequence", "problem", "loss", "loss at the end", "identity", "within bounds"),
+        *("bound / shift, step", "bound / shift, total"),
+        title="steps as shifts of the labels",
+        caption="loss at the end: over the first; identity: largest difference of the two losses, "
+        "over the first loss; bound / shift: median along the sequence",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for row in summary["rows"]:
+        table.add_row(
+            row["sequence"],
+            problems.shown(row["problem"]),
+            row["kind"],
+            f"{row['last_loss_share']:.2e}",
+            f"{row['identity_error']:.1e}",
+            "yes" if row["within_bound"] else "NO",
+            *(_number(row["slack"][f"{name}, labels"]) for name in ("step", "total")),
+        )
+    return [table]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
+    """Shifts of labels and data along training, and of labels along contexts; bounds dotted."""
+    training = [record for record in records if record["sequence"] == "training"]
+    contexts = [record for record in records if record["sequence"] != "training"]
+    made = {
+        f"{what}_shift": _grid(training, what, f"shift of the {what}")
+        for what in ("labels", "data")
+    }
+    return {**made, "context_shift": _grid(contexts, "labels", "shift of the labels")}
+
+
+def _grid(records: list[Record], what: str, label: str) -> "Figure":
+    rows = (len(records) + 1) // 2
+    figure, panels = style.figure(rows, 2, height=0.8 + 1.5 * rows, squeeze=False)
+    for place, (axes, record) in enumerate(zip(panels.ravel(), records, strict=False)):
+        _panel(axes, record, what)
+        training = record["sequence"] == "training"
+        style.finish(
+            axes,
+            x=("step" if training else "context") if place >= len(records) - 2 else "",
+            y=label if place % 2 == 0 else "",
+            title=f"{problems.shown(record['problem'])}\n{record['kind']}"
+            if training
+            else f"contexts by {record['sequence']}",
+            legend=False,
+        )
+    for axes in panels.ravel()[len(records) :]:
+        axes.axis("off")
+    style.legend_outside(figure, panels[0, 0], place="upper", columns=3)
+    return figure
+
+
+def _panel(axes: "Axes", record: Record, what: str) -> None:
+    steps, curves = np.array(record["steps"]), record["curves"]
+    every = max(1, len(steps) // 8)
+    for name, (part, shown) in enumerate({"step": "one step", "total": "all so far"}.items()):
+        values, bound = (np.array(curves[f"{part}, {what}{end}"]) for end in ("", " bound"))
+        moved = values > 0  # nothing moves any more where the gradient is rounding
+        style.measured(axes, steps[moved], values[moved], name=name, label=shown, markevery=every)
+        label = "bound" if part == "total" else None
+        style.theory(axes, steps[moved], bound[moved], label=label)
+    with style.applied():
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+
+
+EXPERIMENT = Experiment(
+    cases=cases,
+    measure=measure,
+    summarise=summarise,
+    tables=tables,
+    figures=figures,
+    check=check,
+)

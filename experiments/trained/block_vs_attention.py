@@ -1,0 +1,79 @@
+"""A linear transformer block and attention alone, along training, on tasks with a prior mean."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from elsa.report import style
+from experiments.harness.experiment import Experiment, Record, Summary
+from experiments.trained import measuring, prior_mean, prior_mean_report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+
+def tables(summary: Summary) -> list["Table"]:
+    """One table of all points."""
+    return prior_mean_report.tables(summary, "a block and attention alone, tasks of non-zero mean")
+
+
+def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
+    """Risk along training, and the gradient step that the blocks have become."""
+    return {"risk": _along_training(records), "read_back": _read_back(records)}
+
+
+def _along_training(records: list[Record]) -> "Figure":
+    """A panel for each context length: the mean over the seeds, the range as a band."""
+    figure, panels = prior_mean_report.panels_along_training(
+        records,
+        "context_length",
+        look=lambda record: (record["model"], prior_mean_report.LABELS[record["model"]]),
+        lines=prior_mean_report.SHARED,
+        title=lambda length: f"context length n = {length}",
+    )
+    for axes in panels:
+        axes.set_xscale("log")
+    return figure
+
+
+def _read_back(records: list[Record]) -> "Figure":
+    """Start and preconditioner of the best seed's block beside the optimum, by context length."""
+    blocks = sorted(
+        (record for record in records if "read_back" in record), key=lambda r: r["context_length"]
+    )
+    figure, (left, right) = style.figure(1, 2, height=2.4)
+    coordinates = np.arange(1, len(blocks[0]["read_back"]["init"]) + 1)
+    for index, record in enumerate(blocks):
+        read, last = record["read_back"], record is blocks[-1]
+        look: dict[str, Any] = {"name": index, "linestyle": "none", "markersize": 5.5 - index}
+        label = f"block, n = {record['context_length']}"
+        style.measured(left, coordinates, np.array(read["init"]), label=label, **look)
+        found, best = (
+            np.array(read[key]).ravel() for key in ("preconditioner", "best_preconditioner")
+        )
+        style.measured(right, best, found, **look)
+        if last:
+            best_init = np.array(read["best_init"])
+            bars = {"linestyle": "none", "marker": "_", "markersize": 11}
+            style.theory(left, coordinates, best_init, label="theory: β*", **bars)
+    largest = max(np.max(record["read_back"]["best_preconditioner"]) for record in blocks)
+    ends = np.array([-0.05, 1.1 * largest])
+    style.theory(right, ends, ends, label="theory: Γ*")
+    left.set_xticks(coordinates)
+    style.finish(left, x="coordinate", y="start read from the block", legend=False)
+    style.finish(right, x="entry of Γ*", y="entry of Γ read", legend=False)
+    style.legend_outside(figure)
+    return figure
+
+
+EXPERIMENT = Experiment(
+    cases=measuring.cases,
+    measure_at=prior_mean.measure_at,
+    summarise=prior_mean_report.summarise,
+    tables=tables,
+    figures=figures,
+    check=prior_mean.check,
+)

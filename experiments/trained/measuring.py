@@ -1,0 +1,179 @@
+"""Cases that train: one run of `elsa.training` each, its risks beside what theory predicts.
+
+A config holds `runs`, name -> task, model and sweep, and what all runs share: `train`, `num_seeds`,
+`dtype`, `seed`, `eval_prompts`. A driver says what theory predicts at a point; a record is a point.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from ml_collections import ConfigDict
+
+from elsa import training
+from elsa.base import checks
+from elsa.training.sweep import build_task
+from experiments.harness.experiment import FAILED, Case, Place, Record, RunError
+
+# What theory says of one point: `target`, the risk that training must reach; lines to draw beside
+# it; `preconditioner`, the optimal W, where there is one.
+Prediction = Mapping[str, Any]
+Predict = Callable[[Any, Mapping[str, Any]], Prediction]
+
+_PLACES = 51  # of a line of theory
+
+
+def cases(config: ConfigDict) -> Mapping[str, Case]:
+    """The config's runs."""
+    return {name: {"run": name, **run.to_dict()} for name, run in config.runs.items()}
+
+
+def check(config: ConfigDict) -> None:
+    """Refuses a config whose runs cannot be built."""
+    checks.integer("trained", eval_prompts=(config.eval_prompts, 1))
+    for name in config.runs:
+        settings = settings_of(config, config.runs[name].to_dict())
+        training.validate(settings)
+
+
+def settings_of(config: ConfigDict, case: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of one run for `training.fit`."""
+    shared = {"seed": config.seed, "dtype": config.dtype, "num_seeds": config.num_seeds}
+    own = {"task": case["task"], "model": case["model"], "sweep": case.get("sweep", {})}
+    return {**shared, **own, "train": {**config.train.to_dict(), **case.get("train", {})}}
+
+
+def predictions(
+    config: ConfigDict, case: Mapping[str, Any], predict: Predict
+) -> list[tuple[dict[str, Any], Prediction]]:
+    """Every point of a run, and what theory says of it."""
+    settings = training.RunSettings.from_config(settings_of(config, case))
+    return [(name, predict(build_task(settings, name), name)) for name in settings.points]
+
+
+def predictions_along(
+    config: ConfigDict, run: str, predict: Predict, axis: str, **others: Any
+) -> list[tuple[float, Prediction]]:
+    """What theory says of a run between the ends of one axis of its sweep, to be drawn as a line.
+
+    Args:
+      config, run, predict: as of the run that was trained.
+      axis: of the sweep; whole numbers between the ends where its values are whole.
+      **others: the values of the sweep's other axes.
+    """
+    case = cases(config)[run]
+    values = case["sweep"][axis]
+    places = np.linspace(min(values), max(values), _PLACES)
+    if all(isinstance(value, int) for value in values):
+        places = np.unique(places.round().astype(int))
+    sweep = {**{other: (value,) for other, value in others.items()}, axis: tuple(places.tolist())}
+    found = predictions(config, {**case, "sweep": sweep}, predict)
+    return [(point[axis], prediction) for point, prediction in found]
+
+
+def train(
+    config: ConfigDict,
+    case: Mapping[str, Any],
+    place: Place,
+    predict: Predict,
+    *,
+    given: Mapping[str, Any] | None = None,
+) -> tuple[training.Trained, list[Record]]:
+    """Trains one run in `training/NAME` of the run's folder; a record for each point.
+
+    Raises:
+      RunError: where training cannot go on; KeyboardInterrupt and files.WriteError pass through.
+    """
+    expected = predictions(config, case, predict)
+    targets = np.array([prediction["target"] for _, prediction in expected])
+    try:
+        trained = training.fit(
+            settings_of(config, case),
+            place.folder / "training" / case["run"],
+            given=given,
+            targets=targets,
+            screen=place.screen,
+            name=case["run"],
+        )
+    except training.TrainingError as error:
+        raise RunError(str(error), exit_code=FAILED) from error
+    risk, spread = trained.risk(config.eval_prompts, screen=place.screen, name=case["run"])
+    risk = np.where(np.asarray(trained.state.diverged), np.nan, risk)
+    lost = [point for index, (point, _) in enumerate(expected) if np.isnan(risk[:, index]).all()]
+    if lost:
+        raise RunError(
+            f"{case['run']}: every seed diverged at {lost[0] or 'its only point'}; a lower "
+            f"config.train.learning_rate may help, it was {config.train.learning_rate}",
+            exit_code=FAILED,
+        )
+    weights = _preconditioners(trained)
+    records = []
+    for index, (point, prediction) in enumerate(expected):
+        record = _record(case, point, prediction, risk[:, index], spread[:, index])
+        best = prediction.get("preconditioner")
+        if weights is not None and best is not None:
+            kept = weights[~np.isnan(risk[:, index]), index]  # no diverged ones
+            record["preconditioner_distance"] = distances(kept, np.asarray(best))
+        records.append({**record, "steps": trained.step})
+    return trained, records
+
+
+def _record(
+    case: Mapping[str, Any],
+    point: Mapping[str, Any],
+    prediction: Prediction,
+    risks: np.ndarray,
+    errors: np.ndarray,
+) -> Record:
+    """Measured and predicted risk of one point, over its seeds."""
+    finite = risks[np.isfinite(risks)]
+    mean, standard_error = (np.asarray(v) for v in training.across_seeds(finite[:, None]))
+    return {
+        "run": case["run"],
+        "model": case["model"]["name"],
+        "point": {axis: _plain(value) for axis, value in point.items()},
+        "risk": float(mean[0]),
+        "standard_error": float(standard_error[0]) if len(finite) > 1 else None,
+        "evaluation_error": float(np.nanmean(errors)),
+        "risks": [float(value) if np.isfinite(value) else None for value in risks],
+        "diverged": int(len(risks) - len(finite)),
+        "target": float(prediction["target"]),
+        "excess": float(mean[0] / prediction["target"] - 1.0),
+        "best_excess": float(finite.min() / prediction["target"] - 1.0),
+        "lines": {name: float(value) for name, value in prediction.get("lines", {}).items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Arrays of a sweep are named by their size; numbers stay."""
+    return value if isinstance(value, int | float | str) else f"{np.size(value)} numbers"
+
+
+def _preconditioners(trained: training.Trained) -> np.ndarray | None:
+    """The merged weights of all models, where the model has them."""
+    if not hasattr(type(trained.model()), "preconditioner"):
+        return None
+    return trained.each(lambda model: model.preconditioner)
+
+
+def distances(
+    weights: Float[np.ndarray, "seeds d d"], best: Float[np.ndarray, "d d"]
+) -> dict[str, float]:
+    """|W/|W| - W*/|W*|| in the Frobenius norm: over the seeds, and of their mean direction.
+
+    Directions alone: a model's merged weight may carry a factor of its own, as H3's filter does.
+    """
+
+    def direction(weight: np.ndarray) -> np.ndarray:
+        norm = np.linalg.norm(weight)
+        return weight / norm if norm else weight
+
+    directions = np.stack([direction(weight) for weight in weights])
+    each = np.linalg.norm(directions - direction(best), axis=(1, 2))
+    of_mean = np.linalg.norm(direction(directions.mean(axis=0)) - direction(best))
+    return {
+        "mean": float(np.mean(each)),
+        "largest": float(np.max(each)),
+        "of_mean_weight": float(of_mean),
+    }

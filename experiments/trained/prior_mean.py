@@ -1,0 +1,144 @@
+"""Blocks and attention alone, trained on tasks with a prior mean: what both experiments measure.
+
+A record is a point of a run of `measuring` with, beside its risks, the risk along training, the
+share of seeds that reach the prediction and of those that stall where theory has the stationary
+point of rank one, and, of a block, the gradient step that it has become.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from elsa import readback, theory, training
+from elsa.base import checks
+from elsa.models import LinearTransformerBlock
+from experiments.harness.experiment import Case, Place, Record
+from experiments.trained import measuring
+from experiments.trained.attention_vs_h3 import covariances
+
+BLOCK, ATTENTION, BAYES, RANK_ONE = "GD-beta", "best attention", "Bayes", "rank one"
+SIGNAL = "b* alone"  # the prediction <b*, x>, which looks at no context
+_REACHED = 0.02  # above the prediction, as a share of it
+_STALLED = 0.05  # away from the risk of rank one, as a share of it
+
+
+def mean_of(task: Any) -> np.ndarray:
+    """The tasks' mean, zeros where the task has none."""
+    given = task.task_mean
+    return np.zeros(task.dim) if given is None else np.asarray(given, np.float64)
+
+
+def setting_of(task: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, float]:
+    """b*, Psi, H, n and s2, in the order of the closed forms."""
+    cov_x, cov_task = covariances(task)
+    return mean_of(task), cov_task, cov_x, task.context_length, float(task.noise_var)
+
+
+def predict(config: ConfigDict, model: str, task: Any) -> measuring.Prediction:
+    """What the model must reach, and every other line: all models' optima, Bayes, rank one."""
+    setting = setting_of(task)
+    _, psi, data, length, noise_var = setting
+    bayes, _ = theory.bayes_risk(
+        data, psi, length, noise_var, jax.random.key(config.seed), config.bayes_samples
+    )
+    lines = {
+        BLOCK: theory.gd_beta_optimum(*setting)[2],
+        ATTENTION: theory.linear_attention_optimum(*setting).risk,
+        BAYES: bayes,
+        SIGNAL: float(np.trace(data @ psi)) + noise_var,
+        RANK_ONE: theory.pgd_optimum(data, psi, length, noise_var, rank=1)[1],
+    }
+    target = lines[BLOCK if model == "linear_transformer_block" else ATTENTION]
+    return {"target": target, "lines": lines}
+
+
+def check(config: ConfigDict) -> None:
+    """Refuses a config whose runs cannot be built or have nothing to be compared with."""
+    checks.integer("prior_mean", bayes_samples=(config.bayes_samples, 2))
+    for name, run in config.runs.items():
+        checks.one_of(
+            f"runs.{name}",
+            "model",
+            run.model.name,
+            ("linear_attention", "linear_transformer_block"),
+        )
+    measuring.check(config)
+
+
+def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
+    """One record a point."""
+    model = case["model"]["name"]
+    models, records = measuring.train(
+        config, case, place, lambda task, _: predict(config, model, task)
+    )
+    steps, losses = models.risk_along_training()
+    made = []
+    for index, record in enumerate(records):
+        task = models.task(index)
+        own = np.where(np.isfinite(losses[:, :, index]), losses[:, :, index], np.nan)
+        along = {"steps": steps.tolist(), "risks": [_numbers(row) for row in own.T]}
+        made.append(
+            {
+                **record,
+                "mean_norm": float(np.linalg.norm(mean_of(task))),
+                "context_length": task.context_length,
+                "shares": shares(record),
+                "along_training": along,
+            }
+        )
+    if isinstance(models.model(), LinearTransformerBlock):
+        for index, (record, found) in enumerate(zip(made, _read_back(models), strict=True)):
+            record["read_back"] = _beside_optimum(record, models, found, index)
+    return made
+
+
+def shares(record: Mapping[str, Any]) -> dict[str, float]:
+    """Shares of the seeds by where they ended: at the prediction, at rank one, elsewhere."""
+    risks = np.array([np.nan if r is None else r for r in record["risks"]], np.float64)
+    reached = risks <= (1.0 + _REACHED) * record["target"]
+    rank_one = record["lines"][RANK_ONE]
+    stalled = ~reached & (np.abs(risks / rank_one - 1.0) <= _STALLED)
+    return {
+        "reached": float(reached.mean()),
+        "stalled": float(stalled.mean()),
+        "elsewhere": float((~reached & ~stalled).mean()),
+    }
+
+
+def _read_back(models: training.Trained) -> list[readback.GdBeta]:
+    """Start, preconditioner and residual of every block, for each point over the seeds."""
+    found = models.each(readback.read_gd_beta)
+    points = range(found.residual.shape[1])
+    return [readback.GdBeta(*(part[:, index] for part in found)) for index in points]
+
+
+def _beside_optimum(
+    record: Mapping[str, Any], models: training.Trained, found: readback.GdBeta, index: int
+) -> dict[str, Any]:
+    """What the best seed's block has become, beside the optimum."""
+    task = models.task(index)
+    best_init, best, _ = theory.gd_beta_optimum(*setting_of(task))
+    risks = np.array([np.inf if r is None else r for r in record["risks"]])
+    seed = int(np.argmin(risks))
+    init, residual = np.asarray(found.init)[seed], float(np.asarray(found.residual)[seed])
+    # the blocks of a sweep share one scale, that of its longest context
+    unscaled = np.asarray(found.preconditioner)[seed]
+    gamma = unscaled * task.context_length * models.model().scale
+    norm = np.linalg.norm(best_init)
+    return {
+        "seed": seed,
+        "init": _numbers(init),
+        "best_init": _numbers(best_init),
+        "preconditioner": [_numbers(row) for row in gamma],
+        "best_preconditioner": [_numbers(row) for row in best],
+        "init_distance": float(np.linalg.norm(init - best_init) / (norm or 1.0)),
+        "preconditioner_distance": float(np.linalg.norm(gamma - best) / np.linalg.norm(best)),
+        "residual": residual / float(np.linalg.norm(unscaled)),
+    }
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [float(f"{v:.7g}") if np.isfinite(v) else None for v in values]

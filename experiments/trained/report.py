@@ -1,0 +1,172 @@
+"""What the experiments with trained models print and draw alike."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from elsa.report import style
+from experiments.harness.experiment import Record, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from rich.table import Table
+
+# places along an axis, and what theory says there: `target` and `lines`, as a record has them
+Predicted = Sequence[tuple[float, Mapping[str, Any]]]
+
+
+def summarise(config: ConfigDict, records: list[Record]) -> Summary:
+    """Every point's numbers, and how far each model is from its prediction at most."""
+    models = list(dict.fromkeys(record["model"] for record in records))
+    return {
+        "rows": [{key: value for key, value in r.items() if key != "seconds"} for r in records],
+        **{
+            f"largest_{excess}": {
+                model: max(abs(r[excess]) for r in records if r["model"] == model)
+                for model in models
+            }
+            for excess in ("excess", "best_excess")
+        },
+        "largest_preconditioner_distance": {
+            model: max(distances)
+            for model in models
+            if (
+                distances := [
+                    r["preconditioner_distance"]["of_mean_weight"]
+                    for r in records
+                    if r["model"] == model and "preconditioner_distance" in r
+                ]
+            )
+        },
+        "num_seeds": config.num_seeds,
+        "eval_prompts": config.eval_prompts,
+    }
+
+
+def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Table":
+    """One row a point: measured risk with its standard error over the seeds, predicted, excess.
+
+    The error of the prompts that measure the risk is common to all seeds: the caption has it.
+    """
+    from rich.table import Table
+
+    seeds = summary["num_seeds"]
+    lost = sum(row["diverged"] for row in summary["rows"])
+    prompts = max(row["evaluation_error"] / row["risk"] for row in summary["rows"])
+    weights = any("preconditioner_distance" in row for row in summary["rows"])
+    heads = ["run", "point", "risk", "± s.e.", "theory", "excess", "best seed", "weight off by"]
+    made = Table(
+        *heads,
+        title=f"{title}\nmean over {seeds} seed{'s' * (seeds > 1)}, "
+        f"{summary['eval_prompts']:,} fresh prompts",
+        caption="\n".join(
+            [
+                *captions,
+                f"± s.e.: over seeds; the prompts, the same for all, add up to "
+                f"{100 * prompts:.2g} %",
+                *(
+                    ["weight off by: in direction, the seeds' mean (the farthest seed)"]
+                    if weights
+                    else []
+                ),
+                *([f"{lost} diverged models are left out"] if lost else []),
+                *(
+                    f"{model}: within {100 * value:.2f} % of theory, best seeds within "
+                    f"{100 * summary['largest_best_excess'][model]:.2f} %"
+                    for model, value in summary["largest_excess"].items()
+                ),
+            ]
+        ),
+        title_justify="left",
+        caption_justify="left",
+    )
+    for index, row in enumerate(summary["rows"]):
+        following = summary["rows"][index + 1 : index + 2]
+        off = row.get("preconditioner_distance")
+        made.add_row(
+            row["run"],
+            ", ".join(f"{_axis(axis)} {_value(v)}" for axis, v in row["point"].items()),
+            f"{row['risk']:.5g}",
+            "-" if row["standard_error"] is None else f"{row['standard_error']:.2g}",
+            f"{row['target']:.5g}",
+            f"{100 * row['excess']:+.2f} %",
+            f"{100 * row['best_excess']:+.2f} %",
+            "-" if off is None else _off(off),
+            end_section=not following or following[0]["run"] != row["run"],
+        )
+    return made
+
+
+def total_error(record: Mapping[str, Any]) -> float:
+    """Standard error of a mean risk: of the seeds, and of the prompts that all of them share."""
+    return float(np.hypot(record["standard_error"] or 0.0, record["evaluation_error"]))
+
+
+def _off(distance: Mapping[str, float]) -> str:
+    return f"{100 * distance['of_mean_weight']:.1f} % ({100 * distance['largest']:.1f} %)"
+
+
+def _axis(axis: str) -> str:
+    names = {"context_length": "n", "alignment": "α", "noise_var": "s2", "correlation": "ρ"}
+    return names.get(axis, axis)
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def draw(
+    axes: "Axes",
+    records: Sequence[Record],
+    axis: str,
+    *,
+    name: str | int,
+    label: str | None = None,
+    predicted: Predicted | None = None,
+    target_label: str | None = "theory",
+    **line: Any,
+) -> None:
+    """Measured risk of some points along one axis of the sweep, the prediction dotted.
+
+    Error bars hold both the spread of the seeds and the error of the prompts. The prediction is
+    drawn at the points alone where `predicted` does not give it at more places.
+    """
+    ordered = sorted(records, key=lambda record: record["point"][axis])
+    style.measured(
+        axes,
+        np.array([record["point"][axis] for record in ordered]),
+        np.array([record["risk"] for record in ordered]),
+        name=name,
+        label=label,
+        error=np.array([total_error(record) for record in ordered]),
+        linestyle="none",
+        **line,
+    )
+    places, values = zip(*(predicted or at_points(ordered, axis)), strict=True)
+    targets = np.array([value["target"] for value in values])
+    style.theory(axes, np.array(places), targets, label=target_label)
+
+
+def draw_line(
+    axes: "Axes", predicted: Predicted, line: str, *, label: str | None, **look: Any
+) -> None:
+    """Another line of theory."""
+    places, values = zip(*predicted, strict=True)
+    heights = np.array([value["lines"][line] for value in values])
+    style.theory(axes, np.array(places), heights, label=label, **look)
+
+
+def at_points(records: Sequence[Record], axis: str) -> Predicted:
+    """What theory says at the points that were trained, along one axis of the sweep."""
+    return sorted(((r["point"][axis], r) for r in records), key=lambda found: found[0])
+
+
+def by(records: Sequence[Record], **wanted: Any) -> list[Record]:
+    """The records with these values, of a field or of their point."""
+
+    def matches(record: Mapping[str, Any]) -> bool:
+        return all(record.get(key, record["point"].get(key)) == v for key, v in wanted.items())
+
+    return [record for record in records if matches(record)]

@@ -1,0 +1,278 @@
+"""The convergence experiment reaches scikit-learn's ridge solution at the rate of theory."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+from sklearn.datasets import load_diabetes
+
+from configs import convergence as table_config
+from configs import convergence_synthetic as synthetic_config
+from experiments.constructed import convergence
+from experiments.harness import engine
+from experiments.harness.experiment import RunError
+from tests.helpers import descend
+
+CONSTRUCTIONS = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
+METHODS = ("gradient_descent", *CONSTRUCTIONS)
+
+
+def run(config, folder):
+    """Summary, records by (problem, method, dtype), and what was printed."""
+    screen = Console(file=io.StringIO(), width=120, highlight=False)
+    summary = engine.run(convergence.EXPERIMENT, config, folder, screen=screen)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    records = {(r["problem"], r["method"], r["dtype"]): r for r in map(json.loads, lines)}
+    return summary, records, screen.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def diabetes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("diabetes")
+    return folder, *run(table_config.get_config(), folder)
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory):
+    folder, config = tmp_path_factory.mktemp("synthetic"), synthetic_config.get_config("quick")
+    config.methods = CONSTRUCTIONS
+    return folder, *run(config, folder)
+
+
+def check_rates(records, *, within=0.01):
+    """Every task's decay within 1% of theory's, wherever there is one; float64 leaves none out."""
+    rates = [r for r in records.values() if r["condition_number"] > 1]
+    assert rates
+    for record in rates:
+        kappa = record["condition_number"]
+        assert record["decay_theory"] == pytest.approx(np.log((kappa + 1) / (kappa - 1)), rel=1e-9)
+        assert record["decay_deviation"] <= within
+        assert record["decay_mean"] == pytest.approx(record["decay_theory"], rel=within)
+        if record["dtype"] == "float64":
+            assert record["tasks_fitted"] == record["tasks"]
+
+
+def test_on_the_diabetes_data_all_forms_reach_scikit_learn_at_the_depth_of_theory(diabetes):
+    _, summary, records, _ = diabetes
+    problem = summary["problems"]["diabetes"]
+    assert problem["condition_number"] == pytest.approx(372.0, abs=0.05)
+    assert problem["depth"] == problem["depth_needed"] == 4284
+    for method in METHODS:
+        record = records["diabetes", method, "float64"]
+        assert record["measured"]["largest"][-1] <= 1e-10
+        assert record["layers"] == {
+            "gradient_descent": None,
+            "ridge_lsa": 4284,
+            "ridge_lsa_state": 4284 + 1,
+            "ridge_elsa": 2 * 4284,
+            "ridge_elsa_one_layer": 4284 + 1,
+        }.get(method)
+        # float32 stays above what its rounding allows, eps kappa
+        rounded = records["diabetes", method, "float32"]["measured"]["largest"][-1]
+        assert 1e-8 < rounded < 372 * np.finfo(np.float32).eps
+    check_rates(records)
+
+
+def test_the_curves_are_those_of_gradient_descent_in_numpy(diabetes):
+    _, _, records, _ = diabetes
+    x, y = load_diabetes(return_X_y=True, scaled=False)
+    x, y = (x - x.mean(0)) / x.std(0), (y - y.mean())[:, None]
+    solution = np.linalg.solve(x.T @ x + np.eye(10), x.T @ y)
+    a = np.linalg.eigvalsh(x.T @ x) + 1
+    path = descend({"X": x, "y": y, "lam": np.ones((1, 1))}, 2 / (a[0] + a[-1]), 4284)
+    expected = np.linalg.norm(path - solution, axis=(1, 2)) / np.linalg.norm(solution)
+    for method in METHODS:
+        record = records["diabetes", method, "float64"]
+        depths = record["depths"]
+        assert len(depths) <= 200 and {0, 10, 100, 1000, 4284} <= set(depths)
+        # rounding: eps times the condition number
+        measured = record["measured"]["median"]
+        np.testing.assert_allclose(measured, expected[depths], rtol=1e-7, atol=1e-13)
+        np.testing.assert_allclose(record["exact"]["median"], expected[depths], rtol=1e-3)
+        assert np.all(np.array(measured) <= np.array(record["bound"]) + 1e-13)
+        curve = records["diabetes", method, "float32"]["measured"]["median"]
+        np.testing.assert_allclose(curve, expected[depths], rtol=1e-2, atol=1e-5)
+
+
+def test_the_table_shows_the_distances_beside_theory_and_the_figures_are_there(diabetes):
+    folder, summary, _, printed = diabetes
+    for text in ("T = 10 ", "T = 100 ", "T = 1000", "T = 4284", "scikit-learn's Ridge", *METHODS):
+        assert text in printed
+    lines = [line for line in printed.splitlines() if "│" in line]
+    row = next(line for line in lines if "ridge_elsa " in line and "float64" in line)
+    theory = next(line for line in lines if "theory, exact" in line)
+    assert [cell.strip() for cell in row.split("│")[4:7]] == [
+        cell.strip() for cell in theory.split("│")[4:7]
+    ]
+    assert summary["largest_final_distance"]["float64"] <= 1e-10
+    for name in ("convergence", "prompt"):
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
+        svg = (folder / "figures" / f"{name}.svg").read_text()
+        assert "<text" in svg  # text stays text
+    svg = (folder / "figures" / "convergence.svg").read_text()
+    for label in ("depth T (steps)", "relative distance to ridge", "theory, exact", "ridge elsa"):
+        assert label in svg
+
+
+def test_many_tasks_at_once_contract_as_theory_says(synthetic):
+    _, summary, records, _ = synthetic
+    assert {r["condition_number"] for r in records.values()} == {1.0, 10.0}
+    assert {r["tasks"] for r in records.values()} == {32}
+    for record in records.values():
+        largest = np.array(record["measured"]["largest"])
+        floor = 1e-6 if record["dtype"] == "float32" else 1e-13
+        assert np.all(largest <= np.array(record["bound"]) + floor)
+        if record["dtype"] == "float64" and record["condition_number"] > 1:
+            np.testing.assert_allclose(largest, record["exact"]["largest"], rtol=1e-3, atol=1e-13)
+    assert summary["largest_final_distance"]["float64"] <= 1e-10
+    check_rates(records)
+
+
+def test_at_condition_number_1_one_step_is_exact(synthetic):
+    _, _, records, printed = synthetic
+    ones = [r for r in records.values() if r["condition_number"] == 1]
+    assert len(ones) == 2 * len(CONSTRUCTIONS)
+    for record in ones:
+        assert record["depths"] == [0, 1]
+        bound = 1e-12 if record["dtype"] == "float64" else 1e-6
+        assert record["measured"]["largest"][1] <= bound
+        assert record["decay_mean"] is None
+    assert "one step is exact" in printed
+
+
+def test_with_fewer_rows_than_covariates_the_rate_is_the_same():
+    config = synthetic_config.get_config("quick")
+    config.data.condition_numbers, config.data.short_condition_numbers = (), (10.0,)
+    config.methods, config.dtypes = ("ridge_lsa", "ridge_lsa_state"), ("float64",)
+    convergence.check(config)
+    cases = convergence.cases(config)
+    assert len(cases) == 2
+    records = {name: convergence.measure(config, case) for name, case in cases.items()}
+    for record in records.values():
+        assert record["context_length"] < record["dim"]
+        assert record["measured"]["largest"][-1] <= 1e-10
+    check_rates(records)
+
+
+@pytest.fixture
+def csv(tmp_path):
+    """A table whose last covariate nearly repeats another: condition number above 1e5."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3))
+    x[:, 2] = x[:, 1] + 1e-3 * rng.normal(size=40)
+    y = x @ [1.0, 2.0, 3.0] + rng.normal(size=40)
+    path = tmp_path / "my.csv"
+    np.savetxt(path, np.c_[x, y], delimiter=",", header="a,b,c,price", comments="")
+    return path
+
+
+def user_config(path, target="price", **changes):
+    config = table_config.get_config()
+    config.data.path, config.data.target = str(path), target
+    config.methods = ("ridge_lsa",)
+    config.update(changes)
+    return config
+
+
+def test_a_table_of_the_users_runs_and_a_capped_depth_is_said_plainly(csv, tmp_path):
+    config = user_config(csv, lam=1e-3, max_depth=500, dtypes=("float64",))
+    summary, records, printed = run(config, tmp_path / "run")
+    (problem,) = summary["problems"].values()
+    assert problem["depth"] == 500 < problem["depth_needed"]
+    assert f"stopped at max_depth=500: theory asks for {problem['depth_needed']} steps" in printed
+    record = records[str(csv), "ridge_lsa", "float64"]
+    np.testing.assert_allclose(record["measured"]["median"], record["exact"]["median"], rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"lam": -1.0}, "lam must be at least 0"),
+        ({"lam": np.inf}, "lam must be finite"),
+        ({"lam": 0.0}, "lam must be above 0 for ridge_lsa"),
+        ({"methods": ("ridge_lasso",)}, "methods must be one of"),
+        ({"dtypes": ("float32",)}, "dtypes must hold 'float64'"),
+        ({"dtypes": ("float64", "bfloat16")}, "dtypes must be one of"),
+        ({"max_depth": 0}, "max_depth must be at least 1"),
+        ({"tolerance": 1.0}, r"tolerance must lie in \(0, 1\)"),
+        ({"shown_depths": (0,)}, "shown_depths must be at least 1"),
+        ({"curve_points": 4}, "curve_points must be at least 5"),
+        ({"data": {"path": ""}}, "data.path and data.target belong together"),
+        ({"data": {"path": "missing.csv"}}, "path must be a CSV file"),
+        ({"data": {"target": "prize"}}, "did you mean 'price'"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(csv, tmp_path, changes, message):
+    config = user_config(csv)
+    config.update(changes)
+    with pytest.raises(RunError, match=message):
+        engine.run(convergence.EXPERIMENT, config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_without_a_solution_to_compare_with_is_refused(csv, tmp_path):
+    rows = [line.split(",") for line in csv.read_text().splitlines()]
+    flat = tmp_path / "flat.csv"
+    flat.write_text(
+        "\n".join(",".join([*row[:3], "price" if i == 0 else "0.1"]) for i, row in enumerate(rows))
+    )
+    with pytest.raises(ValueError, match="labels 'price' of flat are constant"):
+        convergence.check(user_config(flat))
+    twice = tmp_path / "twice.csv"
+    twice.write_text(
+        "\n".join(
+            ",".join([row[0], "d" if i == 0 else row[0], row[3]]) for i, row in enumerate(rows)
+        )
+    )
+    config = user_config(twice, lam=0.0, methods=("ridge_elsa",))
+    with pytest.raises(ValueError, match="must be invertible"):
+        convergence.check(config)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"condition_numbers": (0.5,)}, "condition_number must be at least 1"),
+        ({"short_condition_numbers": (1.0,)}, "X is zero and so is the solution"),
+        ({"short_condition_numbers": (10.0,), "short_context_length": 6}, "must be below data.dim"),
+        ({"ridge_fraction": 0.0}, "ridge_fraction must be above 0"),
+        ({"ridge_fraction": 1.5}, "ridge_fraction must be at most 1"),
+        ({"context_length": 5}, "ridge_fraction must be 1"),
+        ({"tasks": 0}, "tasks must be at least 1"),
+        ({"noise_var": -1.0}, "noise_var must be at least 0"),
+    ],
+)
+def test_designs_that_cannot_be_are_refused(changes, message):
+    config = synthetic_config.get_config("quick")
+    config.data.update(changes)
+    with pytest.raises(ValueError, match=message):
+        convergence.check(config)
+
+
+@pytest.mark.parametrize("config", [table_config, synthetic_config])
+def test_the_configs_have_two_modes(config):
+    assert config.get_config("quick").experiment == config.get_config("full").experiment
+    with pytest.raises(ValueError, match="mode must be 'full' or 'quick', got 'fast'"):
+        config.get_config("fast")
+    convergence.check(config.get_config("quick"))
+
+
+@pytest.mark.slow
+def test_256_tasks_of_every_condition_number_contract_as_theory_says(tmp_path):
+    summary, records, _ = run(synthetic_config.get_config(), tmp_path / "run")
+    assert {r["condition_number"] for r in records.values()} == {1.0, 10.0, 100.0, 1000.0}
+    assert {r["tasks"] for r in records.values()} == {256}
+    depths = {r["condition_number"]: r["depth"] for r in records.values()}
+    assert depths == {1.0: 1, 10.0: 115, 100.0: 1152, 1000.0: 11513}
+    assert summary["largest_final_distance"]["float64"] <= 1e-10
+    check_rates(records)
+
+
+@pytest.mark.parametrize("lam", [1e-300, 1e300])
+def test_a_regulariser_that_a_dtype_cannot_hold_is_refused(lam):
+    config = table_config.get_config("quick")
+    config.lam = lam
+    with pytest.raises(ValueError, match=r"lam must lie in \[.*\] for float(32|64), got 1e"):
+        convergence.check(config)

@@ -1,0 +1,125 @@
+"""Models that diverged are left out of the means, and said so."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from elsa import training
+from experiments.harness.experiment import Place, RunError
+from experiments.trained import depth, measuring, report
+
+CONFIG = ConfigDict(
+    {
+        "seed": 0,
+        "dtype": "float32",
+        "num_seeds": 3,
+        "eval_prompts": 10,
+        "train": {"num_steps": 100, "learning_rate": 0.5},
+    }
+)
+CASE = {
+    "run": "merged",
+    "task": {"name": "linear_regression", "dim": 2, "context_length": 3},
+    "model": {"name": "merged_attention"},
+    "sweep": {"noise_var": (0.0, 1.0)},
+}
+
+
+def records_of(diverged, monkeypatch, tmp_path):
+    models = SimpleNamespace(
+        risk=lambda *_, **__: (
+            np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 9.0]]),
+            np.full((3, 2), 0.1),
+        ),
+        state=SimpleNamespace(diverged=np.array(diverged)),
+        step=100,
+        model=type("Merged", (), {"preconditioner": None}),
+        each=lambda read: np.array([[np.eye(2)] * 2, [2 * np.eye(2)] * 2, [-np.eye(2)] * 2]),
+    )
+    monkeypatch.setattr(training, "fit", lambda *args, **kwargs: models)
+    place = Place(tmp_path, Console(quiet=True))
+    prediction = {"target": 1.0, "preconditioner": np.eye(2)}
+    return measuring.train(CONFIG, CASE, place, lambda task, point: prediction)[1]
+
+
+def test_a_diverged_seed_is_no_part_of_the_mean(monkeypatch, tmp_path):
+    lost = [[False, False], [False, False], [False, True]]
+    first, second = records_of(lost, monkeypatch, tmp_path)
+    assert (first["risk"], first["diverged"]) == (3.0, 0)
+    assert (second["risk"], second["diverged"], second["risks"]) == (3.0, 1, [2.0, 4.0, None])
+    summary = report.summarise(CONFIG, [first, second])
+    table = report.table(summary, title="risks")
+    assert "1 diverged models are left out" in str(table.caption)
+    assert "the prompts, the same for all, add up to 3.3 %" in str(table.caption)
+
+
+def test_the_weights_of_a_diverged_seed_are_left_out_of_the_distances(monkeypatch, tmp_path):
+    lost = [[False, False], [False, False], [False, True]]
+    first, second = records_of(lost, monkeypatch, tmp_path)
+    assert first["preconditioner_distance"]["largest"] == pytest.approx(2.0)
+    assert second["preconditioner_distance"] == pytest.approx(
+        {"mean": 0.0, "largest": 0.0, "of_mean_weight": 0.0}
+    )
+
+
+def test_a_distance_is_one_of_directions_and_a_weight_of_zero_has_none():
+    best = np.diag([3.0, 4.0])
+    found = measuring.distances(np.stack([10.0 * best, 0.1 * best, np.zeros((2, 2))]), best)
+    assert found["mean"] == pytest.approx(1 / 3) and found["largest"] == pytest.approx(1.0)
+    assert found["of_mean_weight"] == pytest.approx(0.0, abs=1e-15)
+
+
+def test_error_bars_hold_the_spread_of_the_seeds_and_the_error_of_the_prompts():
+    record = {"point": {"n": 1}, "risk": 2.0, "target": 2.0}
+    record |= {"standard_error": 0.3, "evaluation_error": 0.4}
+    axes = Figure().subplots()
+    report.draw(axes, [record], "n", name=0)
+    (bars,) = axes.containers
+    _, _, (lines,) = bars
+    np.testing.assert_allclose(lines.get_segments()[0][:, 1], [1.5, 2.5])
+
+
+@pytest.mark.parametrize(
+    "axis, values, places",
+    [
+        ("context_length", (2, 4, 9), range(2, 10)),
+        ("noise_var", (0.5, 0.0), np.linspace(0.0, 0.5, 51)),
+    ],
+)
+def test_lines_of_theory_are_drawn_between_the_points_too(axis, values, places):
+    others = {"task_mean": ((0.0, 0.0), (1.0, 1.0))}
+    run = {**CASE, "sweep": {axis: values, **others}}
+    config = ConfigDict({**CONFIG.to_dict(), "runs": {"one": run}})
+
+    def predict(task, point):
+        assert point[axis] == getattr(task, axis)
+        return {"target": float(task.task_mean.sum()) + point[axis]}
+
+    found = measuring.predictions_along(config, "one", predict, axis, task_mean=(1.0, 1.0))
+    np.testing.assert_allclose([place for place, _ in found], list(places), rtol=1e-12)
+    record = {"point": {axis: values[0]}, "risk": 1.0, "target": 1.0}
+    record |= {"standard_error": None, "evaluation_error": 0.0}
+    axes = Figure().subplots()
+    report.draw(axes, [record], axis, name=0, predicted=found)
+    line = next(line for line in axes.lines if line.get_label() == "theory")
+    np.testing.assert_allclose(line.get_ydata(), 2.0 + np.array(places), rtol=1e-12)
+
+
+def test_a_single_depth_has_lines_of_theory_that_show():
+    lines = {"one step a layer": 0.7, "best polynomial": 0.6, "Bayes": 0.5}
+    record = {"point": {"depth": 2}, "risks": [0.61, None], "target": 0.6, "lines": lines}
+    (axes,) = depth.figures(CONFIG, [record], {})["risk"].axes
+    theory = [line for line in axes.lines if line.get_label().startswith("theory")]
+    assert [tuple(line.get_ydata()) for line in theory] == [(0.6, 0.6), (0.7, 0.7), (0.5, 0.5)]
+    assert all(np.ptp(line.get_xdata()) > 0 for line in theory)
+
+
+def test_a_point_without_any_model_left_is_an_error_that_says_what_may_help(monkeypatch, tmp_path):
+    lost = [[False, True]] * 3
+    message = r"merged: every seed diverged at .*'noise_var': 1.0.*learning_rate may help, it was"
+    with pytest.raises(RunError, match=message):
+        records_of(lost, monkeypatch, tmp_path)
