@@ -93,6 +93,23 @@ def finite(where: str, /, **arrays: ArrayLike) -> None:
             )
 
 
+def in_range(where: str, dtype: DTypeLike, /, **arrays: ArrayLike) -> None:
+    """Refuses entries of concrete arrays that would become infinite in the dtype computed in."""
+    kind = np.dtype(dtype)
+    for name, array in arrays.items():
+        if not is_concrete(array):
+            continue
+        values = np.asarray(array)
+        with np.errstate(over="ignore"):
+            lost = np.isfinite(values) & ~np.isfinite(values.astype(kind))
+        if lost.any():
+            index = tuple(int(i) for i in np.argwhere(lost)[0])
+            raise ValueError(
+                f"{where}: {name} must lie in the range of {kind}, the dtype computed in, got "
+                f"{values[index]} at index {index}"
+            )
+
+
 def _real(where: str, name: str, array: Any) -> None:
     try:
         dtype = np.asarray(array).dtype if is_concrete(array) else array.dtype

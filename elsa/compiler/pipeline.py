@@ -104,9 +104,10 @@ def compile(
     places = {name: bare(graph.leaf(name, matrix_shape(shape))) for name, shape in shapes.items()}
     with np.errstate(over="ignore", invalid="ignore"):  # refused next
         plan = schedule(graph, outputs, depth, reassociate=reassociate)
-    if not all(np.isfinite(number).all() for number in jax.tree.leaves(numbers_of(plan.layers))):
+        numbers = [np.asarray(a, kind) for a in jax.tree.leaves(numbers_of(plan.layers))]
+    if not all(np.isfinite(number).all() for number in numbers):
         raise CompileError(
-            "compile: numbers of the step, multiplied with one another, overflow float64; scale "
+            f"compile: numbers of the step, multiplied with one another, overflow {kind}; scale "
             "its constants, or the blocks, so that they stay near 1"
         )
     given, boxes, size, moves = _private(shapes, layout)

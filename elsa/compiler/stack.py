@@ -103,6 +103,7 @@ class CompiledStack(nnx.Module):
             return self(**self.layout.unpack(h))
         self.layout.unpack(h)  # the check of the shape
         checks.finite("from_prompt", h=h)
+        checks.in_range("from_prompt", self.dtype, h=h)
         return self.readout.unpack(self.dense.run(self.dense.padded(jnp.asarray(h))))
 
     @exact
@@ -219,6 +220,7 @@ class CompiledStack(nnx.Module):
     def _given(self, blocks: Mapping[str, ArrayLike]) -> dict[str, Array]:
         checks.names("compiled stack", "block", blocks, self.program.inputs)
         checks.finite("compiled stack", **blocks)
+        checks.in_range("compiled stack", self.dtype, **blocks)
         return {
             name: jnp.asarray(
                 checks.column(

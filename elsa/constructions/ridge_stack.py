@@ -155,6 +155,7 @@ class RidgeStack(BlockStack):
             blocks = {**blocks, "w": jnp.zeros(shapes["w"], self.dtype)}
         checks.names(where, "block", blocks, shapes)
         checks.finite(where, **blocks)
+        checks.in_range(where, self.dtype, **blocks)
         given = {
             name: checks.column(where, name, blocks[name], shape) for name, shape in shapes.items()
         }

@@ -12,6 +12,7 @@ from flax import nnx
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from elsa.base import checks
 from elsa.heads.head import Head, HeadWeights
 from elsa.nn.stack import Observer, Stack
 from elsa.prompts.layout import BlockLayout
@@ -96,8 +97,9 @@ class BlockStack(nnx.Module):
         """The stack's prompt: the caller's, in the stack's dtype, rows and channels appended.
 
         Raises:
-          KeyError, ValueError: as `BlockLayout.pack`.
+          KeyError, ValueError: as `BlockLayout.pack`, and for numbers beyond the stack's dtype.
         """
+        checks.in_range("pack", self.dtype, **blocks)
         return self.padded(self.layout.pack(**blocks))
 
     def padded(self, h: Float[Array, "n m"]) -> Float[Array, "_n _m"]:

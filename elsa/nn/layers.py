@@ -86,8 +86,12 @@ class _Heads(nnx.Module):
         """The module with the given weights, heads along the first axis, cast once.
 
         One more axis in front holds the weights of every step of an untied stack.
+
+        Raises:
+          ValueError: for a dtype that is none, or weights beyond its range.
         """
         kind = checks.float_dtype(cls.__name__, dtype)
+        checks.in_range(cls.__name__, kind, **weights._asdict())
         num_heads, m, key_size = weights.wq.shape[-3:]
         sizes = (weights.bv.shape[-2], m), key_size, num_heads
         module = nnx.merge(*_skeleton(cls, *sizes, kind, precision))

@@ -160,6 +160,7 @@ class BlockLayout:
             for name, array in blocks.items()
         }
         dtype = _float_of(values)
+        checks.in_range("pack", dtype, **values)
         h = jnp.zeros(self.shape, dtype)
         for name, value in values.items():
             box = self.blocks[name]

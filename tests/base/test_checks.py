@@ -51,6 +51,13 @@ def test_finite_names_array_entry_and_count(bad, dtype):
         checks.finite("pack", y=np.zeros(2), X=array)
 
 
+def test_in_range_names_the_entry_that_would_become_infinite():
+    checks.in_range("f", np.float32, X=np.array([3e38, np.inf]), n=1, none=np.zeros((0, 3)))
+    with pytest.raises(ValueError, match=r"f: X must lie in the range of float16, .*got 70000.0"):
+        checks.in_range("f", np.float16, y=1.0, X=np.array([1.0, 7e4]))
+    jax.eval_shape(lambda X: checks.in_range("f", np.float16, X=X), np.float64(1e300))
+
+
 def test_finite_takes_numbers_lists_and_no_entries():
     checks.finite("pack", number=1, series=[1.0, 2.0], none=np.zeros((0, 3)), large=2**62)
 

@@ -138,7 +138,7 @@ def cases() -> dict[str, Case]:
         "nn.LSA.__call__": traced(lsa, H),
         "nn.ELSA.__call__": traced(elsa, H),
         **{
-            f"models.{name}.{member}": Run(call)
+            f"nn.{name}.{member}": Run(call)
             for name, module in (("LSA", lsa), ("ELSA", elsa))
             for member, call in (
                 ("weights", lambda module=module: module.weights),
