@@ -60,7 +60,7 @@ def compiled(reassociate: bool | Literal["gram"]) -> compiler.CompiledStack:
         SHAPES,
         depth=DEPTH,
         reassociate=reassociate,
-        execution="structured",
+        execution="auto",
         dtype=jnp.float32,
     )
 

@@ -40,9 +40,8 @@ def draw() -> "Figure":
     slots = compiled.program.slots
     # The stack's own values have places too; the reader is shown them by name.
     places = {slots.names[chain]: box for chain, box in slots.boxes.items()}
-    dense = compiled.block_stack
     everything = elsa.BlockLayout(places, slots.shape)
-    stack = BlockStack(dense.stack, dense.layout, everything, dense.layers)
+    stack = BlockStack(compiled.stack, compiled.layout, everything, compiled.layers)
     X = np.random.default_rng(0).normal(size=INPUTS["X"])
     y = X @ np.array([[1.5], [-1.0], [0.5], [0.0]])
     return prompt_figure(stack, X=X, y=y, w=np.zeros((4, 1)))

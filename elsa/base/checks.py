@@ -224,6 +224,12 @@ def interval(where: str, value: float, low: float, high: float, *, name: str, re
         raise ValueError(f"{where}: {name} must lie in ({low:g}, {shown}), got {value:g}: {reason}")
 
 
+def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """A column for the shape of a 1-D array, 1 x 1 for that of a number."""
+    rows, columns = (*shape, 1, 1)[:2]
+    return rows, columns
+
+
 def column(
     where: str, name: str, array: ArrayLike, shape: tuple[int, int]
 ) -> jax.Array | np.ndarray:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from elsa.compiler.emitting.program import Program
 from elsa.compiler.planning.layers import Schedule
+from elsa.nn.listing import edited_heads, heads_by_layer
 
 if TYPE_CHECKING:
     from elsa.compiler.stack import CompiledStack
@@ -25,19 +26,9 @@ def listing(stack: "CompiledStack") -> str:
     first, last = program.parts
     shown = program.layers[: first + len(program.schedule.step)]
     shown += program.layers[len(program.layers) - last :]
-    for index, heads in enumerate(shown):
-        if index < bool(program.moves):
-            title = "load"
-        elif index < first:
-            title = "prologue"
-        elif index < first + len(program.schedule.step):
-            title = f"step, {program.schedule.depth} times"
-            if program.variants > 1:
-                title += ", numbers of t = 0"
-        else:
-            title = "epilogue"
-        lines.append(f"  {title}")
-        lines += [f"    {head.formula}    (p = {head.key_size})" for head in heads]
+    step = f"step, {program.schedule.depth} times" + ", numbers of t = 0" * (program.variants > 1)
+    body = first, first + len(program.schedule.step)
+    lines += heads_by_layer(shown, edited_heads(stack), body, step=step, loads=bool(program.moves))
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from elsa.base import checks
+from elsa.base.checks import matrix_shape
 from elsa.base.precision import exact
 from elsa.compiler.emitting.program import Program
 from elsa.compiler.emitting.slots import allot
@@ -23,7 +24,6 @@ from elsa.compiler.stack import EXECUTIONS, CompiledStack
 from elsa.compiler.tracing.graph import Ref, leaves_of
 from elsa.compiler.tracing.jaxprs import check_outputs, jaxpr_of
 from elsa.compiler.tracing.trace import program_of
-from elsa.compiler.tracing.values import matrix_shape
 from elsa.compiler.verifying import NeverFiniteError, rounding
 from elsa.nn.stack import SKIPS
 from elsa.prompts.layout import BlockLayout, Box
@@ -42,7 +42,7 @@ def compile(
     layout: BlockLayout | None = None,
     reassociate: bool | Literal["gram"] = True,
     skip: str = "residual",
-    execution: str = "structured",
+    execution: str = "auto",
     dtype: DTypeLike | None = None,
 ) -> CompiledStack:
     """Turns a JAX function into a stack of ELSA layers that applies it `depth` times, exactly.
@@ -70,7 +70,8 @@ def compile(
         is much longer than wide, and with fewer digits where it is ill-conditioned. The rounding is
         measured on drawn blocks and printed with the stack.
       skip: "residual", or "head" for one more head in every layer that returns the prompt.
-      execution: "structured", or "dense" for the layers' weight matrices on the whole prompt.
+      execution: "auto" computes the heads' products on the blocks themselves as long as the weights
+        are as built, and runs the weights otherwise; "dense" always runs them.
       dtype: to compute in; jax's default floating dtype where None.
 
     Raises:
@@ -139,7 +140,7 @@ def _measured(program: Program, values: Mapping[str, Ref], depth: int) -> Progra
         tried = dataclasses.replace(
             program, schedule=dataclasses.replace(program.schedule, depth=depth)
         )
-    stack = CompiledStack(tried, depth, "structured", np.dtype(np.float32))
+    stack = CompiledStack(tried, depth, "auto", np.dtype(np.float32))
     try:
         found = rounding(tried, values, depth, stack, jax.random.key(0))
     except NeverFiniteError:

@@ -1,7 +1,9 @@
-"""The compiled step: an NNX module that runs as attention layers, or as the same products alone."""
+"""The compiled step: attention layers, run as such or, as they were built, as the same products."""
 
 import functools
+import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,18 +14,18 @@ from jaxtyping import Array, Float
 
 from elsa.base import checks
 from elsa.base.precision import exact
+from elsa.compiler.dense import MAX_BYTES, dense, num_bytes, placeholder, stored
 from elsa.compiler.emitting import structured
 from elsa.compiler.emitting.program import Program
 from elsa.compiler.emitting.slots import readout
 from elsa.compiler.listing import listing
 from elsa.compiler.verifying import largest_error
-from elsa.heads.head import Head, HeadWeights, Term, num_parameters, stack_dense
+from elsa.heads.head import Head, num_parameters
 from elsa.heads.products import skip as skip_head
 from elsa.nn.block_stack import BlockStack
-from elsa.nn.layers import ELSA
-from elsa.nn.stack import Stack
 
-EXECUTIONS = ("structured", "dense")
+EXECUTIONS = ("auto", "dense")
+_MUCH = 10  # times the products' cost: from there on a dense run is worth a warning
 
 
 @functools.partial(jax.jit, static_argnames=("program", "trace"))
@@ -34,63 +36,82 @@ def _structured(
     return structured.run(program.schedule, env, program.outputs, trace=trace)
 
 
-_NOTHING = (Term("channels", range(1), np.zeros((1, 1))),)
-_IDLE = Head("nothing", _NOTHING, _NOTHING, _NOTHING, range(1))
-
-
-class CompiledStack(nnx.Module):
+class CompiledStack(BlockStack):
     """A step as a stack of extended linear self-attention layers, made by `elsa.compile`.
 
     `stack(**blocks)` takes every input of the step and returns the updated blocks after `depth`
-    steps. "structured" execution computes the heads' products on the blocks themselves; "dense"
-    runs the layers' weight matrices on the whole prompt. Both agree to rounding.
+    steps. Its weights are parameters: `nnx.grad`, optimisers and edits see them. While they are as
+    built, and known when the call is traced, a call computes the heads' products on the blocks
+    themselves, which agrees with the layers to rounding and costs what the step costs; otherwise,
+    and always with execution="dense", it runs the layers' weight matrices on the whole prompt.
+
+    Dense weights of more than 256 MB are made with execution="dense" only; without, `weights`,
+    `prompts`, gradients and `elsa.export` are refused.
 
     Attributes:
       layout: where the inputs lie in the caller's prompt.
       readout: where the outputs lie in the stack's prompt after the last layer, which may have more
         rows and channels than the caller's, appended as zeros.
-      execution: "structured" or "dense".
+      execution: "auto" or "dense".
       depth: how often the step runs.
     """
 
     def __init__(self, program: Program, depth: int, execution: str, dtype: np.dtype) -> None:
         self.program = program
-        self.depth, self.execution, self.dtype = depth, execution, dtype
-        self.layout = program.layout
-        self.readout = readout(program.slots, program.outputs)
-        if execution == "dense":
-            self.dense = self._dense()
+        self.depth, self.execution, self._dtype = depth, execution, dtype
+        self._too_large = execution != "dense" and num_bytes(program, dtype) > MAX_BYTES
+        step = program.step
+        super().__init__(
+            placeholder(dtype) if self._too_large else dense(program, dtype),
+            program.layout,
+            readout(program.slots, program.outputs),
+            inputs=program.inputs,
+            outputs={name: program.inputs[name] for name in program.outputs},
+            name=f"{getattr(step, '__module__', type(step).__module__)}."
+            f"{getattr(step, '__qualname__', type(step).__name__)}",
+            loads=bool(program.moves),
+        )
 
-    def __call__(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
-        """The step's outputs after `depth` steps; one task, `jax.vmap` for a batch.
+    def structured(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+        """The outputs by the heads' products on the blocks, for weights as built.
 
-        1-D arrays act as columns and come back as they came; numbers act as 1 x 1.
+        Pass it to `jax.jit` where the stack itself would be an argument: a stack that is traced may
+        have any weights, and runs them all.
 
         Raises:
-          KeyError: for a block that is no input. ValueError: for a missing one, a wrong shape, or
-          NaN or infinity in a concrete array.
+          ValueError: where weights were edited. KeyError, ValueError: as a call.
         """
-        given = self._given(blocks)
-        if self.execution == "structured":
-            out, _ = _structured(self.program, given, False)
-        else:
-            h = self.dense.run(self.dense.pack(**given))
-            out = self.readout.unpack(h)
+        if not (self.is_as_built or self._is_traced):
+            raise ValueError(
+                f"structured: the weights of {self.name} are not as compiled; call the stack, "
+                "which runs them"
+            )
+        out, _ = _structured(self.program, self._given(blocks), False)
         return self._shaped(out, blocks)
 
     def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
-        """The outputs after every step, [depth + 1, ...], the input first; structured execution."""
+        """The outputs if the stack ended after each step, [depth + 1, ...], the start first.
+
+        Raises:
+          ValueError: for edited weights where every step has its own epilogue. KeyError,
+            ValueError: as a call.
+        """
         given = self._given(blocks)
+        if not self.is_as_built:
+            self._require_weights("trajectory")
+            if self.program.variants > 1 and self.program.schedule.epilogue:
+                raise ValueError(
+                    f"trajectory: the last layers of {self.name} depend on t, and of edited "
+                    "weights only those of the last step are known"
+                )
+            return super().trajectory(**blocks)
         _, seen = _structured(self.program, given, True)
         out = {}
-        for name in self.program.outputs:
-            later = seen.get(name, jnp.zeros((0, *given[name].shape), self.dtype))
-            later = (
-                later
-                if self.program.schedule.depth
-                else jnp.repeat(given[name][None], self.depth, 0)
-            )
-            out[name] = jnp.concatenate([given[name][None], later])
+        for name in self.outputs:
+            start = given[name][None]
+            same = jnp.repeat(start, self.depth, 0)
+            later = seen.get(name, same) if self.program.schedule.depth else same
+            out[name] = jnp.concatenate([start, later])
         return self._shaped(out, blocks)
 
     def from_prompt(self, h: Float[ArrayLike, "n m"]) -> dict[str, Array]:
@@ -99,12 +120,12 @@ class CompiledStack(nnx.Module):
         Raises:
           ValueError: where the prompt has not the shape of `layout`.
         """
-        if self.execution == "structured" or not self.program.moves:
-            return self(**self.layout.unpack(h))
-        self.layout.unpack(h)  # the check of the shape
+        blocks = self.layout.unpack(h)
+        if self._runs_blocks() or not self.program.moves:
+            return self(**blocks)
         checks.finite("from_prompt", h=h)
         checks.in_range("from_prompt", self.dtype, h=h)
-        return self.readout.unpack(self.dense.run(self.dense.padded(jnp.asarray(h))))
+        return self.readout.unpack(self.run(self.padded(jnp.asarray(h))))
 
     @exact
     def verify(self, key: Array, /, **blocks: Float[ArrayLike, "..."]) -> float:
@@ -124,7 +145,27 @@ class CompiledStack(nnx.Module):
         """
         return largest_error(self.program, self.depth, self.dtype, self, key, blocks)
 
-    # Counts and weights.
+    def run(self, h: Float[Array, "n m"], observe: Any = None, *, ended: bool = False) -> Any:
+        """The layers' weights on a packed prompt, as `BlockStack.run`."""
+        self._require_weights("run")
+        return super().run(h, observe, ended=ended)
+
+    # Counts and weights, known from the symbolic heads.
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype that the stack computes in."""
+        return self._dtype
+
+    @property
+    def weights(self) -> Any:
+        """Dense weights, six arrays a layer, padded to the layer's own inner size.
+
+        One entry for each of load layer, prologue, the step's layers and epilogue; the step's have
+        one more axis in front, of length depth, where the step's numbers depend on t.
+        """
+        self._require_weights("weights")
+        return super().weights
 
     @property
     def layers(self) -> tuple[tuple[Head, ...], ...]:
@@ -157,88 +198,51 @@ class CompiledStack(nnx.Module):
 
     @property
     def num_nonzeros(self) -> int:
-        """Entries of the dense weights that are not zero."""
+        """Entries of the dense weights, as built, that are not zero."""
         return sum(head.num_nonzeros(self.dtype) for layer in self._stored for head in layer)
 
     @property
     def _stored(self) -> list[tuple[Head, ...]]:
-        """The heads whose dense weights are kept: skip heads too, and an idle one for no steps."""
-        layers = self.layers if self.program.schedule.step else (*self.layers, (_IDLE,))
         skip = (skip_head(self.program.slots.shape),) if self.program.skip == "head" else ()
-        return [(*layer, *skip) for layer in layers]
-
-    @property
-    def weights(self) -> tuple[HeadWeights, ...]:
-        """Dense weights, six arrays a layer, padded to the layer's own inner size.
-
-        One entry for each of load layer, prologue, the step's layers and epilogue; the step's have
-        one more axis in front, of length depth, where the step's numbers depend on t. Made when
-        asked for, unless execution is dense.
-        """
-        return self.block_stack.weights
-
-    @property
-    def block_stack(self) -> BlockStack:
-        """The layers with their dense weights between `layout` and `readout`.
-
-        Made when asked for, unless execution is dense.
-        """
-        return self.dense if self.execution == "dense" else self._dense()
-
-    def _dense(self) -> BlockStack:
-        program, shape = self.program, self.program.slots.shape
-        first, last = program.parts
-        layers = program.layers
-        end = len(layers) - last
-        period = len(program.schedule.step)
-
-        def emit(heads: tuple[Head, ...]) -> ELSA:
-            return ELSA.from_heads(heads, shape, dtype=self.dtype)
-
-        def step(place: int) -> ELSA:
-            own = layers[first + place : end : period]
-            weights = [stack_dense(heads, shape) for heads in own]
-            if program.variants == 1:
-                return ELSA.from_weights(weights[0], dtype=self.dtype)
-            stacked = HeadWeights(*(np.stack(arrays) for arrays in zip(*weights, strict=True)))
-            return ELSA.from_weights(stacked, dtype=self.dtype)
-
-        body = [step(place) for place in range(period)]
-        stack = Stack(
-            body or [emit((_IDLE,))],
-            program.schedule.depth if body else 0,
-            tied=program.variants == 1 or not body,
-            prologue=[emit(heads) for heads in layers[:first]],
-            epilogue=[emit(heads) for heads in layers[end:]],
-            skip=program.skip,
-        )
-        return BlockStack(stack, program.layout, self.readout, layers)
+        return [(*layer, *skip) for layer in stored(self.program)]
 
     def __str__(self) -> str:
         return listing(self)
 
-    def _given(self, blocks: Mapping[str, ArrayLike]) -> dict[str, Array]:
-        checks.names("compiled stack", "block", blocks, self.program.inputs)
-        checks.finite("compiled stack", **blocks)
-        checks.in_range("compiled stack", self.dtype, **blocks)
-        return {
-            name: jnp.asarray(
-                checks.column(
-                    "compiled stack", name, blocks[name], self.program.places[name].shape
-                ),
-                self.dtype,
-            )
-            for name in self.program.inputs
-        }
+    # How a call runs.
 
-    def _shaped(
-        self, out: Mapping[str, Array], blocks: Mapping[str, ArrayLike]
-    ) -> dict[str, Array]:
-        """Answers with as many axes as the questions had."""
-        axes = {name: np.ndim(blocks[name]) for name in out}
-        return {
-            name: value.reshape(value.shape[: value.ndim - 2 + axes[name]])
-            if axes[name] < 2
-            else value
-            for name, value in out.items()
-        }
+    def _answer(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        if self._runs_blocks():
+            return _structured(self.program, dict(given), False)[0]
+        return super()._answer(given)
+
+    def _runs_blocks(self) -> bool:
+        """Whether a call computes products of blocks; warns where weights cost far more."""
+        if self.execution == "dense" or self.is_as_built:
+            return self.execution != "dense"
+        self._require_weights("call")
+        if self._is_traced and (times := self.program.times_dearer) > _MUCH:
+            warnings.warn(
+                f"{self.name} enters a jax transformation as an argument and runs its weight "
+                f"matrices, at about {times:.0f} times the cost of the step; close over the stack, "
+                "or pass stack.structured, where its weights are not to be changed",
+                stacklevel=2,
+            )
+        return False
+
+    @property
+    def _is_traced(self) -> bool:
+        return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(nnx.state(self)))
+
+    def _require_weights(self, where: str) -> None:
+        if self._too_large:
+            raise ValueError(
+                f"{where}: the dense weights of {self.name} take at least "
+                f"{num_bytes(self.program, self.dtype) / 1e6:.0f} MB, above "
+                f"{MAX_BYTES / 1e6:.0f} MB, and were not made; compile with "
+                'execution="dense" to have them'
+            )
+
+    @property
+    def _where(self) -> str:
+        return "compiled stack"

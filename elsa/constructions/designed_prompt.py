@@ -1,7 +1,6 @@
 """Ridge regression on a designed prompt: bias-free heads, the regulariser below the data."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,16 +15,17 @@ from elsa.nn.layers import LSA
 from elsa.nn.stack import Stack
 from elsa.prompts.layout import BlockLayout
 
+# Blocks of the prompt -> what packing writes there, where that is not the name's value.
+_HOLDS = {
+    "ridge": "sqrt(lam) I",
+    "fit": "X w",
+    "w": "sqrt(lam) w",
+    "prediction": "query_x w",
+}
+
 
 class DesignedRidgeStack(RidgeStack):
     """The ridge stack of `ridge_lsa`: its prompt holds sqrt(lam) I and the fit, made by packing."""
-
-    holds: ClassVar[Mapping[str, str]] = {
-        "ridge": "sqrt(lam) I",
-        "fit": "X w",
-        "w": "sqrt(lam) w",
-        "prediction": "query_x w",
-    }
 
     def _check_regulariser(self, lam: ArrayLike) -> None:
         if checks.is_concrete(lam) and not np.all(np.asarray(lam) > 0):
@@ -127,7 +127,14 @@ def ridge_lsa(
     ]
     stack = Stack([LSA.from_heads(layer, placed.shape, dtype=dtype)], depth)
     return DesignedRidgeStack(
-        stack, placed, placed, [layer], inputs=shapes, step_size=step_size, name="ridge_lsa"
+        stack,
+        placed,
+        placed,
+        [layer],
+        inputs=shapes,
+        step_size=step_size,
+        name="ridge_lsa",
+        holds=_HOLDS,
     )
 
 

@@ -1,7 +1,7 @@
 """Ridge regression by bias-free heads on a prompt that holds the weights w themselves."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -16,6 +16,14 @@ from elsa.nn.layers import LSA
 from elsa.nn.stack import Stack
 from elsa.prompts.layout import BlockLayout, overlap
 
+# Blocks of the prompt -> what packing writes there, where that is not the name's value.
+_HOLDS = {
+    "ridge": "lam I",
+    "step": "sqrt(eta) I",
+    "fit": "X w",
+    "prediction": "query_x w",
+}
+
 
 class StateRidgeStack(RidgeStack):
     """The ridge stack of `ridge_lsa_state`: lam and sqrt(eta) lie in its prompt beside w.
@@ -24,13 +32,6 @@ class StateRidgeStack(RidgeStack):
       root_step: sqrt(eta), which packing writes into the prompt; it is split and merged with the
         weights, which hold powers of it.
     """
-
-    holds: ClassVar[Mapping[str, str]] = {
-        "ridge": "lam I",
-        "step": "sqrt(eta) I",
-        "fit": "X w",
-        "prediction": "query_x w",
-    }
 
     def __init__(self, *parts: Any, **names: Any) -> None:
         super().__init__(*parts, **names)
@@ -128,7 +129,14 @@ def ridge_lsa_state(
 
     stack = Stack(emit([step]), depth, prologue=emit([first]), epilogue=emit(last))
     return StateRidgeStack(
-        stack, given, placed, [first, step, *last], inputs=shapes, step_size=step_size, name=where
+        stack,
+        given,
+        placed,
+        [first, step, *last],
+        inputs=shapes,
+        step_size=step_size,
+        name=where,
+        holds=_HOLDS,
     )
 
 

@@ -3,7 +3,7 @@
 The metadata has one entry, `elsa`, a JSON object:
 
     version   of this format, 1
-    name      of the step that was compiled, or of the class of any other stack
+    name      of the step that was compiled, of the construction, or of the class of any other stack
     dtype     of the weights, and to compute in
     skip      "residual" adds the prompt to every layer's output; "head" has a head that returns it
     tied      false where the step's weights carry one more axis in front, one entry for each time
@@ -21,8 +21,7 @@ For a stack without named blocks the last five are null. Layer L has the tensors
 `L.wv`, heads along the first axis, and `L.bq`, `L.bk`, `L.bv` unless it has no biases.
 """
 
-from elsa.exchange.format import Blocks, LoadedStack
 from elsa.exchange.reading import load
 from elsa.exchange.writing import export
 
-__all__ = ["Blocks", "LoadedStack", "export", "load"]
+__all__ = ["export", "load"]

@@ -10,9 +10,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from elsa.base import checks
-from elsa.exchange.format import KEY, LOAD, PARTS, VERSION, Blocks, LoadedStack, Shapes
+from elsa.exchange.format import KEY, LOAD, PARTS, VERSION
 from elsa.heads.head import HeadWeights
-from elsa.nn import ELSA, LSA, Stack
+from elsa.nn import ELSA, LSA, BlockStack, Stack
+from elsa.nn.block_stack import Shapes
 from elsa.nn.stack import SKIPS
 from elsa.prompts.layout import BlockLayout
 
@@ -20,7 +21,7 @@ NAMED = ("layout", "readout", "inputs", "outputs", "holds")  # of a stack with n
 _WEIGHTS, _BIASES = HeadWeights._fields[:3], HeadWeights._fields[3:]
 
 
-def load(path: str | os.PathLike[str]) -> LoadedStack | Stack:
+def load(path: str | os.PathLike[str]) -> BlockStack | Stack:
     """The stack in a file that `export` wrote.
 
     Returns:
@@ -75,7 +76,7 @@ def _checked(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     return about
 
 
-def _rebuilt(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> LoadedStack | Stack:
+def _rebuilt(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> BlockStack | Stack:
     name, skip = _entry(about, "name", str), _entry(about, "skip", str)
     checks.one_of("metadata", "skip", skip, SKIPS)
     tied, depth = _entry(about, "tied", bool), _entry(about, "depth", int)
@@ -85,9 +86,9 @@ def _rebuilt(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Loa
     if named and len(named) < len(NAMED):
         absent = [key for key in NAMED if key not in named]
         raise ValueError(f"the metadata's {absent} are null, but {named} are not")
-    blocks = _blocks(about) if named else None
+    blocks = _blocks(about) if named else {}
     _check_tensors(tensors, [n for part in names for n in part], kind)
-    shape = _prompt_shape(tensors) if blocks is None else blocks.readout.shape
+    shape = blocks["readout"].shape if named else _prompt_shape(tensors)
     parts = [
         [_layer(n, tensors, shape, untied=part == "step" and not tied) for n in layers]
         for part, layers in zip(PARTS, names, strict=True)
@@ -95,7 +96,7 @@ def _rebuilt(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Loa
     prologue, body, epilogue = parts
     stack = Stack(body, depth, tied=tied, prologue=prologue, epilogue=epilogue)
     stack.skip = skip  # a skip head is among the weights already
-    return stack if blocks is None else LoadedStack(stack, name, blocks)
+    return BlockStack(stack, name=name, **blocks) if named else stack
 
 
 def _entry(about: Mapping[str, Any], key: str, kind: Any) -> Any:
@@ -123,7 +124,8 @@ def _order(about: Mapping[str, Any], depth: int) -> list[list[str]]:
     return names
 
 
-def _blocks(about: Mapping[str, Any]) -> Blocks:
+def _blocks(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a BlockStack that say where its blocks lie."""
     layout, readout = (_layout(_entry(about, key, dict), key) for key in ("layout", "readout"))
     if layout.shape[0] > readout.shape[0] or layout.shape[1] > readout.shape[1]:
         raise ValueError(
@@ -135,7 +137,15 @@ def _blocks(about: Mapping[str, Any]) -> Blocks:
     if set(inputs) != set(layout):
         raise ValueError(f"inputs {list(inputs)} and the layout's blocks {list(layout)} differ")
     loads = LOAD in _entry(_entry(about, "order", list)[0], "layers", list)
-    return Blocks(layout, readout, inputs, outputs, _entry(about, "holds", dict), loads)
+    holds = _entry(about, "holds", dict)
+    return {
+        "layout": layout,
+        "readout": readout,
+        "inputs": inputs,
+        "outputs": outputs,
+        "holds": holds,
+        "loads": loads,
+    }
 
 
 def _layout(entry: Mapping[str, Any], key: str) -> BlockLayout:

@@ -10,13 +10,12 @@ import numpy as np
 from safetensors.numpy import save
 
 from elsa.base import checks, files
-from elsa.compiler import CompiledStack
-from elsa.exchange.format import KEY, LOAD, PARTS, VERSION, Blocks, LoadedStack
+from elsa.exchange.format import KEY, LOAD, PARTS, VERSION
 from elsa.nn import ELSA, LSA, BlockStack, Stack
 from elsa.prompts.layout import BlockLayout
 
 
-def export(stack: CompiledStack | BlockStack | Stack, path: str | os.PathLike[str]) -> None:
+def export(stack: BlockStack | Stack, path: str | os.PathLike[str]) -> None:
     """Writes a stack's dense weights and all that is needed to run them into one safetensors file.
 
     The file is whole or not there: a write that fails leaves what stood at `path` before.
@@ -32,7 +31,14 @@ def export(stack: CompiledStack | BlockStack | Stack, path: str | os.PathLike[st
       ValueError: for weights that are not finite, or with axes beyond those of one stack.
       OSError: where the file cannot be written.
     """
-    inner, name, blocks = _parts_of(stack)
+    if not isinstance(stack, BlockStack | Stack):
+        raise TypeError(
+            "export: stack must be a compiled stack, a construction, or an elsa.nn.Stack or "
+            f"BlockStack, got {type(stack).__name__}; readback.attention_stack makes a trained "
+            "linear attention or transformer one"
+        )
+    blocks = stack if isinstance(stack, BlockStack) else None
+    inner = stack.stack if isinstance(stack, BlockStack) else stack
     names = _layer_names(inner, blocks is not None and blocks.loads)
     tensors: dict[str, np.ndarray] = {}
     layers = (*inner.prologue, *inner.body, *inner.epilogue)
@@ -42,7 +48,7 @@ def export(stack: CompiledStack | BlockStack | Stack, path: str | os.PathLike[st
     times = (1, inner.depth, 1)
     about: dict[str, Any] = {
         "version": VERSION,
-        "name": name,
+        "name": type(stack).__name__ if blocks is None else blocks.name,
         "dtype": _common_dtype(tensors).name,
         "skip": inner.skip,
         "tied": inner.tied,
@@ -58,36 +64,6 @@ def export(stack: CompiledStack | BlockStack | Stack, path: str | os.PathLike[st
         files.replace(Path(path), data)
     except files.WriteError as error:
         raise OSError(f"export: {error}") from error
-
-
-def _parts_of(stack: Any) -> tuple[Stack, str, Blocks | None]:
-    """The layers, the name and the named blocks."""
-    if isinstance(stack, CompiledStack):
-        program, shapes = stack.program, stack.program.inputs
-        outputs = {name: shapes[name] for name in stack.readout}
-        loads = bool(program.moves)
-        blocks = Blocks(stack.layout, stack.readout, shapes, outputs, {}, loads)
-        return stack.block_stack.stack, _qualified(program.step), blocks
-    if isinstance(stack, LoadedStack):
-        return stack.stack, stack.name, stack.blocks
-    if isinstance(stack, BlockStack):
-        inputs = {name: stack.layout.shape_of(name) for name in stack.layout}
-        outputs = {name: stack.readout.shape_of(name) for name in stack.outputs}
-        blocks = Blocks(stack.layout, stack.readout, inputs, outputs, stack.holds)
-        return stack.stack, type(stack).__name__, blocks
-    if isinstance(stack, Stack):
-        return stack, type(stack).__name__, None
-    raise TypeError(
-        "export: stack must be a compiled stack, a construction, or an elsa.nn.Stack or "
-        f"BlockStack, got {type(stack).__name__}; readback.attention_stack makes a trained "
-        "linear attention or transformer one"
-    )
-
-
-def _qualified(step: Any) -> str:
-    """`module.function`, as far as the step says."""
-    name = getattr(step, "__qualname__", type(step).__name__)
-    return f"{getattr(step, '__module__', type(step).__module__)}.{name}"
 
 
 def _layer_names(stack: Stack, loads: bool) -> tuple[list[str], list[str], list[str]]:
@@ -125,15 +101,17 @@ def _common_dtype(tensors: Mapping[str, np.ndarray]) -> np.dtype:
     return kinds.pop()
 
 
-def _block_entries(blocks: Blocks | None) -> dict[str, Any]:
-    if blocks is None:
+def _block_entries(stack: BlockStack | None) -> dict[str, Any]:
+    """The named blocks; a file has no code that packs, and takes the layout's."""
+    if stack is None:
         return dict.fromkeys(("layout", "readout", "inputs", "outputs", "holds"))
+    takes, layout = stack.inputs, stack.layout
     return {
-        "layout": _layout_entry(blocks.layout),
-        "readout": _layout_entry(blocks.readout),
-        "inputs": dict(blocks.inputs),
-        "outputs": dict(blocks.outputs),
-        "holds": dict(blocks.holds),
+        "layout": _layout_entry(layout),
+        "readout": _layout_entry(stack.readout),
+        "inputs": {name: takes.get(name, layout.shape_of(name)) for name in layout},
+        "outputs": stack.outputs,
+        "holds": stack.holds,
     }
 
 

@@ -6,6 +6,7 @@ Weights are built in float64 NumPy and cast once, where they enter a module.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -14,6 +15,8 @@ from jaxtyping import Float
 from numpy.typing import DTypeLike
 
 from elsa.base import checks
+
+_ALIGNMENT = 64  # bytes
 
 
 class HeadWeights(NamedTuple):
@@ -71,12 +74,7 @@ class Head:
 
     def dense(self, shape: tuple[int, int]) -> HeadWeights:
         """The six weight arrays for prompts of shape (n, m), float64."""
-        (n, m), p = shape, self.key_size
-        wq, bq = _scatter(self.query, n, m, p)
-        wk, bk = _scatter(self.key, n, m, p)
-        wv, bv = _scatter(self.value, n, m, len(self.into))
-        landing = np.eye(m)[self.into]
-        return HeadWeights(wq, wk, wv @ landing, bq, bk, bv @ landing)
+        return HeadWeights(*(array[0] for array in stack_dense([self], shape)))
 
     def num_nonzeros(self, dtype: DTypeLike) -> int:
         """Entries of the dense weights that are not zero in that precision, none of them made."""
@@ -90,40 +88,54 @@ def num_parameters(heads: Sequence[Head], shape: tuple[int, int]) -> int:
     return len(heads) * (n + m) * (2 * key_size + m)
 
 
+def stack_dense(
+    heads: Sequence[Head], shape: tuple[int, int], dtype: np.dtype | type = np.float64
+) -> HeadWeights:
+    """The dense weights of the heads of one layer along a leading axis, keys padded with zeros.
+
+    Only entries that a head has are written: of large arrays the rest is memory never touched.
+    """
+    (n, m), key_size = shape, max(head.key_size for head in heads)
+    widths = {"q": key_size, "k": key_size, "v": m}
+    made = {
+        f"{kind}{factor}": _zeros((len(heads), size, width), np.dtype(dtype))
+        for kind, size in (("w", m), ("b", n))
+        for factor, width in widths.items()
+    }
+    for number, head in enumerate(heads):
+        keys, into = slice(0, head.key_size), slice(head.into.start, head.into.stop)
+        factors = (("q", head.query, keys), ("k", head.key, keys), ("v", head.value, into))
+        for factor, terms, columns in factors:
+            for axis, kind in (("channels", "w"), ("rows", "b")):
+                rows, block = _sum(terms, axis)
+                checks.in_range("head", dtype, weights=block)
+                made[f"{kind}{factor}"][number, rows, columns] = block
+    return HeadWeights(**made)
+
+
+def _sum(terms: Sequence[Term], axis: str) -> tuple[slice, np.ndarray]:
+    """The terms of one axis added up in float64, and the rows where they stand."""
+    own = [term for term in terms if term.axis == axis]
+    first = min((term.span.start for term in own), default=0)
+    last = max((term.span.stop for term in own), default=0)
+    total = np.zeros((last - first, terms[0].matrix.shape[1]))
+    for term in own:
+        total[term.span.start - first : term.span.stop - first] += term.matrix
+    return slice(first, last), total
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Zeros that begin where XLA's arrays do, at a multiple of 64 bytes: a CPU takes them as they
+    are, without a copy."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.zeros(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 def _nonzeros(terms: Sequence[Term], dtype: DTypeLike) -> int:
-    """Of a factor; terms of one axis add up where they overlap."""
     found = 0
     for axis in ("channels", "rows"):
-        own = [term for term in terms if term.axis == axis]
-        if not own:
-            continue
-        first = min(term.span.start for term in own)
-        last = max(term.span.stop for term in own)
-        total = np.zeros((last - first, own[0].matrix.shape[1]))
-        for term in own:
-            total[term.span.start - first : term.span.stop - first] += term.matrix
         with np.errstate(over="ignore"):
-            found += int(np.count_nonzero(total.astype(dtype)))
+            found += int(np.count_nonzero(_sum(terms, axis)[1].astype(dtype)))
     return found
-
-
-def _scatter(terms: Sequence[Term], n: int, m: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    weight, bias = np.zeros((m, width)), np.zeros((n, width))
-    for term in terms:
-        (weight if term.axis == "channels" else bias)[term.span] += term.matrix
-    return weight, bias
-
-
-def stack_dense(heads: Sequence[Head], shape: tuple[int, int]) -> HeadWeights:
-    """The dense weights of the heads of one layer along a leading axis, keys padded with zeros."""
-    key_size = max(head.key_size for head in heads)
-    padded = []
-    for head in heads:
-        weights = head.dense(shape)
-        pad = ((0, 0), (0, key_size - head.key_size))
-        padded.append(
-            weights._replace(
-                **{name: np.pad(getattr(weights, name), pad) for name in ("wq", "wk", "bq", "bk")}
-            )
-        )
-    return HeadWeights(*(np.stack(arrays) for arrays in zip(*padded, strict=True)))

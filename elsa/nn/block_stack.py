@@ -1,9 +1,7 @@
 """A stack between named blocks: pack the prompt, run the layers, read the answer."""
 
-import dataclasses
-import functools
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,58 +11,187 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa.base import checks
+from elsa.base.precision import exact
 from elsa.heads.head import Head, HeadWeights
+from elsa.nn.as_built import AsBuilt
+from elsa.nn.listing import listing, one_line
+from elsa.nn.running import ReadBlocks, run_stack, whole_prompt
 from elsa.nn.stack import Observer, Stack
+from elsa.nn.verifying import largest_error
 from elsa.prompts.layout import BlockLayout
 
-
-@dataclasses.dataclass(frozen=True)
-class ReadBlocks:
-    """An observer that keeps some blocks of every prompt; equal ones share one compiled program."""
-
-    layout: BlockLayout
-    names: tuple[str, ...]
-
-    def __call__(self, h: Array) -> dict[str, Array]:
-        return {name: self.layout.block(h, name) for name in self.names}
-
-
-def whole_prompt(h: Array) -> Array:
-    """An observer that keeps every prompt."""
-    return h
-
-
-@functools.partial(jax.jit, static_argnames=("graph", "observe"))
-def _run(graph: Any, state: Any, h: Array, observe: Observer | None) -> Any:
-    return nnx.merge(graph, state)(h, observe=observe)
+Shapes = Mapping[str, tuple[int, ...]]
+Reference = Callable[..., Mapping[str, ArrayLike]]
 
 
 class BlockStack(nnx.Module):
-    """A `Stack` with names: `layout` for what goes in, `readout` for what comes out.
+    """A `Stack` with names: called with blocks, it returns blocks.
 
-    The stack's own prompt may have more rows and channels than the caller's; they are appended as
-    zeros. One task at a time; `jax.vmap` runs a batch.
+    A call packs the prompt, runs the layers and reads the answer. Constructions, compiled steps,
+    trained models read as stacks, and stacks from files are of this kind. The stack's own prompt
+    may have more rows and channels than the caller's, appended as zeros. One task at a time;
+    `jax.vmap` runs a batch.
 
-    Attributes:
+    Args:
       stack: the layers.
       layout: where the input's blocks lie in the caller's prompt.
       readout: where the blocks lie in the prompt after the last layer.
-      layers: the symbolic heads, a tuple for each layer of `weights`.
+      layers: the symbolic heads, a tuple for each layer of `weights`; none where they are unknown.
+      inputs: name -> shape of what a call takes; by default the blocks of the layout.
+      outputs: name -> shape of what it returns; by default the blocks of the readout.
+      name: opens messages and listings; by default the class's.
       holds: block -> what lies in it, where that is not the value of its name.
-    """
+      loads: True where the first layer moves the inputs to where the stack wants them.
+      reference: what the stack should compute, by other means, for `verify`: a function of the
+        inputs, [rows, columns] each, to the outputs.
 
-    holds: ClassVar[Mapping[str, str]] = {}
+    Attributes:
+      stack, layout, readout, name, loads: as given.
+    """
 
     def __init__(
         self,
         stack: Stack,
         layout: BlockLayout,
         readout: BlockLayout,
-        layers: Sequence[Sequence[Head]],
+        layers: Sequence[Sequence[Head]] = (),
+        *,
+        inputs: Shapes | None = None,
+        outputs: Shapes | None = None,
+        name: str | None = None,
+        holds: Mapping[str, str] | None = None,
+        loads: bool = False,
+        reference: Reference | None = None,
     ) -> None:
         self.stack = stack
-        self.layout, self.readout = layout, readout
-        self.layers = nnx.static(tuple(tuple(heads) for heads in layers))
+        self.layout, self.readout, self.loads = layout, readout, loads
+        self.name = type(self).__name__ if name is None else name
+        takes = {b: layout.shape_of(b) for b in layout} if inputs is None else inputs
+        gives = {b: readout.shape_of(b) for b in readout} if outputs is None else outputs
+        self._inputs, self._outputs = tuple(takes.items()), tuple(gives.items())
+        self._holds = tuple((holds or {}).items())
+        self._layers = nnx.static(tuple(tuple(heads) for heads in layers))
+        self._reference = reference
+        self._as_built = AsBuilt(stack)
+
+    # What a call does.
+
+    @exact
+    def __call__(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+        """The outputs; one task, `jax.vmap` for a batch.
+
+        1-D arrays act as columns and numbers as 1 x 1; an output comes back with as many axes as
+        its input had, or as `outputs` says where it is no input.
+
+        Raises:
+          KeyError: for a block that is no input.
+          ValueError: for a missing one, a wrong shape, or NaN or infinity in a concrete array.
+        """
+        return self._shaped(self._answer(self._given(blocks)), blocks)
+
+    @exact
+    def pack(self, /, **blocks: Float[ArrayLike, "..."]) -> Float[Array, "n m"]:
+        """The prompt that a call runs; takes and refuses what a call does."""
+        return self._packed(self._given(blocks))
+
+    @exact
+    def prompts(self, /, **blocks: Float[ArrayLike, "..."]) -> Float[Array, "layers n m"]:
+        """Every layer's prompt (the hidden states), the input first: [num_layers + 1, n, m]."""
+        return self.run(self.pack(**blocks), whole_prompt)[1]
+
+    @exact
+    def scores(self, layer: int, /, **blocks: Float[ArrayLike, "..."]) -> Float[Array, "heads n n"]:
+        """Attention scores (H Wq + Bq) (H Wk + Bk)^T of a layer's heads, H the prompt before it.
+
+        Args:
+          layer: 0 .. num_layers - 1, in the order in which they run.
+
+        Raises:
+          IndexError: for another layer. KeyError, ValueError: as a call.
+        """
+        checks.integer("scores", layer=(layer, 0))
+        if layer >= self.num_layers:
+            raise IndexError(f"scores: layer must be below {self.num_layers}, got {layer}")
+        return self.stack.layer(layer).scores(self.prompts(**blocks)[layer])
+
+    @exact
+    def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+        """The outputs if the stack ended after each step, [depth + 1, ...], the start first.
+
+        Takes and refuses what a call does.
+        """
+        given = self._given(blocks)
+        return self._shaped(self._steps(given, tuple(self.outputs), ended=True), blocks)
+
+    @exact
+    def verify(self, key: Array, /, **blocks: Float[ArrayLike, "..."]) -> float:
+        """The largest error of an output against what it should be, computed by other means.
+
+        max |out - ref| over the largest entry of the reference, or of a given block that the stack
+        updates. Blocks that are not given are drawn, standard normal.
+
+        Raises:
+          TypeError: for a stack that has no reference, as one from a file.
+          ValueError: where the reference itself is not finite.
+        """
+        checks.random_key("verify", key)
+        given = self._given(self._drawn(key, blocks))
+        expected, out = self._expected(given), self._answer(given)
+        return largest_error(out, expected, [given[name] for name in out if name in given])
+
+    def run(
+        self, h: Float[Array, "n m"], observe: Observer | None = None, *, ended: bool = False
+    ) -> Any:
+        """The layers on a packed prompt, compiled once for each shape, depth and observer.
+
+        Args:
+          observe: sees every layer's prompt, as `Stack` says; with `ended`, what the prompt would
+            be if the epilogue ran next.
+        """
+        graph, state = nnx.split(self.stack)
+        return run_stack(graph, state, h, observe, ended)
+
+    def padded(self, h: Float[Array, "n m"]) -> Float[Array, "_n _m"]:
+        """The caller's prompt in the stack's dtype, rows and channels appended as zeros."""
+        (n, m), (rows, channels) = h.shape, self.readout.shape
+        return jnp.pad(h.astype(self.dtype), ((0, rows - n), (0, channels - m)))
+
+    # What it is made of.
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of what a call takes."""
+        return dict(self._inputs)
+
+    @property
+    def outputs(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of what it returns."""
+        return dict(self._outputs)
+
+    @property
+    def holds(self) -> dict[str, str]:
+        """Block -> what lies in it, where that is not the value of its name."""
+        return dict(self._holds)
+
+    @property
+    def layers(self) -> tuple[tuple[Head, ...], ...]:
+        """The symbolic heads of each layer of `weights`; none where they are unknown."""
+        return self._layers
+
+    @property
+    def weights(self) -> tuple[HeadWeights, ...]:
+        """Dense weights, six arrays a layer: prologue, one body, epilogue."""
+        return self.stack.weights
+
+    @property
+    def is_as_built(self) -> bool:
+        """Whether the weights are concrete and equal to those that the stack was built with."""
+        return self._as_built.holds(self.stack)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype that the layers compute in."""
+        return np.dtype(self.stack.body[0].wq.dtype)
 
     @property
     def num_layers(self) -> int:
@@ -74,44 +201,101 @@ class BlockStack(nnx.Module):
     @property
     def num_heads(self) -> int:
         """Heads of the layers that run, a skip head included."""
-        counts = [len(heads) + (self.stack.skip == "head") for heads in self.layers]
-        first, last = len(self.stack.prologue), len(counts) - len(self.stack.epilogue)
-        return sum(counts) + (self.stack.depth - 1) * sum(counts[first:last])
+        inner = self.stack
+        parts = (inner.prologue, 1), (inner.body, inner.depth), (inner.epilogue, 1)
+        return sum(layer.wq.shape[-3] * times for layers, times in parts for layer in layers)
 
     @property
-    def weights(self) -> tuple[HeadWeights, ...]:
-        """Dense weights, six arrays a layer: prologue, one body, epilogue."""
-        return self.stack.weights
+    def num_parameters(self) -> int:
+        """Entries of the weights as stored, one set for tied layers."""
+        return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(nnx.state(self.stack)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({one_line(self)})"
+
+    def __str__(self) -> str:
+        return listing(self)
+
+    # Hooks, and what they are put together by.
 
     @property
-    def outputs(self) -> tuple[str, ...]:
-        """The blocks of the readout that are the answer."""
-        return tuple(self.readout)
+    def _where(self) -> str:
+        """What opens the messages of a call."""
+        return self.name
 
-    @property
-    def dtype(self) -> np.dtype:
-        """The dtype that the layers compute in."""
-        return np.dtype(self.stack.body[0].wq.dtype)
+    def _filled(self, blocks: Mapping[str, ArrayLike]) -> Mapping[str, ArrayLike]:
+        """The call's blocks, those with a default filled in."""
+        return blocks
 
-    def pack(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> Float[Array, "n m"]:
-        """The stack's prompt: the caller's, in the stack's dtype, rows and channels appended.
+    def _check(self, given: Mapping[str, ArrayLike]) -> None:
+        """Refuses values that the layers cannot take."""
 
-        Raises:
-          KeyError, ValueError: as `BlockLayout.pack`, and for numbers beyond the stack's dtype.
-        """
-        checks.in_range("pack", self.dtype, **blocks)
-        return self.padded(self.layout.pack(**blocks))
+    def _encode(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        """From the call's blocks to the layout's."""
+        return dict(given)
 
-    def padded(self, h: Float[Array, "n m"]) -> Float[Array, "_n _m"]:
-        """The caller's prompt in the stack's dtype, rows and channels appended as zeros."""
-        (n, m), (rows, channels) = h.shape, self.readout.shape
-        return jnp.pad(h.astype(self.dtype), ((0, rows - n), (0, channels - m)))
+    def _decode(self, read: Mapping[str, Array], given: Mapping[str, Array]) -> dict[str, Array]:
+        """From the readout's blocks, perhaps with a leading axis of steps, to the answer's."""
+        return dict(read)
 
-    def run(self, h: Float[Array, "n m"], observe: Observer | None = None) -> Any:
-        """The layers on a packed prompt, compiled once for each shape, depth and observer."""
-        graph, state = nnx.split(self.stack)
-        return _run(graph, state, h, observe)
+    def _drawn(self, key: Array, blocks: Mapping[str, ArrayLike]) -> dict[str, Any]:
+        """The blocks given, and random ones for the others."""
+        shapes = dict(self._inputs)
+        checks.known_names("verify", "block", blocks, shapes)
+        keys = {name: jax.random.fold_in(key, index) for index, name in enumerate(shapes)}
+        missing = {name: shape for name, shape in self._inputs if name not in blocks}
+        random = {n: jax.random.normal(keys[n], s, self.dtype) for n, s in missing.items()}
+        return {**blocks, **random}
 
-    def prompts(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> Float[Array, "layers n m"]:
-        """Every layer's prompt, the input first: [num_layers + 1, n, m]."""
-        return self.run(self.pack(**blocks), whole_prompt)[1]
+    def _expected(self, given: Mapping[str, Array]) -> Mapping[str, ArrayLike]:
+        """What the outputs should be."""
+        if self._reference is None:
+            raise TypeError(
+                f"verify: {self.name} has nothing to be compared with: a file holds weights, not "
+                "what they should compute; compare its outputs with your own"
+            )
+        return self._reference(**given)
+
+    def _axes(self, name: str, blocks: Mapping[str, ArrayLike]) -> int:
+        """How many axes an output has."""
+        return np.ndim(blocks[name]) if name in blocks else len(self.outputs[name])
+
+    def _given(self, blocks: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """The call's blocks, looked at, as matrices of the stack's dtype."""
+        where, filled = self._where, self._filled(blocks)
+        checks.names(where, "block", filled, self.inputs)
+        checks.finite(where, **filled)
+        checks.in_range(where, self.dtype, **filled)
+        given = {
+            name: checks.column(where, name, filled[name], checks.matrix_shape(shape))
+            for name, shape in self._inputs
+        }
+        self._check(given)
+        return {name: jnp.asarray(value, self.dtype) for name, value in given.items()}
+
+    def _packed(self, given: Mapping[str, Array]) -> Array:
+        return self.padded(self.layout.pack(**self._encode(given)))
+
+    def _answer(self, given: Mapping[str, Array]) -> dict[str, Array]:
+        read = ReadBlocks(self.readout, tuple(self.outputs))
+        return self._decode(read(self.run(self._packed(given))), given)
+
+    def _steps(
+        self, given: Mapping[str, Array], names: tuple[str, ...], *, ended: bool
+    ) -> dict[str, Array]:
+        """Blocks after every step; with `ended`, as the epilogue would leave them."""
+        read = ReadBlocks(self.readout, names)
+        _, seen = self.run(self._packed(given), read, ended=ended)
+        first = len(self.stack.prologue)
+        last = len(seen[names[0]]) - len(self.stack.epilogue)
+        every = slice(first, last, len(self.stack.body))
+        return self._decode({name: seen[name][every] for name in names}, given)
+
+    def _shaped(
+        self, out: Mapping[str, Array], blocks: Mapping[str, ArrayLike]
+    ) -> dict[str, Array]:
+        """The outputs with as many axes as they should have, any leading axis kept."""
+        return {
+            name: value.reshape(value.shape[: value.ndim - 2 + self._axes(name, blocks)])
+            for name, value in out.items()
+        }

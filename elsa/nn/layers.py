@@ -1,7 +1,7 @@
 """Multi-head LSA and ELSA modules: parameters and batching, nothing else."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from elsa import attention
 from elsa.base import checks
-from elsa.base.precision import EXACT, known
+from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.heads.head import Head, HeadWeights, stack_dense
 
 _INIT = nnx.initializers.normal(0.02)
@@ -28,6 +28,8 @@ class _Heads(nnx.Module):
     wq: nnx.Param
     wk: nnx.Param
     wv: nnx.Param
+    bq: nnx.Param
+    bk: nnx.Param
 
     def _draw(
         self, num_heads: int, dtype: DTypeLike | None, rngs: nnx.Rngs, **sizes: tuple[str, int]
@@ -77,7 +79,9 @@ class _Heads(nnx.Module):
                     f"{cls.__name__}: head '{head.formula}' writes constant rows, which needs a "
                     "bias; use ELSA"
                 )
-        return cls.from_weights(stack_dense(heads, shape), dtype=dtype, precision=precision)
+        kind = checks.float_dtype(cls.__name__, dtype)
+        made = stack_dense(heads, shape, kind)  # nobody else has them: no copy is needed
+        return cls._with({n: jax.device_put(getattr(made, n)) for n in cls.fields}, kind, precision)
 
     @classmethod
     def from_weights(
@@ -92,11 +96,19 @@ class _Heads(nnx.Module):
         """
         kind = checks.float_dtype(cls.__name__, dtype)
         checks.in_range(cls.__name__, kind, **weights._asdict())
-        num_heads, m, key_size = weights.wq.shape[-3:]
-        sizes = (weights.bv.shape[-2], m), key_size, num_heads
-        module = nnx.merge(*_skeleton(cls, *sizes, kind, precision))
-        for name in cls.fields:
-            setattr(module, name, nnx.Param(jnp.asarray(getattr(weights, name), kind)))
+        arrays = {name: jnp.asarray(getattr(weights, name), kind) for name in cls.fields}
+        return cls._with(arrays, kind, precision, rows=weights.bv.shape[-2])
+
+    @classmethod
+    def _with(
+        cls, arrays: Mapping[str, Array], kind: np.dtype, precision: str, *, rows: int = 0
+    ) -> Self:
+        """The module that has these arrays, of that dtype."""
+        num_heads, m, key_size = arrays["wq"].shape[-3:]
+        rows = arrays["bv"].shape[-2] if "bv" in arrays else rows
+        module = nnx.merge(*_skeleton(cls, (rows, m), key_size, num_heads, kind, precision))
+        for name, array in arrays.items():
+            setattr(module, name, nnx.Param(array))
         return module
 
     @property
@@ -111,6 +123,14 @@ class _Heads(nnx.Module):
                 for name, axes in _AXES.items()
             )
         )
+
+    @at_own_precision
+    def scores(self, h: Float[Array, "n m"]) -> Float[Array, "heads n n"]:
+        """Attention scores (H Wq + Bq) (H Wk + Bk)^T of every head on one prompt."""
+        queries, keys = h @ self.wq[...], h @ self.wk[...]
+        if "bq" in self.fields:
+            queries, keys = queries + self.bq[...], keys + self.bk[...]
+        return queries @ keys.swapaxes(-1, -2)
 
     def _sum(self, head: Callable[..., Array], h: Array) -> Array:
         """Sums a head function over the heads, on one prompt or on a batch of prompts."""

@@ -144,6 +144,24 @@ class Stack(nnx.Module):
         parts = [_stacked([start, *before]), flat, *([_stacked(after)] if after else [])]
         return prompt, jax.tree.map(lambda *pieces: jnp.concatenate(pieces), *parts)
 
+    def ended(self, h: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
+        """What a prompt becomes by the epilogue alone."""
+        return self._run(self.epilogue, h, _nothing)[0]
+
+    def layer(self, index: int) -> Any:
+        """The layer that runs as number `index`, with the weights of its own step."""
+        before, after = len(self.prologue), self.num_layers - len(self.epilogue)
+        if index < before:
+            return self.prologue[index]
+        if index >= after:
+            return self.epilogue[index - after]
+        step, place = divmod(index - before, len(self.body))
+        if self.tied:
+            return self.body[place]
+        graph: Any
+        graph, state = nnx.split(self.body[place])
+        return nnx.merge(graph, jax.tree.map(lambda array: array[step], state))
+
     def _runs_on_gram(self, form: str, prompt: Array, observe: Observer | None) -> bool:
         checks.one_of("Stack", "form", form, gram_form.FORMS)
         if form == "direct":

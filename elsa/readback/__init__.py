@@ -1,6 +1,6 @@
 """What a trained model has become: a plain stack, or gradient descent from a learned mean."""
 
 from elsa.readback.gd_beta import GdBeta, gd_beta_block, read_gd_beta
-from elsa.readback.stacks import TrainedStack, attention_stack
+from elsa.readback.stacks import attention_stack
 
-__all__ = ["GdBeta", "TrainedStack", "attention_stack", "gd_beta_block", "read_gd_beta"]
+__all__ = ["GdBeta", "attention_stack", "gd_beta_block", "read_gd_beta"]

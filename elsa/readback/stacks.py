@@ -11,11 +11,12 @@ with A = Wq Wk^T and V = Wv of the model's layer. The sign turns a residual stre
 prediction (`readout.from_residual_stream`) into the prediction.
 """
 
+import functools
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from elsa.base import checks
 from elsa.heads.head import Head, Term
@@ -28,20 +29,9 @@ from elsa.models import (
 )
 from elsa.nn import LSA, BlockStack, Stack
 from elsa.prompts.layout import BlockLayout
+from elsa.tasks import Prompt
 
 _MERGED = (MergedAttention, LowRankAttention, LoraAttention)
-
-
-class TrainedStack(BlockStack):
-    """A stack that predicts for queries in context: `stack(X=X, y=y, query_x=Q)["prediction"]`."""
-
-    def __call__(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> dict[str, Float[Array, "_a _b"]]:
-        """The predictions of one task's queries, [queries, 1].
-
-        Raises:
-          KeyError, ValueError: for blocks that are missing, unknown or of another shape.
-        """
-        return self.readout.unpack(self.run(self.pack(**blocks)))
 
 
 class _Layer(NamedTuple):
@@ -51,7 +41,7 @@ class _Layer(NamedTuple):
     value: np.ndarray
 
 
-def attention_stack(model: Any, context_length: int, *, num_queries: int = 1) -> TrainedStack:
+def attention_stack(model: Any, context_length: int, *, num_queries: int = 1) -> BlockStack:
     """The stack of LSA layers that predicts what a trained model predicts.
 
     Args:
@@ -87,7 +77,17 @@ def attention_stack(model: Any, context_length: int, *, num_queries: int = 1) ->
     ]
     modules = [LSA.from_heads(own, layout.shape, dtype=dtype) for own in heads]
     stack = Stack(modules[-1:], 1, prologue=modules[:-1])
-    return TrainedStack(stack, layout, readout, heads)
+    name = type(model).__name__
+    reference = functools.partial(_predictions, model)
+    return BlockStack(stack, layout, readout, heads, name=name, reference=reference)
+
+
+def _predictions(model: Any, X: Array, y: Array, query_x: Array) -> dict[str, Array]:
+    """What the model itself predicts for each query, on a context that all share."""
+    batch = len(query_x)
+    x, labels = (jnp.broadcast_to(part, (batch, *part.shape)) for part in (X, y[:, 0]))
+    prompt = Prompt(x, labels, query_x, jnp.zeros(batch, X.dtype))
+    return {"prediction": model(prompt)[:, None]}
 
 
 def _heads(layer: _Layer, sign: float, *, last: bool) -> list[Head]:

@@ -22,7 +22,9 @@ class BlockStack(Protocol):
     stack: Any
     layout: Any
     readout: Any
-    layers: Any
+
+    @property
+    def layers(self) -> Sequence[Any]: ...
 
     @property
     def weights(self) -> Sequence[Any]: ...
@@ -50,7 +52,6 @@ def prompt_figure(stack: BlockStack, /, **blocks: Float[ArrayLike, "_a _b"]) -> 
     Raises:
       KeyError, ValueError: as a call of the stack does.
     """
-    stack = getattr(stack, "block_stack", stack)  # the dense layers of a compiled stack
     prompts = np.asarray(stack.prompts(**blocks), dtype=np.float64)
     rows, channels, outlines = _sides(stack)
     n, m = stack.readout.shape

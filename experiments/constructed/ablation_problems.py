@@ -59,7 +59,7 @@ class Problems:
 
         def pack(X: jax.Array, y: jax.Array, w: jax.Array) -> tuple[dict[str, jax.Array], Any]:
             blocks = stack.encode(X=X, y=y, lam=self.lam, w=w)
-            return blocks, stack.pack(**blocks)
+            return blocks, stack.padded(stack.layout.pack(**blocks))
 
         return jax.vmap(pack)(self.X, self.y, self.start)
 

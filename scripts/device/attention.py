@@ -164,7 +164,7 @@ def _compiled_inverse(execution: str) -> Result:
     return (out["Z"], out["w"]), (np.linalg.inv(A), np.linalg.solve(A, wide.T @ y))
 
 
-for _execution in ("structured", "dense"):
+for _execution in ("auto", "dense"):
     CASES[f"compiled gradient descent, {_execution}"] = partial(_compiled_descent, _execution)
     CASES[f"compiled gradient descent by X^T X, {_execution}"] = partial(
         _compiled_descent, _execution, reassociate="gram"

@@ -124,7 +124,7 @@ def outputs(stack: CompiledStack, blocks: dict[str, np.ndarray], seed: int) -> A
     """(label, eps, outputs): weights run in NumPy, both executions; one plan serves all."""
     yield "weights in NumPy", EPS[np.float64], by_hand(stack, blocks)
     dtype = (np.float64, np.float32)[seed % 2]
-    for execution in ("structured", *(["dense"] if seed % DENSE == 0 else [])):
+    for execution in ("auto", *(["dense"] if seed % DENSE == 0 else [])):
         run = CompiledStack(stack.program, stack.depth, execution, np.dtype(dtype))
         yield f"{execution}, {dtype.__name__}", EPS[dtype], run(**blocks)
 

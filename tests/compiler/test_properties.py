@@ -113,7 +113,7 @@ def test_rearranging_heads_rows_and_channels_changes_rounding_only(shapes, seed)
     expected, largest = evaluated(step, blocks)
     stack = elsa.compile(step, shapes, DEPTH)
     size = n, m = stack.program.slots.shape
-    h = np.asarray(stack.block_stack.pack(**blocks))
+    h = np.asarray(stack.pack(**blocks))
     layers = list(stack.layers)
     if not layers:
         return  # every block is returned as it came

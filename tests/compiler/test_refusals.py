@@ -290,7 +290,7 @@ def test_numbers_that_overflow_are_refused():
         elsa.compile(lambda w: {"w": 1e200 * w}, {"w": (2, 1)}, dtype=np.float32)
 
 
-@pytest.mark.parametrize("execution", ["structured", "dense"])
+@pytest.mark.parametrize("execution", ["auto", "dense"])
 def test_blocks_beyond_the_range_of_the_dtype_are_refused(execution):
     stack = elsa.compile(
         lambda w: {"w": w / 2}, {"w": (2, 1)}, dtype=np.float32, execution=execution

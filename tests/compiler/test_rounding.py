@@ -46,7 +46,7 @@ def assert_rounds_like_the_step(name, kind, length, *, executions, dtypes, depth
         lost = error({state: own[state] for state in iteration.states}, exact)
         for execution in executions:
             step = step_of(iteration, length, kind)
-            run = "structured" if execution == "by hand" else execution
+            run = "auto" if execution == "by hand" else execution
             stack = elsa.compile(step, shapes, depth, execution=run, dtype=dtype)
             by_weights = (
                 execution == "by hand"
@@ -59,7 +59,7 @@ def assert_rounds_like_the_step(name, kind, length, *, executions, dtypes, depth
 @pytest.mark.parametrize("name, kind, length", SOME)
 def test_loops_round_like_the_step(name, kind, length):
     assert_rounds_like_the_step(
-        name, kind, length, executions=["structured"], dtypes=["float32", "float64"]
+        name, kind, length, executions=["auto"], dtypes=["float32", "float64"]
     )
 
 
@@ -69,7 +69,7 @@ def test_loops_round_like_the_step(name, kind, length):
 def test_any_loop_rounds_like_the_step(name, kind, length):
     weights = "dense" if length < 10 else "by hand"
     assert_rounds_like_the_step(
-        name, kind, length, executions=["structured", weights], dtypes=["float32", "float64"]
+        name, kind, length, executions=["auto", weights], dtypes=["float32", "float64"]
     )
 
 
@@ -101,7 +101,7 @@ def ill_conditioned(seed):
     return blocks | {"lam": np.full((1, 1), LAM)}
 
 
-@pytest.mark.parametrize("execution", ["structured", pytest.param("dense", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("execution", ["auto", pytest.param("dense", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", METHODS)
 def test_ill_conditioned_ridge_loses_little_more_than_the_step(name, execution, depth=300):
     """Median over 20 problems at most 10 times the loss of plain float32, the worst 30 times."""

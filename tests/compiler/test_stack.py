@@ -125,7 +125,7 @@ def test_weights_are_those_of_the_heads_and_run_by_hand(options):
 
 
 @pytest.mark.parametrize("options", ["tied", "untied", "skip head"])
-@pytest.mark.parametrize("execution", ["structured", "dense"])
+@pytest.mark.parametrize("execution", ["auto", "dense"])
 def test_stacks_work_under_jit_vmap_and_grad(options, execution):
     stack, blocks = compiled(options, execution=execution), draw(RIDGE)
     out = stack(**blocks)
@@ -154,7 +154,7 @@ def test_stacks_work_under_jit_vmap_and_grad(options, execution):
 
 
 @pytest.mark.parametrize("options", ["tied", "untied"])
-@pytest.mark.parametrize("execution", ["structured", "dense"])
+@pytest.mark.parametrize("execution", ["auto", "dense"])
 def test_the_trajectory_is_every_step(options, execution):
     blocks = draw(RIDGE)
     states = expected(options, blocks, 4)
@@ -199,7 +199,7 @@ def test_blocks_that_do_not_fit_are_refused(blocks, error_type, message):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("execution", ["structured", "dense"])
+@pytest.mark.parametrize("execution", ["auto", "dense"])
 def test_blocks_may_lie_anywhere_turned_and_with_anything_beside_them(seed, execution):
     rng = np.random.default_rng(seed)
     sizes = {name: (*shape, 1, 1)[:2] for name, shape in RIDGE.items()}

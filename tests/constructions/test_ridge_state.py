@@ -161,7 +161,7 @@ def test_a_file_says_what_to_pack_and_the_answer_needs_no_division(tmp_path):
     elsa.export(stack, tmp_path / "stack.safetensors")
     loaded = elsa.load(tmp_path / "stack.safetensors")
     held = {"ridge": "lam I", "step": "sqrt(eta) I", "fit": "X w", "prediction": "query_x w"}
-    assert loaded.blocks.holds == held
+    assert loaded.holds == held
     packed = {"ridge": 0.0 * np.eye(3), "step": np.sqrt(eta) * np.eye(3)}
     packed |= {name: blocks[name] for name in ("X", "y", "w", "query_x")}
     out, expected = loaded(**packed), solve("ridge_lsa_state", blocks, eta, 4)

@@ -91,11 +91,11 @@ def test_jit_equals_eager_and_grad_equals_that_of_the_loop(form):
 
 
 def test_stacks_of_one_shape_share_a_compiled_program():
-    from elsa.nn.block_stack import _run
+    from elsa.nn.running import run_stack
 
     blocks, eta = ridge_problem(7, 3)
-    before = _run._cache_size()
+    before = run_stack._cache_size()
     for step_size in (eta, eta / 2):
         for _ in range(2):
             ridge_elsa(7, 3, 13, step_size)(**blocks)
-    assert _run._cache_size() == before + 1
+    assert run_stack._cache_size() == before + 1

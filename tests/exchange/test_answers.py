@@ -54,8 +54,8 @@ def test_a_construction_on_the_natural_prompt_comes_back(make, num_queries, opti
     assert list(out) == list(expected)
     for block in out:
         np.testing.assert_array_equal(out[block], expected[block])
-    assert loaded.blocks.holds == {}
-    assert loaded.name == "RidgeStack" and loaded.num_heads == stack.num_heads
+    assert loaded.holds == {}
+    assert loaded.name == stack.name and loaded.num_heads == stack.num_heads
 
 
 @pytest.mark.parametrize("num_queries", [0, 2])
@@ -64,7 +64,7 @@ def test_a_designed_prompt_is_packed_as_the_file_says(num_queries, tmp_path):
     stack = constructions.ridge_lsa(5, 3, 4, step_size, num_queries=num_queries)
     loaded, expected = through_a_file(stack, tmp_path), stack(**blocks)
     held = {"ridge": "sqrt(lam) I", "fit": "X w", "w": "sqrt(lam) w", "prediction": "query_x w"}
-    assert loaded.blocks.holds == held
+    assert loaded.holds == held
     X, w, root = blocks["X"], blocks["w"], 0.5
     packed = {"X": X, "y": blocks["y"], "ridge": root * np.eye(3), "fit": X @ w, "w": root * w}
     if num_queries:

@@ -11,7 +11,7 @@ from safetensors import safe_open
 import elsa
 from elsa import constructions
 from elsa.base import files
-from elsa.exchange import LoadedStack
+from elsa.nn import BlockStack
 from elsa.exchange.format import KEY
 from elsa.nn import LSA, Stack
 from tests.exchange.cases import (
@@ -60,9 +60,9 @@ def test_the_same_stack_gives_the_same_bytes_and_a_loaded_one_too(tmp_path):
 def test_a_loaded_stack_says_what_it_takes_and_returns(tmp_path):
     stack = constructions.ridge_lsa(5, 3, 4, 0.1)
     loaded = through_a_file(stack, tmp_path)
-    assert isinstance(loaded, LoadedStack)
+    assert isinstance(loaded, BlockStack)
     assert str(loaded).splitlines() == [
-        "DesignedRidgeStack: 4 layers, 4 heads, prompt 8 x 5, float64",
+        "ridge_lsa: 4 layers, 4 heads, prompt 8 x 5, float64",
         "  takes X (5, 3)",
         "  takes ridge (3, 3), holds sqrt(lam) I",
         "  takes y (5, 1)",

@@ -6,7 +6,7 @@ import pytest
 
 from elsa import BlockLayout, heads
 from elsa.nn import ELSA, BlockStack, Stack
-from elsa.nn.block_stack import ReadBlocks, _run
+from elsa.nn.running import ReadBlocks, run_stack
 from tests.helpers import relative_error
 
 GIVEN = BlockLayout({"A": (0, 0, 3, 3), "v": (1, 3, 3, 1)}, shape=(4, 5))
@@ -62,12 +62,12 @@ def test_observers_read_blocks_and_equal_ones_are_one_key():
 
 
 def test_stacks_of_one_shape_share_a_compiled_program():
-    before = _run._cache_size()
+    before = run_stack._cache_size()
     for seed in range(3):
         stack = make(6)
         stack.run(stack.pack(**blocks(seed)))
         stack.run(stack.pack(**blocks(seed)), ReadBlocks(OWN, ("v",)))
-    assert _run._cache_size() == before + 2  # without and with the observer
+    assert run_stack._cache_size() == before + 2  # without and with the observer
 
 
 def test_listings():
@@ -108,11 +108,11 @@ def test_jit_vmap_and_grad():
 
 def test_pack_refuses_what_the_layout_refuses():
     stack, given = make(1), blocks()
-    with pytest.raises(KeyError, match="pack: unknown block 'w'"):
+    with pytest.raises(KeyError, match="BlockStack: unknown block 'w'"):
         stack.pack(**given, w=1.0)
-    with pytest.raises(ValueError, match=r"pack: block 'v' must have shape \(3, 1\), got \(4,\)"):
+    with pytest.raises(ValueError, match=r"BlockStack: block 'v' must have shape \(3, 1\), got \(4,\)"):
         stack.prompts(**{**given, "v": np.zeros(4)})
-    with pytest.raises(ValueError, match="pack: A must be finite, got nan"):
+    with pytest.raises(ValueError, match="BlockStack: A must be finite, got nan"):
         stack.prompts(**{**given, "A": np.full((3, 3), np.nan)})
 
 

@@ -65,7 +65,7 @@ def test_a_ridge_construction_runs_on_the_gram_matrix():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)), rng.normal(size=(40, 1))
     stack = constructions.ridge_lsa(40, 3, 60, 0.01)
-    packed = stack.pack(**stack.encode(X=X, y=y, lam=0.5, w=np.zeros((3, 1))))
+    packed = stack.pack(X=X, y=y, lam=0.5)
     direct, gram = (stack.stack(packed, form=form) for form in ("direct", "gram"))
     np.testing.assert_allclose(gram, direct, rtol=1e-11, atol=1e-12)
 

@@ -142,6 +142,7 @@ def cases() -> dict[str, Case]:
             for name, module in (("LSA", lsa), ("ELSA", elsa))
             for member, call in (
                 ("weights", lambda module=module: module.weights),
+                ("scores", lambda module=module: module.scores(H[0] if H.ndim == 3 else H)),
                 ("from_weights", lambda module=module: type(module).from_weights(module.weights)),
                 ("from_heads", lambda module=module: type(module).from_heads([product], (3, 6))),
             )

@@ -34,38 +34,43 @@ def _called(method: Callable[..., Any], blocks: dict[str, Any]) -> Case:
     return traced(lambda given: method(**given), blocks)
 
 
-def _block_stack(prefix: str, stack: Any, blocks: dict[str, Any]) -> dict[str, Case]:
-    """What every stack with named blocks has; the blocks are those of its layout."""
+_DESCRIPTIONS = (
+    *("inputs", "outputs", "holds", "layers", "weights", "is_as_built", "dtype"),
+    *("num_layers", "num_heads", "num_parameters"),
+)
+
+
+def _block_stack(
+    prefix: str, stack: Any, blocks: dict[str, Any], *, packs: bool = False
+) -> dict[str, Case]:
+    """What every stack with named blocks has; `packs` where packing multiplies."""
     h = np.zeros(stack.layout.shape)
     whole = np.zeros(stack.readout.shape)
     return {
         **{
             f"{prefix}.{name}": Run(lambda name=name: getattr(stack, name))  # type: ignore[misc]
-            for name in ("num_layers", "num_heads", "weights", "outputs", "dtype")
+            for name in _DESCRIPTIONS
         },
-        f"{prefix}.pack": without(lambda given: stack.pack(**given), blocks),
+        f"{prefix}.pack": traced(lambda given: stack.pack(**given), blocks, products=packs),
         f"{prefix}.padded": without(stack.padded, h),
         f"{prefix}.run": traced(stack.run, whole),
         f"{prefix}.prompts": _called(stack.prompts, blocks),
+        f"{prefix}.__call__": _called(stack, blocks),
+        f"{prefix}.trajectory": _called(stack.trajectory, blocks),
+        f"{prefix}.scores": traced(lambda given: stack.scores(0, **given), blocks),
     }
 
 
 def _ridge_stack(prefix: str, make: Callable[..., Any]) -> dict[str, Case]:
-    stack = _ridge(make)
-    shapes = {name: np.zeros(stack.layout.shape_of(name)) for name in stack.layout}
+    stack, packs = _ridge(make), make is constructions.ridge_lsa
     return {
-        **_block_stack(prefix, stack, shapes),
-        f"{prefix}.prompts": _called(stack.prompts, RIDGE),
-        f"{prefix}.__call__": _called(stack, RIDGE),
-        f"{prefix}.trajectory": _called(stack.trajectory, RIDGE),
-        f"{prefix}.encode": traced(
-            lambda given: stack.encode(**given), RIDGE, products=make is constructions.ridge_lsa
-        ),
+        **_block_stack(prefix, stack, RIDGE, packs=packs),
+        f"{prefix}.encode": traced(lambda given: stack.encode(**given), RIDGE, products=packs),
         f"{prefix}.verify": Run(lambda: stack.verify(_KEY, **RIDGE), products=True),
     }
 
 
-def _compiled(execution: str = "structured", **options: Any) -> Any:
+def _compiled(execution: str = "auto", **options: Any) -> Any:
     step = algorithms.gradient_descent(STEP_SIZE)
     return elsa.compile(step, _INPUTS, depth=2, execution=execution, **options)
 
@@ -74,13 +79,13 @@ def _both(method: Callable[[Any], Callable[..., Any]]) -> Case:
     """A method of a compiled stack, in both executions."""
 
     def run(given: dict[str, Any]) -> Any:
-        return [method(_compiled(execution))(**given) for execution in ("structured", "dense")]
+        return [method(_compiled(execution))(**given) for execution in ("auto", "dense")]
 
     return traced(run, _GIVEN)
 
 
 def _verified() -> None:
-    for execution in ("structured", "dense"):
+    for execution in ("auto", "dense"):
         _compiled(execution).verify(_KEY)
 
 
@@ -108,8 +113,6 @@ def cases() -> dict[str, Case]:
         **_ridge_stack("constructions.RidgeStack", constructions.ridge_elsa),
         **_ridge_stack("constructions.DesignedRidgeStack", constructions.ridge_lsa),
         **_ridge_stack("constructions.StateRidgeStack", constructions.ridge_lsa_state),
-        **_block_stack("readback.TrainedStack", trained, task),
-        "readback.TrainedStack.__call__": _called(trained, task),
         "readback.attention_stack": Run(
             lambda: readback.attention_stack(low_rank, ROWS), products=True
         ),
@@ -123,31 +126,23 @@ def cases() -> dict[str, Case]:
             VECTOR,
             MATRIX,
         ),
-        **_block_stack("exchange.LoadedStack", loaded, _GIVEN),
-        "exchange.LoadedStack.__call__": _called(loaded, _GIVEN),
         "exchange.export": Run(_loaded, products=True),  # compiles a step, whose products it traces
         "exchange.load": Run(_loaded, products=True),
         **_block_stack("nn.BlockStack", loaded, _GIVEN),
+        "nn.BlockStack.__call__, trained": _called(trained, task),
+        "nn.BlockStack.verify": Run(lambda: trained.verify(_KEY), products=True),
         "compiler.compile": Run(_compiled, products=True),
         "compiler.compile, gram": Run(lambda: _compiled(reassociate="gram"), products=True),
+        **_block_stack("compiler.CompiledStack", structured, _GIVEN),
         "compiler.CompiledStack.__call__": _both(lambda stack: stack),
-        "compiler.CompiledStack.trajectory": _called(structured.trajectory, _GIVEN),
+        "compiler.CompiledStack.structured": _called(structured.structured, _GIVEN),
         "compiler.CompiledStack.from_prompt": traced(
             structured.from_prompt, np.zeros(structured.layout.shape)
         ),
         "compiler.CompiledStack.verify": Run(_verified, products=True),
         **{
             f"compiler.CompiledStack.{name}": Run(lambda name=name: getattr(structured, name))  # type: ignore[misc]
-            for name in (
-                "layers",
-                "num_layers",
-                "layers_per_step",
-                "num_heads",
-                "num_parameters",
-                "num_nonzeros",
-                "weights",
-                "block_stack",
-            )
+            for name in ("layers_per_step", "num_nonzeros")
         },
         "report.prompt_figure": Run(
             lambda: report.prompt_figure(_ridge(constructions.ridge_elsa), **RIDGE), products=True

@@ -5,7 +5,8 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from elsa.compiler.emitting import lower
+from elsa.attention import gram
+from elsa.compiler.emitting import lower, structured
 from elsa.compiler.emitting.slots import Slots
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Schedule
@@ -62,6 +63,18 @@ class Program:
     def _heads(self, index: int, variant: int) -> tuple[Head, ...]:
         layer = self.schedule.layers[index]
         return lower.heads_of(layer, index, self.slots, variant, variants=self.variants)
+
+    @functools.cached_property
+    def times_dearer(self) -> float:
+        """The cost of a step by weight matrices on the whole prompt over that on its blocks."""
+        first, last = self.parts
+        rows, channels = self.slots.shape
+        layers = self.layers[first : len(self.layers) - last][: len(self.schedule.step)]
+        weights = sum(
+            gram.cost_of_rows(rows, channels, max(h.key_size for h in heads), len(heads))
+            for heads in layers
+        )
+        return weights / max(structured.cost_of_step(self.schedule), 1)
 
     @property
     def parts(self) -> tuple[int, int]:

@@ -126,15 +126,7 @@ def chain_product(factors: Sequence[jax.Array]) -> jax.Array:
     with Z near A^-1, rounding in (Z A) Z acts on a vector after Z has made it small, rounding in
     Z (A Z) before.
     """
-    sizes = [factors[0].shape[0], *(factor.shape[1] for factor in factors)]
-    best = {(i, i): (0, i) for i in range(len(factors))}
-    for span in range(1, len(factors)):
-        for i in range(len(factors) - span):
-            j = i + span
-            best[i, j] = min(
-                (best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], -k)
-                for k in range(i, j)
-            )
+    best = _best_orders([factor.shape for factor in factors])
 
     def build(i: int, j: int) -> jax.Array:
         if i == j:
@@ -143,6 +135,40 @@ def chain_product(factors: Sequence[jax.Array]) -> jax.Array:
         return _times(build(i, k), build(k + 1, j))
 
     return build(0, len(factors) - 1)
+
+
+def _best_orders(
+    shapes: Sequence[tuple[int, ...]],
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """For factors i .. j: the fewest multiplications, and minus the left part's last factor."""
+    sizes = [shapes[0][0], *(columns for _, columns in shapes)]
+    best = {(i, i): (0, i) for i in range(len(shapes))}
+    for span in range(1, len(shapes)):
+        for i in range(len(shapes) - span):
+            j = i + span
+            best[i, j] = min(
+                (best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], -k)
+                for k in range(i, j)
+            )
+    return best
+
+
+def cost_of_step(schedule: Schedule) -> int:
+    """Multiplications of one step computed on the blocks."""
+    total = 0
+    for layer in (*schedule.direct, *schedule.refresh):
+        for assign in layer:
+            for product in assign.products:
+                chains = [c.shape[::-1] if flip else c.shape for c, flip in product.operands]
+                shapes = [
+                    ref and const_array(ref).shape[1:]
+                    for ref in (product.left, product.middle, product.right)
+                ]
+                factors = [shapes[0], *chains[:1], shapes[1], *chains[1:], shapes[2]]
+                present = [shape for shape in factors if shape is not None]
+                total += _best_orders(present)[0, len(present) - 1][0]
+                total += present[0][0] * present[-1][1]
+    return total
 
 
 def _times(a: jax.Array, b: jax.Array) -> jax.Array:

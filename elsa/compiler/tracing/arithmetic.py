@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from elsa.base.checks import matrix_shape
 from elsa.compiler.errors import NotLinearError
 from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.parameters import FLOAT64, NO_NARROWER, Rule, at_least, rule
@@ -15,7 +16,6 @@ from elsa.compiler.tracing.values import (
     Value,
     as_ref,
     broadcast,
-    matrix_shape,
     require_two_axes,
     sized,
     whole,

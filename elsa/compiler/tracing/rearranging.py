@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from elsa.base.checks import matrix_shape
 from elsa.base.jax_versions import evaluated
 from elsa.compiler.errors import NotLinearError
 from elsa.compiler.tracing.graph import Graph, Ref
@@ -14,7 +15,6 @@ from elsa.compiler.tracing.values import (
     Operand,
     Value,
     as_ref,
-    matrix_shape,
     require_two_axes,
     whole,
 )

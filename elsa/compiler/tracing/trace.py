@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.extend.core import Literal
 
+from elsa.base.checks import matrix_shape
 from elsa.base.jax_versions import called, evaluated, opened, scan_groups
 from elsa.compiler.errors import CompileError, NotLinearError
 from elsa.compiler.tracing import rules
@@ -21,7 +22,7 @@ from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.jaxprs import Shape, live, location, signature
 from elsa.compiler.tracing.parameters import FLOAT64
 from elsa.compiler.tracing.rearranging import row, stack_rows
-from elsa.compiler.tracing.values import Known, Refused, Value, as_ref, matrix_shape
+from elsa.compiler.tracing.values import Known, Refused, Value, as_ref
 
 Traced = Value | Known | Refused
 MAX_ITERATIONS = 1000  # of one loop inside a step, which is unrolled

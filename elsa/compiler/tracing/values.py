@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from elsa.base.checks import matrix_shape
 from elsa.compiler.errors import NotLinearError
 from elsa.compiler.tracing.graph import Graph, Ref
 
@@ -39,13 +40,6 @@ class Refused:
 
 
 Operand = Value | Known
-
-
-def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """(rows, columns) of the matrix that stands for an array of up to two axes."""
-    if len(shape) == 0:
-        return (1, 1)
-    return (shape[0], 1) if len(shape) == 1 else (shape[0], shape[1])
 
 
 def whole(graph: Graph, value: Value) -> Ref:

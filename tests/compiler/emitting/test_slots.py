@@ -69,7 +69,7 @@ def test_inputs_that_no_step_changes_stay_as_they_are():
     shapes = {"A": (3, 3), "B": (3, 3), "w": (3, 1)}
     blocks = draw(shapes)
     stack = elsa.compile(step, shapes, 3, execution="dense")
-    after = stack.dense.run(stack.dense.pack(**blocks))
+    after = stack.run(stack.pack(**blocks))
     rows, channels = stack.layout.shape
     left = stack.layout.unpack(after[:rows, :channels])
     for name in ("A", "B"):

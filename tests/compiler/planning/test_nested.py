@@ -84,7 +84,7 @@ def blocks_of(step, dtype, rng):
     return {name: np.asarray(blocks[name], dtype) for name in names}
 
 
-@pytest.mark.parametrize("execution", ["structured", pytest.param("dense", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("execution", ["auto", pytest.param("dense", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", [*STEPS, *AMONG_LARGE])
 def test_a_difference_loses_no_more_than_in_the_step(name, execution):
     """100 times what NumPy's evaluation in the same precision loses, both against long double."""
@@ -100,7 +100,7 @@ def test_the_weights_keep_differences_too(name):
 
 def assert_differences_are_kept(name, execution, depth=2):
     step = (STEPS | AMONG_LARGE)[name]
-    for dtype in ("float32", "float64") if execution == "structured" else ("float32",):
+    for dtype in ("float32", "float64") if execution == "auto" else ("float32",):
         blocks = blocks_of(step, dtype, np.random.default_rng(0))
         exact = evaluated(step, blocks, np.longdouble, depth)
         own = evaluated(step, blocks, dtype, depth)[-1]

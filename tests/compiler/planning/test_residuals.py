@@ -116,7 +116,7 @@ SCALED = {
 }
 
 
-@pytest.mark.parametrize("execution", ["structured", "dense"])
+@pytest.mark.parametrize("execution", ["auto", "dense"])
 @pytest.mark.parametrize("name", SCALED)
 def test_a_state_and_its_transpose_stay_one(name, execution, depth=40):
     """Near the edge of stability, s |X|^2 = 1.8, where w from w^T and w^T from w drift apart."""
