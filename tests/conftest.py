@@ -8,6 +8,7 @@ os.environ["MPLBACKEND"] = "Agg"  # before matplotlib is imported: no test opens
 
 import hypothesis
 import jax
+import pytest
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -17,6 +18,24 @@ _PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.t
 hypothesis.settings.register_profile("quick", max_examples=5, derandomize=True, **_PATIENT)
 hypothesis.settings.register_profile("thorough", max_examples=200, print_blob=True, **_PATIENT)
 hypothesis.settings.load_profile("quick")  # the option --hypothesis-profile is read after this file
+
+
+# Every program that XLA has compiled holds some of the 65,530 pieces of memory that Linux lets a
+# process map: beyond them the next compilation crashes.
+_MAX_PROGRAMS = 2000
+_compiled: collections.Counter[str] = collections.Counter()
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, *_, **__: _compiled.update([event])
+)
+
+
+@pytest.fixture(autouse=True)
+def _few_programs():
+    """Lets go of the compiled programs of earlier tests, where there are many."""
+    yield
+    if _compiled["/jax/core/compile/backend_compile_duration"] > _MAX_PROGRAMS:
+        _compiled.clear()
+        jax.clear_caches()
 
 
 def pytest_terminal_summary(terminalreporter):

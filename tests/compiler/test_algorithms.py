@@ -21,15 +21,19 @@ class Case:
     make: (n, d, k, rng) -> step, blocks.
     layers: the most layers that T steps may take.
     gram: the most where products may be distributed and regrouped, if that is another number.
+    number: the most for matrices of one entry, if that is another number: data of one entry is
+      multiplied into a sum, as in Z (X^T X + lam), but not twice.
     """
 
     make: Callable
     layers: Callable[[int], int]
     tied: bool = True
     gram: Callable[[int], int] | None = None
+    number: Callable[[int], int] | None = None
 
-    def bound(self, depth, reassociate=True):
-        return (self.gram or self.layers)(depth) if reassociate == "gram" else self.layers(depth)
+    def bound(self, depth, reassociate=True, width=2):
+        most = self.gram if reassociate == "gram" else self.number if width == 1 else None
+        return (most or self.layers)(depth)
 
 
 def unit(rng, *shape):
@@ -166,7 +170,7 @@ CASES = {
     "gd_plus_plus": Case(gd_plus_plus, lambda T: T),
     "newton_schulz_inverse": Case(inverse, lambda T: T + 2),
     "newton_schulz_inverse, definite": Case(definite_inverse, lambda T: T + 2),
-    "newton_schulz_ridge": Case(ridge_inverse, lambda T: T + 3),
+    "newton_schulz_ridge": Case(ridge_inverse, lambda T: T + 3, number=lambda T: 2 * T + 1),
     # A (A P) is one head, A A is no product of the step; so is R V, and not U V^T V - M V
     "matrix_power": Case(powers, lambda T: 3 * T + 1, gram=lambda T: T + 2),
     "matrix_polynomial": Case(polynomial, lambda T: 2 * T + 1, gram=lambda T: T + 2),
@@ -213,7 +217,8 @@ def agrees(case, size, depth, seed, **options):
     assert error(stack(**blocks), states) <= TOLERANCE
     assert error(by_hand(stack, blocks), states) <= TOLERANCE
     if options.get("reassociate", True):
-        assert stack.num_layers <= case.bound(depth, options.get("reassociate", True))
+        most = case.bound(depth, options.get("reassociate", True), width=size[1])
+        assert stack.num_layers <= most
 
 
 @pytest.mark.parametrize("name", CASES)
