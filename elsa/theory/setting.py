@@ -79,7 +79,7 @@ class Setting:
 
     def centred(self) -> "Setting":
         """The same with b* = 0, whose second moment is Psi."""
-        return dataclasses.replace(self, task_mean=None)
+        return dataclasses.replace(self, task_mean=np.zeros(self.dim))
 
 
 def require(where: str, setting: object) -> None:
