@@ -60,6 +60,19 @@ from elsa.theory.perturbation import (
     state_shift,
 )
 from elsa.theory.pgd import pgd_gradient, pgd_optimum, pgd_risk
+from elsa.theory.results import (
+    Estimate,
+    HeavyBall,
+    Interval,
+    PolynomialStep,
+    Rates,
+    RidgeModes,
+    ScaledStep,
+    StartedStep,
+    StartedStepGradient,
+    Step,
+    WeightedStep,
+)
 from elsa.theory.retrieval import (
     retrieval_approximation,
     retrieval_limit,
@@ -70,11 +83,24 @@ from elsa.theory.retrieval import (
 from elsa.theory.ridge import ridge_gradient, ridge_loss
 from elsa.theory.rounding import gamma, ridge_step_bound, unit_roundoff
 from elsa.theory.scale import ScaleMoments
+from elsa.theory.setting import Setting
 
 __all__ = [
+    "Estimate",
     "GdBetaFlow",
+    "HeavyBall",
+    "Interval",
     "LinearAttentionOptimum",
+    "PolynomialStep",
+    "Rates",
+    "RidgeModes",
     "ScaleMoments",
+    "ScaledStep",
+    "Setting",
+    "StartedStep",
+    "StartedStepGradient",
+    "Step",
+    "WeightedStep",
     "accelerated_rate",
     "admissible_step_size",
     "alignment_approximation",

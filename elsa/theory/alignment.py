@@ -8,11 +8,12 @@ Setting of Li, Rawat, Oymak (arXiv:2407.10005). Derivations: docs/theory.md.
 
 from elsa.base import checks
 from elsa.theory import scale
+from elsa.theory.results import ScaledStep
 from elsa.theory.scale import ScaleMoments
 
 
 def alignment_moments(
-    dim: int, context_length: int, alignment: float, noise_var: float
+    *, dim: int, context_length: int, alignment: float, noise_var: float
 ) -> ScaleMoments:
     """Exact E y^2, E[p y] and E[p^2] for p = x^T X^T y_context.
 
@@ -38,8 +39,8 @@ def alignment_moments(
 
 
 def alignment_optimum(
-    dim: int, context_length: int, alignment: float, noise_var: float
-) -> tuple[float, float]:
+    *, dim: int, context_length: int, alignment: float, noise_var: float
+) -> ScaledStep:
     """The best w of W = w I, E[p y] / E[p^2], and its risk; see `alignment_moments`.
 
     Raises:
@@ -48,10 +49,10 @@ def alignment_optimum(
     counts = {"dim": dim, "context_length": context_length}
     scale.check("alignment_optimum", alignment, noise_var, **counts)
     moments = _moments(dim, context_length, alignment, noise_var)
-    return moments.scale, moments.risk
+    return ScaledStep(moments.scale, moments.risk)
 
 
-def alignment_risk(dim: int, context_length: int, alignment: float, noise_var: float) -> float:
+def alignment_risk(*, dim: int, context_length: int, alignment: float, noise_var: float) -> float:
     """The least risk of one step on aligned covariates, exact for every d and n.
 
     With e1 = 1 + A (d+2), e2 = 1 + 2 A (d+2) + A^2 (d+2)(d+4),
@@ -68,7 +69,7 @@ def alignment_risk(dim: int, context_length: int, alignment: float, noise_var: f
     return _moments(dim, context_length, alignment, noise_var).risk
 
 
-def alignment_limit(dim: int, alignment: float, noise_var: float) -> float:
+def alignment_limit(*, dim: int, alignment: float, noise_var: float) -> float:
     """`alignment_risk` for n -> infinity, d e1 / k + s2 - d e2^2 / (k e3): above s2 unless a = 0.
 
     Raises:
@@ -83,7 +84,7 @@ def alignment_limit(dim: int, alignment: float, noise_var: float) -> float:
 
 
 def alignment_approximation(
-    dim: int, context_length: int, alignment: float, noise_var: float, *, power: int = 2
+    *, dim: int, context_length: int, alignment: float, noise_var: float, power: int = 2
 ) -> float:
     """d + s2 - m d / (m + d + s2) with m = k^2 n, k = a^2 d + 1: k^2 n examples instead of n.
 

@@ -6,30 +6,24 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from elsa.base import checks
 from elsa.base.precision import exact
 from elsa.theory import matrices
+from elsa.theory.results import Estimate
+from elsa.theory.setting import Setting, require
 
 _CHUNK_ENTRIES = 2**21  # of the covariates drawn at once: 16 MB in float64
 
 
 @exact
-def bayes_risk(
-    cov_x: Float[ArrayLike, "d d"],
-    cov_task: Float[ArrayLike, "d d"],
-    context_length: int,
-    noise_var: float,
-    key: Array,
-    samples: int,
-) -> tuple[float, float]:
+def bayes_risk(setting: Setting, key: Array, samples: int) -> Estimate:
     """Mean risk of the posterior mean over contexts, by sampling them; its standard error.
 
-    Given X the risk is s2 + tr(Sx P), P = (Sb^{-1} + X^T X / s2)^{-1} the posterior covariance of
-    b ~ N(b*, Sb), whatever b*. It depends on Sx and Sb only through the eigenvalues l of
-    Sx^{1/2} Sb Sx^{1/2}: with L = diag(l) over the non-zero ones and Z of independent N(0, 1),
+    Given X the risk is s2 + tr(Sx P), P = (Psi^{-1} + X^T X / s2)^{-1} the posterior covariance of
+    b ~ N(b*, Psi), whatever b*. It depends on Sx and Psi only through the eigenvalues l of
+    Sx^{1/2} Psi Sx^{1/2}: with L = diag(l) over the non-zero ones and Z of independent N(0, 1),
 
         s2 + s2 tr(L (s2 I + L^{1/2} Z^T Z L^{1/2})^{-1})        where n is at least their number,
         s2 + tr(L) - tr(L Z^T (s2 I + Z L Z^T)^{-1} Z L)         where it is smaller.
@@ -37,37 +31,33 @@ def bayes_risk(
     Without noise the first is 0 and the second the prior's variance on what X does not see.
 
     Args:
-      cov_x, cov_task: Sx and Sb; either may be singular.
-      context_length, noise_var: n and s2.
+      setting: n, s2, Sx and Psi = `cov_task`, either of which may be singular.
       key: of the contexts.
       samples: how many contexts to draw, at least 2.
 
-    Returns:
-      The mean and its standard error.
-
     Raises:
-      ValueError: for shapes that do not fit, a matrix that is no covariance, NaN or infinity,
-        n < 1, s2 < 0 or fewer than 2 samples.
-      TypeError: for an n or a number of samples that is no integer.
+      ValueError: for fewer than 2 samples.
+      TypeError: for a number of samples that is no integer and a setting that is no `Setting`.
     """
     where = "bayes_risk"
-    matrices.sizes(where, context_length=context_length, noise_var=noise_var)
+    require(where, setting)
     checks.integer(where, samples=(samples, 2))
-    sx = matrices.covariance(where, "cov_x", cov_x)
-    sb = matrices.covariance(where, "cov_task", cov_task, sx.shape[0])
-    spectrum = matrices.whiten(sx, sb, noise_var).values
+    noise_var, context_length = setting.noise_var, setting.context_length
+    spectrum = matrices.whiten(
+        cov_x=setting.cov_x, moment=setting.cov_task, noise_var=noise_var
+    ).values
     seen = spectrum[spectrum > spectrum.size * np.finfo(np.float64).eps * spectrum[0]]
     if seen.size == 0 or (noise_var == 0.0 and context_length >= seen.size):
-        return float(noise_var), 0.0
+        return Estimate(noise_var, 0.0)
 
     chunk = min(samples, max(1, _CHUNK_ENTRIES // (context_length * seen.size)))
     with jax.enable_x64(True):  # the same number whatever jax computes in elsewhere
         draws = [
-            np.asarray(_posterior_risks(part, seen, float(noise_var), context_length, chunk))
+            np.asarray(_posterior_risks(part, seen, noise_var, context_length, chunk))
             for part in jax.random.split(key, -(-samples // chunk))
         ]
     risks = np.concatenate(draws)[:samples]
-    return float(risks.mean()), float(risks.std(ddof=1) / np.sqrt(samples))
+    return Estimate(float(risks.mean()), float(risks.std(ddof=1) / np.sqrt(samples)))
 
 
 @functools.partial(jax.jit, static_argnames=("context_length", "batch"))

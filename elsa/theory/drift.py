@@ -11,11 +11,13 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from elsa.theory import matrices
+from elsa.theory.results import ScaledStep, WeightedStep
 
 
 def drift_risk(
     sample_weights: Float[ArrayLike, " n"],
     task_corr: Float[ArrayLike, "n+1 n+1"],
+    *,
     dim: int,
     noise_var: float,
 ) -> float:
@@ -40,8 +42,8 @@ def drift_risk(
 
 
 def drift_optimum(
-    task_corr: Float[ArrayLike, "n+1 n+1"], dim: int, noise_var: float
-) -> tuple[Float[np.ndarray, " n"], float]:
+    task_corr: Float[ArrayLike, "n+1 n+1"], *, dim: int, noise_var: float
+) -> WeightedStep:
     """The best weight of each example, scale included, and its risk.
 
         omega* = Q^{-1} r,    risk = d + s2 - d r^T Q^{-1} r
@@ -53,12 +55,12 @@ def drift_optimum(
     """
     Q, r = _moments("drift_optimum", task_corr, dim, noise_var)
     omega = np.linalg.solve(Q, r)
-    return omega, float(dim + noise_var - dim * omega @ r)
+    return WeightedStep(omega, float(dim + noise_var - dim * omega @ r))
 
 
 def unweighted_drift_optimum(
-    task_corr: Float[ArrayLike, "n+1 n+1"], dim: int, noise_var: float
-) -> tuple[float, float]:
+    task_corr: Float[ArrayLike, "n+1 n+1"], *, dim: int, noise_var: float
+) -> ScaledStep:
     """The best w for omega = w (1, .., 1), what attention without weights can do, and its risk.
 
         w = (1 . r) / (1^T Q 1),    risk = d + s2 - d (1 . r)^2 / (1^T Q 1)
@@ -70,7 +72,7 @@ def unweighted_drift_optimum(
     """
     Q, r = _moments("unweighted_drift_optimum", task_corr, dim, noise_var)
     scale = float(r.sum() / Q.sum())
-    return scale, float(dim + noise_var - dim * scale * r.sum())
+    return ScaledStep(scale, float(dim + noise_var - dim * scale * r.sum()))
 
 
 def _moments(

@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from elsa.theory import gd_beta, matrices
+from elsa.theory.setting import Setting, require
 
 _RELATIVE = 1e-10  # tolerance of the integrator, of every entry
 _ABSOLUTE = 1e-20  # in units of the start's distance; the deviations keep their digits down to it
@@ -29,11 +30,7 @@ class GdBetaFlow(NamedTuple):
 def gd_beta_flow(
     init: Float[ArrayLike, " d"],
     preconditioner: Float[ArrayLike, "d d"],
-    task_mean: Float[ArrayLike, " d"],
-    cov_task: Float[ArrayLike, "d d"],
-    cov_x: Float[ArrayLike, "d d"],
-    context_length: int,
-    noise_var: float,
+    setting: Setting,
     times: Float[ArrayLike, " times"],
 ) -> GdBetaFlow:
     """Solves (b0, Gamma)' = -grad R(b0, Gamma), R = `gd_beta_risk`, from any start.
@@ -52,7 +49,7 @@ def gd_beta_flow(
 
     Args:
       init, preconditioner: where the flow starts.
-      task_mean, cov_task, cov_x, context_length, noise_var: as in `gd_beta_risk`.
+      setting: as in `gd_beta_risk`.
       times: 0 and above, rising.
 
     Raises:
@@ -63,14 +60,14 @@ def gd_beta_flow(
     import scipy.integrate
 
     where = "gd_beta_flow"
-    mean, task, data = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
-    _, best, _ = gd_beta.gd_beta_optimum(mean, task, data, context_length, noise_var)
+    require(where, setting)
+    mean, best = setting.task_mean, gd_beta.gd_beta_optimum(setting).preconditioner
     delta = mean - matrices.vector(where, "init", init, mean.size)
     error = matrices.weight(where, "preconditioner", preconditioner, mean.size) - best
     when = matrices.real(where, "times", times)
     if when.ndim != 1 or when.size == 0 or when[0] < 0 or np.any(np.diff(when) <= 0):
         raise ValueError(f"{where}: times must rise from 0 or above, got {when.tolist()}")
-    fall = _Fall(best, data, task, context_length, noise_var)
+    fall = _Fall(best, setting)
     start = np.concatenate([delta, error.ravel()])
     length = max(float(np.linalg.norm(start)), 1.0)
     if when[-1] == 0.0:  # the start alone, for which the integrator returns no array
@@ -103,11 +100,10 @@ def _read(mean: np.ndarray, best: np.ndarray, states: np.ndarray, fall: "_Fall")
 class _Fall:
     """The vector field, and the excess risk, in the deviations from the optimum."""
 
-    def __init__(
-        self, best: np.ndarray, data: np.ndarray, task: np.ndarray, rows: int, noise_var: float
-    ):
-        self.dim, self.best, self.data, self.rows = len(data), best, data, rows
-        self.moment = self._moment(task, noise_var)
+    def __init__(self, best: np.ndarray, setting: Setting):
+        self.dim, self.best = setting.dim, best
+        self.data, self.rows = setting.cov_x, setting.context_length
+        self.moment = self._moment(setting.cov_task, setting.noise_var)
 
     def velocity(self, state: np.ndarray) -> np.ndarray:
         delta, error = self._parts(state)

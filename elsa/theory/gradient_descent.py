@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from elsa.base import checks
+from elsa.theory.results import Interval, RidgeModes
 
 
 def best_step_size(smallest: float, largest: float) -> float:
@@ -24,14 +25,14 @@ def best_step_size(smallest: float, largest: float) -> float:
     return 2.0 / (largest + smallest)
 
 
-def admissible_step_size(largest: float) -> tuple[float, float]:
+def admissible_step_size(largest: float) -> Interval:
     """The open interval (0, 2 / largest) of step sizes for which gradient descent converges.
 
     Raises:
       ValueError: unless largest > 0.
     """
     checks.positive("admissible_step_size", largest=largest)
-    return 0.0, 2.0 / largest
+    return Interval(0.0, 2.0 / largest)
 
 
 def contraction(condition_number: float) -> float:
@@ -85,7 +86,7 @@ def ridge_modes(
     y: Float[ArrayLike, "*tasks n"],
     lam: float,
     w: Float[ArrayLike, "*tasks d"] | None = None,
-) -> tuple[Float[np.ndarray, "*tasks d"], Float[np.ndarray, "*tasks d"]]:
+) -> RidgeModes:
     """A ridge problem as gradient descent sees it: what `error_curve` needs.
 
     With A = X^T X + lam I = V diag(a) V^T, the solution is w* = V diag(1/a) V^T X^T y.
@@ -116,7 +117,7 @@ def ridge_modes(
     back = np.swapaxes(vectors, -1, -2)
     solution = (back @ (transposed @ labels[..., None]))[..., 0] / values
     begin = 0.0 if w is None else (back @ np.asarray(w, dtype=np.float64)[..., None])[..., 0]
-    return values, begin - solution
+    return RidgeModes(values, begin - solution)
 
 
 def error_curve(

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Int
 
 from elsa.base import checks
+from elsa.theory.results import HeavyBall
 
 
 def accelerated_rate(condition_number: float) -> float:
@@ -28,7 +29,7 @@ def accelerated_rate(condition_number: float) -> float:
     return (root - 1.0) / (root + 1.0)
 
 
-def best_heavy_ball(smallest: float, largest: float) -> tuple[float, float]:
+def best_heavy_ball(smallest: float, largest: float) -> HeavyBall:
     """Step size 4/(sqrt L + sqrt m)^2 and momentum q^2, the best pair.
 
     Raises:
@@ -37,7 +38,7 @@ def best_heavy_ball(smallest: float, largest: float) -> tuple[float, float]:
     checks.positive("best_heavy_ball", smallest=smallest)
     checks.at_least("best_heavy_ball", largest=(largest, smallest))
     step_size = 4.0 / (math.sqrt(largest) + math.sqrt(smallest)) ** 2
-    return step_size, accelerated_rate(largest / smallest) ** 2
+    return HeavyBall(step_size, accelerated_rate(largest / smallest) ** 2)
 
 
 def heavy_ball_bound(

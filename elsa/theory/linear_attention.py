@@ -22,6 +22,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from elsa.theory import matrices
+from elsa.theory.setting import Setting, require
 
 _ANGLES = 8  # starts in the plane of (b*, 0) and the label
 _RANDOM = 6  # starts anywhere
@@ -44,31 +45,26 @@ class LinearAttentionOptimum(NamedTuple):
     local_risks: Float[np.ndarray, " starts"]
 
 
-class _Setting(NamedTuple):
+class _Nodes(NamedTuple):
     """Quadrature nodes b_q with their weights, and what is needed at each of them."""
 
     weights: np.ndarray  # [q]
-    nodes: np.ndarray  # [q, d]
+    points: np.ndarray  # [q, d]
     scales: np.ndarray  # K at each node, [q, d + 1, d + 1]
-    data: np.ndarray  # H
-    mean: np.ndarray  # b*
-    context_length: int
-    noise_var: float
+    setting: Setting
 
     @property
-    def signal(self) -> float:
-        """E b^T H b."""
-        return float(self.weights @ np.sum(self.nodes @ self.data * self.nodes, axis=1))
+    def label_var(self) -> float:
+        """s2 + E b^T H b."""
+        seen = self.points @ self.setting.cov_x
+        return self.setting.noise_var + float(self.weights @ np.sum(seen * self.points, axis=1))
 
 
 def linear_attention_risk(
     output: Float[ArrayLike, " d+1"],
     key_query: Float[ArrayLike, "d+1 d"],
-    task_mean: Float[ArrayLike, " d"],
-    cov_task: Float[ArrayLike, "d d"],
-    cov_x: Float[ArrayLike, "d d"],
-    context_length: int,
-    noise_var: float,
+    setting: Setting,
+    *,
     bias: Float[ArrayLike, " d"] | None = None,
 ) -> float:
     """Expected squared error of u^T G V x / n + b0 . x, exact.
@@ -79,43 +75,34 @@ def linear_attention_risk(
 
     Args:
       output, key_query: u and V, the label's row last.
-      task_mean, cov_task: b* and Psi, the covariance about it; may be singular.
-      cov_x: H.
-      context_length, noise_var: n and s2.
+      setting: n, s2, b* = `task_mean`, Psi = `cov_task`, H = `cov_x`; Psi may be singular.
       bias: b0; zero by default.
 
     Raises:
-      ValueError: for shapes that do not fit, a matrix that is no covariance, NaN or infinity,
-        n < 1 or s2 < 0.
-      TypeError: for an n that is no integer.
+      ValueError: for shapes that do not fit, NaN or infinity.
+      TypeError: for a setting that is no `Setting`.
     """
     where = "linear_attention_risk"
-    prior = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
-    setting = _read(prior, context_length, noise_var)
-    H, mean = setting.data, setting.mean
+    require(where, setting)
+    nodes = _at_nodes(setting)
+    H, mean = setting.cov_x, setting.task_mean
     u = matrices.vector(where, "output", output, mean.size + 1)
     V = matrices.real(where, "key_query", key_query)
     if V.shape != (u.size, mean.size):
         raise ValueError(
             f"{where}: key_query must have shape (d+1={u.size}, d={mean.size}), got {V.shape}"
         )
-    bent, straight = _in_key_query(setting, u)
+    bent, straight = _in_key_query(nodes, u)
     quadratic = np.trace(V @ H @ V.T @ bent) - 2.0 * np.trace(H @ straight.T @ V)
-    risk = setting.noise_var + setting.signal + quadratic
+    risk = nodes.label_var + quadratic
     if bias is not None:
         b0 = matrices.vector(where, "bias", bias, mean.size)
-        mean_scale = np.tensordot(setting.weights, setting.scales, 1)
+        mean_scale = np.tensordot(nodes.weights, nodes.scales, 1)
         risk += b0 @ H @ (b0 - 2.0 * (mean - V.T @ mean_scale @ u))
     return float(risk)
 
 
-def linear_attention_optimum(
-    task_mean: Float[ArrayLike, " d"],
-    cov_task: Float[ArrayLike, "d d"],
-    cov_x: Float[ArrayLike, "d d"],
-    context_length: int,
-    noise_var: float,
-) -> LinearAttentionOptimum:
+def linear_attention_optimum(setting: Setting) -> LinearAttentionOptimum:
     """The best u and V without a bias, by descent over the direction of u from several starts.
 
     For a fixed u the best V solves the linear system
@@ -128,76 +115,75 @@ def linear_attention_optimum(
     H = Psi = I (seen numerically, not proved), and random ones, the same in every call.
 
     Args:
-      task_mean, cov_task, cov_x, context_length, noise_var: as in `linear_attention_risk`.
+      setting: as in `linear_attention_risk`.
 
     Raises:
-      ValueError, TypeError: as `linear_attention_risk`.
+      TypeError: for a setting that is no `Setting`.
     """
     import scipy.optimize
 
-    where = "linear_attention_optimum"
-    prior = matrices.prior(where, task_mean, cov_task, cov_x, context_length, noise_var)
-    setting = _read(prior, context_length, noise_var)
-    _, coordinates = matrices.roots(np.tensordot(setting.weights, setting.scales, 1))
+    require("linear_attention_optimum", setting)
+    nodes = _at_nodes(setting)
+    _, coordinates = matrices.roots(np.tensordot(nodes.weights, nodes.scales, 1))
 
     def reduced(z: np.ndarray) -> tuple[float, np.ndarray]:
         """The risk at the best V, and its gradient, in coordinates where E[K] = I."""
         norm = np.linalg.norm(z)
         u = coordinates @ z / norm
-        V, risk = _best_key_query(setting, u)
-        gradient = coordinates @ _gradient_in_output(setting, u, V)
+        V, risk = _best_key_query(nodes, u)
+        gradient = coordinates @ _gradient_in_output(nodes, u, V)
         return risk, gradient / norm
 
     found = [
         scipy.optimize.minimize(
             reduced, start, jac=True, method="BFGS", options={"gtol": 1e-10, "maxiter": 1_000}
         )
-        for start in _starts(setting, coordinates)
+        for start in _starts(nodes, coordinates)
     ]
     best = min(found, key=lambda result: result.fun)
     u = coordinates @ best.x
     u = u / np.linalg.norm(u)
-    V, risk = _best_key_query(setting, u)
-    bent, straight = _in_key_query(setting, u)
-    in_key_query = 2.0 * (bent @ V - straight) @ setting.data
-    slope = np.linalg.norm(_gradient_in_output(setting, u, V))  # |u| = 1
+    V, risk = _best_key_query(nodes, u)
+    bent, straight = _in_key_query(nodes, u)
+    in_key_query = 2.0 * (bent @ V - straight) @ nodes.setting.cov_x
+    slope = np.linalg.norm(_gradient_in_output(nodes, u, V))  # |u| = 1
     slope += np.linalg.norm(in_key_query) * np.linalg.norm(V)
     stationarity = float(slope / risk) if risk > 0.0 else float(slope)
     local_risks = np.sort([result.fun for result in found])
     return LinearAttentionOptimum(u, V, risk, stationarity, local_risks)
 
 
-def _best_key_query(setting: _Setting, u: np.ndarray) -> tuple[np.ndarray, float]:
+def _best_key_query(nodes: _Nodes, u: np.ndarray) -> tuple[np.ndarray, float]:
     """V for a fixed u, and the risk with it."""
-    bent, straight = _in_key_query(setting, u)
+    bent, straight = _in_key_query(nodes, u)
     V = np.linalg.lstsq(bent, straight, rcond=None)[0]
-    gain = np.trace(setting.data @ straight.T @ V)
-    return V, float(setting.noise_var + setting.signal - gain)
+    gain = np.trace(nodes.setting.cov_x @ straight.T @ V)
+    return V, float(nodes.label_var - gain)
 
 
-def _in_key_query(setting: _Setting, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _in_key_query(nodes: _Nodes, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A and B of the risk s2 + E b^T H b + tr(V H V^T A) - 2 tr(H B^T V)."""
-    n, seen = setting.context_length, setting.scales @ u
-    first = (seen * (setting.weights * (n + 1) / n)[:, None]).T @ seen
-    second = np.tensordot(setting.weights * (seen @ u) / n, setting.scales, 1)
-    return first + second, (seen * setting.weights[:, None]).T @ setting.nodes
+    n, seen = nodes.setting.context_length, nodes.scales @ u
+    first = (seen * (nodes.weights * (n + 1) / n)[:, None]).T @ seen
+    second = np.tensordot(nodes.weights * (seen @ u) / n, nodes.scales, 1)
+    return first + second, (seen * nodes.weights[:, None]).T @ nodes.points
 
 
-def _gradient_in_output(setting: _Setting, u: np.ndarray, V: np.ndarray) -> np.ndarray:
+def _gradient_in_output(nodes: _Nodes, u: np.ndarray, V: np.ndarray) -> np.ndarray:
     """dL/du = 2 (P u - c), P = (n+1)/n E[K D K] + E[tr(D K) K] / n and c = E[K V H b]."""
-    n, K, D = setting.context_length, setting.scales, V @ setting.data @ V.T
+    n, K, D = nodes.setting.context_length, nodes.scales, V @ nodes.setting.cov_x @ V.T
     seen = K @ u
     turned = np.einsum("qij,qj->qi", K, seen @ D)
     traces = np.einsum("ij,qij->q", D, K)
-    target = np.einsum("qij,qj->qi", K, setting.nodes @ setting.data @ V.T)
+    target = np.einsum("qij,qj->qi", K, nodes.points @ nodes.setting.cov_x @ V.T)
     per_node = (n + 1) / n * turned + traces[:, None] / n * seen - target
-    return 2.0 * setting.weights @ per_node
+    return 2.0 * nodes.weights @ per_node
 
 
-def _starts(setting: _Setting, coordinates: np.ndarray) -> list[np.ndarray]:
+def _starts(nodes: _Nodes, coordinates: np.ndarray) -> list[np.ndarray]:
     """Directions of coordinates^+ u to descend from."""
     inverse = np.linalg.pinv(coordinates)
-    label, towards = inverse[:, -1], inverse[:, :-1] @ setting.mean
+    label, towards = inverse[:, -1], inverse[:, :-1] @ nodes.setting.task_mean
     if not towards.any():
         towards = inverse[:, :-1].sum(axis=1)
     label, towards = (v / (np.linalg.norm(v) or 1.0) for v in (label, towards))
@@ -206,19 +192,17 @@ def _starts(setting: _Setting, coordinates: np.ndarray) -> list[np.ndarray]:
     return plane + list(np.random.default_rng(0).normal(size=(_RANDOM, label.size)))
 
 
-def _read(prior: matrices.Prior, context_length: int, noise_var: float) -> _Setting:
-    mean, psi, H = prior
-    standard, weights = _quadrature(mean.size)
-    nodes = mean + standard @ matrices.roots(psi)[0]
-    seen = nodes @ H
-    corner = np.sum(seen * nodes, axis=1) + noise_var
+def _at_nodes(setting: Setting) -> _Nodes:
+    H, dim = setting.cov_x, setting.dim
+    standard, weights = _quadrature(dim)
+    points = setting.task_mean + standard @ matrices.roots(setting.cov_task)[0]
+    seen = points @ H
+    corner = np.sum(seen * points, axis=1) + setting.noise_var
     blocks = [
-        [np.broadcast_to(H, (len(nodes), *H.shape)), seen[:, :, None]],
+        [np.broadcast_to(H, (len(points), dim, dim)), seen[:, :, None]],
         [seen[:, None, :], corner[:, None, None]],
     ]
-    return _Setting(
-        weights, nodes, np.block(blocks), H, mean, int(context_length), float(noise_var)
-    )
+    return _Nodes(weights, points, np.block(blocks), setting)
 
 
 def _quadrature(dim: int) -> tuple[np.ndarray, np.ndarray]:

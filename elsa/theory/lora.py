@@ -5,16 +5,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from elsa.theory import matrices, pgd
+from elsa.theory.results import Step
+from elsa.theory.setting import Setting, require
 
 
-def lora_optimum(
-    base_weight: Float[ArrayLike, "d d"],
-    cov_x: Float[ArrayLike, "d d"],
-    cov_task: Float[ArrayLike, "d d"],
-    context_length: int,
-    noise_var: float,
-    rank: int,
-) -> tuple[Float[np.ndarray, "d d"], float]:
+def lora_optimum(base_weight: Float[ArrayLike, "d d"], setting: Setting, *, rank: int) -> Step:
     """The best W = base + (a matrix of rank at most r) for a new task, and its risk.
 
     In white coordinates, Wbar = h W h with h = Sx^{1/2} and St = h Sb h, the risk is
@@ -31,34 +26,28 @@ def lora_optimum(
 
     Args:
       base_weight: the fixed W, for instance `pgd_optimum` of the old task.
-      cov_x, cov_task: Sx and the new Sb, as in `pgd_risk`.
-      context_length, noise_var: n and s2.
+      setting: of the new task, whose `second_moment` is Sb.
       rank: r, 0..d.
 
     Returns:
-      W, base included, [d, d], and the risk.
+      W, base included, and the risk.
 
     Raises:
-      ValueError, TypeError: as `pgd_risk`, and for a rank outside 0..d.
+      ValueError, TypeError: as `pgd_risk`, and for a rank that is no integer in 0..d.
     """
     where = "lora_optimum"
-    matrices.sizes(where, context_length=context_length, noise_var=noise_var)
-    sx = matrices.covariance(where, "cov_x", cov_x)
-    dim = sx.shape[0]
-    sb = matrices.covariance(where, "cov_task", cov_task, dim)
-    base = matrices.weight(where, "base_weight", base_weight, dim)
-    matrices.rank_at_most(where, rank, dim)
+    require(where, setting)
+    base = matrices.weight(where, "base_weight", base_weight, setting.dim)
+    matrices.rank_at_most(where, rank, setting.dim)
 
-    space = matrices.whiten(sx, sb, noise_var)
-    target = (space.vectors * pgd.shrinkage(space.values, context_length, space.floor)) @ (
-        space.vectors.T
-    )
-    spread = np.sqrt((context_length + 1) * space.values + space.floor)  # of C^{1/2}
+    space, n = pgd.white(setting), setting.context_length
+    gains = pgd.shrinkage(space.values, n, space.floor)
+    target = (space.vectors * gains) @ space.vectors.T
+    spread = np.sqrt((n + 1) * space.values + space.floor)  # of C^{1/2}
     inverse = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
     gap = (target - space.root @ base @ space.root) @ (space.vectors * spread)
     left, sigma, right = np.linalg.svd(gap)
     truncated = (left[:, :rank] * sigma[:rank]) @ right[:rank]
     change = (truncated * inverse) @ space.vectors.T
-    _, optimum = pgd.pgd_optimum(sx, sb, context_length, noise_var)
-    risk = optimum + context_length * float(np.sum(sigma[rank:] ** 2))
-    return base + space.inverse_root @ change @ space.inverse_root, risk
+    risk = pgd.pgd_optimum(setting).risk + n * float(np.sum(sigma[rank:] ** 2))
+    return Step(base + space.inverse_root @ change @ space.inverse_root, risk)

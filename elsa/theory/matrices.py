@@ -8,14 +8,6 @@ from jax.typing import ArrayLike
 from elsa.base import checks
 
 
-class Prior(NamedTuple):
-    """b ~ N(mean, task) and x ~ N(0, data): b*, Psi and H."""
-
-    mean: np.ndarray
-    task: np.ndarray
-    data: np.ndarray
-
-
 class Gaussian(NamedTuple):
     """The task distribution in coordinates where the covariates are white.
 
@@ -88,21 +80,6 @@ def sizes(where: str, *, noise_var: float, **counts: int) -> None:
     checks.at_least(where, noise_var=(noise_var, 0.0))
 
 
-def prior(
-    where: str,
-    task_mean: ArrayLike,
-    cov_task: ArrayLike,
-    cov_x: ArrayLike,
-    context_length: int,
-    noise_var: float,
-) -> Prior:
-    """The distributions of a problem whose tasks have a mean, its sizes checked too."""
-    sizes(where, context_length=context_length, noise_var=noise_var)
-    mean = vector(where, "task_mean", task_mean)
-    task = covariance(where, "cov_task", cov_task, mean.size)
-    return Prior(mean, task, covariance(where, "cov_x", cov_x, mean.size))
-
-
 def rank_at_most(where: str, rank: int, dim: int) -> None:
     """Refuses a rank outside 0..d."""
     checks.integer(where, rank=(rank, 0))
@@ -119,10 +96,10 @@ def roots(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (vectors * root) @ vectors.T, (vectors * inverse) @ vectors.T
 
 
-def whiten(cov_x: np.ndarray, cov_task: np.ndarray, noise_var: float) -> Gaussian:
-    """What the risks of one preconditioned step depend on."""
+def whiten(*, cov_x: np.ndarray, moment: np.ndarray, noise_var: float) -> Gaussian:
+    """What the risks of one preconditioned step depend on; `moment` is Sb, of the task."""
     root, inverse_root = roots(cov_x)
-    values, vectors = np.linalg.eigh(root @ cov_task @ root)
+    values, vectors = np.linalg.eigh(root @ moment @ root)
     values = np.maximum(values[::-1], 0.0)
     floor = float(values.sum() + noise_var)
     return Gaussian(root, inverse_root, values, vectors[:, ::-1], floor)

@@ -21,9 +21,10 @@ from jaxtyping import Float
 
 from elsa.base import checks
 from elsa.theory import matrices
+from elsa.theory.results import PolynomialStep
 
 
-def wishart_moment(dim: int, context_length: int, power: int) -> int:
+def wishart_moment(*, dim: int, context_length: int, power: int) -> int:
     """E tr (X^T X)^j for n independent rows N(0, I_d), an integer.
 
     From the expansion of the power sum in zonal polynomials (Macdonald, Symmetric Functions and
@@ -51,7 +52,7 @@ def wishart_moment(dim: int, context_length: int, power: int) -> int:
 
 
 def multi_step_risk(
-    coefficients: Float[ArrayLike, " steps"], dim: int, context_length: int, noise_var: float
+    coefficients: Float[ArrayLike, " steps"], *, dim: int, context_length: int, noise_var: float
 ) -> float:
     """Expected squared error of x . p(X^T X) X^T y for any polynomial p, exact.
 
@@ -73,8 +74,8 @@ def multi_step_risk(
 
 
 def multi_step_optimum(
-    dim: int, context_length: int, noise_var: float, steps: int
-) -> tuple[Float[np.ndarray, " steps"], float]:
+    *, dim: int, context_length: int, noise_var: float, steps: int
+) -> PolynomialStep:
     """The best polynomial of degree below k, shared by all contexts, and its risk, exact.
 
     No method of k steps that starts at zero and only multiplies by X^T X does better, and k steps
@@ -98,11 +99,12 @@ def multi_step_optimum(
     linear, square = _quadratic(dim, context_length, noise_var, steps)
     c = _solve(square, linear)
     gain = sum(x * m for x, m in zip(c, linear, strict=True))
-    return np.array([float(x) for x in c]), float(dim + Fraction(float(noise_var)) - gain)
+    risk = float(dim + Fraction(float(noise_var)) - gain)
+    return PolynomialStep(np.array([float(x) for x in c]), risk)
 
 
 def multi_step_sizes(
-    dim: int, context_length: int, noise_var: float, steps: int
+    *, dim: int, context_length: int, noise_var: float, steps: int
 ) -> Float[np.ndarray, " steps"]:
     """The step sizes of gradient descent on the ridge objective that reach `multi_step_optimum`.
 

@@ -1,8 +1,9 @@
 """One step of preconditioned gradient descent on independent data: any weight, and the best one.
 
-Throughout, context x_i and query x ~ N(0, Sx), the task has E[b b^T] = Sb whatever its mean, labels
-are y = x . b + noise of variance s2 on the context and on the query, and the prediction is
-x^T W X^T y, with no 1/n in it. Derivations: docs/theory.md.
+Throughout, context x_i and query x ~ N(0, Sx), the task has E[b b^T] = Sb, which is the setting's
+`second_moment`, so that its mean enters through Sb only; labels are y = x . b + noise of variance
+s2 on the context and on the query, and the prediction is x^T W X^T y, with no 1/n in it.
+Derivations: docs/theory.md.
 Setting of Li, Rawat, Oymak (arXiv:2407.10005) and of Ahn et al. (arXiv:2306.00297).
 """
 
@@ -11,15 +12,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from elsa.theory import matrices
+from elsa.theory.results import Step
+from elsa.theory.setting import Setting, require
 
 
-def pgd_risk(
-    weight: Float[ArrayLike, "d d"],
-    cov_x: Float[ArrayLike, "d d"],
-    cov_task: Float[ArrayLike, "d d"],
-    context_length: int,
-    noise_var: float,
-) -> float:
+def pgd_risk(weight: Float[ArrayLike, "d d"], setting: Setting) -> float:
     """Expected squared error of x^T W X^T y for any W, symmetric or not.
 
     With E[G Sb G] = n (n + 1) Sx Sb Sx + n tr(Sx Sb) Sx for G = X^T X and M = tr(Sx Sb),
@@ -28,28 +25,22 @@ def pgd_risk(
 
     Args:
       weight: W.
-      cov_x, cov_task: Sx and Sb; either may be singular.
-      context_length, noise_var: n and s2.
+      setting: n, s2, Sx, and Sb = E[b b^T]; either matrix may be singular.
 
     Raises:
-      ValueError: for shapes that do not fit, a matrix that is no covariance, NaN or infinity,
-        n < 1 or s2 < 0.
-      TypeError: for an n that is no integer.
+      ValueError: for a weight that is not [d, d], NaN or infinity.
+      TypeError: for a setting that is no `Setting`.
     """
-    W, sx, sb = _arguments("pgd_risk", weight, cov_x, cov_task, context_length, noise_var)
-    n, signal = context_length, np.trace(sx @ sb)
-    moment = _moment(sx, sb, n, noise_var)
+    where = "pgd_risk"
+    require(where, setting)
+    W = matrices.weight(where, "weight", weight, setting.dim)
+    sx, sb, n = setting.cov_x, setting.second_moment, setting.context_length
     cross = np.trace(sb @ sx @ W @ sx)
-    return float(signal + noise_var - 2 * n * cross + n * np.trace(sx @ W @ moment @ W.T))
+    square = np.trace(sx @ W @ label_moment(setting) @ W.T)
+    return float(np.trace(sx @ sb) + setting.noise_var - 2 * n * cross + n * square)
 
 
-def pgd_gradient(
-    weight: Float[ArrayLike, "d d"],
-    cov_x: Float[ArrayLike, "d d"],
-    cov_task: Float[ArrayLike, "d d"],
-    context_length: int,
-    noise_var: float,
-) -> Float[np.ndarray, "d d"]:
+def pgd_gradient(weight: Float[ArrayLike, "d d"], setting: Setting) -> Float[np.ndarray, "d d"]:
     """The gradient of `pgd_risk` in W.
 
         dL/dW = -2 n Sx Sb Sx + 2 n Sx W [(n + 1) Sx Sb Sx + (M + s2) Sx]
@@ -57,18 +48,14 @@ def pgd_gradient(
     Raises:
       ValueError, TypeError: as `pgd_risk`.
     """
-    W, sx, sb = _arguments("pgd_gradient", weight, cov_x, cov_task, context_length, noise_var)
-    moment = _moment(sx, sb, context_length, noise_var)
-    return 2 * context_length * (sx @ W @ moment - sx @ sb @ sx)
+    where = "pgd_gradient"
+    require(where, setting)
+    W = matrices.weight(where, "weight", weight, setting.dim)
+    sx, sb = setting.cov_x, setting.second_moment
+    return 2 * setting.context_length * (sx @ W @ label_moment(setting) - sx @ sb @ sx)
 
 
-def pgd_optimum(
-    cov_x: Float[ArrayLike, "d d"],
-    cov_task: Float[ArrayLike, "d d"],
-    context_length: int,
-    noise_var: float,
-    rank: int | None = None,
-) -> tuple[Float[np.ndarray, "d d"], float]:
+def pgd_optimum(setting: Setting, *, rank: int | None = None) -> Step:
     """The best W of at most the given rank, and its risk.
 
     With h = Sx^{1/2} and eigenvalues l_1 >= l_2 >= .. and vectors q_i of h Sb h,
@@ -81,55 +68,41 @@ def pgd_optimum(
     the one of least norm.
 
     Args:
-      cov_x, cov_task, context_length, noise_var: as in `pgd_risk`.
+      setting: as in `pgd_risk`.
       rank: r, 0..d; d where None.
 
-    Returns:
-      W*, [d, d], and the risk.
-
     Raises:
-      ValueError, TypeError: as `pgd_risk`, and for a rank outside 0..d.
+      ValueError: for a rank outside 0..d.
+      TypeError: for a rank that is no integer and a setting that is no `Setting`.
     """
     where = "pgd_optimum"
-    sx, sb = _covariances(where, cov_x, cov_task, context_length, noise_var)
-    dim = sx.shape[0]
+    require(where, setting)
     if rank is not None:
-        matrices.rank_at_most(where, rank, dim)
-    space = matrices.whiten(sx, sb, noise_var)
-    kept = slice(None, dim if rank is None else rank)
+        matrices.rank_at_most(where, rank, setting.dim)
+    space = white(setting)
+    kept = slice(None, setting.dim if rank is None else rank)
     values, vectors = space.values[kept], space.vectors[:, kept]
-    gains = shrinkage(values, context_length, space.floor)
+    gains = shrinkage(values, setting.context_length, space.floor)
     half = space.inverse_root @ vectors
-    risk = space.floor - context_length * float(np.sum(values * gains))
-    return (half * gains) @ half.T, risk
+    risk = space.floor - setting.context_length * float(np.sum(values * gains))
+    return Step((half * gains) @ half.T, risk)
+
+
+def white(setting: Setting) -> matrices.Gaussian:
+    """The second moment of the tasks where the covariates are white."""
+    return matrices.whiten(
+        cov_x=setting.cov_x, moment=setting.second_moment, noise_var=setting.noise_var
+    )
+
+
+def label_moment(setting: Setting) -> np.ndarray:
+    """(n + 1) Sx Sb Sx + (M + s2) Sx, which is E[X^T y y^T X] / n."""
+    sx, sb = setting.cov_x, setting.second_moment
+    signal = np.trace(sx @ sb)
+    return (setting.context_length + 1) * sx @ sb @ sx + (signal + setting.noise_var) * sx
 
 
 def shrinkage(values: np.ndarray, context_length: int, floor: float) -> np.ndarray:
     """l / ((n + 1) l + M + s2), the eigenvalues of h W* h; 0 where there is no signal at all."""
     divisor = (context_length + 1) * values + floor
     return np.divide(values, divisor, out=np.zeros_like(values), where=divisor > 0)
-
-
-def _moment(sx: np.ndarray, sb: np.ndarray, n: int, noise_var: float) -> np.ndarray:
-    """E[X^T y y^T X] / n."""
-    return (n + 1) * sx @ sb @ sx + (np.trace(sx @ sb) + noise_var) * sx
-
-
-def _covariances(
-    where: str, cov_x: ArrayLike, cov_task: ArrayLike, context_length: int, noise_var: float
-) -> tuple[np.ndarray, np.ndarray]:
-    matrices.sizes(where, context_length=context_length, noise_var=noise_var)
-    sx = matrices.covariance(where, "cov_x", cov_x)
-    return sx, matrices.covariance(where, "cov_task", cov_task, sx.shape[0])
-
-
-def _arguments(
-    where: str,
-    weight: ArrayLike,
-    cov_x: ArrayLike,
-    cov_task: ArrayLike,
-    context_length: int,
-    noise_var: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    sx, sb = _covariances(where, cov_x, cov_task, context_length, noise_var)
-    return matrices.weight(where, "weight", weight, sx.shape[0]), sx, sb

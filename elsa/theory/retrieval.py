@@ -6,11 +6,12 @@ Setting of Li, Rawat, Oymak (arXiv:2407.10005). Derivations: docs/theory.md.
 """
 
 from elsa.theory import scale
+from elsa.theory.results import ScaledStep
 from elsa.theory.scale import ScaleMoments
 
 
 def retrieval_moments(
-    dim: int, context_length: int, alignment: float, noise_var: float
+    *, dim: int, context_length: int, alignment: float, noise_var: float
 ) -> ScaleMoments:
     """Exact E y^2, E[p y] and E[p^2] for p = x^T X^T y_context.
 
@@ -36,8 +37,8 @@ def retrieval_moments(
 
 
 def retrieval_optimum(
-    dim: int, context_length: int, alignment: float, noise_var: float
-) -> tuple[float, float]:
+    *, dim: int, context_length: int, alignment: float, noise_var: float
+) -> ScaledStep:
     """The best w of W = w I, E[p y] / E[p^2], and its risk; see `retrieval_moments`.
 
     Raises:
@@ -46,10 +47,10 @@ def retrieval_optimum(
     counts = {"dim": dim, "context_length": context_length}
     scale.check("retrieval_optimum", alignment, noise_var, **counts)
     moments = _moments(dim, context_length, alignment, noise_var)
-    return moments.scale, moments.risk
+    return ScaledStep(moments.scale, moments.risk)
 
 
-def retrieval_risk(dim: int, context_length: int, alignment: float, noise_var: float) -> float:
+def retrieval_risk(*, dim: int, context_length: int, alignment: float, noise_var: float) -> float:
     """The least risk of one step on a retrieved context, exact for every d and n.
 
     With k1 = 1 + a^2 (d + 1),
@@ -64,7 +65,7 @@ def retrieval_risk(dim: int, context_length: int, alignment: float, noise_var: f
     return _moments(dim, context_length, alignment, noise_var).risk
 
 
-def retrieval_limit(dim: int, alignment: float, noise_var: float) -> float:
+def retrieval_limit(*, dim: int, alignment: float, noise_var: float) -> float:
     """`retrieval_risk` for n -> infinity: a floor above s2 unless a = 0.
 
         s2 + 2 d a^4 (d + 2) / (k1^2 + 2 a^4 (d + 2)),    k1 = 1 + a^2 (d + 1)
@@ -81,7 +82,7 @@ def retrieval_limit(dim: int, alignment: float, noise_var: float) -> float:
 
 
 def retrieval_approximation(
-    dim: int, context_length: int, alignment: float, noise_var: float
+    *, dim: int, context_length: int, alignment: float, noise_var: float
 ) -> float:
     """d + s2 - k n d / (k n + d + s2), k = a^2 d + 1: k n examples instead of n.
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import theory
 from elsa.report import style
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.trained import measuring, report
+from experiments.trained import measuring, predictions, report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,18 +24,8 @@ _LABELS = {"linear_attention": "linear attention, trained", "h3": "H3, trained"}
 
 def predict(task: Any, point: Mapping[str, Any]) -> measuring.Prediction:
     """The optimum of one preconditioned step for this task."""
-    weight, risk = theory.pgd_optimum(
-        *covariances(task), task.context_length, float(task.noise_var)
-    )
+    weight, risk = theory.pgd_optimum(predictions.setting_of(task))
     return {"target": risk, "preconditioner": weight}
-
-
-def covariances(task: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Of the covariates and of the task."""
-    eye = np.eye(task.dim)
-    cov_x = eye if task.cov_x is None else np.asarray(task.cov_x, np.float64)
-    cov_task = eye if task.cov_task is None else np.asarray(task.cov_task, np.float64)
-    return cov_x, cov_task
 
 
 def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:

@@ -28,19 +28,22 @@ def predict(config: ConfigDict, depth: int, task: Any) -> measuring.Prediction:
     weights, and each layer at most triples the degree of the label's polynomial: p has at most
     (3^depth - 1)/2 coefficients, and the best such p is the target.
     """
-    setting = (task.dim, task.context_length, float(task.noise_var))
+    sizes: dict[str, Any] = {
+        "dim": task.dim,
+        "context_length": task.context_length,
+        "noise_var": float(task.noise_var),
+    }
     coefficients = min((3**depth - 1) // 2, _LARGEST_POLYNOMIAL)
-    eye = np.eye(task.dim)
-    bayes, _ = theory.bayes_risk(
-        eye, eye, *setting[1:], jax.random.key(config.seed), config.bayes_samples
+    bayes = theory.bayes_risk(
+        theory.Setting(**sizes), jax.random.key(config.seed), config.bayes_samples
     )
-    polynomial = theory.multi_step_optimum(*setting, coefficients)[1]
+    polynomial = theory.multi_step_optimum(**sizes, steps=coefficients).risk
     return {
         "target": polynomial,
         "lines": {
-            _DESCENT: theory.multi_step_optimum(*setting, depth)[1],
+            _DESCENT: theory.multi_step_optimum(**sizes, steps=depth).risk,
             _POLYNOMIAL: polynomial,
-            _BAYES: bayes,
+            _BAYES: bayes.mean,
         },
     }
 

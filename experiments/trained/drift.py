@@ -29,9 +29,9 @@ def predict(model: str) -> measuring.Predict:
     """The optimum of one step, on weighted examples where the model can weigh them."""
 
     def of_task(task: Any, point: Mapping[str, Any]) -> measuring.Prediction:
-        setting = (np.asarray(task.task_corr, np.float64), task.dim, float(task.noise_var))
-        weighted = theory.drift_optimum(*setting)[1]
-        scale, unweighted = theory.unweighted_drift_optimum(*setting)
+        sizes = {"dim": task.dim, "noise_var": float(task.noise_var)}
+        weighted = theory.drift_optimum(task.task_corr, **sizes).risk
+        scale, unweighted = theory.unweighted_drift_optimum(task.task_corr, **sizes)
         weighs = model in _WEIGHS
         return {
             "target": weighted if weighs else unweighted,
@@ -68,13 +68,13 @@ def _filters(runs: training.Trained, index: int) -> dict[str, list[float]]:
         )
     )[:, index, ::-1]
     mean, error = training.across_seeds(weights)
-    optimal, _ = theory.drift_optimum(
-        np.asarray(task.task_corr, np.float64), task.dim, float(task.noise_var)
-    )
+    optimal = theory.drift_optimum(
+        task.task_corr, dim=task.dim, noise_var=float(task.noise_var)
+    ).sample_weights
     return {
         "learnt": np.asarray(mean, np.float64).tolist(),
         "standard_error": np.nan_to_num(np.asarray(error, np.float64)).tolist(),
-        "optimal": np.asarray(optimal)[::-1].tolist(),
+        "optimal": optimal[::-1].tolist(),
     }
 
 

@@ -10,7 +10,7 @@ from elsa import tasks, theory
 from elsa.base import checks
 from elsa.report import style
 from experiments.harness.experiment import Case, Experiment, Record, Summary
-from experiments.trained import prior_mean, report
+from experiments.trained import predictions, report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,9 +38,9 @@ def check(config: ConfigDict) -> None:
 
 def measure(config: ConfigDict, case: Case) -> list[Record]:
     """One record a start: distance and excess risk at all times, and the late rate."""
-    setting = prior_mean.setting_of(tasks.build(case["task"]))
-    mean, dim = setting[0], len(setting[0])
-    slowest, fastest = theory.gd_beta_rates(*setting[1:])
+    setting = predictions.setting_of(tasks.build(case["task"]))
+    mean, dim = setting.task_mean, setting.dim
+    slowest, fastest = theory.gd_beta_rates(setting)
     times = np.linspace(0.0, config.decades * np.log(10.0) / slowest, config.num_times)
     late = slice(-int(_LATE * config.num_times), None)
     rng = np.random.default_rng(config.seed)
@@ -48,7 +48,7 @@ def measure(config: ConfigDict, case: Case) -> list[Record]:
     for start in range(config.num_starts):
         init = mean + config.spread * rng.normal(size=dim)
         gamma = config.spread * rng.normal(size=(dim, dim))
-        flow = theory.gd_beta_flow(init, gamma, *setting, times)
+        flow = theory.gd_beta_flow(init, gamma, setting, times)
         rate = -np.polyfit(times[late], np.log(flow.distances[late]), 1)[0]
         records.append(
             {

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from elsa import theory, training
 from elsa.report import style
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.trained import attention_vs_h3, measuring, report
+from experiments.trained import measuring, predictions, report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,9 +23,7 @@ _BESIDE: dict[str, Any] = {"linestyle": "-", "linewidth": 0.6, "color": "#777777
 
 def predict(task: Any, point: Mapping[str, Any]) -> measuring.Prediction:
     """The optimum over weights of the point's rank, of any rank where it has none."""
-    cov_x, cov_task = attention_vs_h3.covariances(task)
-    setting = (cov_x, cov_task, task.context_length, float(task.noise_var))
-    weight, risk = theory.pgd_optimum(*setting, rank=point.get("rank"))
+    weight, risk = theory.pgd_optimum(predictions.setting_of(task), rank=point.get("rank"))
     return {"target": risk, "preconditioner": weight}
 
 
@@ -36,16 +34,13 @@ def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
         return _at(length, measuring.train(config, case, place, predict)[1])
     base = training.load(place.folder, BASE)
     frozen = np.asarray(base.model.preconditioner, np.float64)
-    cov_x, cov_old = attention_vs_h3.covariances(base.task)
-    setting = (cov_x, cov_old, base.task.context_length, float(base.task.noise_var))
-    ideal, _ = theory.pgd_optimum(*setting)
+    ideal = theory.pgd_optimum(predictions.setting_of(base.task)).weight
 
     def predict_correction(task: Any, point: Mapping[str, Any]) -> measuring.Prediction:
-        _, cov_task = attention_vs_h3.covariances(task)
-        rest = (cov_x, cov_task, task.context_length, float(task.noise_var), point["rank"])
-        weight, risk = theory.lora_optimum(frozen, *rest)
-        _, ideal_risk = theory.lora_optimum(ideal, *rest)
-        return {"target": risk, "preconditioner": weight, "lines": {_IDEAL: ideal_risk}}
+        setting, rank = predictions.setting_of(task), point["rank"]
+        weight, risk = theory.lora_optimum(frozen, setting, rank=rank)
+        from_ideal = theory.lora_optimum(ideal, setting, rank=rank)
+        return {"target": risk, "preconditioner": weight, "lines": {_IDEAL: from_ideal.risk}}
 
     given = {"base_weight": frozen}
     return _at(length, measuring.train(config, case, place, predict_correction, given=given)[1])

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from elsa.report import style
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.trained import measuring, prior_mean, prior_mean_report, report
+from experiments.trained import measuring, predictions, prior_mean, prior_mean_report, report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for the run."""
     models, (record,) = measuring.train(config, case, place, lambda task, _: predict(config, task))
     steps, losses = models.risk_along_training()
-    norm = float(np.linalg.norm(prior_mean.mean_of(models.task())))
+    norm = float(np.linalg.norm(predictions.setting_of(models.task()).task_mean))
     along = {"steps": steps.tolist(), "risks": losses[:, :, 0].T.tolist()}
     return [{**record, "mlp": case["model"]["mlp"], "mean_norm": norm, "along_training": along}]
 

@@ -16,8 +16,7 @@ from elsa import readback, theory, training
 from elsa.base import checks
 from elsa.models import LinearTransformerBlock
 from experiments.harness.experiment import Case, Place, Record
-from experiments.trained import measuring
-from experiments.trained.attention_vs_h3 import covariances
+from experiments.trained import measuring, predictions
 
 BLOCK, ATTENTION, BAYES, RANK_ONE = "GD-beta", "best attention", "Bayes", "rank one"
 SIGNAL = "b* alone"  # the prediction <b*, x>, which looks at no context
@@ -25,31 +24,16 @@ _REACHED = 0.02  # above the prediction, as a share of it
 _STALLED = 0.05  # away from the risk of rank one, as a share of it
 
 
-def mean_of(task: Any) -> np.ndarray:
-    """The tasks' mean, zeros where the task has none."""
-    given = task.task_mean
-    return np.zeros(task.dim) if given is None else np.asarray(given, np.float64)
-
-
-def setting_of(task: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, float]:
-    """b*, Psi, H, n and s2, in the order of the closed forms."""
-    cov_x, cov_task = covariances(task)
-    return mean_of(task), cov_task, cov_x, task.context_length, float(task.noise_var)
-
-
 def predict(config: ConfigDict, model: str, task: Any) -> measuring.Prediction:
     """What the model must reach, and every other line: all models' optima, Bayes, rank one."""
-    setting = setting_of(task)
-    _, psi, data, length, noise_var = setting
-    bayes, _ = theory.bayes_risk(
-        data, psi, length, noise_var, jax.random.key(config.seed), config.bayes_samples
-    )
+    setting = predictions.setting_of(task)
+    about_mean, key = setting.centred(), jax.random.key(config.seed)
     lines = {
-        BLOCK: theory.gd_beta_optimum(*setting)[2],
-        ATTENTION: theory.linear_attention_optimum(*setting).risk,
-        BAYES: bayes,
-        SIGNAL: float(np.trace(data @ psi)) + noise_var,
-        RANK_ONE: theory.pgd_optimum(data, psi, length, noise_var, rank=1)[1],
+        BLOCK: theory.gd_beta_optimum(setting).risk,
+        ATTENTION: theory.linear_attention_optimum(setting).risk,
+        BAYES: theory.bayes_risk(setting, key, config.bayes_samples).mean,
+        SIGNAL: theory.pgd_optimum(about_mean, rank=0).risk,
+        RANK_ONE: theory.pgd_optimum(about_mean, rank=1).risk,
     }
     target = lines[BLOCK if model == "linear_transformer_block" else ATTENTION]
     return {"target": target, "lines": lines}
@@ -83,7 +67,7 @@ def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
         made.append(
             {
                 **record,
-                "mean_norm": float(np.linalg.norm(mean_of(task))),
+                "mean_norm": float(np.linalg.norm(predictions.setting_of(task).task_mean)),
                 "context_length": task.context_length,
                 "shares": shares(record),
                 "along_training": along,
@@ -120,7 +104,7 @@ def _beside_optimum(
 ) -> dict[str, Any]:
     """What the best seed's block has become, beside the optimum."""
     task = models.task(index)
-    best_init, best, _ = theory.gd_beta_optimum(*setting_of(task))
+    best_init, best, _ = theory.gd_beta_optimum(predictions.setting_of(task))
     risks = np.array([np.inf if r is None else r for r in record["risks"]])
     seed = int(np.argmin(risks))
     init, residual = np.asarray(found.init)[seed], float(np.asarray(found.residual)[seed])

@@ -27,12 +27,17 @@ _APPROXIMATION = "approximation for large d"
 def predict(task: Any, point: Mapping[str, Any]) -> measuring.Prediction:
     """The exact optimum, and the approximation for many dimensions."""
     optimum, approximation = _THEORY[type(task)]
-    setting = (task.dim, task.context_length, float(task.alignment), float(task.noise_var))
-    scale, risk = optimum(*setting)
+    setting = {
+        "dim": task.dim,
+        "context_length": task.context_length,
+        "alignment": float(task.alignment),
+        "noise_var": float(task.noise_var),
+    }
+    scale, risk = optimum(**setting)
     return {
         "target": risk,
         "preconditioner": scale * np.eye(task.dim),
-        "lines": {_APPROXIMATION: approximation(*setting)},
+        "lines": {_APPROXIMATION: approximation(**setting)},
     }
 
 

@@ -85,7 +85,9 @@ def test_two_layers_set_by_hand_are_two_steps_of_gradient_descent():
         for rate in rates:
             w = w + rate * x[b].T @ (y[b] - x[b] @ w)
         assert float(found) == pytest.approx(query[b] @ w, rel=1e-12)
-    assert theory.multi_step_optimum(3, 5, 0.1, 2)[1] < theory.multi_step_optimum(3, 5, 0.1, 1)[1]
+    sizes = {"dim": 3, "context_length": 5, "noise_var": 0.1}
+    two, one = (theory.multi_step_optimum(**sizes, steps=k).risk for k in (2, 1))
+    assert two < one
 
 
 @pytest.mark.parametrize("rows, on_gram", [(1, False), (1000, True)])

@@ -7,10 +7,13 @@ from elsa import algorithms, theory
 from tests.precision.data import COVARIANCE, DIM, LAM, MATRIX, ROWS, VECTOR, W, X, Y, normal
 from tests.precision.products import Case, Run, traced
 
-_SIZES = (3, 5, 0.5, 0.1)  # dim, context_length, alignment, noise_var
-_PGD = COVARIANCE, COVARIANCE, 5, 0.1
-_LAW = VECTOR, COVARIANCE, COVARIANCE, 5, 0.1  # task_mean, cov_task, cov_x, ...
+_SIZES = {"dim": 3, "context_length": 5, "noise_var": 0.1}
+_ALIGNED = {**_SIZES, "alignment": 0.5}
+_LAWS = {"noise_var": 0.1, "cov_x": COVARIANCE, "cov_task": COVARIANCE, "task_mean": VECTOR}
+_SETTING = theory.Setting(dim=DIM, context_length=5, **_LAWS)
+_FEW = theory.Setting(dim=DIM, context_length=2, **_LAWS)  # fewer rows than columns
 _EIGENVALUES, _STEPS = np.array([1.0, 2.0, 3.0]), np.arange(4)
+_DRIFT = {"dim": 3, "noise_var": 0.1}
 _CORRELATIONS = 0.9 ** np.abs(np.subtract.outer(np.arange(6), np.arange(6)))
 
 
@@ -51,72 +54,73 @@ def _in_jax() -> dict[str, Case]:
         ),
         # it computes in float64 on the host's behalf, and refuses tracers
         "bayes_risk": Run(
-            lambda: [theory.bayes_risk(*law, jax.random.key(0), 2) for law in (_PGD, _FEW)],
+            lambda: [theory.bayes_risk(s, jax.random.key(0), 2) for s in (_SETTING, _FEW)],
             products=True,
         ),
     }
-
-
-_FEW = COVARIANCE, COVARIANCE, 2, 0.1  # fewer rows than columns
 
 
 def _in_numpy() -> dict[str, Case]:
     calls = {
         "ScaleMoments.scale": lambda: theory.ScaleMoments(1.0, 1.0, 2.0).scale,
         "ScaleMoments.risk": lambda: theory.ScaleMoments(1.0, 1.0, 2.0).risk,
+        "Setting.centred": _SETTING.centred,
+        "Setting.second_moment": lambda: _SETTING.second_moment,
         "accelerated_rate": lambda: theory.accelerated_rate(10.0),
         "admissible_step_size": lambda: theory.admissible_step_size(2.0),
-        "alignment_approximation": lambda: theory.alignment_approximation(*_SIZES),
-        "alignment_limit": lambda: theory.alignment_limit(3, 0.5, 0.1),
-        "alignment_moments": lambda: theory.alignment_moments(*_SIZES),
-        "alignment_optimum": lambda: theory.alignment_optimum(*_SIZES),
-        "alignment_risk": lambda: theory.alignment_risk(*_SIZES),
+        "alignment_approximation": lambda: theory.alignment_approximation(**_ALIGNED),
+        "alignment_limit": lambda: theory.alignment_limit(dim=3, alignment=0.5, noise_var=0.1),
+        "alignment_moments": lambda: theory.alignment_moments(**_ALIGNED),
+        "alignment_optimum": lambda: theory.alignment_optimum(**_ALIGNED),
+        "alignment_risk": lambda: theory.alignment_risk(**_ALIGNED),
         "best_heavy_ball": lambda: theory.best_heavy_ball(1.0, 3.0),
         "best_step_size": lambda: theory.best_step_size(1.0, 3.0),
         "chebyshev_bound": lambda: theory.chebyshev_bound(3.0, _STEPS),
         "chebyshev_factors": lambda: theory.chebyshev_factors(_EIGENVALUES, 1.0, 3.0, 2),
         "contraction": lambda: theory.contraction(3.0),
         "decay_rate": lambda: theory.decay_rate(3.0),
-        "drift_optimum": lambda: theory.drift_optimum(_CORRELATIONS, 3, 0.1),
-        "drift_risk": lambda: theory.drift_risk(np.ones(5), _CORRELATIONS, 3, 0.1),
+        "drift_optimum": lambda: theory.drift_optimum(_CORRELATIONS, **_DRIFT),
+        "drift_risk": lambda: theory.drift_risk(np.ones(5), _CORRELATIONS, **_DRIFT),
         "error_curve": lambda: theory.error_curve(_EIGENVALUES, VECTOR, 0.1, _STEPS),
         "gamma": lambda: theory.gamma(3, 1e-7),
-        "gd_beta_flow": lambda: theory.gd_beta_flow(VECTOR, MATRIX, *_LAW, np.array([0.0, 0.1])),
-        "gd_beta_gradient": lambda: theory.gd_beta_gradient(VECTOR, MATRIX, *_LAW),
-        "gd_beta_hessian": lambda: theory.gd_beta_hessian(*_LAW[1:]),
-        "gd_beta_optimum": lambda: theory.gd_beta_optimum(*_LAW),
-        "gd_beta_rates": lambda: theory.gd_beta_rates(*_LAW[1:]),
-        "gd_beta_risk": lambda: theory.gd_beta_risk(VECTOR, MATRIX, *_LAW),
+        "gd_beta_flow": lambda: theory.gd_beta_flow(VECTOR, MATRIX, _SETTING, [0.0, 0.1]),
+        "gd_beta_gradient": lambda: theory.gd_beta_gradient(VECTOR, MATRIX, _SETTING),
+        "gd_beta_hessian": lambda: theory.gd_beta_hessian(_SETTING),
+        "gd_beta_optimum": lambda: theory.gd_beta_optimum(_SETTING),
+        "gd_beta_rates": lambda: theory.gd_beta_rates(_SETTING),
+        "gd_beta_risk": lambda: theory.gd_beta_risk(VECTOR, MATRIX, _SETTING),
         "gradient_descent_factors": lambda: theory.gradient_descent_factors(_EIGENVALUES, 0.1, 2),
         "heavy_ball_bound": lambda: theory.heavy_ball_bound(3.0, _STEPS),
         "heavy_ball_factors": lambda: theory.heavy_ball_factors(_EIGENVALUES, 0.1, 0.1, 2),
-        "linear_attention_optimum": lambda: theory.linear_attention_optimum(*_LAW),
+        "linear_attention_optimum": lambda: theory.linear_attention_optimum(_SETTING),
         "linear_attention_risk": lambda: theory.linear_attention_risk(
-            normal(DIM + 1), normal(DIM + 1, DIM), *_LAW
+            normal(DIM + 1), normal(DIM + 1, DIM), _SETTING
         ),
-        "lora_optimum": lambda: theory.lora_optimum(MATRIX, *_PGD, 1),
-        "multi_step_optimum": lambda: theory.multi_step_optimum(3, 5, 0.1, 1),
-        "multi_step_risk": lambda: theory.multi_step_risk([0.1], 3, 5, 0.1),
-        "multi_step_sizes": lambda: theory.multi_step_sizes(3, 5, 0.1, 1),
+        "lora_optimum": lambda: theory.lora_optimum(MATRIX, _SETTING, rank=1),
+        "multi_step_optimum": lambda: theory.multi_step_optimum(**_SIZES, steps=1),
+        "multi_step_risk": lambda: theory.multi_step_risk([0.1], **_SIZES),
+        "multi_step_sizes": lambda: theory.multi_step_sizes(**_SIZES, steps=1),
         "newton_schulz_bound": lambda: theory.newton_schulz_bound(0.5, _STEPS),
         "newton_schulz_factors": lambda: theory.newton_schulz_factors(_EIGENVALUES, 0.1, 2),
-        "pgd_gradient": lambda: theory.pgd_gradient(MATRIX, *_PGD),
-        "pgd_optimum": lambda: theory.pgd_optimum(*_PGD, 1),
-        "pgd_risk": lambda: theory.pgd_risk(MATRIX, *_PGD),
+        "pgd_gradient": lambda: theory.pgd_gradient(MATRIX, _SETTING),
+        "pgd_optimum": lambda: theory.pgd_optimum(_SETTING, rank=1),
+        "pgd_risk": lambda: theory.pgd_risk(MATRIX, _SETTING),
         "relative_errors": lambda: theory.relative_errors(np.ones((2, 3)), VECTOR),
-        "retrieval_approximation": lambda: theory.retrieval_approximation(*_SIZES),
-        "retrieval_limit": lambda: theory.retrieval_limit(3, 0.5, 0.1),
-        "retrieval_moments": lambda: theory.retrieval_moments(*_SIZES),
-        "retrieval_optimum": lambda: theory.retrieval_optimum(*_SIZES),
-        "retrieval_risk": lambda: theory.retrieval_risk(*_SIZES),
+        "retrieval_approximation": lambda: theory.retrieval_approximation(**_ALIGNED),
+        "retrieval_limit": lambda: theory.retrieval_limit(dim=3, alignment=0.5, noise_var=0.1),
+        "retrieval_moments": lambda: theory.retrieval_moments(**_ALIGNED),
+        "retrieval_optimum": lambda: theory.retrieval_optimum(**_ALIGNED),
+        "retrieval_risk": lambda: theory.retrieval_risk(**_ALIGNED),
         "ridge_modes": lambda: theory.ridge_modes(X, Y[:, 0], 0.5),
         "ridge_step_bound": lambda: theory.ridge_step_bound(X, Y, W, 0.5, 0.1, 1e-7),
         "settled_at": lambda: theory.settled_at([1.0, 0.1, 0.01], 0.5),
         "steps_to_reach": lambda: theory.steps_to_reach(1e-2, 3.0),
         "steps_until": lambda: theory.steps_until(lambda steps: 0.5**steps, 1e-2),
         "unit_roundoff": lambda: theory.unit_roundoff(np.float32),
-        "unweighted_drift_optimum": lambda: theory.unweighted_drift_optimum(_CORRELATIONS, 3, 0.1),
-        "wishart_moment": lambda: theory.wishart_moment(3, 5, 2),
+        "unweighted_drift_optimum": lambda: theory.unweighted_drift_optimum(
+            _CORRELATIONS, **_DRIFT
+        ),
+        "wishart_moment": lambda: theory.wishart_moment(dim=3, context_length=5, power=2),
     }
     return {name: Run(call) for name, call in calls.items()}
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from elsa import theory
+
 SX, SB = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([[1.0, 0.3], [0.3, 0.5]])
 SB_NEW = np.array([[0.4, -0.1], [-0.1, 1.5]])
 
@@ -23,6 +25,27 @@ class Batch(NamedTuple):
 def random_covariance(rng, dim, rank=None):
     factor = rng.normal(size=(dim, dim if rank is None else rank)) / dim**0.5
     return factor @ factor.T
+
+
+def isotropic(dim, context_length, noise_var):
+    return theory.Setting(dim=dim, context_length=context_length, noise_var=noise_var)
+
+
+def random_setting(rng, n, d, noise_var, rank=None, *, floor=0.2, task_floor=0.0):
+    """Random covariances, that of the task of the given rank (d by default), Sx above `floor`."""
+    cov_x = random_covariance(rng, d) + floor * np.eye(d)
+    cov_task = np.zeros((d, d)) if rank == 0 else random_covariance(rng, d, rank)
+    return theory.Setting(
+        dim=d,
+        context_length=n,
+        noise_var=noise_var,
+        cov_x=cov_x,
+        cov_task=cov_task + task_floor * np.eye(d),
+    )
+
+
+# d = 2, n = 5: the setting of the worked examples
+WORKED = theory.Setting(dim=2, context_length=5, noise_var=0.5, cov_x=SX, cov_task=SB)
 
 
 def autoregressive(context_length, rho):
@@ -43,15 +66,14 @@ def _labelled(rng, x, tasks, noise_var, scale=1.0):
     return Batch(x[:, :-1], y[:, :-1], x[:, -1], y[:, -1])
 
 
-def independent(rng, batch, cov_x, cov_task, context_length, noise_var, task_mean=0.0):
-    """Setting A and G: x ~ N(0, Sx), b ~ N(b*, Sb)."""
-    dim = np.shape(cov_x)[0]
-    x = rng.normal(size=(batch, context_length + 1, dim)) @ _root(cov_x).T
-    task = task_mean + rng.normal(size=(batch, 1, dim)) @ _root(cov_task).T
-    return _labelled(rng, x, task, noise_var)
+def independent(rng, batch, setting):
+    """Setting A and G: x ~ N(0, Sx), b ~ N(b*, Psi)."""
+    x = rng.normal(size=(batch, setting.context_length + 1, setting.dim)) @ _root(setting.cov_x).T
+    spread = rng.normal(size=(batch, 1, setting.dim)) @ _root(setting.cov_task).T
+    return _labelled(rng, x, setting.task_mean + spread, setting.noise_var)
 
 
-def retrieved(rng, batch, dim, context_length, alignment, noise_var):
+def retrieved(rng, batch, *, dim, context_length, alignment, noise_var):
     """Setting B: x_i ~ N(a x, (1 - a^2) I)."""
     query = rng.normal(size=(batch, 1, dim))
     noise = rng.normal(size=(batch, context_length, dim))
@@ -60,14 +82,14 @@ def retrieved(rng, batch, dim, context_length, alignment, noise_var):
     return _labelled(rng, x, rng.normal(size=(batch, 1, dim)), noise_var)
 
 
-def aligned(rng, batch, dim, context_length, alignment, noise_var):
+def aligned(rng, batch, *, dim, context_length, alignment, noise_var):
     """Setting C: x_j ~ N(a b, I), labels over sqrt(k)."""
     task = rng.normal(size=(batch, 1, dim))
     x = alignment * task + rng.normal(size=(batch, context_length + 1, dim))
     return _labelled(rng, x, task, noise_var, (alignment**2 * dim + 1.0) ** -0.5)
 
 
-def drifting(rng, batch, task_corr, dim, noise_var):
+def drifting(rng, batch, task_corr, *, dim, noise_var):
     """Setting F: a task for each example."""
     shape = (batch, np.shape(task_corr)[0], dim)
     tasks = _root(task_corr) @ rng.normal(size=shape)

@@ -28,13 +28,16 @@ def test_every_function_named_exists_and_every_risk_is_named():
 
 
 def test_the_numbers_of_the_text():
-    eye, mean = np.eye(5), 3 * np.ones(5)
-    alone = theory.linear_attention_optimum(mean, eye, eye, 20, 0.25).risk
-    with_start = theory.gd_beta_optimum(mean, eye, eye, 20, 0.25)[2]
+    sizes = {"dim": 5, "context_length": 20}
+    setting = theory.Setting(**sizes, noise_var=0.25, task_mean=3 * np.ones(5))
+    alone = theory.linear_attention_optimum(setting).risk
+    with_start = theory.gd_beta_optimum(setting).risk
     assert (round(alone, 4), round(with_start, 4)) == (7.2769, 1.4405)
-    steps = [theory.multi_step_optimum(5, 20, 0.25, k)[1] for k in (1, 2, 3, 10)]
+    steps = [
+        theory.multi_step_optimum(**sizes, noise_var=0.25, steps=k).risk for k in (1, 2, 3, 10)
+    ]
     assert [round(risk, 4) for risk in steps] == [1.4405, 0.6724, 0.4574, 0.3379]
-    coefficients, _ = theory.multi_step_optimum(5, 20, 10.0, 5)
+    coefficients, _ = theory.multi_step_optimum(**sizes, noise_var=10.0, steps=5)
     assert np.iscomplex(np.roots([*-coefficients[::-1], 1.0])).sum() == 4
 
 
@@ -42,9 +45,12 @@ def test_the_numbers_of_the_text():
     "row", re.findall(r"^\| (\d+) \| (\d+) ((?:\| [+-]\d+\.\d% ){5})", PAGE, re.M)
 )
 def test_the_table_of_retrieval(row):
-    d, n, shown = int(row[0]), int(row[1]), [float(v[:-1]) for v in row[2].split() if v != "|"]
+    shown = [float(v[:-1]) for v in row[2].split() if v != "|"]
+    sizes = {"dim": int(row[0]), "context_length": int(row[1]), "noise_var": 0.1}
     off = [
-        theory.retrieval_risk(d, n, a, 0.1) / theory.retrieval_approximation(d, n, a, 0.1) - 1
+        theory.retrieval_risk(alignment=a, **sizes)
+        / theory.retrieval_approximation(alignment=a, **sizes)
+        - 1
         for a in (0.0, 0.1, 0.3, 0.6, 0.9)
     ]
     np.testing.assert_allclose(shown, 100 * np.array(off), atol=0.0501)
@@ -55,7 +61,7 @@ def test_the_table_of_retrieval(row):
 )
 def test_the_table_of_alignment(row):
     n, d, a, *shown = (float(v) for v in row)
-    args = (int(d), int(n), a, 0.1)
-    exact = [theory.alignment_risk(*args), theory.alignment_approximation(*args)]
-    exact.append(theory.alignment_approximation(*args, power=1))
+    args = {"dim": int(d), "context_length": int(n), "alignment": a, "noise_var": 0.1}
+    exact = [theory.alignment_risk(**args), theory.alignment_approximation(**args)]
+    exact.append(theory.alignment_approximation(**args, power=1))
     np.testing.assert_allclose(shown, exact, atol=5.01e-5)

@@ -23,45 +23,48 @@ def step(weights, dim):
 @pytest.mark.parametrize("dim, noise_var", [(1, 0.0), (4, 0.3)])
 @pytest.mark.parametrize("name", CORRELATIONS)
 def test_the_optimum_has_no_better_neighbour_and_the_unweighted_one_is_above(name, dim, noise_var):
-    args = (CORRELATIONS[name], dim, noise_var)
-    omega, risk = theory.drift_optimum(*args)
-    assert theory.drift_risk(omega, *args) == pytest.approx(risk, rel=1e-12)
+    corr, sizes = CORRELATIONS[name], {"dim": dim, "noise_var": noise_var}
+    omega, risk = theory.drift_optimum(corr, **sizes)
+    assert theory.drift_risk(omega, corr, **sizes) == pytest.approx(risk, rel=1e-12)
     rng = np.random.default_rng(0)
     for _ in range(10):
-        assert theory.drift_risk(omega + 0.02 * rng.normal(size=omega.size), *args) > risk
-    scale, flat = theory.unweighted_drift_optimum(*args)
+        near = omega + 0.02 * rng.normal(size=omega.size)
+        assert theory.drift_risk(near, corr, **sizes) > risk
+    scale, flat = theory.unweighted_drift_optimum(corr, **sizes)
     equal = np.ones(omega.size)
-    assert theory.drift_risk(scale * equal, *args) == pytest.approx(flat, rel=1e-12)
-    assert all(theory.drift_risk((scale + e) * equal, *args) > flat for e in (-0.02, 0.02))
+    assert theory.drift_risk(scale * equal, corr, **sizes) == pytest.approx(flat, rel=1e-12)
+    for off in (-0.02, 0.02):
+        assert theory.drift_risk((scale + off) * equal, corr, **sizes) > flat
     assert flat >= risk * (1 - 1e-14)
 
 
 @pytest.mark.parametrize("n, d, noise_var", [(1, 1, 0.0), (6, 4, 0.3), (3, 9, 0.0)])
 def test_without_drift_it_is_the_step_on_one_task(n, d, noise_var):
-    omega, risk = theory.drift_optimum(np.ones((n + 1, n + 1)), d, noise_var)
-    weight, expected = theory.pgd_optimum(np.eye(d), np.eye(d), n, noise_var)
+    same, sizes = np.ones((n + 1, n + 1)), {"dim": d, "noise_var": noise_var}
+    omega, risk = theory.drift_optimum(same, **sizes)
+    weight, expected = theory.pgd_optimum(helpers.isotropic(d, n, noise_var))
     np.testing.assert_allclose(omega, weight[0, 0], rtol=1e-11)
     assert risk == pytest.approx(expected, rel=1e-12)
-    scale, flat = theory.unweighted_drift_optimum(np.ones((n + 1, n + 1)), d, noise_var)
+    scale, flat = theory.unweighted_drift_optimum(same, **sizes)
     assert (scale, flat) == pytest.approx((weight[0, 0], expected), rel=1e-12)
 
 
 @pytest.mark.parametrize("dim, noise_var", [(1, 0.0), (3, 0.4)])
 @pytest.mark.parametrize("name", ["one example", "autoregressive", "alternating", "two tasks"])
 def test_sampled_risks_agree(name, dim, noise_var):
-    corr = CORRELATIONS[name]
-    omega, risk = theory.drift_optimum(corr, dim, noise_var)
+    corr, sizes = CORRELATIONS[name], {"dim": dim, "noise_var": noise_var}
+    omega, risk = theory.drift_optimum(corr, **sizes)
     other = np.linspace(0.05, 0.3, omega.size)
 
     def sample(rng, batch):
-        return helpers.drifting(rng, batch, corr, dim, noise_var)
+        return helpers.drifting(rng, batch, corr, **sizes)
 
-    exact = theory.drift_risk(other, corr, dim, noise_var)
+    exact = theory.drift_risk(other, corr, **sizes)
     helpers.assert_risks(sample, [(step(omega, dim), risk), (step(other, dim), exact)], seed=5)
 
 
 def test_tasks_unrelated_to_the_query_are_not_used():
-    omega, risk = theory.drift_optimum(np.eye(4), 3, 0.2)
+    omega, risk = theory.drift_optimum(np.eye(4), dim=3, noise_var=0.2)
     assert omega.shape == (3,) and not omega.any() and risk == pytest.approx(3.2)
 
 
@@ -95,4 +98,4 @@ def test_bad_arguments(function, change, error, message):
 )
 def test_bad_weights(weights, message):
     with pytest.raises(ValueError, match=message):
-        theory.drift_risk(weights, helpers.autoregressive(2, 0.5), 3, 0.1)
+        theory.drift_risk(weights, helpers.autoregressive(2, 0.5), dim=3, noise_var=0.1)

@@ -268,34 +268,37 @@ def optimal(tmp_path_factory):
     return made
 
 
+# what theory is asked about for each point of `optimal`
+POINTS = [theory.Setting(dim=2, context_length=n, noise_var=0.25) for n in (3, 6)]
+
+
 @pytest.mark.parametrize("sampler", ["rows", "gram"])
 def test_merged_attention_reaches_the_optimum_of_one_preconditioned_step(optimal, sampler):
     weights = optimal[sampler].each(lambda model: model.preconditioner)
-    eye = np.eye(2)
-    for point, length in enumerate((3, 6)):
-        _, best = theory.pgd_optimum(eye, eye, length, 0.25)
+    for point, setting in enumerate(POINTS):
+        best = theory.pgd_optimum(setting).risk
         for seed in range(2):
-            risk = theory.pgd_risk(weights[seed, point], eye, eye, length, 0.25)
+            risk = theory.pgd_risk(weights[seed, point], setting)
             assert 0 <= risk / best - 1 <= 0.02  # the exact risk of weights after 200 steps
 
 
 def test_a_risk_is_within_four_standard_errors_of_the_exact_risk_of_its_weights(optimal):
-    trained, eye = optimal["rows"], np.eye(2)
+    trained = optimal["rows"]
     weights = trained.each(lambda model: model.preconditioner)
     mean, error = trained.risk(20_000)
     for seed, point in np.ndindex(2, 2):
-        exact = theory.pgd_risk(weights[seed, point], eye, eye, (3, 6)[point], 0.25)
+        exact = theory.pgd_risk(weights[seed, point], POINTS[point])
         assert abs(mean[seed, point] - exact) <= 4 * error[seed, point]
         assert error[seed, point] < 0.02 * exact
 
 
 def test_weights_trained_on_gram_matrices_have_the_risk_of_those_trained_on_rows(optimal):
-    eye, (_, error) = np.eye(2), optimal["rows"].risk(20_000)
+    _, error = optimal["rows"].risk(20_000)
     risks = {}
     for sampler, trained in optimal.items():
         weights = trained.each(lambda model: model.preconditioner)
         risks[sampler] = [
-            [theory.pgd_risk(weights[s, p], eye, eye, (3, 6)[p], 0.25) for p in range(2)]
+            [theory.pgd_risk(weights[s, p], setting) for p, setting in enumerate(POINTS)]
             for s in range(2)
         ]
     assert (np.abs(np.subtract(risks["rows"], risks["gram"])) <= 4 * error).all()
