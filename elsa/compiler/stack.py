@@ -25,7 +25,8 @@ from elsa.heads.products import skip as skip_head
 from elsa.nn.block_stack import BlockStack
 
 EXECUTIONS = ("auto", "dense")
-_MUCH = 10  # times the products' cost: from there on a dense run is worth a warning
+# From there on a run of the weights is worth a warning: times the products' cost, multiplications.
+_MUCH, _FEW = 10, 10**6
 
 
 @functools.partial(jax.jit, static_argnames=("program", "trace"))
@@ -98,7 +99,7 @@ class CompiledStack(BlockStack):
         """
         given = self._given(blocks)
         if not self.is_as_built:
-            self._require_weights("trajectory")
+            self.require_weights("trajectory")
             if self.program.variants > 1 and self.program.schedule.epilogue:
                 raise ValueError(
                     f"trajectory: the last layers of {self.name} depend on t, and of edited "
@@ -147,7 +148,7 @@ class CompiledStack(BlockStack):
 
     def run(self, h: Float[Array, "n m"], observe: Any = None, *, ended: bool = False) -> Any:
         """The layers' weights on a packed prompt, as `BlockStack.run`."""
-        self._require_weights("run")
+        self.require_weights("run")
         return super().run(h, observe, ended=ended)
 
     # Counts and weights, known from the symbolic heads.
@@ -164,7 +165,7 @@ class CompiledStack(BlockStack):
         One entry for each of load layer, prologue, the step's layers and epilogue; the step's have
         one more axis in front, of length depth, where the step's numbers depend on t.
         """
-        self._require_weights("weights")
+        self.require_weights("weights")
         return super().weights
 
     @property
@@ -220,11 +221,13 @@ class CompiledStack(BlockStack):
         """Whether a call computes products of blocks; warns where weights cost far more."""
         if self.execution == "dense" or self.is_as_built:
             return self.execution != "dense"
-        self._require_weights("call")
-        if self._is_traced and (times := self.program.times_dearer) > _MUCH:
+        self.require_weights("call")
+        weights, products = self.program.costs
+        if self._is_traced and weights > max(_MUCH * products, _FEW):
             warnings.warn(
                 f"{self.name} enters a jax transformation as an argument and runs its weight "
-                f"matrices, at about {times:.0f} times the cost of the step; close over the stack, "
+                f"matrices, at about {weights / max(products, 1):.0f} times the multiplications of "
+                "the step; close over the stack, "
                 "or pass stack.structured, where its weights are not to be changed",
                 stacklevel=2,
             )
@@ -234,7 +237,12 @@ class CompiledStack(BlockStack):
     def _is_traced(self) -> bool:
         return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(nnx.state(self)))
 
-    def _require_weights(self, where: str) -> None:
+    def require_weights(self, where: str) -> None:
+        """Refuses, in the name of a function, where the dense weights are too large and not made.
+
+        Raises:
+          ValueError: with their size and the way out.
+        """
         if self._too_large:
             raise ValueError(
                 f"{where}: the dense weights of {self.name} take at least "

@@ -39,6 +39,8 @@ def export(stack: BlockStack | Stack, path: str | os.PathLike[str]) -> None:
         )
     blocks = stack if isinstance(stack, BlockStack) else None
     inner = stack.stack if isinstance(stack, BlockStack) else stack
+    if blocks is not None:
+        blocks.require_weights("export")
     names = _layer_names(inner, blocks is not None and blocks.loads)
     tensors: dict[str, np.ndarray] = {}
     layers = (*inner.prologue, *inner.body, *inner.epilogue)

@@ -112,7 +112,8 @@ class BlockStack(nnx.Module):
         checks.integer("scores", layer=(layer, 0))
         if layer >= self.num_layers:
             raise IndexError(f"scores: layer must be below {self.num_layers}, got {layer}")
-        return self.stack.layer(layer).scores(self.prompts(**blocks)[layer])
+        before = self.prompts(**blocks)[layer]
+        return self.stack.layer(layer).scores(before)
 
     @exact
     def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
@@ -182,6 +183,9 @@ class BlockStack(nnx.Module):
     def weights(self) -> tuple[HeadWeights, ...]:
         """Dense weights, six arrays a layer: prologue, one body, epilogue."""
         return self.stack.weights
+
+    def require_weights(self, where: str) -> None:
+        """Refuses, in the name of a function, where there are no dense weights; here there are."""
 
     @property
     def is_as_built(self) -> bool:

@@ -11,9 +11,8 @@ from safetensors import safe_open
 import elsa
 from elsa import constructions
 from elsa.base import files
-from elsa.nn import BlockStack
 from elsa.exchange.format import KEY
-from elsa.nn import LSA, Stack
+from elsa.nn import LSA, BlockStack, Stack
 from tests.exchange.cases import (
     ELSEWHERE,
     RIDGE,

@@ -110,7 +110,7 @@ def test_pack_refuses_what_the_layout_refuses():
     stack, given = make(1), blocks()
     with pytest.raises(KeyError, match="BlockStack: unknown block 'w'"):
         stack.pack(**given, w=1.0)
-    with pytest.raises(ValueError, match=r"BlockStack: block 'v' must have shape \(3, 1\), got \(4,\)"):
+    with pytest.raises(ValueError, match=r"Stack: block 'v' must have shape \(3, 1\), got \(4,"):
         stack.prompts(**{**given, "v": np.zeros(4)})
     with pytest.raises(ValueError, match="BlockStack: A must be finite, got nan"):
         stack.prompts(**{**given, "A": np.full((3, 3), np.nan)})

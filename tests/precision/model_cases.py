@@ -14,7 +14,7 @@ from elsa.heads.head import stack_dense
 from elsa.prompts.layout import BlockLayout
 from elsa.training.setup import bare_program
 from tests.precision.data import DIM, GRAM, MATRIX, PROMPT, ROWS, normal
-from tests.precision.products import Case, Run, traced
+from tests.precision.products import Case, Run, traced, without
 
 _MODELS: dict[str, Callable[[nnx.Rngs], Any]] = {
     "GPT2": lambda rngs: models.GPT2(DIM, ROWS, width=4, depth=1, num_heads=2, rngs=rngs),
@@ -137,12 +137,13 @@ def cases() -> dict[str, Case]:
         ),
         "nn.LSA.__call__": traced(lsa, H),
         "nn.ELSA.__call__": traced(elsa, H),
+        "nn.LSA.scores": traced(lsa.scores, H[0]),
+        "nn.ELSA.scores": traced(elsa.scores, H[0]),
         **{
             f"nn.{name}.{member}": Run(call)
             for name, module in (("LSA", lsa), ("ELSA", elsa))
             for member, call in (
                 ("weights", lambda module=module: module.weights),
-                ("scores", lambda module=module: module.scores(H[0] if H.ndim == 3 else H)),
                 ("from_weights", lambda module=module: type(module).from_weights(module.weights)),
                 ("from_heads", lambda module=module: type(module).from_heads([product], (3, 6))),
             )
@@ -153,6 +154,8 @@ def cases() -> dict[str, Case]:
             lambda rngs: nn.Stack.untied(lambda own: nn.LSA(3, 2, rngs=own), 2, rngs=rngs),
             lambda stack: stack(jnp.asarray(H)),
         ),
+        "nn.Stack.ended": without(layers.ended, H),
+        "nn.Stack.layer": Run(lambda: layers.layer(0)),
         "nn.Stack.num_layers": Run(lambda: layers.num_layers),
         "nn.Stack.weights": Run(lambda: layers.weights),
         "training.fit": traced(

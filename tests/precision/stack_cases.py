@@ -52,6 +52,7 @@ def _block_stack(
             for name in _DESCRIPTIONS
         },
         f"{prefix}.pack": traced(lambda given: stack.pack(**given), blocks, products=packs),
+        f"{prefix}.require_weights": Run(lambda: stack.require_weights("f")),
         f"{prefix}.padded": without(stack.padded, h),
         f"{prefix}.run": traced(stack.run, whole),
         f"{prefix}.prompts": _called(stack.prompts, blocks),

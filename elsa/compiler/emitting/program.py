@@ -65,8 +65,8 @@ class Program:
         return lower.heads_of(layer, index, self.slots, variant, variants=self.variants)
 
     @functools.cached_property
-    def times_dearer(self) -> float:
-        """The cost of a step by weight matrices on the whole prompt over that on its blocks."""
+    def costs(self) -> tuple[int, int]:
+        """Multiplications of a step: by weight matrices on the whole prompt, and on its blocks."""
         first, last = self.parts
         rows, channels = self.slots.shape
         layers = self.layers[first : len(self.layers) - last][: len(self.schedule.step)]
@@ -74,7 +74,7 @@ class Program:
             gram.cost_of_rows(rows, channels, max(h.key_size for h in heads), len(heads))
             for heads in layers
         )
-        return weights / max(structured.cost_of_step(self.schedule), 1)
+        return weights, structured.cost_of_step(self.schedule)
 
     @property
     def parts(self) -> tuple[int, int]:
