@@ -164,9 +164,9 @@ def _compiled_inverse(execution: str) -> Result:
     return (out["Z"], out["w"]), (np.linalg.inv(A), np.linalg.solve(A, wide.T @ y))
 
 
-for _execution in ("auto", "dense"):
-    CASES[f"compiled gradient descent, {_execution}"] = partial(_compiled_descent, _execution)
-    CASES[f"compiled gradient descent by X^T X, {_execution}"] = partial(
+for _execution, _how in (("auto", "on the blocks"), ("dense", "dense")):
+    CASES[f"compiled gradient descent, {_how}"] = partial(_compiled_descent, _execution)
+    CASES[f"compiled gradient descent by X^T X, {_how}"] = partial(
         _compiled_descent, _execution, reassociate="gram"
     )
-    CASES[f"compiled Newton-Schulz, {_execution}"] = partial(_compiled_inverse, _execution)
+    CASES[f"compiled Newton-Schulz, {_how}"] = partial(_compiled_inverse, _execution)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from elsa import attention
+from elsa.attention import linear
 from scripts import check_device
 from scripts.device import attention as stacks
 from scripts.device import predictions
@@ -39,7 +39,7 @@ def test_a_device_that_rounds_the_factors_of_a_product_fails(monkeypatch, capsys
         q, k, v = (jax.lax.reduce_precision(factor, 8, 10) for factor in (q, k, v))
         return q @ (k.T @ v)
 
-    monkeypatch.setattr(attention, "_associate", rounded)
+    monkeypatch.setattr(linear, "_associate", rounded)
     assert check_device.main(["lsa", "Gram form"]) == 1
     table = capsys.readouterr().out.splitlines()
     assert [line.endswith("too large") for line in table[2:4]] == [True, False]
