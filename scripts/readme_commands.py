@@ -1,6 +1,6 @@
-"""Runs what the README tells the reader to type, so that it keeps working when pasted.
+"""Runs what README and docs tell the reader to type, so that it keeps working when pasted.
 
-    python scripts/readme_commands.py [--readme README.md] [--done "make lint" ...]
+    python scripts/readme_commands.py [README.md docs/PAGE.md ...] [--done "make lint" ...]
 
 A fence says what becomes of it:
 
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,31 +155,37 @@ def execute(command: Command, timeout: float) -> tuple[int | None, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the README's commands; 1 at the first that fails, with its output."""
+    """Runs the commands of some pages; 1 at the first that fails, with its output."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--readme", type=Path, default=Path("README.md"))
+    parser.add_argument("pages", nargs="*", type=Path, default=[Path("README.md")])
     parser.add_argument("--done", action="append", default=[], help="a command not to run again")
     parser.add_argument("--timeout", type=float, default=600, help="seconds for each command")
     options = parser.parse_args(arguments)
-    readme: Path = options.readme.resolve()
+    return max(run(page, set(options.done), options.timeout) for page in options.pages)
+
+
+def run(page: Path, done: Container[str], timeout: float) -> int:
+    """Runs the commands of a page from the folder of the README; 1 at the first that fails."""
+    root = page.resolve().parent
+    root = root.parent if root.name == "docs" else root
     with tempfile.TemporaryDirectory(prefix="readme_") as scratch:
         try:
-            commands = plan(readme.read_text(encoding="utf-8"), readme.parent, Path(scratch))
+            commands = plan(page.read_text(encoding="utf-8"), root, Path(scratch))
         except (OSError, ValueError) as error:
-            print(f"{options.readme}: {error}", file=sys.stderr)
+            print(f"{page}: {error}", file=sys.stderr)
             return 1
         for command in commands:
             first = command.shown.splitlines()[0]
-            if command.shown in options.done:
+            if command.shown in done:
                 print(f"line {command.line}: already run: {first}", flush=True)
                 continue
             start = time.perf_counter()
-            code, output = execute(command, options.timeout)
+            code, output = execute(command, timeout)
             seconds = time.perf_counter() - start
             if code != 0:
-                ending = f"no end after {options.timeout:g} s" if code is None else f"exit {code}"
+                ending = f"no end after {timeout:g} s" if code is None else f"exit {code}"
                 print(
-                    f"{options.readme}, line {command.line}: {ending} from\n{command.shown}\n"
+                    f"{page}, line {command.line}: {ending} from\n{command.shown}\n"
                     f"run as: {shlex.join(command.argv)}\noutput:\n{output}",
                     file=sys.stderr,
                 )

@@ -95,7 +95,7 @@ def test_an_open_fence_is_refused():
 def run(folder: Path, markdown: str, *options: str) -> int:
     path = folder / "README.md"
     path.write_text(markdown)
-    return readme_commands.main([f"--readme={path}", *options])
+    return readme_commands.main([str(path), *options])
 
 
 def test_commands_run_in_the_checkout_and_python_elsewhere(tmp_path, capsys):
@@ -122,7 +122,7 @@ def test_a_failure_shows_command_and_output(tmp_path, capsys, body, message):
 
 
 def test_a_missing_or_bad_readme_is_an_error(tmp_path, capsys):
-    assert readme_commands.main([f"--readme={tmp_path / 'none.md'}"]) == 1
+    assert readme_commands.main([str(tmp_path / "none.md")]) == 1
     assert "No such file" in capsys.readouterr().err
     assert run(tmp_path, "```bash\nls\n```\n") == 1
     assert "must open with" in capsys.readouterr().err
