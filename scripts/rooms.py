@@ -82,6 +82,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             "from layers to boxes of a prompt and symbolic heads",
             (
                 "elsa.base",
+                "elsa.attention",
                 "elsa.prompts",
                 "elsa.heads",
                 "elsa.compiler.planning",
@@ -95,7 +96,14 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         ),
         "elsa.readback": Room(
             "what a trained model has become",
-            ("elsa.base", "elsa.prompts", "elsa.heads", "elsa.nn", "elsa.models"),
+            (
+                "elsa.base",
+                "elsa.prompts",
+                "elsa.tasks.Prompt",
+                "elsa.heads",
+                "elsa.nn",
+                "elsa.models",
+            ),
             ("flax",),
         ),
         "elsa.training": Room(
@@ -105,7 +113,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         ),
         "elsa.exchange": Room(
             "stacks as files",
-            ("elsa.base", "elsa.prompts", "elsa.heads", "elsa.nn", "elsa.compiler"),
+            ("elsa.base", "elsa.prompts", "elsa.heads", "elsa.nn"),
             ("safetensors",),
         ),
         "elsa.report": Room("figures, of plain numbers", (), ("matplotlib",)),
