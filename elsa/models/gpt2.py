@@ -93,6 +93,30 @@ class GPT2(nnx.Module):
           ValueError: for prompts that do not fit the model, also a context that is longer than it
             has positions.
         """
+        return self.read_out(self.norm(self._states(prompt)[0][-1][:, -1]))[:, 0]
+
+    @at_own_precision
+    def hidden_states(self, prompt: AnyPrompt) -> Float[Array, "layers batch s width"]:
+        """The residual stream of every layer, the embedded tokens first, the query's last of a row.
+
+        Raises:
+          TypeError, ValueError: as a call.
+        """
+        return jnp.stack(self._states(prompt)[0])
+
+    @at_own_precision
+    def attention(self, prompt: AnyPrompt) -> Float[Array, "depth batch heads s s"]:
+        """The shares that each token gives to those that it sees, in every layer and head.
+
+        Raises:
+          TypeError, ValueError: as a call.
+        """
+        states, seen = self._states(prompt)
+        shares = [layer.shares(h, seen) for layer, h in zip(self.layers, states, strict=False)]
+        return jnp.stack(shares)
+
+    def _states(self, prompt: AnyPrompt) -> tuple[list[Array], Bool[Array, "batch s s"]]:
+        """The residual stream before, between and after the layers, and which token sees which."""
         context = rows_of(prompt, self, self.read_in.in_features - 1)
         rows, most = context.x.shape[1], self.positions.shape[0] - 1
         if rows > most:
@@ -105,10 +129,10 @@ class GPT2(nnx.Module):
         seen_BxSxS = jnp.broadcast_to(present_BxS[:, None, :], (*present_BxS.shape, rows + 1))
         if self.causal:
             seen_BxSxS = seen_BxSxS & jnp.tril(jnp.ones((rows + 1, rows + 1), bool))[None]
-        h = self.read_in(tokens_BxSxM) + self.positions[...][most - rows :][None]
+        states = [self.read_in(tokens_BxSxM) + self.positions[...][most - rows :][None]]
         for layer in self.layers:
-            h = layer(h, seen_BxSxS)
-        return self.read_out(self.norm(h[:, -1]))[:, 0]
+            states.append(layer(states[-1], seen_BxSxS))
+        return states, seen_BxSxS
 
 
 class _Layer(nnx.Module):
@@ -149,6 +173,14 @@ class _Layer(nnx.Module):
             return h
         return h + self.narrow(jax.nn.gelu(self.widen(self.mlp_norm(h))))
 
+    def shares(
+        self, h: Float[Array, "batch s width"], seen: Bool[Array, "batch s s"]
+    ) -> Float[Array, "batch heads s s"]:
+        """The attention of every head."""
+        normed = self.attention_norm(h)
+        query, key = self.attention.query(normed), self.attention.key(normed)
+        return _shares(query, key, seen[:, None])
+
 
 def _attention(
     query: Float[Array, "batch s heads p"],
@@ -159,8 +191,15 @@ def _attention(
     **_: Any,
 ) -> Float[Array, "batch s heads p"]:
     """Softmax attention in the dtype of its arguments; jax's own has its softmax in float32."""
+    return jnp.einsum("bhqk,bkhp->bqhp", _shares(query, key, mask), value)
+
+
+def _shares(
+    query: Float[Array, "batch s heads p"],
+    key: Float[Array, "batch s heads p"],
+    mask: Bool[Array, "batch 1 s s"],
+) -> Float[Array, "batch heads s s"]:
     scores = jnp.einsum("bqhp,bkhp->bhqk", query * query.shape[-1] ** -0.5, key)
     # finite, so that the row of an absent token, which may see nothing, is no NaN
     lowest = jnp.finfo(scores.dtype).min
-    shares = jax.nn.softmax(jnp.where(mask, scores, lowest), axis=-1)
-    return jnp.einsum("bhqk,bkhp->bqhp", shares, value)
+    return jax.nn.softmax(jnp.where(mask, scores, lowest), axis=-1)

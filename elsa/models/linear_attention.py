@@ -141,11 +141,38 @@ class SoftmaxAttention(nnx.Module):
         Raises:
           ValueError: for prompts that do not fit the model, naming what came.
         """
+        rows_BxNxM, shares_BxN = self._shares(prompt)
+        values_BxN = rows_BxNxM @ self.wv[...][:, readout.LABEL]
+        return (shares_BxN * values_BxN).sum(axis=-1)
+
+    @at_own_precision
+    def hidden_states(self, prompt: AnyPrompt) -> Float[Array, "2 batch 1 m"]:
+        """The query's row, and what the head writes to it.
+
+        Raises:
+          TypeError, ValueError: as a call.
+        """
+        rows_BxNxM, shares_BxN = self._shares(prompt)
+        written = jnp.einsum("bn,bnm->bm", shares_BxN, rows_BxNxM @ self.wv[...])
+        return jnp.stack([query_row(prompt), written])[:, :, None]
+
+    @at_own_precision
+    def attention(self, prompt: AnyPrompt) -> Float[Array, "1 batch 1 1 n"]:
+        """The shares that the query gives to the rows of the context: one layer, one head.
+
+        Raises:
+          TypeError, ValueError: as a call.
+        """
+        return self._shares(prompt)[1][None, :, None, None]
+
+    def _shares(
+        self, prompt: AnyPrompt
+    ) -> tuple[Float[Array, "batch n m"], Float[Array, "batch n"]]:
+        """The context's rows, and the query's softmax over those that are there."""
         context = rows_of(prompt, self, self.wq.shape[0] - 1)
         rows_BxNxM = gram.tokens(context.x, context.y)
         query_key = self.wq[...] @ self.wk[...].T * self.wk.shape[1] ** -0.5
         scores_BxN = jnp.einsum("bm,bnm->bn", query_row(context) @ query_key, rows_BxNxM)
         present = jnp.any(rows_BxNxM != 0, axis=-1)
         shares_BxN = jax.nn.softmax(scores_BxN, axis=-1, where=present)
-        values_BxN = rows_BxNxM @ self.wv[...][:, readout.LABEL]
-        return jnp.where(present, shares_BxN * values_BxN, 0.0).sum(axis=-1)
+        return rows_BxNxM, jnp.where(present, shares_BxN, 0.0)

@@ -1,6 +1,7 @@
 """Several layers of linear attention, run on rows or on the context's Gram matrix."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +13,8 @@ from elsa.attention import gram
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import readout
-from elsa.models.inputs import AnyPrompt, context_gram, query_row, require_fit
-from elsa.tasks import GramPrompt
+from elsa.models.inputs import AnyPrompt, context_gram, query_row, require_fit, rows_of
+from elsa.tasks import GramPrompt, Prompt
 
 FORMS = ("auto", "gram", "direct")
 
@@ -102,7 +103,33 @@ class LinearTransformer(nnx.Module):
             return readout.from_residual_stream(run(grams, row_BxM, *weights))
         rows = jax.vmap(_run_on_rows, in_axes=(0, 0, None, None))
         tokens = gram.tokens(prompt.x, prompt.y)
-        return readout.from_residual_stream(rows(tokens, row_BxM, *weights))
+        return readout.from_residual_stream(rows(tokens, row_BxM, *weights)[0])
+
+    @at_own_precision
+    def hidden_states(self, prompt: Prompt) -> Float[Array, "layers batch rows m"]:
+        """Every layer's rows, those of the context and then the query's, the input first.
+
+        Raises:
+          TypeError: for a GramPrompt. ValueError: as a call.
+        """
+        context = rows_of(prompt, self, self.p.shape[-1] - 1)
+        tokens, row = gram.tokens(context.x, context.y), query_row(context)
+        rows = jnp.concatenate([tokens, row[:, None]], axis=1)
+        run = jax.vmap(functools.partial(_run_on_rows, keep=True), in_axes=(0, 0, None, None))
+        _, during = run(tokens, row, self.query_key, self.value)
+        return jnp.concatenate([rows[None], jnp.moveaxis(during, 0, 1)])
+
+    @at_own_precision
+    def attention(self, prompt: Prompt) -> Float[Array, "depth batch heads rows n"]:
+        """Scores Z Wq Wk^T C^T of every row on those of the context, a layer's input Z = [C; q].
+
+        The scale is in them: a layer adds the sum over its heads of scores C Wv.
+
+        Raises:
+          TypeError: for a GramPrompt. ValueError: as a call.
+        """
+        before = self.hidden_states(prompt)[:-1]
+        return jnp.einsum("tbim,thmk,tbjk->tbhij", before, self.query_key, before[:, :, :-1])
 
     def _runs_on_gram(self, context_length: int) -> bool:
         if self.form != "auto":
@@ -116,15 +143,19 @@ def _run_on_rows(
     query: Float[Array, " m"],
     query_key: Float[Array, "depth heads m m"],
     value: Float[Array, "depth heads m m"],
-) -> Float[Array, " m"]:
-    """The query's row after all layers, every layer computed on all rows."""
+    *,
+    keep: bool = False,
+) -> tuple[Float[Array, " m"], Any]:
+    """The query's row after all layers, and with `keep` all rows after each, [depth, n + 1, m]."""
 
     def layer(rows: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple:
         context_NxM, query_M = rows
         first, last = weights
         contracted = jnp.einsum("ni,nj,hjk->hik", context_NxM, context_NxM, last)
         change = jnp.einsum("hij,hjk->ik", first, contracted)
-        return (context_NxM + context_NxM @ change, query_M + query_M @ change), None
+        after = context_NxM + context_NxM @ change, query_M + query_M @ change
+        return after, jnp.concatenate([after[0], after[1][None]]) if keep else None
 
-    (_, query), _ = jax.lax.scan(layer, (context, query), (query_key, value))
-    return query
+    during: Any
+    (_, query), during = jax.lax.scan(layer, (context, query), (query_key, value))
+    return query, during

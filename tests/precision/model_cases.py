@@ -129,6 +129,13 @@ def cases() -> dict[str, Case]:
             "LowRankAttention", lambda m: m.preconditioner
         ),
         "models.MergedAttention.preconditioner": _model("MergedAttention", _read, products=False),
+        **{
+            f"models.{name}.{member}": _model(
+                name, lambda model, m=member: getattr(model, m)(PROMPT)
+            )  # type: ignore[misc]
+            for name in ("LinearTransformer", "GPT2", "SoftmaxAttention")
+            for member in ("hidden_states", "attention")
+        },
         "models.DiagonalFilter.__call__": _of_weights(
             lambda _: models.DiagonalFilter(2), lambda filter: filter(ROWS)
         ),
