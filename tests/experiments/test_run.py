@@ -202,7 +202,7 @@ def test_the_drivers_flags_are_the_documented_ones():
 # As a command, from another folder: a driver module beside the config stands in for ours.
 DRIVER = """
 import time
-from experiments.experiment import Experiment
+from experiments.harness.experiment import Experiment
 def measure(config, case):
     time.sleep(case["seconds"])
     return {"x": 1.0}
