@@ -81,7 +81,9 @@ def test_new_files_have_the_rights_that_the_umask_gives(tmp_path):
 
 
 def test_hold_keeps_other_processes_out_until_it_is_closed(tmp_path):
-    attempt = f"from pathlib import Path; from elsa.base import files; files.hold(Path('{tmp_path}'))"
+    attempt = (
+        f"from pathlib import Path; from elsa.base import files; files.hold(Path('{tmp_path}'))"
+    )
     descriptor = files.hold(tmp_path)
     refused = subprocess.run([sys.executable, "-c", attempt], capture_output=True, text=True)
     os.close(descriptor)
