@@ -97,7 +97,7 @@ def in_range(where: str, dtype: DTypeLike, /, **arrays: ArrayLike) -> None:
     """Refuses entries of concrete arrays that would become infinite in the dtype computed in."""
     kind = np.dtype(dtype)
     for name, array in arrays.items():
-        if not is_concrete(array):
+        if getattr(array, "dtype", None) == kind or not is_concrete(array):
             continue
         values = np.asarray(array)
         with np.errstate(over="ignore"):

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from elsa.base import checks
 from elsa.base.precision import exact
 from elsa.heads.head import Head, HeadWeights
+from elsa.nn.arguments import converted, looked_at
 from elsa.nn.as_built import AsBuilt
 from elsa.nn.listing import listing, one_line
 from elsa.nn.running import ReadBlocks, run_stack, whole_prompt
@@ -266,16 +267,9 @@ class BlockStack(nnx.Module):
 
     def _given(self, blocks: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """The call's blocks, looked at, as matrices of the stack's dtype."""
-        where, filled = self._where, self._filled(blocks)
-        checks.names(where, "block", filled, self.inputs)
-        checks.finite(where, **filled)
-        checks.in_range(where, self.dtype, **filled)
-        given = {
-            name: checks.column(where, name, filled[name], checks.matrix_shape(shape))
-            for name, shape in self._inputs
-        }
+        given = looked_at(self._where, self._filled(blocks), dict(self._inputs), self.dtype)
         self._check(given)
-        return {name: jnp.asarray(value, self.dtype) for name, value in given.items()}
+        return converted(given, self.dtype)
 
     def _packed(self, given: Mapping[str, Array]) -> Array:
         return self.padded(self.layout.pack(**self._encode(given)))

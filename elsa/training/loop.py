@@ -3,10 +3,9 @@
 import contextlib
 import math
 import os
-import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from elsa.base import checks, files, strict_json
+from elsa.base import checks
 from elsa.training.checkpoint import Checkpoints, Restored, digest
 from elsa.training.errors import TrainingError
+from elsa.training.folder import held, stop_signals
 from elsa.training.program import Program
 from elsa.training.progress import TrainingProgress
 from elsa.training.settings import RunSettings
 from elsa.training.sweep import make_sweep
-from elsa.training.trained import CHECKPOINTS, CONFIG, EVENTS, METRICS, Trained
+from elsa.training.trained import CHECKPOINTS, EVENTS, METRICS, Trained
 from elsa.training.writers import EventFiles, MetricsFile
 
 _MANY_POINTS = 24  # beyond, TensorBoard shows the whole sweep's mean and range only
@@ -71,7 +71,7 @@ def fit(
     _require_arrays(given or {}, settings)
     program = Program(settings, sweep, **(given or {}))
     folder = Path(workdir)
-    with _held(folder, settings):
+    with held(folder, settings):
         sums = {key: digest(np.asarray(value)) for key, value in (given or {}).items()}
         return _Run(program, folder, targets, screen, name or folder.name, sums).train()
 
@@ -125,7 +125,7 @@ class _Run:
                 self._report_diverged(np.asarray(start.state.diverged))
                 return Trained(self.program, start.state, start.step, self.folder)
             events = EventFiles(self.folder / EVENTS, start.step)
-            with contextlib.closing(events), self.progress, _signals() as asked_to_stop:
+            with contextlib.closing(events), self.progress, stop_signals() as asked_to_stop:
                 if found:
                     self.progress.say(
                         f"{self.name}: going on from step {start.step:,} in {self.folder}"
@@ -224,79 +224,3 @@ def _record(
 
 def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else f"{np.size(value)} numbers"
-
-
-@contextlib.contextmanager
-def _held(folder: Path, settings: RunSettings) -> Iterator[None]:
-    """The folder for this process alone, its config.json the one asked for."""
-    files.make_folder(folder)
-    try:
-        descriptor = files.hold(folder)
-    except files.BusyError as error:
-        raise TrainingError(f"{error}; wait for its end, or give another workdir") from error
-    try:
-        asked = strict_json.dumps(settings.to_dict(), where="config", indent=2)
-        path = folder / CONFIG
-        if path.exists():
-            _refuse_other(folder, strict_json.loads(asked))
-        elif (folder / CHECKPOINTS).exists() or (folder / METRICS).exists():
-            raise TrainingError(
-                f"{folder} holds a run without {CONFIG}; put it back, or give another workdir"
-            )
-        else:
-            _refuse_strangers(folder)
-            files.replace(path, f"{asked}\n".encode())
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _refuse_strangers(folder: Path) -> None:
-    """Hidden files are let be: a cut-off write of config.json leaves one."""
-    found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    if found:
-        raise TrainingError(
-            f"{folder} is not empty, it holds {found[0]!r}, and no run; give another workdir"
-        )
-
-
-def _refuse_other(folder: Path, asked: Any) -> None:
-    try:
-        there = strict_json.loads((folder / CONFIG).read_bytes())
-    except (ValueError, OSError) as error:
-        raise TrainingError(f"cannot read {folder / CONFIG}: {error}") from error
-    with contextlib.suppress(KeyError, TypeError, ValueError):
-        # an older version has written fewer settings; those it had not stand at their defaults
-        defaults_out = RunSettings.from_config(there).to_dict()
-        there = strict_json.loads(strict_json.dumps(defaults_out, where="config"))
-    difference = strict_json.first_difference(there, asked)
-    if difference:
-        key, before, now = difference
-        raise TrainingError(
-            f"{folder} holds a run with another config: {key} is {before} there, {now} is asked "
-            "for. Give another workdir"
-        )
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts at once.
-
-    Outside the main thread, where Python gives no signals, it is never set.
-    """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

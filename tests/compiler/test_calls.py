@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from jax import lax
 
+import elsa
+from elsa import constructions, nn
+from elsa.heads.head import HeadWeights
 from tests.compiler.helpers import assert_agrees
 
 TURN = np.array([[0.0, 1.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.0, 2.0]])
@@ -78,3 +81,18 @@ def test_what_a_step_calls_is_compiled_as_if_it_were_written_there(name):
     assert_agrees(
         lambda A, w: {"w": CALLS[name](A, w) + A @ w}, {"A": (3, 3), "w": (3, 1)}, depth=1
     )
+
+
+@pytest.mark.parametrize("execution", ["auto", "dense"])
+def test_blocks_beyond_the_range_of_the_dtype_are_refused(execution):
+    stack = elsa.compile(
+        lambda w: {"w": w / 2}, {"w": (2, 1)}, dtype=np.float32, execution=execution
+    )
+    message = r"w must lie in the range of float32.*got 1e\+300 at index \(1, 0\)"
+    with pytest.raises(ValueError, match=message):
+        stack(w=np.array([[1.0], [1e300]]))
+    ridge = constructions.ridge_elsa(1, 1, 1, 0.1, dtype=np.float32)
+    with pytest.raises(ValueError, match="lam must lie in the range of float32"):
+        ridge(X=np.ones((1, 1)), y=np.ones(1), lam=1e300)
+    with pytest.raises(ValueError, match="ELSA: wq must lie in the range of float32"):
+        nn.ELSA.from_weights(HeadWeights(*(np.full((1, 1, 1), 1e300),) * 6), dtype=np.float32)

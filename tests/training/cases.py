@@ -8,7 +8,11 @@ import jax
 import numpy as np
 
 from elsa import training
+from elsa.training.program import Program
+from elsa.training.settings import RunSettings
+from elsa.training.sweep import make_sweep
 
+METRICS = "metrics.jsonl"
 STEPS, EVERY = 24, 6  # four evaluations
 
 
@@ -98,3 +102,14 @@ def interrupted(folder, step, monkeypatch, **changes):
         except KeyboardInterrupt:
             return folder
     raise AssertionError("the run was not interrupted")
+
+
+def assert_equal_runs(trained, unbroken):
+    assert trained.step == unbroken.step
+    assert_same_bits(trained, unbroken)
+    assert (trained.folder / METRICS).read_bytes() == (unbroken.folder / METRICS).read_bytes()
+
+
+def program_of(**changes):
+    settings = RunSettings.from_config(config(**changes))
+    return Program(settings, make_sweep(settings))

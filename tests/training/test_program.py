@@ -5,16 +5,8 @@ import numpy as np
 import pytest
 
 from elsa import tasks, theory, training
-from elsa.training.program import EVALUATION, Program
-from elsa.training.settings import RunSettings
-from elsa.training.sweep import make_sweep
+from elsa.training.program import EVALUATION
 from tests.training import cases
-from tests.training.cases import EVERY, STEPS
-
-
-def program_of(**changes):
-    settings = RunSettings.from_config(cases.config(**changes))
-    return Program(settings, make_sweep(settings))
 
 
 def descend(config, task, *, seed=0, length=None):
@@ -96,7 +88,7 @@ def test_a_program_that_was_compiled_quickly_finds_the_same(unbroken, tmp_path):
 
 @pytest.mark.parametrize("batch, batches", [(4, 3), (1, 1)])
 def test_an_evaluation_is_the_mean_over_its_prompts_with_its_error(batch, batches, tmp_path):
-    program = program_of(train={"batch": batch})
+    program = cases.program_of(train={"batch": batch})
     models = training.Trained(program, program.init(), 0, tmp_path)
     mean, error = models.risk(batch * batches)
     root = jax.random.fold_in(jax.random.key(cases.config()["seed"]), EVALUATION)
@@ -149,7 +141,7 @@ def test_a_run_compiles_each_of_its_programs_once(unbroken):
 @pytest.mark.parametrize("name", ["low_rank_attention", "h3", "linear_transformer"])
 def test_a_float32_run_stays_float32_where_jax_computes_in_float64(name):
     sizes = {"low_rank_attention": {"rank": 1}, "linear_transformer": {"depth": 2}}
-    program = program_of(
+    program = cases.program_of(
         dtype="float32", model={"name": name, **sizes.get(name, {})}, train={"warmup": 2}
     )
     state = jax.eval_shape(program.init)
@@ -177,7 +169,7 @@ def test_a_float32_run_stays_float32_where_jax_computes_in_float64(name):
 )
 def test_the_cheaper_sampler_is_taken_where_both_are_possible(changes, expected):
     task = {**cases.config()["task"], **changes.get("task", {})}
-    assert program_of(**{**changes, "task": task}).sampler == expected
+    assert cases.program_of(**{**changes, "task": task}).sampler == expected
 
 
 @pytest.mark.parametrize(
@@ -192,7 +184,7 @@ def test_the_cheaper_sampler_is_taken_where_both_are_possible(changes, expected)
 )
 def test_gram_matrices_are_refused_where_there_are_none(changes, message):
     with pytest.raises(ValueError, match=message):
-        program_of(**changes, train={"sampler": "gram"})
+        cases.program_of(**changes, train={"sampler": "gram"})
 
 
 @pytest.mark.parametrize(
@@ -204,56 +196,12 @@ def test_gram_matrices_are_refused_where_there_are_none(changes, message):
 )
 def test_a_rank_that_the_model_refuses_is_refused_at_every_point(model, ranks, message):
     with pytest.raises(ValueError, match=message):
-        program_of(model={"name": model}, sweep={"rank": ranks})
+        cases.program_of(model={"name": model}, sweep={"rank": ranks})
 
 
 def test_an_axis_that_the_model_does_not_have_is_refused():
     with pytest.raises(KeyError, match="unknown argument 'max_rank'"):
-        program_of(sweep={"rank": (1, 2)})
-
-
-def test_a_model_whose_loss_stays_stops_and_the_run_ends_with_the_last(tmp_path):
-    # an improvement by all of the loss is none: every evaluation but the first is stale
-    stops = cases.quiet(train={"patience": 2, "min_improvement": 1.0})
-    trained = training.fit(stops, tmp_path)
-    assert trained.step == 2 * EVERY < STEPS and not np.asarray(trained.state.active).any()
-    assert [line["active"] for line in cases.lines(tmp_path)] == [4, 0]
-    assert cases.lines(tmp_path)[-1]["diverged"] == 0
-
-
-def test_a_stopped_model_keeps_its_weights_while_others_go_on(tmp_path):
-    sweep = {"learning_rate": (1e-9, 0.05)}
-    patient = {"patience": 1, "min_improvement": 0.3, "share_data": True}
-    task = {**cases.config()["task"], "noise_var": 0.0}
-    made = {"sweep": sweep, "task": task, "train": {"batch": 512, **patient}, "num_seeds": 1}
-    trained = training.fit(cases.quiet(**made), tmp_path / "stops")
-    records = cases.lines(tmp_path / "stops")
-    assert not np.asarray(trained.state.active)[0, 0]
-    # 1e-9 a step: the first evaluation sets `best`, the second is stale and stops the model
-    slow = np.abs(cases.weight(trained)[0, 0]).max()
-    assert 0 < slow <= 2 * EVERY * 1e-9
-    assert records[1]["active"] <= 1
-    assert np.abs(cases.weight(trained)[0, 1]).max() > 0.1
-
-
-def test_a_model_that_diverges_stops_with_finite_weights_and_the_others_go_on(tmp_path, console):
-    # beside a tame rate one whose loss overflows, and one whose weights do: an update is 1 at first
-    sweep = {"learning_rate": (0.05, 1e200, 1.7e308)}
-    config = cases.quiet(sweep=sweep, train={"decay": "constant"})
-    trained = training.fit(config, tmp_path, screen=console, name="wild")
-    np.testing.assert_array_equal(trained.state.diverged, [[False, True, True]] * 2)
-    assert all(np.isfinite(leaf).all() for leaf in cases.weights(trained).values())
-    assert trained.step == STEPS
-    assert cases.lines(tmp_path)[-1]["diverged"] == 4
-    assert "wild: 4 of 6 models diverged and stopped" in console.file.getvalue()
-
-
-def test_a_run_of_which_every_model_diverged_is_an_error_also_when_it_is_opened_again(tmp_path):
-    config = cases.quiet(sweep={}, train={"learning_rate": 1e200})
-    for _ in range(2):
-        with pytest.raises(training.TrainingError, match="every model diverged; a lower learning"):
-            training.fit(config, tmp_path)
-    assert [line["diverged"] for line in cases.lines(tmp_path)] == [2]  # it ended early
+        cases.program_of(sweep={"rank": (1, 2)})
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +253,7 @@ def test_weights_trained_on_gram_matrices_have_the_risk_of_those_trained_on_rows
 
 
 def test_the_prompts_of_a_risk_are_none_of_training():
-    program = program_of()
+    program = cases.program_of()
     root = [jax.random.key_data(program._root(stream)).tolist() for stream in range(3)]
     assert len({tuple(key) for key in root}) == 3
 

@@ -2,14 +2,9 @@
 
 import json
 import os
-import random
 import shutil
 import signal
-import subprocess
-import sys
 import threading
-import time
-from pathlib import Path
 
 import pytest
 
@@ -19,21 +14,13 @@ from elsa.training import sampling
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.writers import MetricsFile
 from tests.training import cases
-from tests.training.cases import EVERY, STEPS, assert_same_bits
+from tests.training.cases import EVERY, METRICS, STEPS, assert_equal_runs, assert_same_bits
 
 # Where one array of a checkpoint cannot be read, orbax closes its event loop while tensorstore
 # still reads the others, whose threads then complain to nobody.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
 )
-
-METRICS = "metrics.jsonl"
-
-
-def assert_equal_runs(trained, unbroken):
-    assert trained.step == unbroken.step
-    assert_same_bits(trained, unbroken)
-    assert (trained.folder / METRICS).read_bytes() == (unbroken.folder / METRICS).read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -264,66 +251,3 @@ def test_targets_that_do_not_fit_the_points_are_refused(targets, message, tmp_pa
     with pytest.raises(ValueError, match=message):
         training.fit(cases.config(), tmp_path / "run", targets=targets)
     assert not (tmp_path / "run").exists()
-
-
-PROGRAM = """
-import json, sys
-import tests.conftest
-import jax
-jax.config.update("jax_disable_most_optimizations", True)
-from elsa import training
-training.fit(json.loads(sys.argv[1]), sys.argv[2])
-"""
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def start(config, folder, programs):
-    """Trains in a process of its own."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "JAX_COMPILATION_CACHE_DIR": str(programs),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    }
-    command = [sys.executable, "-c", PROGRAM, cases.json.dumps(config), str(folder)]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
-
-
-def kill_at_random_moments(config, folder, programs, *, times, moments):
-    """SIGKILL, each once the run has come further by some evaluations and a random time."""
-    for _ in range(times):
-        process = start(config, folder, programs)
-        path, behind = folder / METRICS, 0
-        wanted, killed = moments.randint(1, 4), False
-        size = path.stat().st_size if path.exists() else 0
-        while process.poll() is None:
-            now = path.stat().st_size if path.exists() else 0
-            behind += now > size
-            size = now
-            if behind >= wanted:
-                time.sleep(moments.uniform(0.0, 0.1))
-                process.kill()
-                killed = True
-                break
-            time.sleep(0.002)
-        error = process.communicate()[1].decode()
-        assert killed and process.returncode == -signal.SIGKILL, error
-
-
-def assert_kills_change_nothing(steps, times, tmp_path, programs):
-    config = cases.config(train={"num_steps": steps})
-    whole = training.fit(config, tmp_path / "whole")
-    folder = tmp_path / "killed"
-    moments = random.Random(2407)
-    kill_at_random_moments(config, folder, programs, times=times, moments=moments)
-    assert_equal_runs(training.fit(config, folder), whole)
-
-
-def test_three_kills_at_random_moments_change_no_bit(tmp_path, compiled_programs):
-    assert_kills_change_nothing(60 * EVERY, 3, tmp_path, compiled_programs)
-
-
-@pytest.mark.slow
-def test_ten_kills_at_random_moments_change_no_bit(tmp_path, compiled_programs):
-    assert_kills_change_nothing(200 * EVERY, 10, tmp_path, compiled_programs)

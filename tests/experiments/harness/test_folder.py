@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from elsa.base import files, strict_json
+from elsa.base import files
 from experiments.harness import folder as folder_module
 from experiments.harness.folder import FolderError, RunFolder
 
@@ -272,21 +272,6 @@ def test_a_figure_is_written_twice_with_the_same_bytes(run):
     assert written[0] == written[1]
     width = int.from_bytes(written[0][0][16:20], "big")  # of the PNG header
     assert width == 3.35 * 300
-
-
-@pytest.mark.parametrize(
-    "there, asked, found",
-    [
-        ({"a": 1}, {"a": 1}, None),
-        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, ("a.c", "2", "3")),
-        ({"a": True}, {"a": 1}, ("a", "true", "1")),
-        ({"a": 1, "b": 2}, {"a": 1}, ("b", "2", "absent")),
-        ({"a": None}, {}, ("a", "null", "absent")),
-        ({"a": "x"}, {"a": {"b": 1}}, ("a", '"x"', '{"b": 1}')),
-    ],
-)
-def test_first_difference_names_the_key_and_both_values(there, asked, found):
-    assert strict_json.first_difference(there, asked) == found
 
 
 def test_a_setting_that_older_versions_did_not_write_stands_at_what_their_runs_had(run):

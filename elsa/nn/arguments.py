@@ -1,0 +1,39 @@
+"""The blocks that a stack is called with: looked at, and as matrices of its dtype."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from elsa.base import checks
+
+
+def looked_at(
+    where: str,
+    blocks: Mapping[str, ArrayLike],
+    shapes: Mapping[str, tuple[int, ...]],
+    dtype: np.dtype,
+) -> dict[str, jax.Array | np.ndarray]:
+    """The blocks as matrices, their names, shapes and values looked at.
+
+    Raises:
+      KeyError: for an unknown block. TypeError: for one that holds no real numbers.
+      ValueError: for a missing one, a wrong shape, NaN, infinity, or numbers beyond the dtype.
+    """
+    checks.names(where, "block", blocks, shapes)
+    checks.finite(where, **blocks)
+    checks.in_range(where, dtype, **blocks)
+    return {
+        name: checks.column(where, name, blocks[name], checks.matrix_shape(shape))
+        for name, shape in shapes.items()
+    }
+
+
+def converted(given: Mapping[str, jax.Array | np.ndarray], dtype: np.dtype) -> dict[str, jax.Array]:
+    """Arrays of the dtype; those that are stay as they are, as jax takes 30 us to see it."""
+    return {
+        name: a if isinstance(a, jax.Array) and a.dtype == dtype else jnp.asarray(a, dtype)
+        for name, a in given.items()
+    }
