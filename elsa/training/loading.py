@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from elsa.base import checks, strict_json
 from elsa.training.checkpoint import Checkpoints
+from elsa.training.contracts import check_registered
 from elsa.training.errors import TrainingError
 from elsa.training.settings import RunSettings
 from elsa.training.setup import bare_program
@@ -98,6 +99,7 @@ def all_models(workdir: str | os.PathLike[str], run: str | None = None) -> Train
     except ValueError as error:
         raise TrainingError(f"load: cannot read {folder / CONFIG}: {error}") from error
     settings = RunSettings.from_config(config)
+    check_registered(f"load: {folder}", settings.task, settings.model)
     with Checkpoints(folder / CHECKPOINTS, read_only=True) as checkpoints:
         program = bare_program(settings)  # what it lacks, the checkpoint has
         found = checkpoints.restore(jax.eval_shape(program.init))

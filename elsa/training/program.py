@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from elsa import models
 from elsa.base.precision import products_at
-from elsa.training import sampling
+from elsa.training import contracts, sampling
 from elsa.training.settings import RunSettings, TrainSettings
 from elsa.training.sweep import Point, Sweep, pick
 
@@ -73,7 +73,10 @@ class Program:
         # its shapes are enough: nothing is drawn, and no operation compiled, to check a config
         model = nnx.eval_shape(lambda: self._build(jax.random.key(0), smallest))
         self._graph: Any = nnx.split(model)[0]
-        self.sampler = sampling.choose(settings.train.sampler, model, pick(sweep, 0), len(sweep))
+        point = pick(sweep, 0)
+        self.sampler = sampling.choose(settings.train.sampler, model, point, len(sweep))
+        name, draw = settings.task["name"], sampling.SAMPLE[self.sampler]
+        contracts.check_prompts(name, self.sampler, draw, point)
         options = None if settings.train.optimise else _QUICKLY_COMPILED
         self.init = jax.jit(self._init, compiler_options=options)
         self.advance = jax.jit(self._advance, donate_argnums=0, compiler_options=options)
@@ -183,7 +186,8 @@ class Program:
         """A model of the caller's, which has no precision of its own, is run at the run's, too."""
         with products_at("train", self.settings.train.matmul_precision):
             predicted: Array = model(prompt)
-            return predicted
+        contracts.check_predictions(model, predicted.shape, prompt.query_y.shape)
+        return predicted
 
     def _update(
         self, step: Array, state: TrainState, point: Point, key: Array

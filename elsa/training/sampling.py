@@ -31,9 +31,9 @@ def choose(asked: str, model: Any, point: Point, num_points: int) -> str:
     task = point.task
     lacks = (
         f"{type(model).__name__} weighs the rows one by one"
-        if not model.takes_gram
+        if not getattr(model, "takes_gram", False)
         else f"{type(task).__name__} has no Gram matrix to draw"
-        if not task.has_gram
+        if not getattr(task, "has_gram", False)
         else ""
     )
     if lacks:

@@ -10,6 +10,7 @@ import numpy as np
 
 from elsa import tasks
 from elsa.base import checks
+from elsa.training import contracts
 from elsa.training.settings import RunSettings
 
 _OF_TRAINING = ("learning_rate",)
@@ -120,11 +121,10 @@ def _point(settings: RunSettings, name: dict[str, Any], longest: dict[str, Any])
     with np.errstate(over="ignore"):
         rate = np.asarray(rate, settings.dtype)
     checks.positive("sweep", learning_rate=rate)
+    task = build_task(settings, {**name, **longest})
+    contracts.check_task(settings.task["name"], task)
     return Point(
-        jax.tree.map(
-            lambda leaf: np.asarray(leaf, settings.dtype),
-            build_task(settings, {**name, **longest}),
-        ),
+        jax.tree.map(lambda leaf: np.asarray(leaf, settings.dtype), task),
         None if length is None else np.int32(length),
         rate,
         {axis: np.int32(name[axis]) for axis in _OF_MODEL if axis in name},

@@ -1,0 +1,113 @@
+"""What training asks of a task and a model, the user's own among them, said by name beforehand."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from elsa import models, tasks
+from elsa.tasks import GramPrompt, Prompt
+from elsa.training.errors import TrainingError
+
+_BATCH = 3  # of the prompts whose shapes are looked at; nothing is drawn
+_OF_A_TASK = "a task has dim, context_length and sample(key, batch) -> tasks.Prompt"
+
+
+def check_task(name: str, task: Any) -> None:
+    """Refuses a task that lacks what every task has, or is no pytree.
+
+    Raises:
+      TypeError: naming the task, what it lacks and what to add.
+    """
+    where = f"train: task {name!r} ({type(task).__name__})"
+    for attribute in ("dim", "context_length", "sample"):
+        if not hasattr(task, attribute):
+            raise TypeError(f"{where} has no {attribute}; {_OF_A_TASK}")
+    if any(leaf is task for leaf in jax.tree.leaves(task)):
+        raise TypeError(
+            f"{where} is no pytree: decorate its class with @tasks.task(static=(...)), naming the "
+            "fields that fix shapes"
+        )
+
+
+def check_prompts(name: str, sampler: str, draw: Any, point: Any) -> None:
+    """Refuses prompts of other shapes than the task's sizes; a loss would broadcast them.
+
+    Args:
+      sampler: "rows" or "gram".
+      draw: (point, key, batch) -> prompts.
+      point: the task, at the longest context, and how much of it counts.
+
+    Raises:
+      TypeError: for what is no Prompt. ValueError: naming the part, its shape and the one expected.
+    """
+    _check_shapes(name, sampler, draw, jax.tree.structure(point), _Held(point))
+
+
+class _Held:
+    """A value that a cache does not look at."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@functools.lru_cache(maxsize=32)  # a task's shapes follow from its structure: traced once
+def _check_shapes(name: str, sampler: str, draw: Any, structure: Any, held: _Held) -> None:
+    task = held.value.task
+    n, d = task.context_length, task.dim
+    found = jax.eval_shape(
+        lambda point, key: draw(point, key, _BATCH), held.value, jax.random.key(0)
+    )
+    kind: Any = Prompt if sampler == "rows" else GramPrompt
+    where = f"train: sample of task {name!r} ({type(task).__name__})"
+    if not isinstance(found, kind):
+        raise TypeError(f"{where} must return a tasks.{kind.__name__}, got {type(found).__name__}")
+    context = (
+        {"x": (_BATCH, n, d), "y": (_BATCH, n)}
+        if sampler == "rows"
+        else {"gram": (_BATCH, d + 1, d + 1)}
+    )
+    for part, shape in (context | {"query_x": (_BATCH, d), "query_y": (_BATCH,)}).items():
+        came = getattr(found, part).shape
+        if came != shape:
+            raise ValueError(
+                f"{where}: for batch={_BATCH}, context_length={n}, dim={d}, {part} must have shape "
+                f"{shape}, got {came}"
+            )
+
+
+def check_predictions(model: Any, came: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    """Refuses predictions that are not one number for each prompt.
+
+    Raises:
+      ValueError: naming the model and both shapes.
+    """
+    if came != expected:
+        raise ValueError(
+            f"train: {type(model).__name__} must return one prediction for each prompt, of shape "
+            f"{expected}, got {came}"
+        )
+
+
+def check_registered(where: str, task: Mapping[str, Any], model: Mapping[str, Any]) -> None:
+    """Refuses a run whose own task or model this process does not know by name.
+
+    Raises:
+      TrainingError: saying how it is registered.
+    """
+    for kind, named, known, table in (
+        ("task", task.get("name"), tasks.TASKS, "tasks.TASKS"),
+        ("model", model.get("name"), models.MODELS, "models.MODELS"),
+    ):
+        if named not in known:
+            raise TrainingError(
+                f"{where}: its {kind} is {named!r}, which this process does not know; set "
+                f"elsa.{table}[{named!r}] to its class first"
+            )
