@@ -28,14 +28,23 @@ def _of_all(call: Any, *, products: bool = True) -> Case:
     return traced(lambda given: [call(*each) for each in given], _PROBLEMS, products=products)
 
 
-def _run(call: Any, *, products: bool = False) -> Case:
-    """The same for what refuses tracers: run as it is."""
-    return Run(lambda: [call(*each) for each in _PROBLEMS], products=products)
+def _run(call: Any) -> Case:
+    """The same for what refuses tracers and is NumPy."""
+    return Run(lambda: [call(*each) for each in _PROBLEMS])
 
 
-def _solved(problem: Problem, *_: Any) -> None:
-    for method in ("newton-cg", "lbfgs", "gd"):
+def _solved() -> None:
+    single, matrix, rescaled, _ = (problem for problem, *_ in _PROBLEMS)
+    for problem, method in (
+        *((single, "newton-cg"), (single, "lbfgs")),
+        *((matrix, "newton-cg"), (rescaled, "gd")),
+    ):
         problem.solve(method, max_iterations=1)
+
+
+def _sampled() -> None:
+    for problem in (_PROBLEMS[1][0], _PROBLEMS[2][0]):  # a matrix, a single one, one of each kind
+        problem.sampled_ratios(_KEY, radius=1.0, pairs=2)
 
 
 def cases() -> dict[str, Case]:
@@ -59,17 +68,18 @@ def cases() -> dict[str, Case]:
         ),
         "rows": _of_all(lambda problem, x, v: problem.rows(), products=False),
         "weight_shift": _of_all(
-            lambda problem, x, v: [problem.weight_shift(x, v, side=s) for s in (None, "keys")]
+            lambda problem, x, v: [
+                problem.weight_shift(x, v, side=side)
+                for side in (("keys",) if problem.a1 is None else ("queries", "keys"))
+            ]
         ),
         "trajectory_shift": _of_all(
             lambda problem, x, v: problem.trajectory_shift(jax.numpy.stack([x, v]))
         ),
         "context_shift": _of_all(lambda problem, x, v: problem.context_shift(x, moved(problem))),
-        "solve": _run(_solved, products=True),
-        "sampled_ratios": _run(
-            lambda problem, x, v: problem.sampled_ratios(_KEY, radius=1.0, pairs=2), products=True
-        ),
-        # NumPy
+        # they refuse tracers: run as they are
+        "solve": Run(_solved, products=True),
+        "sampled_ratios": Run(_sampled, products=True),
         "lipschitz": _run(lambda problem, x, v: problem.lipschitz(1.0, sharp=True)),
         "row_lipschitz": _run(lambda problem, x, v: problem.row_lipschitz(1.0, sharp=True)),
         "null_directions": _run(lambda problem, x, v: problem.null_directions()),

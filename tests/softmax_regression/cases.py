@@ -9,7 +9,7 @@ from elsa.softmax_regression import Problem
 # shape anew.
 SINGLE_SIZES = [(1, 1), (1, 4), (6, 1), (3, 5), (12, 3)]
 # n1, d1, n2, d2, with an edge in each place but the last, where the single form has it
-MATRIX_SIZES = [(1, 1, 1, 1), (1, 3, 4, 2), (4, 1, 1, 3), (2, 4, 3, 5), (7, 3, 6, 2)]
+MATRIX_SIZES = [(1, 3, 4, 2), (4, 1, 1, 3), (2, 4, 3, 5), (7, 3, 6, 2)]
 SIZES = [*SINGLE_SIZES, *MATRIX_SIZES]
 KINDS = ("normalized", "rescaled")
 # of weights, and how many of them

@@ -160,10 +160,13 @@ def test_the_rows_of_the_tensor_trick_are_the_kronecker_product():
 def test_one_query_of_one_channel_is_the_single_form():
     x, v, single = drawn((6, 3), "rescaled")
     matrix = Problem(np.ones((1, 1)), single.a2, single.b[None], "rescaled")
-    for method, vectors in METHODS.items():
-        weights = (x, v)[:vectors]
-        found = getattr(matrix, method)(*(w[None] for w in weights))
-        expected = getattr(single, method)(*weights)
+
+    @jax.jit
+    def all_of(x, v, problem):
+        return [getattr(problem, name)(*(x, v)[:count]) for name, count in METHODS.items()]
+
+    pairs = zip(all_of(x, v, single), all_of(x[None], v[None], matrix), strict=True)
+    for expected, found in pairs:
         np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-12, atol=1e-14)
 
 

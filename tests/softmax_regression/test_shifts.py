@@ -18,9 +18,9 @@ def same(first, second, scale=0.0):
     assert abs(float(first) - float(second)) <= 1e-12 * (abs(float(second)) + scale)
 
 
-def shifted(problem, shift, side=None):
+def shifted(problem, shift, side="keys"):
     """The problem with the labels, and with the data, of a shift of its weights."""
-    moved = "a1" if side == "queries" or (side is None and problem.a1 is not None) else "a2"
+    moved = "a1" if side == "queries" else "a2"
     return (
         dataclasses.replace(problem, b=shift.labels.b),
         dataclasses.replace(problem, **{moved: shift.data.a}),
@@ -52,29 +52,33 @@ def test_the_worked_example():
 @pytest.mark.parametrize("sizes", [(1, 1), (3, 5), (12, 3), (2, 4, 3, 5), (7, 3, 6, 2)], ids=str)
 def test_a_step_is_a_shift_of_labels_and_of_data(sizes, kind):
     x, v, problem = drawn(sizes, kind)
-    sides = ("keys",) if problem.a1 is None else ("queries", "keys")
     scale = 1e-3 if problem.a1 is None else 1e-2
+    # X^+ is an inverse on one side: the wide one's keys move, the tall one's queries
+    side = "queries" if x.ndim == 2 and x.shape[0] > x.shape[1] else "keys"
+    given = problem.a1 if side == "queries" else problem.a2
     for size in (3.0, 1.0, 1e-3, 1e-9, 0.0):
         after = x + size * v / np.linalg.norm(v)
+        shift = problem.weight_shift(x, after, side=side)
         there = problem.loss(after)
-        for side in sides:
-            shift = problem.weight_shift(x, after, side=side)
-            assert shift.labels.size <= shift.labels.bound * ABOVE
-            wide = x.ndim == 2 and x.shape[0] < x.shape[1]
-            if size > 0 and wide == (side == "queries") and x.ndim == 2:  # X^+ is no inverse
-                assert np.isnan(shift.data.a).all() and np.isinf(shift.data.bound)
-                labels = dataclasses.replace(problem, b=shift.labels.b)
-            else:
-                labels, data = shifted(problem, shift, side)
-                same(data.loss(x), there, scale=scale)
-                assert shift.data.size <= shift.data.bound * ABOVE
-                moved = shift.data.a - (problem.a1 if side == "queries" else problem.a2)
-                moved = np.linalg.norm(moved, 2)
-                assert float(shift.data.size) == pytest.approx(moved, rel=1e-9, abs=1e-14)
-            same(labels.loss(x), there, scale=scale)
-            if size <= 1e-3:  # differences of nearby values keep their digits
-                distance = np.linalg.norm(shift.labels.b - problem.b)
-                np.testing.assert_allclose(shift.labels.size, distance, rtol=1e-4, atol=1e-15)
+        for other in shifted(problem, shift, side):
+            same(other.loss(x), there, scale=scale)
+        assert shift.labels.size <= shift.labels.bound * ABOVE
+        assert shift.data.size <= shift.data.bound * ABOVE
+        moved = np.linalg.norm(shift.data.a - given, 2)
+        assert float(shift.data.size) == pytest.approx(moved, rel=1e-9, abs=1e-14)
+        if size <= 1e-3:  # differences of nearby values keep their digits
+            distance = np.linalg.norm(shift.labels.b - problem.b)
+            np.testing.assert_allclose(shift.labels.size, distance, rtol=1e-4, atol=1e-15)
+
+
+def test_no_data_stands_for_a_step_where_the_weights_lose_a_direction():
+    x, v, problem = drawn((2, 4, 3, 5))  # wide: the default side cannot do it
+    shift = problem.weight_shift(x, x + v)
+    same(dataclasses.replace(problem, b=shift.labels.b).loss(x), problem.loss(x + v), scale=1e-2)
+    assert np.isnan(shift.data.a).all() and np.isinf(shift.data.bound)
+    still = problem.weight_shift(x, x).data
+    np.testing.assert_array_equal(still.a, problem.a1)
+    assert still.size == still.bound == 0.0
 
 
 def test_a_square_matrix_shifts_the_data_as_the_formula_says():
