@@ -39,10 +39,10 @@ class Losses:
     ) -> None:
         where = "Problem" if a1 is not None else "Problem.single"
         checks.one_of(where, "kind", kind, formulas.KINDS)
-        inputs.arrays(where, **_axes(a1, a2, b))
         # NumPy stays NumPy, with all its digits whatever jax computes in, but the caller's no more
         arrays = (a if a is None or isinstance(a, jax.Array) else np.array(a) for a in (a1, a2, b))
         self._hold(*arrays, kind)
+        inputs.arrays(where, **self._axes)
 
     def _hold(self, *values: Any) -> None:
         for name, value in zip(("a1", "a2", "b", "kind"), values, strict=True):
@@ -227,19 +227,28 @@ class Losses:
         return value
 
     def _arrays(self, where: str, leading: str = "", /, **weights: ArrayLike) -> list[Any]:
-        """The data and the weights, in one floating dtype and checked, values of weights only."""
-        own = f"{leading} d" if self.a1 is None else f"{leading} d1 d2"
-        named = {name: (array, own) for name, array in weights.items()}
-        checks.shapes(where, **_axes(self.a1, self.a2, self.b), **named)
-        checks.finite(where, **weights)
+        """The data and the weights, in one floating dtype and checked."""
+        self._check(where, leading, **weights)
         queries = [] if self.a1 is None else [self.a1]
         made = inputs.floats(*queries, self.a2, self.b, *weights.values())
         left = made.pop(0) if queries else None
         return [Data(left, *made[:2]), *made[2:]]
 
+    def _values(self, where: str, **weights: ArrayLike) -> Values:
+        """The data in NumPy, for what decides by values; the weights are checked only."""
+        self._concrete(where, **weights)
+        self._check(where, **weights)
+        return values(self.a1, self.a2, self.b)
+
+    def _check(self, where: str, leading: str = "", /, **weights: ArrayLike) -> None:
+        """Shapes of all, as vmap and stacking change them, and values of what is new."""
+        own = f"{leading} d" if self.a1 is None else f"{leading} d1 d2"
+        checks.shapes(where, **self._axes, **{name: (x, own) for name, x in weights.items()})
+        checks.finite(where, **weights)
+
     def _concrete(self, where: str, **more: ArrayLike) -> None:
         """Refuses tracers among the data and whatever else is named."""
-        own = {name: array for name, (array, _) in _axes(self.a1, self.a2, self.b).items()}
+        own = {name: array for name, (array, _) in self._axes.items()}
         inputs.concrete(where, **own, **more)
 
     def _side(self, where: str, side: str | None) -> str:
@@ -249,23 +258,17 @@ class Losses:
         checks.one_of(where, "side", side, sides)
         return side
 
-    def _values(self, where: str) -> Values:
-        self._concrete(where)
-        self._arrays(where)
-        return values(self.a1, self.a2, self.b)
+    @property
+    def _axes(self) -> dict[str, tuple[Any, str]]:
+        """Names and axes of the data, as a caller knows them."""
+        if self.a1 is None:
+            return {"a": (self.a2, "n d"), "b": (self.b, "n")}
+        return {"a1": (self.a1, "n1 d1"), "a2": (self.a2, "n2 d2"), "b": (self.b, "n1 n2")}
 
     @property
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        axes = _axes(self.a1, self.a2, self.b)
-        return {name: np.shape(array) for name, (array, _) in axes.items()}
+        return {name: np.shape(array) for name, (array, _) in self._axes.items()}
 
     @property
     def _weights_shape(self) -> tuple[int, ...]:
         return tuple(size for a in (self.a1, self.a2) if a is not None for size in a.shape[1:])
-
-
-def _axes(a1: Any, a2: Any, b: Any) -> dict[str, tuple[Any, str]]:
-    """Names and axes of the data, as a caller knows them."""
-    if a1 is None:
-        return {"a": (a2, "n d"), "b": (b, "n")}
-    return {"a1": (a1, "n1 d1"), "a2": (a2, "n2 d2"), "b": (b, "n1 n2")}

@@ -128,10 +128,10 @@ class Problem(Losses):
             rescaled:    {V: A1 V A2^T = 0}
 
         k = d1 d2 - rank(A1) rank(A2), where the normalized loss has A2 - mean of its rows in the
-        place of A2; for a single problem with data in general position d - min(d, n - 1), or
-        d - min(d, n). A constant column, repeated or dependent columns and d >= n all give such
-        directions. They hold for every B; a singular value counts as 0 up to max(n, d) times the
-        rounding of the largest, in float64.
+        place of A2; of a single problem with data in general position d - min(d, n - 1), or
+        d - min(d, n). A constant column, dependent columns and d >= n all give such directions.
+        They hold for every B. A singular value counts as 0 up to max(n, d) times the rounding of
+        the largest, in float64.
 
         Raises:
           TypeError: for tracers, as the rank decides the shape.
@@ -149,11 +149,9 @@ class Problem(Losses):
           ValueError, TypeError: as `null_directions`, and for an x that does not fit.
         """
         where = "Problem.identifiable_part"
-        self._concrete(where, x=x)
-        self._arrays(where, x=x)
-        weights = np.asarray(x, np.float64)
-        part = invariance.seen_part(np.atleast_2d(weights), self._values(where), self.kind)
-        return part.reshape(weights.shape)
+        data = self._values(where, x=x)
+        part = invariance.seen_part(np.atleast_2d(np.asarray(x, np.float64)), data, self.kind)
+        return part.reshape(self._weights_shape)
 
     @exact
     def solve(
