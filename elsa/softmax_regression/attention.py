@@ -1,9 +1,9 @@
 """One layer of softmax attention on the data, and the step of the weights that it stands for.
 
 A layer moves the tokens, the rows of A: A' = A + softmax(A W A^T) A V, the softmax row by row. At
-fixed weights x that is a shift of the labels (`context_shift`). The other way round, the data shift
-of a step from x to x', A + A (x' - x) x^T / |x|^2, is a layer whose values are V = (x' - x) x^T /
-|x|^2 and whose attention is that of each token to itself.
+fixed weights x that is a shift of the labels (`Problem.context_shift`). The other way round, the
+data shift of a step from x to x', A + A (x' - x) x^T / |x|^2, is a layer whose values are
+V = (x' - x) x^T / |x|^2 and whose attention is that of each token to itself.
 """
 
 import jax

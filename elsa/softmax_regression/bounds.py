@@ -8,14 +8,13 @@ paper's kind of bound, of R alone. Proofs: docs/softmax_regression.md; the paper
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from elsa.base import checks
-from elsa.softmax_regression import inputs
 
 OF = ("gradient", "loss", "softmax")
 # sup ||diag(J b) - J b f^T - f (J b)^T|| over f in the simplex: per |b|, and of J^2 alone.
@@ -64,145 +63,43 @@ def label_operator_norm(b: Any) -> Any:
     return (added**0.5 + taken**0.5) / 2.0
 
 
-def lipschitz(
-    a: Float[ArrayLike, "n d"],
-    b: Float[ArrayLike, " n"],
-    kind: str = "normalized",
-    radius: float | None = None,
-    *,
-    of: str = "gradient",
-    sharp: bool = False,
-) -> float:
-    """K with |q(x) - q(x')| <= K |x - x'|, for q the softmax map, the loss or its gradient.
+class Values(NamedTuple):
+    """A problem's data as matrices of float64: of a single one a query of one channel, 1."""
 
-        softmax                  ||A|| / 2
-        normalized, loss         ||A|| max_i |e_i - b| / 2,  e_i the unit vectors
-        normalized, gradient     ||A||^2 (1/4 + k |b|),  k = sqrt(2) / (3 sqrt(3))
-        rescaled, loss           ||A|| ||P||^2 e (e + sqrt(n) - 1)
-        rescaled, gradient       ||A||^2 ||P||^2 e (2 e + sqrt(n) - 1)
-
-    with e = exp(||A|| R), P = I - b 1^T. Sharp: for the normalized loss labels and unit vectors
-    lose their means and 1/4 + k |b| becomes h(|b - mean(b) 1|), `curvature_bound`; for the rescaled
-    one e, a bound of max exp(A x), becomes exp(R max_i |a_i|), and e + sqrt(n) - 1, a bound of
-    |exp(A x)|, at most sqrt(sum_i exp(2 R |a_i|)). Softmax does not see a constant added to its
-    logits, so that every constant but the rescaled ones holds for A - mean of its rows, too.
-
-    Args:
-      a, b: data, [n, d], and labels, [n].
-      kind: "normalized" or "rescaled"; of no matter to the softmax map.
-      radius: R of the ball that x and x' lie in; needed for the rescaled loss alone, as the other
-        constants hold everywhere.
-      of: "gradient", "loss" or "softmax".
-      sharp: the smaller constant, which depends on more of the data.
-
-    Returns:
-      The constant; infinite where exp(||A|| R) overflows.
-
-    Raises:
-      ValueError: for arrays as in `loss`, an unknown kind or `of`, a missing or negative radius.
-      TypeError: for tracers, as the constant is a number.
-    """
-    inputs.concrete("lipschitz", a=a, b=b)
-    inputs.single("lipschitz", kind, a=a, b=b)
-    data, labels = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    reach = _reach("lipschitz", kind, radius, of, sharp)
-    norm, lengths = np.array([np.linalg.norm(data, 2)]), np.linalg.norm(data, axis=1)
-    constants = _constants(norm, lengths[None, :], labels[None, :], kind, reach, of, sharp)
-    return float(constants[0])
+    left: Float[np.ndarray, "n1 d1"]
+    right: Float[np.ndarray, "n2 d2"]
+    labels: Float[np.ndarray, "n1 n2"]
 
 
-def matrix_row_lipschitz(
-    a1: Float[ArrayLike, "n1 d1"],
-    a2: Float[ArrayLike, "n2 d2"],
-    b: Float[ArrayLike, "n1 n2"],
-    kind: str = "normalized",
-    radius: float | None = None,
-    *,
-    of: str = "gradient",
-    sharp: bool = False,
+def values(a1: ArrayLike | None, a2: ArrayLike, b: ArrayLike) -> Values:
+    """The data as such matrices."""
+    left = np.ones((1, 1)) if a1 is None else np.asarray(a1, np.float64)
+    return Values(left, np.asarray(a2, np.float64), np.atleast_2d(np.asarray(b, np.float64)))
+
+
+def of_rows(
+    values: Values, kind: str, radius: float, of: str, sharp: bool
 ) -> Float[np.ndarray, " n1"]:
-    """The constant of each row's own softmax, loss or gradient, against |X - X'|_F.
-
-    Row i is the single problem with the data a_i^T kron A2, of spectral norm |a_i| ||A2||, a_i row
-    i of A1. Arguments and errors as for `matrix_lipschitz`.
-    """
-    left, right, labels = _matrix_data("matrix_row_lipschitz", kind, a1, a2, b)
-    reach = _reach("matrix_row_lipschitz", kind, radius, of, sharp)
-    norms, lengths = _row_norms(left, right)
-    return _constants(norms, lengths, labels, kind, reach, of, sharp)
+    """The constant of each row's own softmax, loss or gradient."""
+    norms, lengths = _row_norms(values)
+    rows = _logit_constants(norms, lengths, values.labels, kind, radius, of, sharp)
+    return norms ** (2 if of == "gradient" else 1) * rows
 
 
-def matrix_lipschitz(
-    a1: Float[ArrayLike, "n1 d1"],
-    a2: Float[ArrayLike, "n2 d2"],
-    b: Float[ArrayLike, "n1 n2"],
-    kind: str = "normalized",
-    radius: float | None = None,
-    *,
-    of: str = "gradient",
-    sharp: bool = False,
-) -> float:
-    """K with |q(X) - q(X')|_F <= K |X - X'|_F, for q the rows' softmax, the loss or its gradient.
-
-        softmax                ||A1|| ||A2|| / 2
-        normalized, loss       ||A1|| ||A2|| sqrt(sum_i max_j |e_j - b_i|^2) / 2
-        normalized, gradient   (||A1|| ||A2||)^2 (1/4 + k max_i |b_i|),  k = sqrt(2)/(3 sqrt(3))
-        rescaled, loss         ||A1|| ||A2|| sqrt(sum_i (||P_i||^2 e_i (e_i + sqrt(n2) - 1))^2)
-        rescaled, gradient     (||A1|| ||A2||)^2 max_i ||P_i||^2 e_i (2 e_i + sqrt(n2) - 1)
-
-    with b_i row i of B, a_i of A1, e_i = exp(|a_i| ||A2|| R), P_i = I - b_i 1^T. Sharp as for
-    `lipschitz`, row by row.
-
-    Args:
-      a1, a2, b: data, [n1, d1] and [n2, d2], and labels, [n1, n2].
-      kind, of, sharp: as for `lipschitz`.
-      radius: R of the ball |X|_F <= R; needed for the rescaled loss alone.
-
-    Raises:
-      ValueError, TypeError: as `lipschitz`.
-    """
-    left, right, labels = _matrix_data("matrix_lipschitz", kind, a1, a2, b)
-    reach = _reach("matrix_lipschitz", kind, radius, of, sharp)
-    norms, lengths = _row_norms(left, right)
-    rows = _logit_constants(norms, lengths, labels, kind, reach, of, sharp)
-    norm = np.linalg.norm(left, 2) * np.linalg.norm(right, 2)
+def of_all(values: Values, kind: str, radius: float, of: str, sharp: bool) -> float:
+    """The constant of all rows together."""
+    norms, lengths = _row_norms(values)
+    rows = _logit_constants(norms, lengths, values.labels, kind, radius, of, sharp)
+    norm = np.linalg.norm(values.left, 2) * np.linalg.norm(values.right, 2)
     if of == "loss":
         return float(norm * np.linalg.norm(rows))
     return float(norm ** (2 if of == "gradient" else 1) * rows.max())
 
 
-def _matrix_data(
-    where: str, kind: str, a1: ArrayLike, a2: ArrayLike, b: ArrayLike
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    inputs.concrete(where, a1=a1, a2=a2, b=b)
-    inputs.matrix(where, kind, a1=a1, a2=a2, b=b)
-    return np.asarray(a1, np.float64), np.asarray(a2, np.float64), np.asarray(b, np.float64)
-
-
-def _reach(where: str, kind: str, radius: float | None, of: str, sharp: bool) -> float:
-    checks.one_of(where, "of", of, OF)
-    checks.boolean(where, sharp=sharp)
-    return inputs.radius(where, radius, needed=kind == "rescaled" and of != "softmax")
-
-
-def _row_norms(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _row_norms(values: Values) -> tuple[np.ndarray, np.ndarray]:
     """Of the data a_i^T kron A2: spectral norms, [n1], and lengths of their rows, [n1, n2]."""
-    lengths = np.linalg.norm(left, axis=1)
-    return lengths * np.linalg.norm(right, 2), np.outer(lengths, np.linalg.norm(right, axis=1))
-
-
-def _constants(
-    norms: np.ndarray,
-    lengths: np.ndarray,
-    labels: np.ndarray,
-    kind: str,
-    radius: float,
-    of: str,
-    sharp: bool,
-) -> np.ndarray:
-    """Constants of single problems, one each: logits move by at most `norms` a unit of x."""
-    rows = _logit_constants(norms, lengths, labels, kind, radius, of, sharp)
-    return norms ** (2 if of == "gradient" else 1) * rows
+    lengths, others = (np.linalg.norm(a, axis=1) for a in (values.left, values.right))
+    return lengths * np.linalg.norm(values.right, 2), np.outer(lengths, others)
 
 
 def _logit_constants(
@@ -216,6 +113,7 @@ def _logit_constants(
 ) -> np.ndarray:
     """The same against a move of the logits; norms [rows], lengths and labels [rows, n].
 
+    norms: by which a row's logits move at most a unit of the weights.
     lengths: of the rows of A; |exp(A x)_i| <= exp(radius * length).
     """
     rows, n = labels.shape

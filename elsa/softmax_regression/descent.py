@@ -48,27 +48,15 @@ class Run(NamedTuple):
     stuck: Array | bool
 
 
-def gradient_descent(
-    objective: Objective, x: Array, data: tuple[Array, ...], tolerance: ArrayLike, limit: int
-) -> Run:
-    """x <- x - gradient / L until the gradient's norm is at most the tolerance."""
-    return _gradient_descent(x, data, tolerance, objective=objective, limit=limit)
-
-
-def lbfgs(
-    objective: Objective, x: Array, data: tuple[Array, ...], tolerance: ArrayLike, limit: int
-) -> Run:
-    """optax's L-BFGS with its zoom line search, on the closed-form gradient."""
-    return _lbfgs(x, data, tolerance, objective=objective, limit=limit)
-
-
 _compiled = functools.partial(jax.jit, static_argnames=("objective", "limit"))
 
 
 @_compiled
-def _gradient_descent(
-    x: Array, data: tuple[Array, ...], tolerance: Array, *, objective: Objective, limit: int
+def gradient_descent(
+    objective: Objective, x: Array, data: tuple[Any, ...], tolerance: ArrayLike, limit: int
 ) -> Run:
+    """x <- x - gradient / L until the gradient's norm is at most the tolerance."""
+
     def step(x: Array, loss: Array, gradient: Array, state: None) -> tuple[Array, None]:
         return x - objective.step_size(x, gradient, *data) * gradient, state
 
@@ -79,9 +67,10 @@ def _gradient_descent(
 
 
 @_compiled
-def _lbfgs(
-    x: Array, data: tuple[Array, ...], tolerance: Array, *, objective: Objective, limit: int
+def lbfgs(
+    objective: Objective, x: Array, data: tuple[Any, ...], tolerance: ArrayLike, limit: int
 ) -> Run:
+    """optax's L-BFGS with its zoom line search, on the closed-form gradient."""
     value = _with_gradient(objective, data)
     optimizer = optax.lbfgs()
 
@@ -99,7 +88,7 @@ def _lbfgs(
     return _loop(step, measured, x, optimizer.init(x), tolerance, limit)
 
 
-def _with_gradient(objective: Objective, data: tuple[Array, ...]) -> Callable[[Array], Array]:
+def _with_gradient(objective: Objective, data: tuple[Any, ...]) -> Callable[[Array], Array]:
     """The loss of x, infinite where it overflows, with the closed-form gradient as derivative."""
 
     @jax.custom_vjp
@@ -122,7 +111,7 @@ def _loop(
     measured: Callable[[Array, Any], tuple[Array, Array]],
     x: Array,
     state: Any,
-    tolerance: Array,
+    tolerance: ArrayLike,
     limit: int,
 ) -> Run:
     """Steps until the gradient is small, x does not change any more, or the limit is reached."""

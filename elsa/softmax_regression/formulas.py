@@ -1,9 +1,10 @@
 """The losses, gradients and Hessian-vector products as formulas of the logits, nothing checked.
 
 One row of logits z = A x is all the mathematics there is. The matrix problem is a sum of rows that
-share X: row i has the data A2, the labels b_i and the weights x_i = X^T a_i, with a_i row i of A1.
-Gradient and product are then A1^T times the rows' own, and the rows go through in slabs that stay
-in the cache. exp, * and / are elementwise, <., .> is the dot product.
+share X: row i has the data A2, the labels b_i and the weights x_i = X^T a_i, with a_i row i of A1;
+a single problem is one row, of the weights themselves. Gradient and product are A1^T times the
+rows' own, and the rows go through in slabs that stay in the cache. exp, * and / are elementwise,
+<., .> is the dot product.
 """
 
 import functools
@@ -15,6 +16,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 SLAB = 2**18  # entries of A1 X A2^T in flight, 2 MB of float64: as much as a core's cache holds
+
+
+class Data(NamedTuple):
+    """Queries, keys and labels of a problem, in one dtype; without queries, of a single one."""
+
+    a1: Float[Array, "n1 d1"] | None
+    a2: Float[Array, "n2 d2"]
+    b: Float[Array, "*labels"]
+
+    @property
+    def labels(self) -> Float[Array, "n1 n2"]:
+        return self.b.reshape(-1, len(self.a2))
 
 
 class Kind(NamedTuple):
@@ -99,6 +112,26 @@ KINDS = {
 _by_kind = functools.partial(jax.jit, static_argnames="kind")
 
 
+def queried(x: Array, data: Data) -> Float[Array, "n1 d2"]:
+    """X^T a_i, the weights of every row; those of a single problem are its one row's."""
+    return x[None] if data.a1 is None else data.a1 @ x
+
+
+def logits(x: Array, data: Data) -> Float[Array, "n1 n2"]:
+    """Z = A1 X A2^T."""
+    return queried(x, data) @ data.a2.T
+
+
+def _pulled(rows: Array, data: Data) -> Array:
+    """A1^T times the rows' own gradients, in the shape of the weights."""
+    return rows[0] if data.a1 is None else data.a1.T @ rows
+
+
+@jax.jit
+def probabilities(x: Array, data: Data) -> Array:
+    return jax.nn.softmax(logits(x, data), axis=1).reshape(data.b.shape)
+
+
 def _row_loss(x: Array, a: Array, b: Array, kind: str) -> Array:
     """|r|^2 / 2; a tracer's overflow is infinity."""
     residual, exponent = KINDS[kind].residual(x @ a.T, b)
@@ -123,71 +156,71 @@ def _row_gradient(x: Array, a: Array, b: Array, kind: str) -> Array:
     return KINDS[kind].pull(x @ a.T, b) @ a
 
 
-def _row_hvp(x: Array, v: Array, a: Array, b: Array, kind: str) -> Array:
-    return KINDS[kind].push(x @ a.T, v @ a.T, b) @ a
-
-
-loss, log_loss = _by_kind(_row_loss), _by_kind(_row_log_loss)
-gradient, hvp = _by_kind(_row_gradient), _by_kind(_row_hvp)
-
-
-@_by_kind
-def dense_hessian(x: Array, a: Array, b: Array, kind: str) -> Array:
-    return a.T @ KINDS[kind].curvature(x @ a.T, b) @ a
-
-
-def _each_row(of_row: Callable[..., Any], a2: Array, *rows: Array) -> Any:
-    """The function on every row; a slab of rows at a time where all of them would be many."""
-    length = max(1, SLAB // a2.shape[0])
+def _each_row(of_row: Callable[..., Any], data: Data, *weights: Array) -> Any:
+    """The function of weights and labels on every row; a slab of rows at a time where many."""
+    rows = (*(queried(x, data) for x in weights), data.labels)
+    length = max(1, SLAB // data.a2.shape[0])
     if rows[0].shape[0] <= length:
         return jax.vmap(of_row)(*rows)
     return jax.lax.map(lambda row: of_row(*row), rows, batch_size=length)
 
 
 @_by_kind
-def matrix_loss(x: Array, a1: Array, a2: Array, b: Array, kind: str) -> Array:
-    return jnp.sum(_each_row(lambda h, row: _row_loss(h, a2, row, kind), a2, a1 @ x, b))
+def loss(x: Array, data: Data, kind: str) -> Array:
+    return jnp.sum(_each_row(lambda h, b: _row_loss(h, data.a2, b, kind), data, x))
 
 
 @_by_kind
-def matrix_log_loss(x: Array, a1: Array, a2: Array, b: Array, kind: str) -> Array:
-    rows = _each_row(lambda h, row: _row_log_loss(h, a2, row, kind), a2, a1 @ x, b)
-    return jax.nn.logsumexp(rows)
+def log_loss(x: Array, data: Data, kind: str) -> Array:
+    rows = _each_row(lambda h, b: _row_log_loss(h, data.a2, b, kind), data, x)
+    fits = jnp.all(rows == -jnp.inf)  # where the derivative of logsumexp is NaN
+    return jnp.where(fits, -jnp.inf, jax.nn.logsumexp(jnp.where(fits, 0, rows)))
 
 
 @_by_kind
-def matrix_gradient(x: Array, a1: Array, a2: Array, b: Array, kind: str) -> Array:
-    return a1.T @ _each_row(lambda h, row: _row_gradient(h, a2, row, kind), a2, a1 @ x, b)
+def gradient(x: Array, data: Data, kind: str) -> Array:
+    return _pulled(_each_row(lambda h, b: _row_gradient(h, data.a2, b, kind), data, x), data)
 
 
 @_by_kind
-def matrix_loss_and_gradient(
-    x: Array, a1: Array, a2: Array, b: Array, kind: str
-) -> tuple[Array, Array]:
+def loss_and_gradient(x: Array, data: Data, kind: str) -> tuple[Array, Array]:
     """Both, from one pass over the logits."""
 
-    def of_row(h: Array, row: Array) -> tuple[Array, Array]:
-        return _row_loss(h, a2, row, kind), _row_gradient(h, a2, row, kind)
+    def of_row(h: Array, b: Array) -> tuple[Array, Array]:
+        return _row_loss(h, data.a2, b, kind), _row_gradient(h, data.a2, b, kind)
 
-    losses, gradients = _each_row(of_row, a2, a1 @ x, b)
-    return jnp.sum(losses), a1.T @ gradients
-
-
-@_by_kind
-def matrix_hvp(x: Array, v: Array, a1: Array, a2: Array, b: Array, kind: str) -> Array:
-    def of_row(h: Array, dh: Array, row: Array) -> Array:
-        return _row_hvp(h, dh, a2, row, kind)
-
-    return a1.T @ _each_row(of_row, a2, a1 @ x, a1 @ v, b)
+    losses, gradients = _each_row(of_row, data, x)
+    return jnp.sum(losses), _pulled(gradients, data)
 
 
 @_by_kind
-def matrix_dense_hessian(x: Array, a1: Array, a2: Array, b: Array, kind: str) -> Array:
+def hvp(x: Array, v: Array, data: Data, kind: str) -> Array:
+    def of_row(h: Array, dh: Array, b: Array) -> Array:
+        return KINDS[kind].push(h @ data.a2.T, dh @ data.a2.T, b) @ data.a2
+
+    return _pulled(_each_row(of_row, data, x, v), data)
+
+
+@_by_kind
+def dense_hessian(x: Array, data: Data, kind: str) -> Array:
     """sum_i (a_i a_i^T) kron (A2^T M_i A2), M_i the curvature of row i."""
 
-    def of_row(h: Array, row: Array) -> Array:
-        return a2.T @ KINDS[kind].curvature(h @ a2.T, row) @ a2
+    def of_row(h: Array, b: Array) -> Array:
+        return data.a2.T @ KINDS[kind].curvature(h @ data.a2.T, b) @ data.a2
 
-    blocks = jax.vmap(of_row)(a1 @ x, b)
-    size = x.size
-    return jnp.einsum("ip,iq,irs->prqs", a1, a1, blocks).reshape(size, size)
+    blocks = jax.vmap(of_row)(queried(x, data), data.labels)
+    if data.a1 is None:
+        return blocks[0]
+    return jnp.einsum("ip,iq,irs->prqs", data.a1, data.a1, blocks).reshape(x.size, x.size)
+
+
+@functools.partial(jax.jit, static_argnames=("kind", "steps"))
+def gradient_path(x: Array, data: Data, step_size: Array, *, kind: str, steps: int) -> Array:
+    """x_0 .. x_T of x <- x - eta gradient."""
+
+    def step(x: Array, _: None) -> tuple[Array, Array]:
+        after = x - step_size * gradient(x, data, kind=kind)
+        return after, after
+
+    _, path = jax.lax.scan(step, x, length=steps)
+    return jnp.concatenate([x[None], path])

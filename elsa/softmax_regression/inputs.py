@@ -6,25 +6,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from elsa.base import checks
-from elsa.softmax_regression.formulas import KINDS
-
-
-def single(
-    where: str, kind: str, /, *, a: ArrayLike, b: ArrayLike, **vectors: ArrayLike
-) -> list[jax.Array]:
-    """Checks A [n, d], b [n] and vectors of [d]; returns a, b, ... in one floating dtype."""
-    checks.one_of(where, "kind", kind, KINDS)
-    named = {name: (vector, "d") for name, vector in vectors.items()}
-    return arrays(where, a=(a, "n d"), b=(b, "n"), **named)
-
-
-def matrix(
-    where: str, kind: str, /, *, a1: ArrayLike, a2: ArrayLike, b: ArrayLike, **weights: ArrayLike
-) -> list[jax.Array]:
-    """Checks A1 [n1, d1], A2 [n2, d2], B [n1, n2] and weights of [d1, d2]; a1, a2, b, ..."""
-    checks.one_of(where, "kind", kind, KINDS)
-    named = {name: (array, "d1 d2") for name, array in weights.items()}
-    return arrays(where, a1=(a1, "n1 d1"), a2=(a2, "n2 d2"), b=(b, "n1 n2"), **named)
+from elsa.softmax_regression.formulas import Data
 
 
 def arrays(where: str, /, **axes: tuple[ArrayLike, str]) -> list[jax.Array]:
@@ -80,12 +62,13 @@ def radius(where: str, value: float | None, *, needed: bool) -> float:
     return float(value)
 
 
-def refuse_overflow(where: str, kind: str, result: jax.Array, *logits: jax.Array) -> None:
-    """Says why a concrete result is not finite; `logits` are factors whose product they are."""
+def refuse_overflow(where: str, kind: str, result: jax.Array, x: jax.Array, data: Data) -> None:
+    """Says why a concrete result is not finite, by the logits of the weights x."""
     if not checks.is_concrete(result) or bool(jnp.isfinite(result).all()):
         return
+    factors = [array for array in (data.a1, np.atleast_2d(x), data.a2.T) if array is not None]
     with np.errstate(over="ignore", invalid="ignore"):
-        values = np.linalg.multi_dot([np.asarray(factor, np.float64) for factor in logits])
+        values = np.linalg.multi_dot([np.asarray(factor, np.float64) for factor in factors])
     largest, dtype = float(np.max(values)), result.dtype
     limit = float(np.log(float(jnp.finfo(dtype).max))) / 2
     if kind == "normalized":  # which takes logits of any size that the dtype holds

@@ -16,7 +16,7 @@ from elsa.softmax_regression.descent import Objective, Run
 
 
 def newton_cg(
-    objective: Objective, x: jax.Array, data: tuple[jax.Array, ...], tolerance: float, limit: int
+    objective: Objective, x: jax.Array, data: tuple[Any, ...], tolerance: float, limit: int
 ) -> Run:
     """Trust-region Newton steps until the gradient's norm is at most the tolerance.
 

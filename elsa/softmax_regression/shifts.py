@@ -8,16 +8,16 @@ value and residual that agree; gradients are taken at different points. Gao, Son
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from elsa.base.precision import exact
-from elsa.softmax_regression import inputs
+from elsa.softmax_regression import formulas
 from elsa.softmax_regression.bounds import label_operator_norm
+from elsa.softmax_regression.formulas import Data
 
 
 class LabelShift(NamedTuple):
@@ -34,11 +34,12 @@ class LabelShift(NamedTuple):
 
 
 class DataShift(NamedTuple):
-    """Data that gives the old weights the logits of the new ones.
+    """Data that give the old weights the logits of the new ones.
 
-    a: A~ with A~ x = A x', or A1~ with A1~ X = A1 X'; NaN where there is none.
+    a: A~ with A~ x = A x', A1~ with A1~ X = A1 X', or A2~ with A2~ X^T = A2 X'^T; NaN where there
+      are none.
     size: ||A~ - A||, spectral norm.
-    bound: what it cannot exceed, rounding added; infinite where there is none.
+    bound: what it cannot exceed, rounding added; infinite where there are none.
     """
 
     a: Float[Array, "..."]
@@ -64,140 +65,76 @@ class TrajectoryShift(NamedTuple):
     total: WeightShift
 
 
-@exact
-def weight_shift(
-    x: Float[ArrayLike, " d"],
-    x_next: Float[ArrayLike, " d"],
-    a: Float[ArrayLike, "n d"],
-    b: Float[ArrayLike, " n"],
-    kind: str = "normalized",
-) -> WeightShift:
-    """What to do to b, or to A, instead of going from x to x_next.
-
-        L(x'; A, b) = L(x; A, b~) = L(x; A~, b)
-
-        normalized:  b~ = b - (f(x') - f(x)),          |b~ - b| <= r / 2
-        rescaled:    b~ = b - P (u' - u) / alpha,      |b~ - b| <= ||P|| max(f) (exp(r) - 1)
-        both:        A~ = A + A (x' - x) x^T / |x|^2,  ||A~ - A|| <= r / |x|
-
-    with r = ||A|| |x' - x|, P = I - b 1^T, and f, u, alpha at x. At x = 0 every A~ gives the logits
-    0, so that there is none: NaN, with an infinite bound, unless A (x' - x) is 0, too.
-
-    Args:
-      x, x_next: weights before and after, [d].
-      a, b: data, [n, d], and labels, [n].
-      kind: "normalized" or "rescaled".
-
-    Raises:
-      ValueError, TypeError: as `loss`, the overflow apart.
-    """
-    data, labels, before, after = inputs.single("weight_shift", kind, a=a, b=b, x=x, x_next=x_next)
-    return _weight_shift(before, after, data, labels, kind=kind)
+@functools.partial(jax.jit, static_argnames=("kind", "side"))
+def of_weights(x: Array, x_next: Array, data: Data, *, kind: str, side: str) -> WeightShift:
+    """What stands for a step from x to x_next; side: the data that move, "queries" or "keys"."""
+    change = x_next - x
+    moved = formulas.queried(change, data)
+    rows = upward(_row_lengths(moved) * spectral(data.a2), x, data.a2)
+    given = [a for a in (data.a1, data.a2) if a is not None]
+    reach = upward(math.prod(map(spectral, given)) * length(change), *given)
+    z, dz = formulas.logits(x, data), moved @ data.a2.T
+    labels = _label_shift(z, dz, data.b, reach, rows, kind)
+    if side == "queries" and data.a1 is not None:
+        return WeightShift(labels, _data_shift(data.a1, x, x_next))
+    # A2 on X^T is A1 on X, transposed
+    return WeightShift(labels, _data_shift(data.a2, *(jnp.atleast_2d(w).T for w in (x, x_next))))
 
 
-@exact
-def trajectory_shift(
-    path: Float[ArrayLike, "steps d"],
-    a: Float[ArrayLike, "n d"],
-    b: Float[ArrayLike, " n"],
-    kind: str = "normalized",
-) -> TrajectoryShift:
-    """`weight_shift` of every step of a path, and of every point from the first.
-
-    Args:
-      path: x_0 .. x_T, [T + 1, d], T at least 1.
-      a, b, kind: as for `weight_shift`.
-
-    Raises:
-      ValueError, TypeError: as `weight_shift`, and for a path of one point.
-    """
-    where = "trajectory_shift"
-    inputs.arrays(where, a=(a, "n d"), path=(path, "steps d"))
-    data, labels = inputs.single(where, kind, a=a, b=b)
-    data, labels, points = inputs.floats(data, labels, path)
-    two_points(where, points)
-    move = jax.vmap(lambda x, y: _weight_shift(x, y, data, labels, kind=kind))
-    first = jnp.broadcast_to(points[:1], points[1:].shape)
-    return TrajectoryShift(move(points[:-1], points[1:]), move(first, points[1:]))
+@functools.partial(jax.jit, static_argnames=("kind", "side"))
+def along_path(path: Array, data: Data, *, kind: str, side: str) -> TrajectoryShift:
+    """What stands for every step of a path, and for all of it so far."""
+    move = jax.vmap(lambda x, y: of_weights(x, y, data, kind=kind, side=side))
+    first = jnp.broadcast_to(path[:1], path[1:].shape)
+    return TrajectoryShift(move(path[:-1], path[1:]), move(first, path[1:]))
 
 
-@exact
-def context_shift(
-    x: Float[ArrayLike, " d"],
-    a: Float[ArrayLike, "n d"],
-    a_next: Float[ArrayLike, "n d"],
-    b: Float[ArrayLike, " n"],
-    kind: str = "normalized",
-) -> LabelShift:
-    """What the move of the context from A to A' is at fixed weights: L(x; A', b) = L(x; A, b~).
-
-        normalized:  |b~ - b| <= ||A' - A|| |x| / 2
-        rescaled:    |b~ - b| <= ||P|| max(f) (exp(||A' - A|| |x|) - 1)
-
-    Args:
-      x: weights, [d].
-      a, a_next: data before and after, [n, d].
-      b, kind: as for `weight_shift`.
-
-    Raises:
-      ValueError, TypeError: as `weight_shift`.
-    """
-    where = "context_shift"
-    inputs.arrays(where, a=(a, "n d"), a_next=(a_next, "n d"))
-    data, labels, weights = inputs.single(where, kind, a=a, b=b, x=x)
-    data, labels, weights, after = inputs.floats(data, labels, weights, a_next)
-    return _context_shift(weights, data, after, labels, kind=kind)
+@functools.partial(jax.jit, static_argnames="kind")
+def of_context(x: Array, before: Data, after: Data, *, kind: str) -> LabelShift:
+    """Labels that do on the data before what those after do on theirs."""
+    change = after.a2 - before.a2
+    queried = formulas.queried(x, after)
+    moved, rows = queried @ change.T, _row_lengths(queried) * spectral(change)
+    if before.a1 is not None and after.a1 is not None:
+        turned = (after.a1 - before.a1) @ x
+        moved += turned @ before.a2.T
+        rows += _row_lengths(turned) * spectral(before.a2)
+    rows = upward(rows, x, before.a2)
+    return _label_shift(formulas.logits(x, before), moved, after.b, length(rows), rows, kind)
 
 
-compiled = functools.partial(jax.jit, static_argnames="kind")
-
-
-@compiled
-def _context_shift(x: Array, a: Array, a_next: Array, b: Array, kind: str) -> LabelShift:
-    change = a_next - a
-    return _label_shift(a @ x, change @ x, b, upward(spectral(change) * length(x), a), kind)
-
-
-def two_points(where: str, points: Array) -> None:
-    if points.shape[0] < 2:
-        raise ValueError(f"{where}: path must have at least 2 points, got {points.shape[0]}")
-
-
-@compiled
-def _weight_shift(x: Array, x_next: Array, a: Array, b: Array, kind: str) -> WeightShift:
-    change, norm = x_next - x, spectral(a)
+def _data_shift(a: Array, x: Array, x_next: Array) -> DataShift:
+    """A~ = A + A (X' - X) X^+: A~ X = A X' where X^+ X = I, full column rank, up to rounding."""
+    change = x_next - x
     moved = a @ change
-    reach = upward(norm * length(change), a)
-    labels = _label_shift(a @ x, moved, b, reach, kind)
-    size = length(x)
-    there = size > 0
-    safe = jnp.where(there, size, 1)
-    added = jnp.outer(moved / safe, x / safe)
-    none_needed = jnp.all(moved == 0)
-    exists = there | none_needed
-    data = DataShift(
+    values = jnp.linalg.svd(_decomposable(x), compute_uv=False).astype(x.dtype)
+    rounding = max(x.shape) * jnp.finfo(x.dtype).eps * values[0]
+    invertible = (x.shape[0] >= x.shape[1]) & (values[-1] > rounding)
+    smallest = jnp.where(invertible, values[-1], 1)
+    added = moved @ jnp.linalg.pinv(_decomposable(x)).astype(x.dtype)
+    bound = upward(spectral(a) * spectral(change) / smallest, a, x)
+    still = jnp.all(moved == 0)  # then the data may stay
+    exists = invertible | still
+    return DataShift(
         a + jnp.where(exists, added, jnp.nan),
-        jnp.where(exists, length(moved) / safe, jnp.nan),
-        jnp.where(
-            there,
-            upward(reach / safe, a),
-            jnp.where(none_needed, 0.0, jnp.inf),
-        ),
+        jnp.where(exists, spectral(added), jnp.nan),
+        jnp.where(invertible, bound, jnp.where(still, 0, jnp.inf)),
     )
-    return WeightShift(labels, data)
 
 
-def _label_shift(z: Array, dz: Array, b: Array, reach: Array, kind: str) -> LabelShift:
-    """b~ for logits that move from z to z + dz; `reach` bounds |dz|."""
-    added = label_change(z, dz, b, kind)
+def _label_shift(z: Array, dz: Array, b: Array, reach: Array, rows: Array, kind: str) -> LabelShift:
+    """B~ for logits Z that move by dZ; `reach` bounds |dZ|_F and `rows` the lengths of its rows."""
+    labels = b.reshape(z.shape)
+    added = jax.vmap(functools.partial(_label_change, kind=kind))(z, dz, labels).reshape(b.shape)
     if kind == "normalized":
         bound = reach / 2
     else:
-        bound = label_operator_norm(b) * jnp.max(jax.nn.softmax(z)) * jnp.expm1(reach)
+        largest = jnp.max(jax.nn.softmax(z, axis=1), axis=1)
+        bound = length(label_operator_norm(labels) * largest * jnp.expm1(rows))
     return LabelShift(b + added, length(added), upward(bound, b))
 
 
-def label_change(z: Array, dz: Array, b: Array, kind: str) -> Array:
+def _label_change(z: Array, dz: Array, b: Array, kind: str) -> Array:
     """b~ - b for one row of logits, accurate for small dz, too: differences are taken by expm1.
 
     With w = exp(dz) - 1, f' - f = f * (w - <f, w> 1) / (1 + <f, w>), and P (u' - u) / alpha =
@@ -220,11 +157,15 @@ def length(array: Array) -> Array:
     return size * jnp.sqrt(jnp.sum((array / size) ** 2))
 
 
+def _row_lengths(matrix: Array) -> Array:
+    return jax.vmap(length)(matrix)
+
+
 def spectral(matrix: Array) -> Array:
-    return jnp.linalg.norm(decomposable(matrix), ord=2).astype(matrix.dtype)
+    return jnp.linalg.norm(_decomposable(matrix), ord=2).astype(matrix.dtype)
 
 
-def decomposable(matrix: Array) -> Array:
+def _decomposable(matrix: Array) -> Array:
     """In float32 at least, as LAPACK knows no smaller numbers."""
     return matrix.astype(jnp.promote_types(matrix.dtype, jnp.float32))
 

@@ -19,8 +19,9 @@ def worst_case_lipschitz(
     """K that serves every A with ||A|| <= R, every b with |b| <= B, on the ball |x| <= R.
 
     In the manner of Gao, Song, Xie (arXiv:2307.02419): norms of the factors and the product rule,
-    without the cancellation that makes the constants of `lipschitz` free of exponentials. With
-    E = exp(R^2), exp(A x) is Lipschitz with R E, its sum alpha with sqrt(n) R E, 1/alpha <= E, and
+    without the cancellation that makes the constants of `Problem.lipschitz` free of exponentials.
+    With E = exp(R^2), exp(A x) is Lipschitz with R E, its sum alpha with sqrt(n) R E, 1/alpha <= E,
+    and
 
         softmax                  K_f = R (E^2 + n E^4),  from |du| / alpha + |u| |d alpha| / alpha^2
         normalized, loss         (1 + B) K_f,            as |f - b| <= 1 + B

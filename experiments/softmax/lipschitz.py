@@ -1,5 +1,6 @@
 """Lipschitz constants of softmax regression: sampled ratios against bounds over the radius."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -7,9 +8,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from elsa import softmax_regression
 from elsa.base import checks
 from elsa.report import style
+from elsa.softmax_regression import Problem, worst_case_lipschitz
 from experiments.harness.experiment import Case, Experiment, Record, Summary
 from experiments.softmax import problems
 
@@ -56,19 +57,20 @@ def _name(kind: str, of: str) -> str:
 
 def measure(config: ConfigDict, case: Case) -> list[Record]:
     """One record a radius: the largest ratio and the bounds."""
-    problem = problems.planted(case["problem"], [config.seed, 2])
-    form, options = problems.FORMS[problem.form], {"of": case["of"]}
-    *queries, keys = problem.data
-    centred = (*queries, keys - keys.mean(axis=0))  # what softmax sees of the keys
-    units = [a / np.linalg.norm(a, 2) for a in centred]
-    directions = np.random.default_rng([config.seed, 3]).normal(size=problem.labels.shape)
+    planted, _ = problems.planted(case["problem"], [config.seed, 2], case["kind"])
+    centred = planted.a2 - planted.a2.mean(axis=0)  # what softmax sees of the keys
+    data = {"a2": centred} if planted.a1 is None else {"a1": planted.a1, "a2": centred}
+    units = {name: a / np.linalg.norm(a, 2) for name, a in data.items()}
+    directions = np.random.default_rng([config.seed, 3]).normal(size=planted.b.shape)
     labels = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
     records = []
     for index, radius in enumerate(config.radii):
-        data = (*(a * radius ** (1 / len(units)) for a in units), labels, case["kind"])
+        scaled = {name: a * radius ** (1 / len(units)) for name, a in units.items()}
+        problem = dataclasses.replace(planted, b=labels, **scaled)
         key = jax.random.fold_in(jax.random.key(config.seed), index)
-        found = form.sampled_ratios(key, *data, radius=radius, pairs=config.pairs, **options)
-        sharp = form.lipschitz(*data, radius, sharp=True, **options)
+        of, pairs = case["of"], config.pairs
+        found = problem.sampled_ratios(key, radius=radius, of=of, pairs=pairs)
+        sharp = problem.lipschitz(radius, of=of, sharp=True)
         records.append(
             {
                 **case,
@@ -76,7 +78,7 @@ def measure(config: ConfigDict, case: Case) -> list[Record]:
                 "pairs": len(found),
                 "ratio": float(found.max()),
                 "sharp": sharp,
-                "plain": form.lipschitz(*data, radius, **options),
+                "plain": problem.lipschitz(radius, of=of),
                 "worst_case": _worst_case(problem, radius, case),
                 "violations": int((found > sharp).sum()),
             }
@@ -84,12 +86,11 @@ def measure(config: ConfigDict, case: Case) -> list[Record]:
     return records
 
 
-def _worst_case(problem: problems.Problem, radius: float, case: Case) -> float | None:
+def _worst_case(problem: Problem, radius: float, case: Case) -> float | None:
     """The bound from the radius alone; it does not speak of a matrix loss, a sum over rows."""
-    if problem.form == "matrix" and case["of"] == "loss":
+    if problem.a1 is not None and case["of"] == "loss":
         return None
-    rows = problem.labels.shape[-1]
-    return softmax_regression.worst_case_lipschitz(rows, radius, case["kind"], of=case["of"])
+    return worst_case_lipschitz(len(problem.a2), radius, case["kind"], of=case["of"])
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:

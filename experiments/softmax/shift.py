@@ -1,5 +1,6 @@
 """Steps of the weights, and moves of the context, as shifts of labels and data."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from elsa import softmax_regression
 from elsa.base import checks
 from elsa.report import style
+from elsa.softmax_regression import Problem, softmax_attention
 from experiments.harness.experiment import Case, Experiment, Record, Summary
 from experiments.softmax import problems
 
@@ -61,11 +62,11 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
 
 def measure(config: ConfigDict, case: Case) -> Record:
     """Shifts and bounds along one sequence, and how far the two losses are from one another."""
-    problem = problems.planted(case["problem"], [config.seed, 4])
+    planted = problems.planted(case["problem"], [config.seed, 4], case["kind"])
     if case["sequence"] == "training":
-        curves = _training(config, problem, case["kind"])
+        curves = _training(config, *planted)
     else:
-        curves = _contexts(config, problem, case["sequence"])
+        curves = _contexts(config, *planted, case["sequence"])
     kept = np.unique(np.geomspace(1, len(curves["loss"]), POINTS).round().astype(int)) - 1
     pairs = [name for name in curves if f"{name} bound" in curves]
     return {
@@ -87,30 +88,28 @@ def _slack(sizes: np.ndarray, bounds: np.ndarray) -> float | None:
     return float(np.median(bounds[moved] / sizes[moved])) if moved.any() else None
 
 
-def _training(config: ConfigDict, problem: problems.Problem, kind: str) -> dict[str, np.ndarray]:
+def _training(config: ConfigDict, problem: Problem, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Along gradient descent: of each step and of all so far, of labels and of data."""
-    form, data = problems.FORMS[problem.form], (*problem.data, problem.labels)
-    start = START * problem.weights
-    hessian = np.asarray(form.dense_hessian(start, *data, kind))
+    start = START * weights
+    hessian = np.asarray(problem.dense_hessian(start))
     step_size = config.step_share / float(np.abs(np.linalg.eigvalsh(hessian)).max())
-    path = form.gradient_path(start, *data, kind, step_size=step_size, steps=config.steps)
-    shifts = form.trajectory_shift(path, *data, kind)
+    path = problem.gradient_path(start, step_size=step_size, steps=config.steps)
+    shifts = problem.trajectory_shift(path)
+    moving = "a2" if problem.a1 is None else "a1"
 
     @jax.jit
     @jax.vmap
     def losses(before: Any, after: Any, step: Any, total: Any) -> list[jax.Array]:
-        *others, b = data
-        first, fixed = others[0], others[1:]
         return [
-            form.loss(after, first, *fixed, b, kind),
-            form.loss(before, first, *fixed, step.labels.b, kind),
-            form.loss(before, step.data.a, *fixed, b, kind),
-            form.loss(start, first, *fixed, total.labels.b, kind),
-            form.loss(start, total.data.a, *fixed, b, kind),
+            problem.loss(after),
+            dataclasses.replace(problem, b=step.labels.b).loss(before),
+            dataclasses.replace(problem, **{moving: step.data.a}).loss(before),
+            dataclasses.replace(problem, b=total.labels.b).loss(start),
+            dataclasses.replace(problem, **{moving: total.data.a}).loss(start),
         ]
 
     there, *same = (np.asarray(loss) for loss in losses(path[:-1], path[1:], *shifts))
-    scale = float(form.loss(start, *data, kind))
+    scale = float(problem.loss(start))
     made = {"loss": there / scale, "identity": np.abs(np.stack(same) - there).max(axis=0) / scale}
     for name, shift in (("step", shifts.steps), ("total", shifts.total)):
         for what, moved in (("labels", shift.labels), ("data", shift.data)):
@@ -120,20 +119,22 @@ def _training(config: ConfigDict, problem: problems.Problem, kind: str) -> dict[
 
 
 def _contexts(
-    config: ConfigDict, problem: problems.Problem, sequence: str
+    config: ConfigDict, problem: Problem, weights: np.ndarray, sequence: str
 ) -> dict[str, np.ndarray]:
     """Along a sequence of contexts at fixed weights: of each move and of all so far."""
-    x, b = START * problem.weights, problem.labels
-    contexts = list(_sequence(config, problem.data[0], sequence))
+    x = START * weights
+    contexts = [
+        dataclasses.replace(problem, a2=a)
+        for a in _sequence(config, np.asarray(problem.a2), sequence)
+    ]
     first, made = contexts[0], []
-    scale = float(softmax_regression.loss(x, first, b))
+    scale = float(first.loss(x))
     for before, after in itertools.pairwise(contexts):
-        step = softmax_regression.context_shift(x, before, after, b)
-        total = softmax_regression.context_shift(x, first, after, b)
-        there = float(softmax_regression.loss(x, after, b))
+        step, total = before.context_shift(x, after), first.context_shift(x, after)
+        there = float(after.loss(x))
         same = (
-            softmax_regression.loss(x, before, step.b),
-            softmax_regression.loss(x, first, total.b),
+            dataclasses.replace(before, b=step.b).loss(x),
+            dataclasses.replace(first, b=total.b).loss(x),
         )
         error = max(abs(float(loss) - there) for loss in same) / scale
         made.append((there / scale, error, step.size, step.bound, total.size, total.bound))
@@ -156,7 +157,7 @@ def _sequence(config: ConfigDict, first: np.ndarray, sequence: str) -> Iterator[
             dim = context.shape[1]
             weight, value = rng.normal(size=(2, dim, dim)) / dim
             value *= settings.attention / np.linalg.norm(value, 2)
-            context = np.asarray(softmax_regression.softmax_attention(context, weight, value))
+            context = np.asarray(softmax_attention(context, weight, value))
         yield context
 
 

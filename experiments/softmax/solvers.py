@@ -1,5 +1,6 @@
 """Three solvers on the four losses: loss and gradient norm against iterations."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from ml_collections import ConfigDict
 
 from elsa.base import checks
 from elsa.report import style
-from elsa.softmax_regression import Solution
+from elsa.softmax_regression import Problem, Solution
 from experiments.harness.experiment import Case, Experiment, Record, Summary
 from experiments.softmax import problems
 
@@ -48,12 +49,12 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
 
 def measure(config: ConfigDict, case: Case) -> Record:
     """One run from zero: curves, where it ended, and how far from the planted weights."""
-    problem = problems.planted(case["problem"], [config.seed, 1])
-    form, data = problems.FORMS[problem.form], (*problem.data, problem.labels)
-    limit = config.max_iterations[problem.form]
-    found = form.solve(*data, case["kind"], case["method"], max_iterations=limit)
-    error = form.identifiable_part(found.x - problem.weights, *problem.data)
-    size = form.identifiable_part(problem.weights, *problem.data)
+    problem, weights = problems.planted(case["problem"], [config.seed, 1], case["kind"])
+    form, _, _ = problems.sizes(WHERE, case["problem"])
+    found = problem.solve(case["method"], max_iterations=config.max_iterations[form])
+    # at loss 0 both losses leave the directions of the normalized one free
+    normalized = dataclasses.replace(problem, kind="normalized")
+    error, size = (normalized.identifiable_part(x) for x in (found.x - weights, weights))
     kept = _kept(found.iterations)
     return {
         **case,
@@ -61,12 +62,12 @@ def measure(config: ConfigDict, case: Case) -> Record:
         "stopped": found.history.stopped,
         "loss": found.loss,
         "gradient_norm": found.gradient_norm,
-        "normalized_loss": float(form.loss(found.x, *data)),
+        "normalized_loss": float(normalized.loss(found.x)),
         "parameter_error": float(np.linalg.norm(error) / np.linalg.norm(size)),
         "steps": kept.tolist(),
         "losses": found.history.loss[kept].tolist(),
         "norms": found.history.gradient_norm[kept].tolist(),
-        **_theory(problem, case, found),
+        **_theory(case, problem, weights, found),
     }
 
 
@@ -78,7 +79,7 @@ def _kept(last: int) -> np.ndarray:
     return np.unique([0, *spaced])
 
 
-def _theory(problem: problems.Problem, case: Case, found: Solution) -> dict[str, Any]:
+def _theory(case: Case, problem: Problem, weights: np.ndarray, found: Solution) -> dict[str, Any]:
     """What gradient descent on the normalized loss must do, with steps of 1 / L.
 
     bound: sqrt(2 L loss_0 / (t + 1)), no more than which is some gradient up to step t, as every
@@ -88,14 +89,12 @@ def _theory(problem: problems.Problem, case: Case, found: Solution) -> dict[str,
     """
     if case["method"] != "gd" or case["kind"] != "normalized":
         return {"bound": None, "rate": None}
-    form = problems.FORMS[problem.form]
-    constant = form.lipschitz(*problem.data, problem.labels, sharp=True)
+    constant = problem.lipschitz(sharp=True)
     steps = _kept(found.iterations)
     bound = np.sqrt(2 * constant * found.history.loss[0] / (steps + 1)).tolist()
-    if problem.form == "matrix":
+    if problem.a1 is not None:
         return {"bound": bound, "rate": None}
-    hessian = form.dense_hessian(problem.weights, *problem.data, problem.labels)
-    values = np.linalg.eigvalsh(np.asarray(hessian))
+    values = np.linalg.eigvalsh(np.asarray(problem.dense_hessian(weights)))
     slowest = values[values > 1e-10 * values[-1]].min()
     return {"bound": bound, "rate": float(1 - slowest / constant)}
 

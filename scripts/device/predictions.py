@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from elsa import models, predictors, tasks, theory
-from elsa import softmax_regression as sr
+from elsa.softmax_regression import Problem
 from scripts.device.data import Case, Result, into, normal, ridge, solution, wide
 
 CASES: dict[str, Case] = {}
@@ -80,20 +80,21 @@ def _theory() -> Result:
 # Softmax regression.
 
 
-def _softmax_problem() -> tuple[list[Any], Any, Any]:
-    """Data, the weights that its labels were made of, and other weights; [d1, d2]."""
+def _softmax_problem() -> tuple[Problem, Any, Any]:
+    """The problem, the weights that its labels were made of, and other weights; [d1, d2]."""
     queries, keys, weights = normal(20, 4), normal(30, 4), normal(4, 4) / 4
     logits = np.linalg.multi_dot(wide(queries, weights, keys.T))
     labels = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return [queries, keys, labels.astype(np.float32)], weights, normal(4, 4, seed=1) / 4
+    problem = Problem(queries, keys, labels.astype(np.float32))
+    return problem, weights, normal(4, 4, seed=1) / 4
 
 
 @case("softmax regression: gradient, Hessian product")
 def _softmax_derivatives() -> Result:
-    data, _, x = _softmax_problem()
+    problem, _, x = _softmax_problem()
     v = normal(4, 4, seed=2)
-    found = sr.matrix_gradient(x, *data), sr.matrix_hvp(x, v, *data)
-    (queries, keys, labels), (weights, along) = wide(*data), wide(x, v)
+    found = problem.gradient(x), problem.hvp(x, v)
+    queries, keys, labels, weights, along = wide(problem.a1, problem.a2, problem.b, x, v)
     f = np.exp(queries @ weights @ keys.T)
     f = f / f.sum(axis=1, keepdims=True)
 
@@ -108,8 +109,8 @@ def _softmax_derivatives() -> Result:
 
 @case("softmax regression: Newton-CG")
 def _softmax_solution() -> Result:
-    data, weights, _ = _softmax_problem()
-    return sr.matrix_solve(*data).x, weights.astype(np.float64)
+    problem, weights, _ = _softmax_problem()
+    return problem.solve().x, weights.astype(np.float64)
 
 
 # Layers and models to train, at their default precision.

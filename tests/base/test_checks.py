@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from elsa import models, nn, softmax_regression
+from elsa import models, nn
 from elsa.base import checks
+from elsa.softmax_regression import Problem
 
 
 def test_shapes_binds_axes_in_the_order_given():
@@ -213,10 +214,8 @@ FLAGS = {
     "GPT2 mlp": lambda: models.GPT2(2, 3, mlp="no", rngs=nnx.Rngs(0)),
     "GPT2 causal": lambda: models.GPT2(2, 3, causal=None, rngs=nnx.Rngs(0)),
     "Stack tied": lambda: nn.Stack([nn.LSA(2, 1, rngs=nnx.Rngs(0))], 1, tied="no"),
-    "lipschitz sharp": lambda: softmax_regression.lipschitz(np.eye(2), np.ones(2) / 2, sharp=1),
-    "matrix_lipschitz sharp": lambda: softmax_regression.matrix_lipschitz(
-        np.eye(2), np.eye(2), np.eye(2), sharp="no"
-    ),
+    "lipschitz sharp": lambda: Problem.single(np.eye(2), np.ones(2)).lipschitz(sharp=1),
+    "row_lipschitz sharp": lambda: Problem(*[np.eye(2)] * 3).row_lipschitz(sharp="no"),
 }
 
 

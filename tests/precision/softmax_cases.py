@@ -1,83 +1,96 @@
-"""Softmax regression: the functions of one vector, those of a matrix, and the solvers."""
+"""Softmax regression: a problem of one vector and one of a matrix, of both kinds, and functions."""
 
-import functools
+import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
 
 from elsa import softmax_regression as sr
+from elsa.softmax_regression import Problem
 from tests.precision.data import normal
 from tests.precision.products import Case, Run, traced, without
 
 _KEY = jax.random.key(0)
-_A, _B, _V, _OTHER = normal(4, 3), np.full(4, 0.25), normal(3), normal(3)
-_A1, _A2, _B2 = normal(4, 2), normal(3, 2), np.full((4, 3), 1 / 3)
-_M, _M_OTHER = normal(2, 2), normal(2, 2)
-_MATRIX = _A1, _A2, _B2
-_KINDS = ("normalized", "rescaled")
+_X, _V, _M, _W = normal(3), normal(3), normal(2, 2), normal(2, 2)
+_PROBLEMS = [
+    (make(kind), *weights)
+    for kind in ("normalized", "rescaled")
+    for make, weights in (
+        (lambda kind: Problem.single(normal(4, 3), np.full(4, 0.25), kind), (_X, _V)),
+        (lambda kind: Problem(normal(4, 2), normal(3, 2), np.full((4, 3), 1 / 3), kind), (_M, _W)),
+    )
+]
 
 
-def _of_both(name: str, *arrays: np.ndarray, **options: float) -> Case:
-    """A function that takes a kind, for both kinds."""
-    functions = [functools.partial(getattr(sr, name), kind=kind, **options) for kind in _KINDS]
-    return traced(lambda *given: [function(*given) for function in functions], *arrays)
+def _of_all(call: Any, *, products: bool = True) -> Case:
+    """What is called with every problem and two weights of its own."""
+    return traced(lambda given: [call(*each) for each in given], _PROBLEMS, products=products)
+
+
+def _run(call: Any) -> Case:
+    """The same for what refuses tracers and is NumPy."""
+    return Run(lambda: [call(*each) for each in _PROBLEMS])
 
 
 def _solved() -> None:
-    for kind, method in (("normalized", "newton-cg"), ("rescaled", "gd")):
-        sr.solve(_A, _B, kind, method, max_iterations=1)
-    sr.solve(_A, _B, method="lbfgs", max_iterations=1)
+    single, matrix, rescaled, _ = (problem for problem, *_ in _PROBLEMS)
+    for problem, method in (
+        *((single, "newton-cg"), (single, "lbfgs")),
+        *((matrix, "newton-cg"), (rescaled, "gd")),
+    ):
+        problem.solve(method, max_iterations=1)
+
+
+def _sampled() -> None:
+    for problem in (_PROBLEMS[1][0], _PROBLEMS[2][0]):  # a matrix, a single one, one of each kind
+        problem.sampled_ratios(_KEY, radius=1.0, pairs=2)
 
 
 def cases() -> dict[str, Case]:
-    path, matrix_path = np.stack([_V, _OTHER]), np.stack([_M, _M_OTHER])
-    steps = {"step_size": 0.1, "steps": 2}
-    sampled = {"radius": 1.0, "pairs": 2}
-    named = {
-        "probabilities": traced(sr.probabilities, _V, _A),
-        "loss": _of_both("loss", _V, _A, _B),
-        "log_loss": _of_both("log_loss", _V, _A, _B),
-        "gradient": _of_both("gradient", _V, _A, _B),
-        "hvp": _of_both("hvp", _V, _OTHER, _A, _B),
-        "dense_hessian": _of_both("dense_hessian", _V, _A, _B),
-        "gradient_path": _of_both("gradient_path", _V, _A, _B, **steps),
-        "weight_shift": _of_both("weight_shift", _V, _OTHER, _A, _B),
-        "trajectory_shift": _of_both("trajectory_shift", path, _A, _B),
-        "context_shift": _of_both("context_shift", _V, _A, normal(4, 3), _B),
-        "softmax_attention": traced(sr.softmax_attention, _A, normal(3, 3), normal(3, 3)),
-        "step_as_attention": without(lambda x, y: sr.step_as_attention(x, y, 2.0), _V, _OTHER),
-        "matrix_probabilities": traced(sr.matrix_probabilities, _M, _A1, _A2),
-        "matrix_loss": _of_both("matrix_loss", _M, *_MATRIX),
-        "matrix_log_loss": _of_both("matrix_log_loss", _M, *_MATRIX),
-        "matrix_gradient": _of_both("matrix_gradient", _M, *_MATRIX),
-        "matrix_hvp": _of_both("matrix_hvp", _M, _M_OTHER, *_MATRIX),
-        "matrix_dense_hessian": _of_both("matrix_dense_hessian", _M, *_MATRIX),
-        "matrix_gradient_path": _of_both("matrix_gradient_path", _M, *_MATRIX, **steps),
-        "matrix_weight_shift": _of_both("matrix_weight_shift", _M, _M_OTHER, *_MATRIX),
-        "matrix_trajectory_shift": _of_both("matrix_trajectory_shift", matrix_path, *_MATRIX),
-        "matrix_context_shift": _of_both(
-            "matrix_context_shift", _M, _A1, _A2, normal(4, 2), normal(3, 2), _B2
+    def moved(problem: Problem) -> Problem:
+        return dataclasses.replace(problem, a2=problem.a2 + 1.0)
+
+    methods = {
+        "single": without(lambda a, b: Problem.single(a, b), normal(4, 3), normal(4)),
+        "planted": traced(
+            lambda x, a, w, q, k: (Problem.planted(x, a), Problem.planted(w, q, k)),
+            *(_X, normal(4, 3), _M, normal(4, 2), normal(3, 2)),
         ),
-        "kronecker_rows": without(sr.kronecker_rows, _A1, _A2),
-        "vectorised_loss": _of_both("vectorised_loss", _M.ravel(), *_MATRIX),
-        "vectorised_gradient": _of_both("vectorised_gradient", _M.ravel(), *_MATRIX),
-        "vectorised_hvp": _of_both("vectorised_hvp", _M.ravel(), _M_OTHER.ravel(), *_MATRIX),
+        "probabilities": _of_all(lambda problem, x, v: problem.probabilities(x)),
+        "loss": _of_all(lambda problem, x, v: problem.loss(x)),
+        "log_loss": _of_all(lambda problem, x, v: problem.log_loss(x)),
+        "gradient": _of_all(lambda problem, x, v: problem.gradient(x)),
+        "hvp": _of_all(lambda problem, x, v: problem.hvp(x, v)),
+        "dense_hessian": _of_all(lambda problem, x, v: problem.dense_hessian(x)),
+        "gradient_path": _of_all(
+            lambda problem, x, v: problem.gradient_path(x, step_size=0.1, steps=2)
+        ),
+        "rows": _of_all(lambda problem, x, v: problem.rows(), products=False),
+        "weight_shift": _of_all(
+            lambda problem, x, v: [
+                problem.weight_shift(x, v, side=side)
+                for side in (("keys",) if problem.a1 is None else ("queries", "keys"))
+            ]
+        ),
+        "trajectory_shift": _of_all(
+            lambda problem, x, v: problem.trajectory_shift(jax.numpy.stack([x, v]))
+        ),
+        "context_shift": _of_all(lambda problem, x, v: problem.context_shift(x, moved(problem))),
         # they refuse tracers: run as they are
         "solve": Run(_solved, products=True),
-        "matrix_solve": Run(lambda: sr.matrix_solve(*_MATRIX, max_iterations=1), products=True),
-        "sampled_ratios": Run(lambda: sr.sampled_ratios(_KEY, _A, _B, **sampled), products=True),
-        "matrix_sampled_ratios": Run(
-            lambda: sr.matrix_sampled_ratios(_KEY, *_MATRIX, **sampled), products=True
-        ),
-        # NumPy
-        "lipschitz": Run(lambda: sr.lipschitz(_A, _B, sharp=True)),
-        "matrix_lipschitz": Run(lambda: sr.matrix_lipschitz(*_MATRIX, sharp=True)),
-        "matrix_row_lipschitz": Run(lambda: sr.matrix_row_lipschitz(*_MATRIX, sharp=True)),
+        "sampled_ratios": Run(_sampled, products=True),
+        "lipschitz": _run(lambda problem, x, v: problem.lipschitz(1.0, sharp=True)),
+        "row_lipschitz": _run(lambda problem, x, v: problem.row_lipschitz(1.0, sharp=True)),
+        "null_directions": _run(lambda problem, x, v: problem.null_directions()),
+        "identifiable_part": _run(lambda problem, x, v: problem.identifiable_part(x)),
+    }
+    functions = {
+        "softmax_attention": traced(sr.softmax_attention, normal(4, 3), normal(3, 3), normal(3, 3)),
+        "step_as_attention": without(lambda x, y: sr.step_as_attention(x, y, 2.0), _X, _V),
         "worst_case_lipschitz": Run(lambda: sr.worst_case_lipschitz(4, 1.0)),
         "curvature_bound": Run(lambda: sr.curvature_bound(0.5)),
-        "label_operator_norm": Run(lambda: sr.label_operator_norm(_B)),
-        "null_directions": Run(lambda: sr.null_directions(_A)),
-        "identifiable_part": Run(lambda: sr.identifiable_part(_V, _A)),
-        "matrix_identifiable_part": Run(lambda: sr.matrix_identifiable_part(_M, _A1, _A2)),
+        "label_operator_norm": Run(lambda: sr.label_operator_norm(np.full(4, 0.25))),
     }
+    named = {f"Problem.{name}": case for name, case in methods.items()} | functions
     return {f"softmax_regression.{name}": case for name, case in named.items()}

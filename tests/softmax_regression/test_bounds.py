@@ -8,51 +8,48 @@ import numpy as np
 import pytest
 
 from elsa import softmax_regression as sr
-from tests.softmax_regression.cases import KINDS, MATRIX, A, B, matrix, single
+from elsa.softmax_regression import Problem
+from tests.softmax_regression.cases import KINDS, MATRIX, A, B, drawn, norm_of
 
 KEY = jax.random.key(20230705)  # fixed in advance
 RADIUS = 2.0
+SINGLE, RESCALED = (Problem.single(A, B, kind) for kind in KINDS)
 CASES = [(kind, of) for kind in KINDS for of in ("gradient", "loss", "softmax")][:5]
 
 
 @functools.cache
 def ratios(sizes, kind, of):
     """10,000 pairs on data with |A| of order 1: one call each, shared by the tests."""
-    if len(sizes) == 2:
-        _, _, a, b = single(*sizes)
-        return sr.sampled_ratios(KEY, a, b, kind, radius=RADIUS, of=of), (a, b)
-    _, _, a1, a2, b = matrix(*sizes)
-    return sr.matrix_sampled_ratios(KEY, a1, a2, b, kind, radius=RADIUS, of=of), (a1, a2, b)
-
-
-def constant(data, kind, of, **options):
-    function = sr.lipschitz if len(data) == 2 else sr.matrix_lipschitz
-    return function(*data, kind, RADIUS, of=of, **options)
+    _, _, problem = drawn(sizes, kind)
+    return problem.sampled_ratios(KEY, radius=RADIUS, of=of), problem
 
 
 def test_the_worked_constants():
-    assert sr.lipschitz(A, B, of="softmax") == pytest.approx(0.866025404, rel=1e-8)
-    assert sr.lipschitz(A, B) == pytest.approx(1.2533223, rel=1e-7)
-    assert sr.lipschitz(A, B, sharp=True) == pytest.approx(0.767373724, rel=1e-8)
-    assert sr.lipschitz(A, B, "rescaled", 0.6) == pytest.approx(61.7441874, rel=1e-8)
+    assert SINGLE.lipschitz(of="softmax") == pytest.approx(0.866025404, rel=1e-8)
+    assert SINGLE.lipschitz() == pytest.approx(1.2533223, rel=1e-7)
+    assert SINGLE.lipschitz(sharp=True) == pytest.approx(0.767373724, rel=1e-8)
+    assert RESCALED.lipschitz(0.6) == pytest.approx(61.7441874, rel=1e-8)
     assert sr.label_operator_norm(B) == pytest.approx(1.06770783, rel=1e-8)
 
 
 def test_the_worked_constants_of_the_matrix_form():
-    assert sr.matrix_lipschitz(**MATRIX, of="softmax") == pytest.approx(1.04058417, rel=1e-8)
-    rows = sr.matrix_row_lipschitz(**MATRIX, of="softmax")
+    problem = Problem(**MATRIX)
+    assert problem.lipschitz(of="softmax") == pytest.approx(1.04058417, rel=1e-8)
+    rows = problem.row_lipschitz(of="softmax")
     assert rows == pytest.approx([0.812463569, 0.908361885], rel=1e-8)
-    assert sr.matrix_lipschitz(**MATRIX) == pytest.approx(1.88233011, rel=1e-8)
-    assert sr.matrix_row_lipschitz(**MATRIX) == pytest.approx([1.1030858, 1.4343633], rel=1e-7)
+    assert problem.lipschitz() == pytest.approx(1.88233011, rel=1e-8)
+    assert problem.row_lipschitz() == pytest.approx([1.1030858, 1.4343633], rel=1e-7)
 
 
 def test_one_row_of_the_matrix_form_is_the_single_form():
-    one = np.ones((1, 1))
     for kind, of in CASES:
+        single, matrix = Problem.single(A, B, kind), Problem(np.ones((1, 1)), A, B[None], kind)
         for sharp in (False, True):
-            expected = sr.lipschitz(A, B, kind, 0.7, of=of, sharp=sharp)
-            found = sr.matrix_lipschitz(one, A, B[None], kind, 0.7, of=of, sharp=sharp)
-            assert found == pytest.approx(expected, rel=1e-12)
+            expected = single.lipschitz(0.7, of=of, sharp=sharp)
+            assert matrix.lipschitz(0.7, of=of, sharp=sharp) == expected
+            for problem in (single, matrix):
+                rows = problem.row_lipschitz(0.7, of=of, sharp=sharp)
+                assert rows == pytest.approx([expected], rel=1e-12)
 
 
 def test_the_curvature_bound_is_the_largest_over_a_fine_grid():
@@ -69,7 +66,9 @@ def test_the_curvature_bound_is_the_largest_over_a_fine_grid():
 
 def test_the_curvature_bound_is_attained_by_two_opposite_coordinates():
     """Logits (t, -t), labels (1, -1) beta / sqrt 2: the norm of the Hessian in the logits."""
-    dense = jax.jit(jax.vmap(lambda z, b: sr.dense_hessian(z, np.eye(2), b), in_axes=(0, None)))
+    dense = jax.jit(
+        jax.vmap(lambda z, b: Problem.single(np.eye(2), b).dense_hessian(z), in_axes=(0, None))
+    )
     for beta in (0.0, 1.0, 3.0):
         t = np.linspace(-3, 3, 2001)
         labels = beta / math.sqrt(2) * np.array([1.0, -1.0])
@@ -91,15 +90,14 @@ def test_the_label_operator_norm_is_that_of_the_matrix(n):
 @pytest.mark.parametrize("kind, of", CASES)
 @pytest.mark.parametrize("sizes", [(2, 1), (4, 3), (1, 2), (3, 5), (4, 2, 3, 2)], ids=str)
 def test_no_pair_exceeds_a_constant(sizes, kind, of):
-    found, data = ratios(sizes, kind, of)
+    found, problem = ratios(sizes, kind, of)
     assert found.shape == (10_000,) and np.isfinite(found).all()
-    sharp, plain = constant(data, kind, of, sharp=True), constant(data, kind, of)
+    sharp, plain = (problem.lipschitz(RADIUS, of=of, sharp=sharp) for sharp in (True, False))
     assert found.max() <= sharp <= plain * (1 + 1e-12)
-    labels = np.atleast_2d(data[-1])
-    norm = math.prod(np.linalg.norm(a, 2) for a in data[:-1])
+    labels = np.atleast_2d(problem.b)
     worst = sr.worst_case_lipschitz(
         labels.shape[1],
-        max(norm, RADIUS),
+        max(norm_of(problem), RADIUS),
         kind,
         of=of,
         label_norm=np.linalg.norm(labels, axis=1).max(),
@@ -111,42 +109,42 @@ def test_no_pair_exceeds_a_constant(sizes, kind, of):
 def test_no_pair_of_one_row_exceeds_its_constant():
     a1, a2, b = (MATRIX[name] for name in ("a1", "a2", "b"))
     for kind in KINDS:
-        bounds = sr.matrix_row_lipschitz(a1, a2, b, kind, RADIUS, sharp=True)
+        bounds = Problem(a1, a2, b, kind).row_lipschitz(RADIUS, sharp=True)
         for row, bound in enumerate(bounds):
-            one = a1[row : row + 1], a2, b[row : row + 1]
-            assert sr.matrix_sampled_ratios(KEY, *one, kind, radius=RADIUS).max() <= bound
+            one = Problem(a1[row : row + 1], a2, b[row : row + 1], kind)
+            assert one.sampled_ratios(KEY, radius=RADIUS).max() <= bound
 
 
 def test_two_rows_of_one_channel_use_the_constants_up():
     """Tightness where theory says that the constants are attained: the sheet's first row."""
-    a, b = np.array([[1.0], [-1.0]]), np.array([0.7, -0.7])
+    problem = Problem.single([[1.0], [-1.0]], [0.7, -0.7])
     for of, least in (("softmax", 0.999), ("gradient", 0.999), ("loss", 0.4)):
-        found = sr.sampled_ratios(KEY, a, b, radius=3.0, of=of)
-        assert least <= found.max() / sr.lipschitz(a, b, of=of, sharp=True) <= 1.0
+        found = problem.sampled_ratios(KEY, radius=3.0, of=of)
+        assert least <= found.max() / problem.lipschitz(of=of, sharp=True) <= 1.0
 
 
 def test_constants_of_the_normalized_loss_hold_for_centred_data_too():
     """Softmax does not see the mean of A's rows, so that the smaller norm serves."""
-    found, (a, b) = ratios((4, 3), "normalized", "gradient")
-    moved = a + np.array([5.0, -3.0, 1.0])
-    again = sr.sampled_ratios(KEY, moved, b, radius=RADIUS)
-    centred = sr.lipschitz(moved - moved.mean(axis=0), b, sharp=True)
-    assert again.max() <= centred < sr.lipschitz(moved, b, sharp=True) / 5
+    found, problem = ratios((4, 3), "normalized", "gradient")
+    data = problem.a2 + np.array([5.0, -3.0, 1.0])
+    moved, centred = (Problem.single(a, problem.b) for a in (data, data - data.mean(axis=0)))
+    again, centred = moved.sampled_ratios(KEY, radius=RADIUS), centred.lipschitz(sharp=True)
+    assert again.max() <= centred < moved.lipschitz(sharp=True) / 5
     assert found.max() <= centred
 
 
 def test_the_rescaled_constants_grow_with_the_ball_and_need_one():
-    a, b = A / 2, B
-    near, far = (sr.lipschitz(a, b, "rescaled", radius) for radius in (0.5, 5.0))
-    assert near < far < sr.lipschitz(a, b, "rescaled", 400.0, sharp=True)
-    assert sr.lipschitz(a, b, "rescaled", 1e4) == math.inf
+    normalized, rescaled = (Problem.single(A / 2, B, kind) for kind in KINDS)
+    near, far = (rescaled.lipschitz(radius) for radius in (0.5, 5.0))
+    assert near < far < rescaled.lipschitz(400.0, sharp=True)
+    assert rescaled.lipschitz(1e4) == math.inf
     assert sr.worst_case_lipschitz(3, 30.0) == math.inf
-    assert sr.lipschitz(a, b, "normalized", 0.5) == sr.lipschitz(a, b)
-    assert sr.lipschitz(a, b, "rescaled", of="softmax") == sr.lipschitz(a, b, of="softmax")
+    assert normalized.lipschitz(0.5) == normalized.lipschitz()
+    assert rescaled.lipschitz(of="softmax") == normalized.lipschitz(of="softmax")
     with pytest.raises(ValueError, match="radius must be given for kind 'rescaled', got None"):
-        sr.lipschitz(a, b, "rescaled")
-    with pytest.raises(ValueError, match="matrix_lipschitz: radius must be given"):
-        sr.matrix_lipschitz(**MATRIX, kind="rescaled", of="loss")
+        rescaled.lipschitz()
+    with pytest.raises(ValueError, match=r"^Problem\.row_lipschitz: radius must be given"):
+        Problem(**MATRIX, kind="rescaled").row_lipschitz(of="loss")
 
 
 def test_the_papers_kind_of_bound_is_the_rescaled_one_of_the_sheet():
@@ -160,67 +158,51 @@ def test_the_papers_kind_of_bound_is_the_rescaled_one_of_the_sheet():
     )
 
 
-@pytest.mark.parametrize(
-    "call, error, message",
-    [
-        (lambda: sr.lipschitz(A, B, of="hessian"), ValueError, "of must be one of"),
-        (lambda: sr.lipschitz(A, B, "soft"), ValueError, "kind must be one of"),
-        (lambda: sr.lipschitz(A, B, "rescaled", -1.0), ValueError, "radius must be at least 0"),
-        (lambda: sr.lipschitz(A, B, "rescaled", np.nan), ValueError, "radius must be finite"),
-        (lambda: sr.lipschitz(A, B, "rescaled", "a"), TypeError, "radius must hold real"),
-        (lambda: sr.lipschitz(A, B[:2]), ValueError, r"lipschitz: b must have shape \(n=3\)"),
-        (lambda: sr.lipschitz(A * np.nan, B), ValueError, "a must be finite"),
-        (
-            lambda: sr.matrix_row_lipschitz(**{**MATRIX, "b": B}),
-            ValueError,
-            "matrix_row_lipschitz: b must have 2 axes",
-        ),
-        (lambda: jax.jit(sr.lipschitz)(A, B), TypeError, "lipschitz: a must be an array with val"),
-        (lambda: sr.curvature_bound(-1.0), ValueError, "spread must be at least 0"),
-        (lambda: sr.curvature_bound(np.inf), ValueError, "spread must be finite"),
-        (lambda: sr.worst_case_lipschitz(0, 1.0), ValueError, "rows must be at least 1"),
-        (lambda: sr.worst_case_lipschitz(2.0, 1.0), TypeError, "rows must be an integer"),
-        (lambda: sr.worst_case_lipschitz(2, 1.0, "a"), ValueError, "kind must be one of"),
-        (lambda: sr.worst_case_lipschitz(2, 1.0, of="a"), ValueError, "of must be one of"),
-        (
-            lambda: sr.worst_case_lipschitz(2, 1.0, label_norm=-1.0),
-            ValueError,
-            "label_norm must be at least 0",
-        ),
-        (
-            lambda: sr.sampled_ratios(KEY, A, B, radius=0.0),
-            ValueError,
-            "radius must be finite and above 0",
-        ),
-        (lambda: sr.sampled_ratios(KEY, A, B, radius=1.0, pairs=0), ValueError, "pairs must be"),
-        (lambda: sr.sampled_ratios(KEY, A, B, radius=1.0, of="a"), ValueError, "of must be one"),
-        (
-            lambda: sr.matrix_sampled_ratios(KEY, **MATRIX, radius=-1.0),
-            ValueError,
-            "matrix_sampled_ratios: radius must be",
-        ),
-    ],
-)
-def test_bad_input_is_refused(call, error, message):
-    with pytest.raises(error, match=message):
-        call()
+REFUSED = {
+    "lipschitz: of must be one of": lambda: SINGLE.lipschitz(of="hessian"),
+    "lipschitz: radius must be at least 0": lambda: RESCALED.lipschitz(-1.0),
+    "radius must be finite": lambda: RESCALED.lipschitz(np.nan),
+    "curvature_bound: spread must be at least 0": lambda: sr.curvature_bound(-1.0),
+    "spread must be finite": lambda: sr.curvature_bound(np.inf),
+    "worst_case_lipschitz: rows must be at least 1": lambda: sr.worst_case_lipschitz(0, 1.0),
+    "kind must be one of": lambda: sr.worst_case_lipschitz(2, 1.0, "a"),
+    "of must be one of": lambda: sr.worst_case_lipschitz(2, 1.0, of="a"),
+    "label_norm must be at least 0": lambda: sr.worst_case_lipschitz(2, 1.0, label_norm=-1.0),
+    "sampled_ratios: radius must be finite and above 0": lambda: SINGLE.sampled_ratios(
+        KEY, radius=0.0
+    ),
+    "pairs must be at least 1": lambda: SINGLE.sampled_ratios(KEY, radius=1.0, pairs=0),
+    "sampled_ratios: of must be one": lambda: SINGLE.sampled_ratios(KEY, radius=1.0, of="a"),
+    "sampled_ratios: the rescaled loss overflows .* smaller": lambda: RESCALED.sampled_ratios(
+        KEY, radius=1e4, pairs=10
+    ),
+}
+NO_NUMBERS = {
+    "lipschitz: radius must hold real": lambda: RESCALED.lipschitz("a"),
+    "rows must be an integer": lambda: sr.worst_case_lipschitz(2.0, 1.0),
+    "lipschitz: a must be an array with values, got a tracer": lambda: jax.jit(
+        lambda problem: problem.lipschitz()
+    )(SINGLE),
+}
+
+
+def test_bad_input_is_refused():
+    for error, calls in ((ValueError, REFUSED), (TypeError, NO_NUMBERS)):
+        for message, call in calls.items():
+            with pytest.raises(error, match=message):
+                call()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_pairs_of_any_dtype_are_measured_in_float64(dtype):
     """Two rows attain the constant of softmax, so that rounding of float32 would exceed it."""
-    a, b = np.array([[0.5], [-0.5]], dtype), np.array([1.0, -1.0], dtype)
+    problem = jax.tree.map(dtype, Problem.single([[0.5], [-0.5]], [1.0, -1.0]))
     for x64 in (True, False):
         for radius in (0.01, 0.1, 1.0):
             with jax.enable_x64(x64):
-                found = sr.sampled_ratios(KEY, a, b, radius=radius, of="softmax")
+                found = problem.sampled_ratios(KEY, radius=radius, of="softmax")
             assert found.dtype == np.float64
-            assert 0.999 < found.max() / sr.lipschitz(a, b, of="softmax") <= 1.0
-
-
-def test_an_overflow_in_the_ball_is_an_error():
-    with pytest.raises(ValueError, match=r"sampled_ratios: the rescaled loss overflows .* smaller"):
-        sr.sampled_ratios(KEY, A, B, "rescaled", radius=1e4, pairs=10)
+            assert 0.999 < found.max() / problem.lipschitz(of="softmax") <= 1.0
 
 
 def test_the_curvature_bound_of_large_labels():

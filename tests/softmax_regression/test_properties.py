@@ -1,15 +1,12 @@
 """Random shapes: the matrix form against NumPy that forms the Kronecker product and the Hessian."""
 
-import functools
-
 import jax
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elsa import softmax_regression as sr
 from tests.helpers import relative_error
-from tests.softmax_regression.cases import KINDS, matrix
+from tests.softmax_regression.cases import KINDS, drawn, norm_of
 
 
 def by_rows(x, a1, a2, b, kind):
@@ -36,19 +33,10 @@ def by_rows(x, a1, a2, b, kind):
     return loss, gradient, hessian
 
 
-@functools.cache
-def computed(kind):
+@jax.jit
+def computed(x, v, problem):
     """Ours, in one program a shape."""
-
-    @jax.jit
-    def compute(x, v, a1, a2, b):
-        return (
-            sr.matrix_loss(x, a1, a2, b, kind),
-            sr.matrix_gradient(x, a1, a2, b, kind),
-            sr.matrix_hvp(x, v, a1, a2, b, kind),
-        )
-
-    return compute
+    return problem.loss(x), problem.gradient(x), problem.hvp(x, v)
 
 
 @given(
@@ -58,11 +46,11 @@ def computed(kind):
     seed=st.integers(0, 100),
 )
 def test_random_shapes_agree_with_dense_numpy(sizes, kind, logits, seed):
-    x, v, a1, a2, b = matrix(*sizes, logits=logits, seed=seed)
-    loss, gradient, hessian = by_rows(x, a1, a2, b, kind)
-    size = np.linalg.norm(a1, 2) * np.linalg.norm(a2, 2)
+    x, v, problem = drawn(sizes, kind, logits=logits, seed=seed)
+    loss, gradient, hessian = by_rows(x, problem.a1, problem.a2, problem.b, kind)
+    size = norm_of(problem)
     terms = 1 if kind == "normalized" else np.exp(2 * logits)
-    value, slope, product = computed(kind)(x, v, a1, a2, b)
+    value, slope, product = computed(x, v, problem)
     assert relative_error(value, loss) <= 1e-12
     assert relative_error(np.ravel(slope), gradient, floor=1e-4 * size * terms) <= 1e-10
     push = size**2 * terms * np.linalg.norm(v)

@@ -133,7 +133,6 @@ def test_an_unknown_mode_is_refused(config_file):
 
 def test_planted_labels_are_explained_by_the_planted_weights():
     for name in ("single 6x2", "matrix 6x2"):
-        problem = problems.planted(name, [0])
-        form = problems.FORMS[problem.form]
-        assert float(form.loss(problem.weights, *problem.data, problem.labels)) <= 1e-30
+        problem, weights = problems.planted(name, [0])
+        assert float(problem.loss(weights)) <= 1e-30
     assert problems.shown("matrix 6x2") == "matrix 6×2"

@@ -1,0 +1,109 @@
+"""A problem as a value: through jit and vmap, in any dtype, and what it refuses."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from elsa.softmax_regression import Problem
+from tests.helpers import relative_error
+from tests.softmax_regression.cases import MATRIX, MATRIX_V, MATRIX_X, METHODS, A, B, V, X, drawn
+
+SINGLE = Problem.single(A, B)
+
+
+@pytest.mark.parametrize("sizes", [(6, 3), (7, 3, 6, 2)], ids=str)
+def test_problems_go_through_jit_and_vmap_and_float32(sizes):
+    """One program serves all problems of a shape, one at a time or stacked."""
+    kind = "rescaled" if len(sizes) == 2 else "normalized"
+    x, v, problem = drawn(sizes, kind)
+    other_x, other_v, other = drawn(sizes, kind, seed=1)
+    traces = []
+
+    @jax.jit
+    def all_of_one(x, v, problem):
+        traces.append(problem)
+        return [getattr(problem, name)(*(x, v)[:count]) for name, count in METHODS.items()]
+
+    each = [all_of_one(x, v, problem), all_of_one(other_x, other_v, other)]
+    assert len(traces) == 1
+    stacked = jax.tree.map(lambda *arrays: np.stack(arrays), problem, other)
+    both = jax.jit(jax.vmap(all_of_one))(np.stack([x, other_x]), np.stack([v, other_v]), stacked)
+    small = jax.tree.map(np.float32, (x, v, problem))
+    for place, (name, vectors) in enumerate(METHODS.items()):
+        for one in (0, 1):
+            np.testing.assert_allclose(both[place][one], each[one][place], rtol=1e-12, atol=1e-14)
+        eager = getattr(problem, name)(*(x, v)[:vectors])
+        assert eager.dtype == jnp.float64
+        np.testing.assert_allclose(each[0][place], eager, rtol=1e-12, atol=1e-14)
+        rounded = getattr(small[2], name)(*small[:vectors])
+        assert rounded.dtype == jnp.float32
+        assert relative_error(rounded, eager) <= 1e-5
+
+
+def test_a_problem_keeps_its_digits_and_not_the_arrays_of_its_caller():
+    a = A.copy()
+    with jax.enable_x64(False):
+        problem = Problem.single(a, B)
+        assert problem.a2.dtype == np.float64 and problem.loss(X).dtype == np.float32
+    a[:] = np.nan
+    np.testing.assert_array_equal(problem.a2, A)
+
+
+def test_integers_count_as_numbers():
+    whole, real = (
+        Problem.single([[1, 0], [0, 2]], [1, 0]),
+        Problem.single(np.diag([1.0, 2]), [1.0, 0]),
+    )
+    assert float(whole.loss([1, 0])) == pytest.approx(float(real.loss([1.0, 0.0])))
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda: Problem.single(A, B[:2]), ValueError, r"single: b must have shape \(n=3\), got"),
+        (lambda: Problem.single(A[0], B), ValueError, r"single: a must have 2 axes \(n, d\)"),
+        (lambda: Problem.single(A, B * np.nan), ValueError, "b must be finite, got nan at index"),
+        (lambda: Problem.single(A, B, "scaled"), ValueError, r"kind must be one of .*got 'scaled'"),
+        (lambda: Problem.single(A * 1j, B), TypeError, "a must hold real numbers"),
+        (lambda: Problem.single(np.zeros((0, 2)), []), ValueError, "a must not be empty"),
+        (
+            lambda: Problem(**{**MATRIX, "b": np.ones((3, 2))}),
+            ValueError,
+            r"^Problem: b must have shape \(n1=2, n2=3\)",
+        ),
+        (lambda: Problem(**{**MATRIX, "a1": np.ones(2)}), ValueError, "a1 must have 2 axes"),
+        (lambda: Problem(**MATRIX, kind="soft"), ValueError, "Problem: kind must be one of"),
+        (
+            lambda: Problem(**{**MATRIX, "a2": np.full((3, 2), np.inf)}),
+            ValueError,
+            "a2 must be finite, got inf",
+        ),
+        (lambda: Problem.planted(X), TypeError, "planted: data must be A, or A1 and A2, got 0"),
+        (lambda: Problem.planted(X[:1], A), ValueError, r"x must have shape \(d=2\), got \(1,\)"),
+    ],
+)
+def test_bad_data_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("method", [*METHODS, "probabilities"])
+def test_bad_weights_are_refused_by_every_method(method):
+    matrix, rest = Problem(**MATRIX), METHODS.get(method, 1) - 1
+    stacked = jax.tree.map(lambda array: array[None], SINGLE)
+    for problem, x, v, message in (
+        (SINGLE, np.ones(3), V, r"x must have shape \(d=2\), got \(3,\)"),
+        (SINGLE, X * np.inf, V, "x must be finite, got inf"),
+        (matrix, np.ones((2, 3)), MATRIX_V, r"x must have shape \(d1=2, d2=2\), got \(2, 3\)"),
+        (stacked, X, V, r"a must have 2 axes \(n, d\), got shape \(1, 3, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=rf"^Problem\.{method}: {message}"):
+            getattr(problem, method)(x, *[v] * rest)
+
+
+def test_a_bad_direction_is_refused():
+    with pytest.raises(ValueError, match=r"hvp: v must have shape \(d=2\), got \(3,\)"):
+        SINGLE.hvp(X, np.ones(3))
+    with pytest.raises(ValueError, match=r"hvp: v must have shape \(d1=2, d2=2\)"):
+        Problem(**MATRIX).hvp(MATRIX_X, np.ones((2, 3)))
