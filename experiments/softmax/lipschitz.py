@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from elsa import softmax_regression
 from elsa.base import checks
 from elsa.report import style
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 from experiments.softmax import problems
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _name(kind: str, of: str) -> str:
     return of if of == "softmax" else f"{kind} {of}"
 
 
-def measure(config: ConfigDict, case: Case) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a radius: the largest ratio and the bounds."""
     problem = problems.planted(case["problem"], [config.seed, 2])
     form, options = problems.FORMS[problem.form], {"of": case["of"]}

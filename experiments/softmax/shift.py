@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from elsa import softmax_regression
 from elsa.base import checks
 from elsa.report import style
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 from experiments.softmax import problems
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
     return {**training, **contexts}
 
 
-def measure(config: ConfigDict, case: Case) -> Record:
+def measure(config: ConfigDict, case: Case, place: Place) -> Record:
     """Shifts and bounds along one sequence, and how far the two losses are from one another."""
     problem = problems.planted(case["problem"], [config.seed, 4])
     if case["sequence"] == "training":

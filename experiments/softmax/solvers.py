@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from elsa.base import checks
 from elsa.report import style
 from elsa.softmax_regression import Solution
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 from experiments.softmax import problems
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
     }
 
 
-def measure(config: ConfigDict, case: Case) -> Record:
+def measure(config: ConfigDict, case: Case, place: Place) -> Record:
     """One run from zero: curves, where it ended, and how far from the planted weights."""
     problem = problems.planted(case["problem"], [config.seed, 1])
     form, data = problems.FORMS[problem.form], (*problem.data, problem.labels)

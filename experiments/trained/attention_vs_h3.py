@@ -28,7 +28,7 @@ def predict(task: Any, point: Mapping[str, Any]) -> measuring.Prediction:
     return {"target": risk, "preconditioner": weight}
 
 
-def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a context length."""
     _, records = measuring.train(config, case, place, predict)
     setting = str(case["run"]).removesuffix(f"_{case['model']['name']}")
@@ -79,7 +79,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
 
 EXPERIMENT = Experiment(
     cases=measuring.cases,
-    measure_at=measure_at,
+    measure=measure,
     summarise=report.summarise,
     tables=tables,
     figures=figures,

@@ -71,7 +71,7 @@ def _read_back(records: list[Record]) -> "Figure":
 
 EXPERIMENT = Experiment(
     cases=measuring.cases,
-    measure_at=prior_mean.measure_at,
+    measure=prior_mean.measure,
     summarise=prior_mean_report.summarise,
     tables=tables,
     figures=figures,

@@ -48,7 +48,7 @@ def predict(config: ConfigDict, depth: int, task: Any) -> measuring.Prediction:
     }
 
 
-def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for the run's depth."""
     depth = case["model"]["depth"]
     _, records = measuring.train(config, case, place, lambda task, _: predict(config, depth, task))
@@ -95,7 +95,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
 
 EXPERIMENT = Experiment(
     cases=measuring.cases,
-    measure_at=measure_at,
+    measure=measure,
     summarise=report.summarise,
     tables=tables,
     figures=figures,

@@ -42,7 +42,7 @@ def predict(model: str) -> measuring.Predict:
     return of_task
 
 
-def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each correlation and context length, with the learnt sample weights."""
     model = case["model"]["name"]
     runs, records = measuring.train(config, case, place, predict(model))
@@ -150,7 +150,7 @@ def _draw_filters(records: list[Record]) -> "Figure":
 
 EXPERIMENT = Experiment(
     cases=measuring.cases,
-    measure_at=measure_at,
+    measure=measure,
     summarise=report.summarise,
     tables=tables,
     figures=figures,

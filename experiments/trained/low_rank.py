@@ -27,7 +27,7 @@ def predict(task: Any, point: Mapping[str, Any]) -> measuring.Prediction:
     return {"target": risk, "preconditioner": weight}
 
 
-def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a point; corrections start from the best trained model of the run `base`."""
     length = {"context_length": case["task"]["context_length"]}
     if case["model"]["name"] != "lora_attention":
@@ -85,7 +85,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
 
 EXPERIMENT = Experiment(
     cases=measuring.cases,
-    measure_at=measure_at,
+    measure=measure,
     summarise=report.summarise,
     tables=tables,
     figures=figures,

@@ -35,7 +35,7 @@ def predict(config: ConfigDict, task: Any) -> measuring.Prediction:
     return {"target": shown[prior_mean.BAYES], "lines": shown}
 
 
-def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for the run."""
     models, (record,) = measuring.train(config, case, place, lambda task, _: predict(config, task))
     steps, losses = models.risk_along_training()
@@ -124,7 +124,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
 
 EXPERIMENT = Experiment(
     cases=measuring.cases,
-    measure_at=measure_at,
+    measure=measure,
     summarise=summarise,
     tables=tables,
     figures=figures,

@@ -52,7 +52,7 @@ def check(config: ConfigDict) -> None:
     measuring.check(config)
 
 
-def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a point."""
     model = case["model"]["name"]
     models, records = measuring.train(

@@ -122,7 +122,7 @@ def _draw_gaps(axes: "Axes", gaps: list[Record], lengths: list[int]) -> None:
 
 EXPERIMENT = Experiment(
     cases=measuring.cases,
-    measure_at=prior_mean.measure_at,
+    measure=prior_mean.measure,
     summarise=summarise,
     tables=tables,
     figures=figures,

@@ -134,7 +134,7 @@ def panels_along_training(
     """Risk along training, a panel for each value of one field of the records.
 
     Args:
-      records: as `prior_mean.measure_at` gives them.
+      records: as `prior_mean.measure` gives them.
       axis: the field.
       look: record -> name of its colour and marker, and its label.
       lines: of theory, drawn across all panels.

@@ -41,7 +41,7 @@ def predict(task: Any, point: Mapping[str, Any]) -> measuring.Prediction:
     }
 
 
-def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each alignment and context length."""
     return measuring.train(config, case, place, predict)[1]
 
@@ -102,7 +102,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
 
 EXPERIMENT = Experiment(
     cases=measuring.cases,
-    measure_at=measure_at,
+    measure=measure,
     summarise=report.summarise,
     tables=tables,
     figures=figures,

@@ -202,8 +202,8 @@ def test_the_drivers_flags_are_the_documented_ones():
 # As a command, from another folder: a driver module beside the config stands in for ours.
 DRIVER = """
 import time
-from experiments.experiment import Experiment
-def measure(config, case):
+from experiments.harness.experiment import Experiment
+def measure(config, case, place):
     time.sleep(case["seconds"])
     return {"x": 1.0}
 EXPERIMENT = Experiment(
