@@ -39,6 +39,7 @@ class MergedAttention(nnx.Module):
     """
 
     takes_gram = True
+    weighs_rows = False
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class LowRankAttention(nnx.Module):
     """
 
     takes_gram = True
+    weighs_rows = False
 
     def __init__(
         self,
@@ -147,6 +149,7 @@ class LoraAttention(nnx.Module):
     """
 
     takes_gram = True
+    weighs_rows = False
 
     def __init__(
         self,
