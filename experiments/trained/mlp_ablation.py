@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from elsa import training
 from elsa.report import style
 from experiments.harness.experiment import Case, Record, Summary
-from experiments.trained import measuring, predictions, prior_mean, prior_mean_report, report
+from experiments.trained import measure, predictions, prior_mean, prior_mean_report, report
 from experiments.trained.spec import Figures, TrainedSpec
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check(config: ConfigDict) -> None:
     for name, run in config.runs.items():
         if run.model.name != "gpt2":
             raise ValueError(f"runs.{name}: model must be 'gpt2', got {run.model.name!r}")
-    measuring.check(config)
+    measure.check(config)
 
 
 def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predictions.Prediction:

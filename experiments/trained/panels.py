@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from elsa.report import style
 from experiments.harness.experiment import Record
-from experiments.trained import measuring, report
+from experiments.trained import measure, report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +126,7 @@ def _predicted(
     if any(len(values) > 1 or isinstance(values[0], str) for values in others.values()):
         return at_points
     fixed = {axis: value for axis, (value,) in others.items()}
-    return measuring.predictions_along(config, runs.pop(), spec.predict, spec.x, **fixed)
+    return measure.predictions_along(config, runs.pop(), spec.predict, spec.x, **fixed)
 
 
 def _name(spec: "TrainedSpec", key: str, value: Any) -> str:

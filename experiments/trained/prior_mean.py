@@ -1,6 +1,6 @@
 """Blocks and attention alone, trained on tasks with a prior mean: what both experiments measure.
 
-A record is a point of a run of `measuring` with, beside its risks, the risk along training, the
+A record is a point of a run of `measure` with, beside its risks, the risk along training, the
 share of seeds that reach the prediction and of those that stall where theory has the stationary
 point of rank one, and, of a block, the gradient step that it has become.
 """
@@ -16,7 +16,7 @@ from elsa import readback, theory, training
 from elsa.base import checks
 from elsa.models import LinearTransformerBlock
 from experiments.harness.experiment import Case, Record
-from experiments.trained import measuring, predictions
+from experiments.trained import measure, predictions
 
 BLOCK, ATTENTION, BAYES, RANK_ONE = "GD-beta", "best attention", "Bayes", "rank one"
 SIGNAL = "b* alone"  # the prediction <b*, x>, which looks at no context
@@ -54,7 +54,7 @@ def check(config: ConfigDict) -> None:
             run.model.name,
             ("linear_attention", "linear_transformer_block"),
         )
-    measuring.check(config)
+    measure.check(config)
 
 
 def more(case: Case, trained: training.Trained, records: list[Record]) -> list[Record]:

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from elsa import training
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.trained import measuring, panels, predictions, report
+from experiments.trained import measure, panels, predictions, report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,18 +62,18 @@ class TrainedSpec:
     def experiment(self) -> Experiment:
         """What `experiments/run.py` runs."""
         return Experiment(
-            cases=measuring.cases,
+            cases=measure.cases,
             measure=self.measure,
             summarise=report.summarise,
             tables=self.tables,
             figures=self.figures or self.risk,
-            check=measuring.check,
+            check=measure.check,
         )
 
     def measure(self, config: ConfigDict, case: Case, place: Place) -> list[Record]:
         """One record for each point of a run."""
         given = None if self.given is None else self.given(config, case, place)
-        trained, records = measuring.train(config, case, place, self.predict, given=given)
+        trained, records = measure.train(config, case, place, self.predict, given=given)
         if self.more is None:
             return records
         fields = self.more(case, trained, records)

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from elsa import models, tasks, theory
 from elsa.report import style
-from experiments.trained import measuring, predictions
+from experiments.trained import measure, predictions
 from experiments.trained.spec import TrainedSpec
 
 SPEC = TrainedSpec(title="risks", x="context_length", x_label="n")
@@ -25,8 +25,8 @@ def config_of(sweep, task=TASK, names=NAMES):
 def records_of(config, predict=predictions.of, factor=1.01):
     """As if training ended a little above theory."""
     made = []
-    for case in measuring.cases(config).values():
-        for point, found in measuring.predictions(config, case, predict):
+    for case in measure.cases(config).values():
+        for point, found in measure.predictions(config, case, predict):
             risks = [factor * found["target"], None, 1.1 * found["target"]]
             record = {"run": case["run"], "model": case["model"]["name"], "point": point}
             record |= {"risk": risks[0], "risks": risks, "target": found["target"]}
@@ -80,7 +80,7 @@ def test_every_model_says_whether_it_weighs_rows_and_has_a_look_of_its_own(name)
 
 
 def test_every_record_gets_the_fields_that_the_spec_adds(monkeypatch, tmp_path):
-    monkeypatch.setattr(measuring, "train", lambda *_, **__: ("models", [{"a": 1}, {"a": 2}]))
+    monkeypatch.setattr(measure, "train", lambda *_, **__: ("models", [{"a": 1}, {"a": 2}]))
     assert SPEC.measure(ConfigDict(), {"run": "r"}, tmp_path) == [{"a": 1}, {"a": 2}]
     spec = TrainedSpec(
         title="", x="b", x_label="", more=lambda case, trained, records: [{"b": trained}] * 2
@@ -151,7 +151,7 @@ def test_the_arrays_that_a_run_was_given_reach_its_prediction(monkeypatch, tmp_p
         seen.update(given)
         return SimpleNamespace(), []
 
-    monkeypatch.setattr(measuring, "train", train)
+    monkeypatch.setattr(measure, "train", train)
     spec = TrainedSpec(title="", x="rank", x_label="r", given=lambda *_: {"base_weight": 3})
     assert spec.measure(ConfigDict(), {"run": "r"}, tmp_path) == [] and seen == {"base_weight": 3}
 
@@ -160,5 +160,5 @@ def test_the_arrays_that_a_run_was_given_reach_its_prediction(monkeypatch, tmp_p
         return {"target": 1.0}
 
     config = config_of({}, names=NAMES[:1])
-    (case,) = measuring.cases(config).values()
-    assert measuring.predictions(config, case, predict, seen) == [({}, {"target": 1.0})]
+    (case,) = measure.cases(config).values()
+    assert measure.predictions(config, case, predict, seen) == [({}, {"target": 1.0})]

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from elsa import training
 from experiments.harness.experiment import Place, RunError
-from experiments.trained import depth, measuring, report
+from experiments.trained import depth, measure, report
 
 CONFIG = ConfigDict(
     {
@@ -43,7 +43,7 @@ def records_of(diverged, monkeypatch, tmp_path):
     monkeypatch.setattr(training, "fit", lambda *args, **kwargs: models)
     place = Place(tmp_path, Console(quiet=True))
     prediction = {"target": 1.0, "preconditioner": np.eye(2)}
-    return measuring.train(CONFIG, CASE, place, lambda task, point, run: prediction)[1]
+    return measure.train(CONFIG, CASE, place, lambda task, point, run: prediction)[1]
 
 
 def test_a_diverged_seed_is_no_part_of_the_mean(monkeypatch, tmp_path):
@@ -68,7 +68,7 @@ def test_the_weights_of_a_diverged_seed_are_left_out_of_the_distances(monkeypatc
 
 def test_a_distance_is_one_of_directions_and_a_weight_of_zero_has_none():
     best = np.diag([3.0, 4.0])
-    found = measuring.distances(np.stack([10.0 * best, 0.1 * best, np.zeros((2, 2))]), best)
+    found = measure.distances(np.stack([10.0 * best, 0.1 * best, np.zeros((2, 2))]), best)
     assert found["mean"] == pytest.approx(1 / 3) and found["largest"] == pytest.approx(1.0)
     assert found["of_mean_weight"] == pytest.approx(0.0, abs=1e-15)
 
@@ -99,7 +99,7 @@ def test_lines_of_theory_are_drawn_between_the_points_too(axis, values, places):
         assert point[axis] == getattr(task, axis)
         return {"target": float(task.task_mean.sum()) + point[axis]}
 
-    found = measuring.predictions_along(config, "one", predict, axis, task_mean=(1.0, 1.0))
+    found = measure.predictions_along(config, "one", predict, axis, task_mean=(1.0, 1.0))
     np.testing.assert_allclose([place for place, _ in found], list(places), rtol=1e-12)
     record = {"point": {axis: values[0]}, "risk": 1.0, "target": 1.0}
     record |= {"standard_error": None, "evaluation_error": 0.0}
