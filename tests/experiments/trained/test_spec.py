@@ -1,11 +1,14 @@
 """A trained experiment from a few words: its predictions, its records, its figure."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from configs import base
 from elsa import models, tasks, theory
 from elsa.report import style
 from experiments.trained import measure, predictions
@@ -162,3 +165,18 @@ def test_the_arrays_that_a_run_was_given_reach_its_prediction(monkeypatch, tmp_p
     config = config_of({}, names=NAMES[:1])
     (case,) = measure.cases(config).values()
     assert measure.predictions(config, case, predict, seen) == [({}, {"target": 1.0})]
+
+
+def test_the_example_of_how_to_add_one_is_a_whole_experiment():
+    text = (Path(base.__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(  SPEC = .*?)```", text, re.DOTALL)
+    code = re.sub("^  ", "", example, flags=re.MULTILINE)
+    assert len(code.splitlines()) <= 25 + 40  # what a config and a driver may have
+    made = {"TrainedSpec": TrainedSpec, "base": base, "ConfigDict": ConfigDict}
+    exec(compile(code, "CONTRIBUTING.md", "exec"), made)
+    for mode in ("full", "quick"):
+        config = made["get_config"](mode)
+        made["EXPERIMENT"].check(config)
+    records = records_of(config)
+    (axes,) = made["EXPERIMENT"].figures(config, records, {})["risk"].axes
+    assert len(records) == 4 and len(theory_lines(axes)) == 2
