@@ -96,15 +96,16 @@ def build_task(settings: RunSettings, name: Mapping[str, Any]) -> Any:
     return tasks.build(task)
 
 
-def _may_sweep(settings: RunSettings) -> tuple[str, ...]:
-    """The arguments that the model's class names in `sweeps`: whole numbers that may be traced,
-    each beside an argument `max_...` that fixes shapes."""
-    return getattr(models.MODELS.get(settings.model.get("name", "")), "sweeps", ())
+def _may_sweep() -> list[str]:
+    """The arguments that some model's class names in `sweeps`: whole numbers that may be traced,
+    each beside an argument `max_...` that fixes shapes. `models.build` refuses them for others."""
+    named = (axis for cls in models.MODELS.values() for axis in getattr(cls, "sweeps", ()))
+    return list(dict.fromkeys(named))
 
 
 def _of_model(settings: RunSettings) -> list[str]:
     """The axes of the sweep that are arguments of the model."""
-    return [axis for axis in settings.sweep if axis in _may_sweep(settings)]
+    return [axis for axis in settings.sweep if axis in _may_sweep()]
 
 
 def _cuts(settings: RunSettings) -> bool:
@@ -129,9 +130,8 @@ def _check_axes(settings: RunSettings) -> None:
     cls = tasks.TASKS.get(settings.task.get("name", ""))
     if cls is None:
         return  # `tasks.build` says what is wrong
-    checks.known_names("models.build", "model", [settings.model.get("name")], models.MODELS)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
-    known = [*_OF_TRAINING, *_may_sweep(settings), *fields, *getattr(cls, "sweeps", ())]
+    known = [*_OF_TRAINING, *_may_sweep(), *fields, *getattr(cls, "sweeps", ())]
     checks.known_names("sweep", "axis", settings.sweep, known)
     for axis, values in settings.sweep.items():
         if axis != "context_length" and any(isinstance(v, str) for v in values):

@@ -29,7 +29,15 @@ _FEW = 6  # values that all get a tick
 
 
 def draw(spec: "TrainedSpec", config: ConfigDict, records: Sequence[Record]) -> "Figure":
-    """Risk along `spec.x`, a colour for each hue, a marker for each model, panels in one column."""
+    """Risk along `spec.x`, a colour for each hue, a marker for each model, panels in one column.
+
+    Raises:
+      ValueError: for a name that neither the records nor their points have.
+    """
+    for name in filter(None, (spec.x, spec.hue, spec.panel)):
+        if all(report.value_of(record, name) is None for record in records):
+            known = sorted({*records[0], *(axis for record in records for axis in record["point"])})
+            raise ValueError(f"TrainedSpec: no record and no point has {name!r}; they have {known}")
     shown = [record for record in records if report.value_of(record, spec.x) is not None]
     values = report.values_of(shown, spec.panel) if spec.panel else [None]
     each = 2.2 if len(values) == 1 else 1.45

@@ -101,29 +101,13 @@ def test_trees_that_differ_in_more_than_numbers_are_refused():
         ({"learning_rate": (0.1, 0.0)}, ValueError, "learning_rate must be finite and above 0"),
         ({"context_length": (0, 4)}, ValueError, "context_length must be at least 1, got 0"),
         ({"context_length": (2, 2.5, 4)}, TypeError, "context_length must be an integer, got 2.5"),
-        ({"rank": (1, 2)}, KeyError, "unknown axis 'rank'"),  # of merged attention, which has none
+        ({"rank": (1, -1)}, ValueError, "rank must be at least 0, got -1"),
+        ({"rank": (1, 1.5, 2)}, TypeError, "rank must be an integer, got 1.5"),
     ],
 )
 def test_a_bad_value_at_any_point_is_refused(sweep, error, message):
     with pytest.raises(error, match=message):
         sweep_of(sweep=sweep)
-
-
-@pytest.mark.parametrize(
-    "ranks, error, message",
-    [
-        ((1, -1), ValueError, "rank must be at least 0, got -1"),
-        ((1, 1.5, 2), TypeError, "rank must be an integer, got 1.5"),
-    ],
-)
-def test_a_rank_that_is_no_number_of_columns_is_refused(ranks, error, message):
-    with pytest.raises(error, match=message):
-        sweep_of(sweep={"rank": ranks}, model={"name": "low_rank_attention"})
-
-
-def test_an_unknown_model_is_named_before_the_axes_that_it_might_have_had():
-    with pytest.raises(KeyError, match=r"unknown model 'low_rank'.*'low_rank_attention'"):
-        sweep_of(sweep={"rank": (1, 2)}, model={"name": "low_rank"})
 
 
 def test_a_task_that_does_not_say_whether_it_can_be_cut_is_told_to(monkeypatch):

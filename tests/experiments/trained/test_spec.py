@@ -106,6 +106,15 @@ def test_models_with_targets_of_their_own_have_lines_of_their_own():
     assert axes.get_ylim()[0] == 0.0
 
 
+@pytest.mark.parametrize("name", ["x", "hue", "panel"])
+def test_a_name_that_no_record_has_is_refused_with_those_there_are(name):
+    config = config_of({"correlation": (0.5, 0.9)})
+    names = {"x": "correlation", name: "corelation"}
+    spec = TrainedSpec(title="", x_label="", **names)
+    with pytest.raises(ValueError, match=r"no record and no point has 'corelation'; .*correlation"):
+        spec.risk(config, records_of(config), {})
+
+
 def test_models_with_one_target_share_its_line():
     task = {"name": "linear_regression", "dim": 2, "context_length": 4}
     config = config_of({"context_length": (2, 4)}, task)
