@@ -13,43 +13,34 @@ Time:   8 min on 2 CPU cores; configs/depth.py:quick 15 s
 
 from ml_collections import ConfigDict
 
+from configs import base
+
 
 def get_config(mode: str = "full") -> ConfigDict:
     """ "full", or "quick": two layers, one dimension."""
-    if mode not in ("full", "quick"):
-        raise ValueError(f"depth: mode must be 'full' or 'quick', got {mode!r}")
-    quick = mode == "quick"
-    config = ConfigDict({"experiment": "depth", "seed": 0, "dtype": "float32"})
-    config.runs = ConfigDict()
-    for depth in (2,) if quick else (1, 2, 3, 4):
-        run = {
-            "task": {
-                "name": "linear_regression",
-                "dim": 1 if quick else 5,
-                "context_length": 6 if quick else 20,
-                "noise_var": 0.5 if quick else 0.1,
-            },
-            "model": {"name": "linear_transformer", "depth": depth, "init_scale": 0.1},
-            "sweep": {},
-        }
-        config.runs[f"layers_{depth}"] = ConfigDict(run)
-    config.num_seeds = 2 if quick else 5
-    config.train = ConfigDict(
-        {
-            "num_steps": 800 if quick else 4_000,
-            "batch": 128 if quick else 512,
-            "learning_rate": 0.03,
-            "warmup": 100,
-            "decay": "cosine",  # or "constant"
-            "max_gradient_norm": 1.0,
-            "evaluate_every": 100,
-            "patience": 0,  # evaluations without improvement until a model stops; 0: never
-            "sampler": "auto",  # "rows", "gram", or the cheaper of what is possible
-            "share_data": False,  # True: all seeds see the same prompts
-            "checkpoint_seconds": 30.0,
-            "matmul_precision": "highest",  # "high", "default": faster, on an accelerator
-        }
+    quick = base.is_quick("depth", mode)
+    task = {
+        "name": "linear_regression",
+        "dim": 1 if quick else 5,
+        "context_length": 6 if quick else 20,
+        "noise_var": 0.5 if quick else 0.1,
+    }
+    model = {"name": "linear_transformer", "init_scale": 0.1}
+    runs = {
+        f"layers_{depth}": {"task": task, "model": {**model, "depth": depth}, "sweep": {}}
+        for depth in ((2,) if quick else (1, 2, 3, 4))
+    }
+    train = {
+        "num_steps": 800 if quick else 4_000,
+        "batch": 128 if quick else 512,
+        "learning_rate": 0.03,
+        "evaluate_every": 100,
+    }
+    return base.trained(
+        "depth",
+        quick,
+        runs,
+        train=train,
+        like={**base.CLIPPED, **base.DRAWN, **base.DECAYING},
+        **base.bayes(quick),
     )
-    config.eval_prompts = 20_000 if quick else 400_000
-    config.bayes_samples = 10_000 if quick else 100_000  # contexts for the Bayes risk
-    return config

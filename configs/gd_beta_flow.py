@@ -13,12 +13,12 @@ Time:   30 s; configs/gd_beta_flow.py:quick 5 s
 
 from ml_collections import ConfigDict
 
+from configs import base
+
 
 def get_config(mode: str = "full") -> ConfigDict:
     """ "full", or "quick": few starts in two dimensions."""
-    if mode not in ("full", "quick"):
-        raise ValueError(f"gd_beta_flow: mode must be 'full' or 'quick', got {mode!r}")
-    quick = mode == "quick"
+    quick = base.is_quick("gd_beta_flow", mode)
     config = ConfigDict({"experiment": "gd_beta_flow", "seed": 0, "dtype": "float64"})
     config.settings = ConfigDict()  # name -> a linear_regression task
     mean = (1.0, -2.0) if quick else (2.0, -1.0, 1.0, -2.0, 1.0)

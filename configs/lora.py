@@ -13,54 +13,30 @@ Time:   2 min on 2 CPU cores; configs/lora.py:quick 15 s
 
 from ml_collections import ConfigDict
 
+from configs import base
+
 
 def get_config(mode: str = "full") -> ConfigDict:
     """ "full", or "quick": small dimension, three ranks."""
-    if mode not in ("full", "quick"):
-        raise ValueError(f"lora: mode must be 'full' or 'quick', got {mode!r}")
-    quick = mode == "quick"
-    config = ConfigDict({"experiment": "lora", "seed": 0, "dtype": "float32"})
-    dim = 3 if quick else 20
-    total = sum(1.0 / (i + 1) for i in range(dim))
-    decaying = tuple(dim / total / (i + 1) for i in range(dim))
-    task = {
-        "name": "linear_regression",
-        "dim": dim,
-        "context_length": 8 if quick else 40,
-        "noise_var": 0.1,
-    }
-    config.runs = ConfigDict()
-    config.runs.base = ConfigDict(
-        {
+    quick = base.is_quick("lora", mode)
+    dim, length = (3, 8) if quick else (20, 40)
+    decaying = base.decaying(dim)
+    task = {"name": "linear_regression", "dim": dim, "context_length": length, "noise_var": 0.1}
+    runs = {
+        "base": {
             "task": {**task, "cov_task": decaying},
             "model": {"name": "merged_attention"},
             "sweep": {},
-        }
-    )
-    config.runs.correction = ConfigDict(
-        {
+        },
+        "correction": {
             "task": {**task, "cov_task": decaying[::-1]},
             "model": {"name": "lora_attention"},
             "sweep": {"rank": (0, 1, 3) if quick else (0, 1, 2, 3, 4, 6, 8, 12, 16, 20)},
-        }
-    )
-    config.num_seeds = 2 if quick else 5
-    config.train = ConfigDict(
-        {
-            "num_steps": 400 if quick else 6_000,
-            "batch": 128 if quick else 256,
-            "learning_rate": 0.05 if quick else 0.01,
-            "warmup": 50,
-            "decay": "cosine",  # or "constant"
-            "average": 0.75,  # weights are their mean over this last share of the steps
-            "evaluate_every": 50,
-            "patience": 0,  # evaluations without improvement until a model stops; 0: never
-            "sampler": "auto",  # "rows", "gram", or the cheaper of what is possible
-            "share_data": False,  # True: all seeds see the same prompts
-            "checkpoint_seconds": 30.0,
-            "optimise": not quick,  # False compiles in about half the time
-            "matmul_precision": "highest",  # "high", "default": faster, on an accelerator
-        }
-    )
-    config.eval_prompts = 20_000 if quick else 200_000
-    return config
+        },
+    }
+    train = {
+        "num_steps": 400 if quick else 6_000,
+        "learning_rate": 0.05 if quick else 0.01,
+        "optimise": not quick,  # False compiles in about half the time
+    }
+    return base.trained("lora", quick, runs, train=train)

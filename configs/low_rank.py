@@ -12,47 +12,23 @@ Time:   2 min on 2 CPU cores; configs/low_rank.py:quick 10 s
 
 from ml_collections import ConfigDict
 
+from configs import base
+
 
 def get_config(mode: str = "full") -> ConfigDict:
     """ "full", or "quick": small dimension, three ranks."""
-    if mode not in ("full", "quick"):
-        raise ValueError(f"low_rank: mode must be 'full' or 'quick', got {mode!r}")
-    quick = mode == "quick"
-    config = ConfigDict({"experiment": "low_rank", "seed": 0, "dtype": "float32"})
+    quick = base.is_quick("low_rank", mode)
     dim = 3 if quick else 20
-    total = sum(1.0 / (i + 1) for i in range(dim))
-    task = {
-        "name": "linear_regression",
-        "dim": dim,
-        "noise_var": 0.1,
-        # eigenvalues of the tasks' covariance, 1 on average
-        "cov_task": tuple(dim / total / (i + 1) for i in range(dim)),
+    cov_task = base.decaying(dim)
+    task = {"name": "linear_regression", "dim": dim, "noise_var": 0.1, "cov_task": cov_task}
+    sweep = {"rank": (1, 2, 3) if quick else (1, 2, 3, 4, 6, 8, 12, 16, 20)}
+    model = {"name": "low_rank_attention"}
+    runs = {
+        f"context_{n}": {"task": {**task, "context_length": n}, "model": model, "sweep": sweep}
+        for n in ((10,) if quick else (20, 60))
     }
-    ranks = (1, 2, 3) if quick else (1, 2, 3, 4, 6, 8, 12, 16, 20)
-    config.runs = ConfigDict()
-    for length in (10,) if quick else (20, 60):
-        run = {
-            "task": {**task, "context_length": length},
-            "model": {"name": "low_rank_attention"},
-            "sweep": {"rank": ranks},
-        }
-        config.runs[f"context_{length}"] = ConfigDict(run)
-    config.num_seeds = 2 if quick else 5
-    config.train = ConfigDict(
-        {
-            "num_steps": 400 if quick else 6_000,
-            "batch": 128 if quick else 256,
-            "learning_rate": 0.05 if quick else 0.01,
-            "warmup": 50,
-            "decay": "cosine",  # or "constant"
-            "average": 0.75,  # weights are their mean over this last share of the steps
-            "evaluate_every": 50,
-            "patience": 0,  # evaluations without improvement until a model stops; 0: never
-            "sampler": "auto",  # "rows", "gram", or the cheaper of what is possible
-            "share_data": False,  # True: all seeds see the same prompts
-            "checkpoint_seconds": 30.0,
-            "matmul_precision": "highest",  # "high", "default": faster, on an accelerator
-        }
-    )
-    config.eval_prompts = 20_000 if quick else 200_000
-    return config
+    train = {
+        "num_steps": 400 if quick else 6_000,
+        "learning_rate": 0.05 if quick else 0.01,
+    }
+    return base.trained("low_rank", quick, runs, train=train)

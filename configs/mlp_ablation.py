@@ -19,6 +19,8 @@ Time:   6 min on 2 CPU cores; configs/mlp_ablation.py:quick 20 s
 
 from ml_collections import ConfigDict
 
+from configs import base
+
 _MODES = ("full", "quick", "full-size")
 
 
@@ -27,7 +29,6 @@ def get_config(mode: str = "full") -> ConfigDict:
     if mode not in _MODES:
         raise ValueError(f"mlp_ablation: mode must be one of {_MODES}, got {mode!r}")
     quick, large = mode == "quick", mode == "full-size"
-    config = ConfigDict({"experiment": "mlp_ablation", "seed": 0, "dtype": "float32"})
     dim = 20 if large else 2 if quick else 5
     model = {
         "name": "gpt2",
@@ -35,36 +36,37 @@ def get_config(mode: str = "full") -> ConfigDict:
         "depth": 12 if large else 1 if quick else 3,
         "num_heads": 8 if large else 2,
     }
-    config.runs = ConfigDict()
-    for signal in (10.0,) if quick else (10.0, 0.0):
-        for mlp in (True, False):
-            run = {
-                "task": {
-                    "name": "linear_regression",
-                    "dim": dim,
-                    "context_length": 40 if large else 5 if quick else 20,
-                    "noise_var": 0.25,
-                    "task_mean": (signal,) * dim,
-                },
-                "model": {**model, "mlp": mlp},
-                "sweep": {},
-            }
-            name = f"{'with' if mlp else 'without'}_mlp_signal_{signal:g}"
-            config.runs[name] = ConfigDict(run)
-    config.num_seeds = 2 if quick else 8 if large else 16
-    config.train = ConfigDict(
-        {
-            "num_steps": 500_000 if large else 40 if quick else 400,
-            "batch": 64 if large else 16 if quick else 32,
-            "learning_rate": 1e-4 if large else 3e-3,
-            "warmup": 5_000 if large else 20 if quick else 50,
-            "max_gradient_norm": 1.0,
-            "evaluate_every": 1_000 if large else 10 if quick else 25,
-            "checkpoint_seconds": 60.0,
-            "optimise": not quick,  # False compiles in about half the time
-            "matmul_precision": "highest",  # "high", "default": faster, on an accelerator
+    task = {
+        "name": "linear_regression",
+        "dim": dim,
+        "context_length": 40 if large else 5 if quick else 20,
+        "noise_var": 0.25,
+    }
+    runs = {
+        f"{'with' if mlp else 'without'}_mlp_signal_{signal:g}": {
+            "task": {**task, "task_mean": (signal,) * dim},
+            "model": {**model, "mlp": mlp},
+            "sweep": {},
         }
+        for signal in ((10.0,) if quick else (10.0, 0.0))
+        for mlp in (True, False)
+    }
+    train = {
+        "num_steps": 500_000 if large else 40 if quick else 400,
+        "batch": 64 if large else 16 if quick else 32,
+        "learning_rate": 1e-4 if large else 3e-3,
+        "warmup": 5_000 if large else 20 if quick else 50,
+        "evaluate_every": 1_000 if large else 10 if quick else 25,
+        "checkpoint_seconds": 60.0,
+        "optimise": not quick,  # False compiles in about half the time
+    }
+    return base.trained(
+        "mlp_ablation",
+        quick,
+        runs,
+        train=train,
+        like=base.CLIPPED,
+        num_seeds=2 if quick else 8 if large else 16,
+        eval_prompts=320 if quick else 10_000,
+        bayes_samples=2_000 if quick else 100_000,  # contexts for the Bayes risk
     )
-    config.eval_prompts = 320 if quick else 10_000
-    config.bayes_samples = 2_000 if quick else 100_000  # contexts for the Bayes risk
-    return config

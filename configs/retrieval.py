@@ -13,53 +13,24 @@ Expect: every mean within 2% of the exact theory; the seeds' mean weight within 
 Time:   10 min on 2 CPU cores; configs/retrieval.py:quick 15 s
 """
 
-from typing import Any
-
 from ml_collections import ConfigDict
+
+from configs import base
 
 
 def get_config(mode: str = "full") -> ConfigDict:
     """ "full", or "quick": small dimension, one model, few points."""
-    if mode not in ("full", "quick"):
-        raise ValueError(f"retrieval: mode must be 'full' or 'quick', got {mode!r}")
-    quick = mode == "quick"
-    config = ConfigDict({"experiment": "retrieval", "seed": 0, "dtype": "float32"})
+    quick = base.is_quick("retrieval", mode)
     lengths = (5, 10) if quick else (10, 20, 40, 60)
-    config.runs = ConfigDict()
-    for model in ("merged_h3",) if quick else ("linear_attention", "merged_h3"):
-        run: dict[str, Any] = {
-            "task": {
-                "name": "retrieval",
-                "dim": 3 if quick else 20,
-                "context_length": max(lengths),
-                "alignment": 0.0,
-                "noise_var": 0.1,
-            },
-            "model": {"name": model},
-            "sweep": {
-                "alignment": (0.0, 0.6) if quick else (0.0, 0.2, 0.4, 0.6),
-                "context_length": lengths,
-            },
-        }
-        if model == "linear_attention":  # all weights take longer than one matrix to settle
-            run["train"] = {"num_steps": 8_000, "average": 0.5}
-        config.runs[model] = ConfigDict(run)
-    config.num_seeds = 2 if quick else 5
-    config.train = ConfigDict(
-        {
-            "num_steps": 400 if quick else 5_000,
-            "batch": 128,
-            "learning_rate": 0.02,
-            "warmup": 50,
-            "decay": "cosine",  # or "constant"
-            "average": 0.85,  # weights are their mean over this last share of the steps
-            "evaluate_every": 50,
-            "patience": 0,  # evaluations without improvement until a model stops; 0: never
-            "sampler": "auto",  # "rows", "gram", or the cheaper of what is possible
-            "share_data": False,  # True: all seeds see the same prompts
-            "checkpoint_seconds": 30.0,
-            "matmul_precision": "highest",  # "high", "default": faster, on an accelerator
-        }
-    )
-    config.eval_prompts = 20_000 if quick else 200_000
-    return config
+    alignments = (0.0, 0.6) if quick else (0.0, 0.2, 0.4, 0.6)
+    task = {"name": "retrieval", "dim": 3 if quick else 20, "context_length": max(lengths)}
+    run = {
+        "task": {**task, "alignment": 0.0, "noise_var": 0.1},
+        "sweep": {"alignment": alignments, "context_length": lengths},
+    }
+    runs = {"merged_h3": {**run, "model": {"name": "merged_h3"}}}
+    if not quick:  # all weights take longer than one matrix to settle
+        longer = {"num_steps": 8_000, "average": 0.5}
+        runs["linear_attention"] = {**run, "model": {"name": "linear_attention"}, "train": longer}
+    train = {"num_steps": 400 if quick else 5_000, "batch": 128, "average": 0.85}
+    return base.trained("retrieval", quick, runs, train=train)

@@ -39,7 +39,7 @@ DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when
     "drift": "experiments.trained.drift",
     "gd_beta_flow": "experiments.trained.gd_beta_flow",
     "layout_ablation": "experiments.constructed.layout_ablation",
-    "lora": "experiments.trained.low_rank",
+    "lora": "experiments.trained.lora",
     "low_rank": "experiments.trained.low_rank",
     "mlp_ablation": "experiments.trained.mlp_ablation",
     "primitives": "experiments.constructed.primitives",

@@ -51,6 +51,7 @@ class GPT2(nnx.Module):
     """
 
     takes_gram = False
+    weighs_rows = True
 
     def __init__(
         self,

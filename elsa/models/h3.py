@@ -100,6 +100,7 @@ class H3(nnx.Module):
     """
 
     takes_gram = False
+    weighs_rows = True
 
     def __init__(
         self,
@@ -186,6 +187,7 @@ class MergedH3(nnx.Module):
     """
 
     takes_gram = False
+    weighs_rows = True
 
     def __init__(
         self,

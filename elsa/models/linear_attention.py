@@ -39,6 +39,7 @@ class LinearAttention(nnx.Module):
     """
 
     takes_gram = True
+    weighs_rows = False
 
     def __init__(
         self,
@@ -113,6 +114,7 @@ class SoftmaxAttention(nnx.Module):
     """
 
     takes_gram = False
+    weighs_rows = False
 
     def __init__(
         self,

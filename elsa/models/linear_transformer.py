@@ -49,6 +49,7 @@ class LinearTransformer(nnx.Module):
     """
 
     takes_gram = True
+    weighs_rows = False
 
     def __init__(
         self,

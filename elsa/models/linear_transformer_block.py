@@ -54,6 +54,7 @@ class LinearTransformerBlock(nnx.Module):
     """
 
     takes_gram = True
+    weighs_rows = False
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """One step of preconditioned gradient descent as a model: the merged forms of linear attention."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,7 @@ class MergedAttention(nnx.Module):
     """
 
     takes_gram = True
+    weighs_rows = False
 
     def __init__(
         self,
@@ -89,6 +91,8 @@ class LowRankAttention(nnx.Module):
     """
 
     takes_gram = True
+    weighs_rows = False
+    sweeps = ("rank",)
 
     def __init__(
         self,
@@ -147,6 +151,9 @@ class LoraAttention(nnx.Module):
     """
 
     takes_gram = True
+    weighs_rows = False
+    sweeps = ("rank",)
+    arrays: ClassVar[Mapping[str, str]] = {"base_weight": "d d"}
 
     def __init__(
         self,

@@ -45,6 +45,7 @@ _SERIES = {
     "h3": (PALETTE[1], "s"),
     "merged_h3": (PALETTE[1], "s"),
     "softmax_attention": (PALETTE[2], "^"),
+    "gpt2": (PALETTE[3], "D"),
 }
 _MARKERS = "osD^vPX"
 RC: dict[Any, Any] = {

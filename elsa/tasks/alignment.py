@@ -1,6 +1,7 @@
 """Covariates that point along the task's weight vector."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,8 @@ class Alignment:
     context_length: int
     alignment: ArrayLike
     noise_var: ArrayLike = 0.0
+
+    cuts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         scalars = {"alignment": self.alignment, "noise_var": self.noise_var}

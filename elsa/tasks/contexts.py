@@ -1,17 +1,20 @@
 """Contexts cut from a table of real data."""
 
 import dataclasses
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa.base import checks
+from elsa.tasks import fields
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
-from elsa.tasks.table import Table
+from elsa.tasks.table import Table, diabetes, read_csv, standardised
 
 
 @task(static=("context_length",))
@@ -32,6 +35,8 @@ class TableContexts(RowsOnly):
     y: Float[ArrayLike, " rows"]
     context_length: int
 
+    cuts: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         where = "TableContexts"
         checks.integer(where, context_length=(self.context_length, 1))
@@ -47,6 +52,24 @@ class TableContexts(RowsOnly):
     def from_table(cls, table: Table, context_length: int) -> Self:
         """Contexts of a table, as it is; `standardised` scales one."""
         return cls(table.x, table.y, context_length)
+
+    @classmethod
+    def from_config(cls, where: str, given: Mapping[str, Any]) -> Self:
+        """Of a config, which gives the fields or "path", a CSV file, and "target", a column.
+
+        Without any of them it is scikit-learn's diabetes data. A file's data, and these, are
+        standardised, their labels to variance 1.
+
+        Raises:
+          KeyError, ValueError, TypeError: as `fields.of_config` and `read_csv`.
+          OSError: for a file that cannot be read.
+        """
+        own = dict(given)
+        if "x" not in own:
+            path, target = own.pop("path", ""), own.pop("target", "")
+            data = standardised(read_csv(path, target) if path else diabetes())
+            own |= {"x": data.x, "y": data.y / np.std(data.y)}
+        return fields.of_config(cls, where, own)
 
     @property
     def dim(self) -> int:

@@ -1,7 +1,8 @@
 """Linear regression whose weight vector drifts along the context."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +41,25 @@ class Drift(RowsOnly):
     task_corr: Float[ArrayLike, "n+1 n+1"]
     noise_var: ArrayLike = 0.0
     root: Any = dataclasses.field(init=False, repr=False)
+
+    cuts: ClassVar[bool] = True  # the last rows are the nearest ones
+    sweeps: ClassVar[tuple[str, ...]] = ("correlation",)
+
+    @classmethod
+    def from_config(cls, where: str, given: Mapping[str, Any]) -> Self:
+        """Of a config, where `correlation` may take the place of `task_corr`: the number rho of the
+        autoregressive matrix.
+
+        Raises:
+          KeyError, ValueError, TypeError: as `fields.of_config`; for both of the two.
+        """
+        own = dict(given)
+        if "correlation" in own:
+            rho = own.pop("correlation")
+            if "task_corr" in own:
+                raise ValueError(f"{where}: give task_corr or correlation, got both")
+            own["task_corr"] = autoregressive(own.get("context_length", 1), rho)
+        return fields.of_config(cls, where, own)
 
     def __post_init__(self) -> None:
         where = "Drift"

@@ -1,9 +1,16 @@
-"""Checks that the fields of several tasks share."""
+"""Checks that the fields of several tasks share, and how a config gives them."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from elsa.base import checks
+
+_COVARIANCES = {"cov_x", "cov_task"}
 
 
 def common(where: str, dim: int, context_length: int, **numbers: ArrayLike) -> None:
@@ -19,3 +26,27 @@ def sized(where: str, name: str, array: ArrayLike, shape: tuple[int, ...]) -> No
     """Refuses an array of another shape."""
     if jnp.shape(array) != shape:
         raise ValueError(f"{where}: {name} must have shape {shape}, got {jnp.shape(array)}")
+
+
+def of_config(cls: Any, where: str, given: Mapping[str, Any]) -> Any:
+    """The task of that class whose fields a config gives.
+
+    Lists and tuples become float arrays; a covariance of one axis is a diagonal.
+
+    Raises:
+      KeyError: for an unknown field, with the known and the nearest ones.
+      ValueError: where a field without a default is missing, or as the class says.
+      TypeError: as the class says.
+    """
+    declared = [field for field in dataclasses.fields(cls) if field.init]
+    optional = [field.name for field in declared if field.default is not dataclasses.MISSING]
+    complete = [*given, *(field for field in optional if field not in given)]
+    checks.names(where, "field", complete, [field.name for field in declared])
+    values = {
+        field: np.asarray(value, dtype=np.float64) if isinstance(value, list | tuple) else value
+        for field, value in given.items()
+    }
+    for field in _COVARIANCES & values.keys():
+        if np.ndim(values[field]) == 1:
+            values[field] = np.diag(values[field])
+    return cls(**values)

@@ -1,7 +1,7 @@
 """Linear regression with a fresh weight vector for every prompt."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +57,8 @@ class LinearRegression:
     gamma_shape: ArrayLike = 1.0
     root_x: Any = dataclasses.field(init=False, repr=False)
     root_task: Any = dataclasses.field(init=False, repr=False)
+
+    cuts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         where = "LinearRegression"

@@ -1,6 +1,6 @@
 """A batch of in-context problems, row by row or as Gram matrices, and what a task is."""
 
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -38,7 +38,16 @@ class GramPrompt(NamedTuple):
 
 
 class Task(Protocol):
-    """What every task offers: its sizes, and prompts drawn from a key."""
+    """What every task offers: its sizes, and prompts drawn from a key.
+
+    cuts: whether `keep_last` leaves a task of this kind, so that one program can serve a sweep over
+      context lengths.
+
+    A class may also have `sweeps`, names that a sweep may vary besides its fields, and
+    `from_config(where, given)`, where a config may say a task shorter than by its fields.
+    """
+
+    cuts: ClassVar[bool]
 
     @property
     def dim(self) -> int:
@@ -99,8 +108,8 @@ def keep_last(prompt: Prompt, length: int | Int[Array, ""]) -> Prompt:
     lengths, `length` being traced. The result is distributed as the task of that length, padded
     with zeros, wherever the rows are exchangeable given the task (linear regression, retrieval,
     alignment, rows of a table) and where they are a stationary sequence that ends with the query
-    (drift: the last are the nearest). It is not for `PrescribedSpectrum`, whose rows have the
-    prescribed condition number only all together.
+    (drift: the last are the nearest): the tasks whose `cuts` is True. It is not for
+    `PrescribedSpectrum`, whose rows have the prescribed condition number only all together.
 
     Args:
       prompt: with n rows.

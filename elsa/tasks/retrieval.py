@@ -1,6 +1,7 @@
 """Retrieval-augmented contexts: examples whose covariates resemble the query's."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,8 @@ class Retrieval:
     context_length: int
     alignment: ArrayLike
     noise_var: ArrayLike = 0.0
+
+    cuts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         where = "Retrieval"

@@ -1,6 +1,7 @@
 """Linear regression on designs whose ridge problem has a prescribed condition number."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +37,8 @@ class PrescribedSpectrum(RowsOnly):
     condition_number: float
     ridge_fraction: float = 0.5
     noise_var: float = 0.0
+
+    cuts: ClassVar[bool] = False  # the rows have their condition number only all together
 
     def __post_init__(self) -> None:
         where = "PrescribedSpectrum"

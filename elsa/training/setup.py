@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from elsa import models
 from elsa.training.program import Program
 from elsa.training.settings import RunSettings
 from elsa.training.sweep import make_sweep
@@ -23,8 +24,10 @@ def validate(config: Mapping[str, Any]) -> RunSettings:
 
 def bare_program(settings: RunSettings) -> Program:
     """The program of a run whose model has zeros for the arrays that it takes at its start."""
-    given: dict[str, Any] = {}
-    if settings.model.get("name") == "lora_attention":
-        dim = int(settings.task["dim"])
-        given["base_weight"] = np.zeros((dim, dim))
-    return Program(settings, make_sweep(settings), **given)
+    sweep = make_sweep(settings)
+    sizes = {"d": sweep.points.task.dim, "n": sweep.points.task.context_length}
+    arrays = getattr(models.MODELS.get(settings.model.get("name", "")), "arrays", {})
+    given = {
+        name: np.zeros([sizes[size] for size in shape.split()]) for name, shape in arrays.items()
+    }
+    return Program(settings, sweep, **given)

@@ -8,16 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from elsa import tasks
+from elsa import models, tasks
 from elsa.base import checks
 from elsa.training import contracts
 from elsa.training.settings import RunSettings
 
 _OF_TRAINING = ("learning_rate",)
-_OF_MODEL = ("rank",)
-_LEAST = {"context_length": 1, "rank": 0}
-_NOT_CUT = ("prescribed_spectrum",)  # tasks that `tasks.keep_last` is not for
-_NOT_OF_TASK = (*_OF_TRAINING, *_OF_MODEL)
 
 
 class Point(NamedTuple):
@@ -65,10 +61,11 @@ def make_sweep(settings: RunSettings) -> Sweep:
     _check_axes(settings)
     names = settings.points
     lengths = settings.sweep.get("context_length", ())
-    for axis, least in _LEAST.items():
+    of_model = _of_model(settings)
+    for axis, least in {"context_length": 1, **dict.fromkeys(of_model, 0)}.items():
         for value in settings.sweep.get(axis, ()):
             checks.integer("sweep", **{axis: (value, least)})
-    if lengths and settings.task.get("name") in _NOT_CUT:
+    if lengths and not _cuts(settings):
         raise ValueError(
             f"sweep: context_length cannot vary for {settings.task['name']!r}, because its rows "
             "hold what they promise only all together; train each length in a run of its own"
@@ -76,9 +73,9 @@ def make_sweep(settings: RunSettings) -> Sweep:
     longest = {"context_length": max(lengths)} if lengths else {}
     points = [_point(settings, name, longest) for name in names]
     model = dict(settings.model)
-    if "rank" in settings.sweep:
-        model["max_rank"] = max(settings.sweep["rank"])
-        model.pop("rank", None)
+    for axis in of_model:
+        model[f"max_{axis}"] = max(settings.sweep[axis])
+        model.pop(axis, None)
     stacked, axes = stack(points)
     return Sweep(names, stacked, axes, model)
 
@@ -89,7 +86,8 @@ def build_task(settings: RunSettings, name: Mapping[str, Any]) -> Any:
     Raises:
       KeyError, ValueError, TypeError: as `tasks.build`.
     """
-    own = {axis: value for axis, value in name.items() if axis not in _NOT_OF_TASK}
+    not_of_task = (*_OF_TRAINING, *_of_model(settings))
+    own = {axis: value for axis, value in name.items() if axis not in not_of_task}
     task = {**settings.task, **own}
     lengths = settings.sweep.get("context_length", ())
     if lengths and np.shape(task.get("task_corr", ())) == (max(lengths) + 1,) * 2:
@@ -99,13 +97,42 @@ def build_task(settings: RunSettings, name: Mapping[str, Any]) -> Any:
     return tasks.build(task)
 
 
+def _may_sweep() -> list[str]:
+    """The arguments that some model's class names in `sweeps`: whole numbers that may be traced,
+    each beside an argument `max_...` that fixes shapes. `models.build` refuses them for others."""
+    named = (axis for cls in models.MODELS.values() for axis in getattr(cls, "sweeps", ()))
+    return list(dict.fromkeys(named))
+
+
+def _of_model(settings: RunSettings) -> list[str]:
+    """The axes of the sweep that are arguments of the model."""
+    return [axis for axis in settings.sweep if axis in _may_sweep()]
+
+
+def _cuts(settings: RunSettings) -> bool:
+    """Whether the last rows of a task's context are a context of a task of its kind.
+
+    Raises:
+      TypeError: for a task whose class does not say.
+    """
+    cls = tasks.TASKS.get(settings.task.get("name", ""))
+    if cls is None:
+        return True  # `tasks.build` says what is wrong
+    if not hasattr(cls, "cuts"):
+        raise TypeError(
+            f"sweep: {cls.__name__} must say whether `tasks.keep_last` leaves a task of its kind; "
+            "add cuts = True or False to the class"
+        )
+    return cls.cuts
+
+
 def _check_axes(settings: RunSettings) -> None:
     """Refuses axes that nothing has, and those that no array can hold."""
     cls = tasks.TASKS.get(settings.task.get("name", ""))
     if cls is None:
         return  # `tasks.build` says what is wrong
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
-    known = [*_NOT_OF_TASK, *fields, *(["correlation"] if "task_corr" in fields else [])]
+    known = [*_OF_TRAINING, *_may_sweep(), *fields, *getattr(cls, "sweeps", ())]
     checks.known_names("sweep", "axis", settings.sweep, known)
     for axis, values in settings.sweep.items():
         if axis != "context_length" and any(isinstance(v, str) for v in values):
@@ -127,7 +154,7 @@ def _point(settings: RunSettings, name: dict[str, Any], longest: dict[str, Any])
         jax.tree.map(lambda leaf: np.asarray(leaf, settings.dtype), task),
         None if length is None else np.int32(length),
         rate,
-        {axis: np.int32(name[axis]) for axis in _OF_MODEL if axis in name},
+        {axis: np.int32(name[axis]) for axis in _of_model(settings)},
     )
 
 

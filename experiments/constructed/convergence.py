@@ -14,7 +14,7 @@ from elsa.base import checks
 from experiments.constructed import convergence_problems as problems
 from experiments.constructed import convergence_report as report
 from experiments.constructed.convergence_problems import WHERE, Problems
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 
 CONSTRUCTIONS: dict[str, Callable[..., constructions.RidgeStack]] = {
     "ridge_lsa": constructions.ridge_lsa,
@@ -69,7 +69,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
     }
 
 
-def measure(config: ConfigDict, case: Case) -> Record:
+def measure(config: ConfigDict, case: Case, place: Place) -> Record:
     """The distances at every depth, thinned, and the decay fitted to all of them."""
     problem = problems.build(problems.names(config)[case["problem"]])
     depth, needed = problem.depth(config)

@@ -15,7 +15,7 @@ from elsa.compiler import CompiledStack
 from experiments.constructed import convergence_problems as problems
 from experiments.constructed import depth_to_accuracy_report as report
 from experiments.constructed.convergence_problems import Problems
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 
 WHERE = "depth_to_accuracy"
 
@@ -130,7 +130,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
     }
 
 
-def measure(config: ConfigDict, case: Case) -> Record:
+def measure(config: ConfigDict, case: Case, place: Place) -> Record:
     """Steps and layers to the tolerance, measured for every task, exact and in the worst case."""
     problem = problems.build(_problems(config)[case["problem"]])
     solver = SOLVERS[case["method"]](problem)

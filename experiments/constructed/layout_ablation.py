@@ -22,7 +22,7 @@ from experiments.constructed.perturbations import (
     noisy,
     rearrangements,
 )
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 
 SOLVED = 1e-8  # relative error below which a problem counts as solved
 DIVERGED = 1e3  # and above which the iteration counts as diverged
@@ -62,7 +62,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
     }
 
 
-def measure(config: ConfigDict, case: Case) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a perturbation, or one a block and noise size."""
     run = _perturbations if case["what"] == "perturbations" else _noise
     return [{**case, **record} for record in run(config, FAMILIES[case["construction"]])]

@@ -12,7 +12,7 @@ from elsa import theory
 from elsa.base import checks
 from elsa.heads.table import PRIMITIVES
 from elsa.report import style
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
     return {f"{name} in {dtype}": {"primitive": name, "dtype": dtype} for dtype, name in pairs}
 
 
-def measure(config: ConfigDict, case: Case) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a shape: the largest error over draws, magnitudes and scales, and its bound."""
     primitive, dtype = PRIMITIVES[case["primitive"]], case["dtype"]
     units = [theory.unit_roundoff(kind) for kind in (dtype, np.float64)]

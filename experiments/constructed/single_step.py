@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from elsa import constructions, theory
 from elsa.base import checks
 from elsa.report import style
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
     return {f"{name} in {dtype}": {"construction": name, "dtype": dtype} for dtype, name in pairs}
 
 
-def measure(config: ConfigDict, case: Case) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a point of the grid."""
     records = []
     for index, shape in enumerate(config.shapes):

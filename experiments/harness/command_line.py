@@ -14,6 +14,7 @@ from absl import flags
 from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
+from experiments.harness import listing
 from experiments.harness.experiment import RunError, message_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -214,7 +215,7 @@ def _nearest(key: str, known: Iterable[str]) -> list[str]:
 
 def _near_files(path: str) -> str:
     """The config files whose name is like the one given, as they are reached from here."""
-    known = {file.stem: file for file in CONFIGS.glob("*.py")}
+    known = {file.stem: file for file in listing.files(CONFIGS)}
     near = difflib.get_close_matches(Path(path).stem, known, n=3, cutoff=0.5)
     places = [os.path.relpath(known[name]) for name in near]
     return f"; did you mean {' or '.join(places)}?" if places else ""

@@ -150,7 +150,7 @@ def _compute(
                 continue
             progress.begins(case)
             start = time.perf_counter()
-            results = experiment.run_case(config, settings, place)
+            results = experiment.measure(config, settings, place)
             seconds = time.perf_counter() - start
             try:
                 folder.append(case, results, seconds=seconds)

@@ -22,7 +22,7 @@ REFUSED, FAILED, INTERRUPTED = 2, 1, 130  # exit codes: a wrong question, a full
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a case runs, for drivers whose cases take long and keep files of their own.
+    """Where a case runs, for those that take long and keep files of their own.
 
     folder: the run's folder.
     screen: where progress is shown.
@@ -40,9 +40,8 @@ class Experiment:
       cases: the config's cases in the order they run, name -> settings.
       measure: runs one case from its settings and returns one record, or a list of them: plain
         numbers, strings, lists and dicts, None for a number that does not exist. The engine adds
-        `case` and `seconds`; the settings that a table needs belong into the record.
-      measure_at: takes the place of measure where a case keeps files of its own and shows progress:
-        trained models with their checkpoints.
+        `case` and `seconds`; the settings that a table needs belong into the record. A case that
+        takes long keeps files of its own, and shows its progress, where `Place` says.
       summarise: all records, in order, to the numbers of summary.json.
       tables: what is printed, from the summary alone.
       figures: name -> figure (`matplotlib.figure.Figure`, not pyplot), from records and summary.
@@ -51,23 +50,11 @@ class Experiment:
     """
 
     cases: Callable[[ConfigDict], Mapping[str, Case]]
+    measure: Callable[[ConfigDict, Case, Place], Record | list[Record]]
     summarise: Callable[[ConfigDict, list[Record]], Summary]
     tables: Callable[[Summary], Sequence["Table"]]
     figures: Callable[[ConfigDict, list[Record], Summary], Mapping[str, "Figure"]]
-    measure: Callable[[ConfigDict, Case], Record | list[Record]] | None = None
-    measure_at: Callable[[ConfigDict, Case, Place], Record | list[Record]] | None = None
     check: Callable[[ConfigDict], None] | None = None
-
-    def __post_init__(self) -> None:
-        if (self.measure is None) == (self.measure_at is None):
-            raise TypeError("Experiment: give measure or measure_at, one of the two")
-
-    def run_case(self, config: ConfigDict, case: Case, place: Place) -> Record | list[Record]:
-        """The record or records of one case."""
-        if self.measure_at is not None:
-            return self.measure_at(config, case, place)
-        assert self.measure is not None
-        return self.measure(config, case)
 
 
 class RunError(Exception):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
+_SHARED = ("__init__", "base")
+
 
 def table(configs: Path) -> Table:
     """One line for each config file of the folder, in alphabetical order."""
@@ -16,10 +18,14 @@ def table(configs: Path) -> Table:
     listing.columns[0].no_wrap = True
     for column in listing.columns:
         column.overflow = "fold"
-    for path in sorted(configs.glob("*.py")):
-        if path.stem != "__init__":
-            listing.add_row(os.path.relpath(path), *claim_and_time(path.read_text("utf-8")))
+    for path in files(configs):
+        listing.add_row(os.path.relpath(path), *claim_and_time(path.read_text("utf-8")))
     return listing
+
+
+def files(configs: Path) -> list[Path]:
+    """The folder's configs, without what they share."""
+    return sorted(path for path in configs.glob("*.py") if path.stem not in _SHARED)
 
 
 def claim_and_time(source: str) -> tuple[str, str]:

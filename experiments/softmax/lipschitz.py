@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from elsa.base import checks
 from elsa.report import style
 from elsa.softmax_regression import Problem, worst_case_lipschitz
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 from experiments.softmax import problems
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _name(kind: str, of: str) -> str:
     return of if of == "softmax" else f"{kind} {of}"
 
 
-def measure(config: ConfigDict, case: Case) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a radius: the largest ratio and the bounds."""
     planted, _ = problems.planted(case["problem"], [config.seed, 2], case["kind"])
     centred = planted.a2 - planted.a2.mean(axis=0)  # what softmax sees of the keys

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from elsa.base import checks
 from elsa.report import style
 from elsa.softmax_regression import Problem, softmax_attention
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 from experiments.softmax import problems
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
     return {**training, **contexts}
 
 
-def measure(config: ConfigDict, case: Case) -> Record:
+def measure(config: ConfigDict, case: Case, place: Place) -> Record:
     """Shifts and bounds along one sequence, and how far the two losses are from one another."""
     planted = problems.planted(case["problem"], [config.seed, 4], case["kind"])
     if case["sequence"] == "training":

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from elsa.base import checks
 from elsa.report import style
 from elsa.softmax_regression import Problem, Solution
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 from experiments.softmax import problems
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
     }
 
 
-def measure(config: ConfigDict, case: Case) -> Record:
+def measure(config: ConfigDict, case: Case, place: Place) -> Record:
     """One run from zero: curves, where it ended, and how far from the planted weights."""
     problem, weights = problems.planted(case["problem"], [config.seed, 1], case["kind"])
     form, _, _ = problems.sizes(WHERE, case["problem"])

@@ -1,26 +1,20 @@
 """A linear transformer block and attention alone, along training, on tasks with a prior mean."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from elsa.report import style
-from experiments.harness.experiment import Experiment, Record, Summary
-from experiments.trained import measuring, prior_mean, prior_mean_report
+from experiments.harness.experiment import Record, Summary
+from experiments.trained import prior_mean, prior_mean_report
+from experiments.trained.spec import Figures, TrainedSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.table import Table
 
 
-def tables(summary: Summary) -> list["Table"]:
-    """One table of all points."""
-    return prior_mean_report.tables(summary, "a block and attention alone, tasks of non-zero mean")
-
-
-def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
+def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figures:
     """Risk along training, and the gradient step that the blocks have become."""
     return {"risk": _along_training(records), "read_back": _read_back(records)}
 
@@ -69,11 +63,12 @@ def _read_back(records: list[Record]) -> "Figure":
     return figure
 
 
-EXPERIMENT = Experiment(
-    cases=measuring.cases,
-    measure_at=prior_mean.measure_at,
-    summarise=prior_mean_report.summarise,
-    tables=tables,
+SPEC = TrainedSpec(
+    title="a block and attention alone, tasks of non-zero mean",
+    x="context_length",
+    x_label="context length n (examples)",
+    predict=prior_mean.predict,
+    more=prior_mean.more,
     figures=figures,
-    check=prior_mean.check,
 )
+EXPERIMENT = prior_mean_report.experiment(SPEC)

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from elsa import tasks, theory
 from elsa.base import checks
 from elsa.report import style
-from experiments.harness.experiment import Case, Experiment, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 from experiments.trained import predictions, report
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check(config: ConfigDict) -> None:
         tasks.build(task.to_dict())
 
 
-def measure(config: ConfigDict, case: Case) -> list[Record]:
+def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a start: distance and excess risk at all times, and the late rate."""
     setting = predictions.setting_of(tasks.build(case["task"]))
     mean, dim = setting.task_mean, setting.dim

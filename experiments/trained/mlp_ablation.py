@@ -1,5 +1,6 @@
 """GPT-2 with and without its feed-forward layers, with and without a signal that tasks share."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from elsa import training
 from elsa.report import style
-from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.trained import measuring, predictions, prior_mean, prior_mean_report, report
+from experiments.harness.experiment import Case, Record, Summary
+from experiments.trained import measure, predictions, prior_mean, prior_mean_report, report
+from experiments.trained.spec import Figures, TrainedSpec
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from rich.table import Table
 
 _LABELS = {True: "GPT-2 with MLP", False: "GPT-2 without MLP"}
@@ -25,23 +27,21 @@ def check(config: ConfigDict) -> None:
     for name, run in config.runs.items():
         if run.model.name != "gpt2":
             raise ValueError(f"runs.{name}: model must be 'gpt2', got {run.model.name!r}")
-    measuring.check(config)
+    measure.check(config)
 
 
-def predict(config: ConfigDict, task: Any) -> measuring.Prediction:
+def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predictions.Prediction:
     """Bayes, which no model beats; the best block, for comparison."""
-    lines = prior_mean.predict(config, "linear_transformer_block", task)["lines"]
-    shown = {name: lines[name] for name in _SHOWN}
-    return {"target": shown[prior_mean.BAYES], "lines": shown}
+    lines = prior_mean.lines(task, run.config)
+    return {"target": lines[prior_mean.BAYES], "lines": {name: lines[name] for name in _SHOWN}}
 
 
-def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
-    """One record for the run."""
-    models, (record,) = measuring.train(config, case, place, lambda task, _: predict(config, task))
-    steps, losses = models.risk_along_training()
-    norm = float(np.linalg.norm(predictions.setting_of(models.task()).task_mean))
+def more(case: Case, trained: training.Trained, records: list[Record]) -> list[Record]:
+    """The model's kind, the signal, and the risk along training."""
+    steps, losses = trained.risk_along_training()
+    norm = float(np.linalg.norm(predictions.setting_of(trained.task()).task_mean))
     along = {"steps": steps.tolist(), "risks": losses[:, :, 0].T.tolist()}
-    return [{**record, "mlp": case["model"]["mlp"], "mean_norm": norm, "along_training": along}]
+    return [{"mlp": case["model"]["mlp"], "mean_norm": norm, "along_training": along}]
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
@@ -76,7 +76,7 @@ def tables(summary: Summary) -> list["Table"]:
 
     runs = Table(
         *("model", "|β*|", "risk", "± s.e.", "lowest", "highest", *_SHOWN),
-        title=f"GPT-2 with and without MLP, {summary['num_seeds']} seeds",
+        title=f"{SPEC.title}, {summary['num_seeds']} seeds",
         title_justify="left",
     )
     for row in summary["rows"]:
@@ -107,7 +107,7 @@ def tables(summary: Summary) -> list["Table"]:
     return [runs, effects]
 
 
-def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
+def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figures:
     """Risk along training, a panel for each shared signal."""
     figure, panels = prior_mean_report.panels_along_training(
         records,
@@ -122,11 +122,12 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     return {"risk": figure}
 
 
-EXPERIMENT = Experiment(
-    cases=measuring.cases,
-    measure_at=measure_at,
-    summarise=summarise,
-    tables=tables,
+SPEC = TrainedSpec(
+    title="GPT-2 with and without MLP",
+    x="mean_norm",
+    x_label="norm of the tasks' mean |β*|",
+    predict=predict,
+    more=more,
     figures=figures,
-    check=check,
 )
+EXPERIMENT = dataclasses.replace(SPEC.experiment(), summarise=summarise, tables=tables, check=check)

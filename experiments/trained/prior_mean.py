@@ -1,6 +1,6 @@
 """Blocks and attention alone, trained on tasks with a prior mean: what both experiments measure.
 
-A record is a point of a run of `measuring` with, beside its risks, the risk along training, the
+A record is a point of a run of `measure` with, beside its risks, the risk along training, the
 share of seeds that reach the prediction and of those that stall where theory has the stationary
 point of rank one, and, of a block, the gradient step that it has become.
 """
@@ -15,8 +15,8 @@ from ml_collections import ConfigDict
 from elsa import readback, theory, training
 from elsa.base import checks
 from elsa.models import LinearTransformerBlock
-from experiments.harness.experiment import Case, Place, Record
-from experiments.trained import measuring, predictions
+from experiments.harness.experiment import Case, Record
+from experiments.trained import measure, predictions
 
 BLOCK, ATTENTION, BAYES, RANK_ONE = "GD-beta", "best attention", "Bayes", "rank one"
 SIGNAL = "b* alone"  # the prediction <b*, x>, which looks at no context
@@ -24,19 +24,24 @@ _REACHED = 0.02  # above the prediction, as a share of it
 _STALLED = 0.05  # away from the risk of rank one, as a share of it
 
 
-def predict(config: ConfigDict, model: str, task: Any) -> measuring.Prediction:
+def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predictions.Prediction:
     """What the model must reach, and every other line: all models' optima, Bayes, rank one."""
+    found = lines(task, run.config)
+    block = run.model["name"] == "linear_transformer_block"
+    return {"target": found[BLOCK if block else ATTENTION], "lines": found}
+
+
+def lines(task: Any, config: ConfigDict) -> dict[str, float]:
+    """The risks of all that a model may be compared with."""
     setting = predictions.setting_of(task)
     about_mean, key = setting.centred(), jax.random.key(config.seed)
-    lines = {
+    return {
         BLOCK: theory.gd_beta_optimum(setting).risk,
         ATTENTION: theory.linear_attention_optimum(setting).risk,
         BAYES: theory.bayes_risk(setting, key, config.bayes_samples).mean,
         SIGNAL: theory.pgd_optimum(about_mean, rank=0).risk,
         RANK_ONE: theory.pgd_optimum(about_mean, rank=1).risk,
     }
-    target = lines[BLOCK if model == "linear_transformer_block" else ATTENTION]
-    return {"target": target, "lines": lines}
 
 
 def check(config: ConfigDict) -> None:
@@ -49,33 +54,30 @@ def check(config: ConfigDict) -> None:
             run.model.name,
             ("linear_attention", "linear_transformer_block"),
         )
-    measuring.check(config)
+    measure.check(config)
 
 
-def measure_at(config: ConfigDict, case: Case, place: Place) -> list[Record]:
-    """One record a point."""
-    model = case["model"]["name"]
-    models, records = measuring.train(
-        config, case, place, lambda task, _: predict(config, model, task)
-    )
-    steps, losses = models.risk_along_training()
-    made = []
+def more(case: Case, trained: training.Trained, records: list[Record]) -> list[Record]:
+    """What these experiments say of a point besides its risks."""
+    steps, losses = trained.risk_along_training()
+    made: list[Record] = []
     for index, record in enumerate(records):
-        task = models.task(index)
+        task = trained.task(index)
         own = np.where(np.isfinite(losses[:, :, index]), losses[:, :, index], np.nan)
-        along = {"steps": steps.tolist(), "risks": [_numbers(row) for row in own.T]}
         made.append(
             {
-                **record,
                 "mean_norm": float(np.linalg.norm(predictions.setting_of(task).task_mean)),
                 "context_length": task.context_length,
                 "shares": shares(record),
-                "along_training": along,
+                "along_training": {
+                    "steps": steps.tolist(),
+                    "risks": [_numbers(row) for row in own.T],
+                },
             }
         )
-    if isinstance(models.model(), LinearTransformerBlock):
-        for index, (record, found) in enumerate(zip(made, _read_back(models), strict=True)):
-            record["read_back"] = _beside_optimum(record, models, found, index)
+    if isinstance(trained.model(), LinearTransformerBlock):
+        for index, found in enumerate(_read_back(trained)):
+            made[index]["read_back"] = _beside_optimum(records[index], trained, found, index)
     return made
 
 

@@ -1,18 +1,17 @@
 """The risk that attention alone cannot avoid, against the tasks' mean and the context length."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from elsa.report import style
-from experiments.harness.experiment import Experiment, Record, Summary
-from experiments.trained import measuring, prior_mean, prior_mean_report, report
+from experiments.harness.experiment import Record, Summary
+from experiments.trained import prior_mean, prior_mean_report, report
+from experiments.trained.spec import Figures, TrainedSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from rich.table import Table
 
 
@@ -35,7 +34,7 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
         place = {key: block[key] for key in ("mean_norm", "context_length")}
         (attention,) = report.by(records, model="linear_attention", **place)
         both = attention, block
-        risks = [prior_mean_report.best_risk(record) for record in both]
+        risks = [report.best_risk(record) for record in both]
         lines = block["lines"]
         gaps.append(
             {
@@ -65,11 +64,10 @@ def tables(summary: Summary) -> list["Table"]:
             f"{gap['standard_error']:.2g}",
             f"{gap['theory']:.5g}",
         )
-    title = "risk against the tasks' mean β* and the context length n"
-    return [*prior_mean_report.tables(summary, title), gaps]
+    return [*prior_mean_report.tables(summary, title=SPEC.title), gaps]
 
 
-def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
+def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figures:
     """Risk against |b*| and against the context length, and the gap at every point."""
     norms = sorted({record["mean_norm"] for record in records})
     lengths = sorted({record["context_length"] for record in records})
@@ -88,9 +86,8 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         axes.set_xscale("symlog", linthresh=1.0)
         axes.set_xticks(norms, [f"{norm:.3g}" for norm in norms])
         axes.set_xlim(-0.5, 1.4 * norms[-1])
-    prior = "norm of the tasks' mean |β*|"
-    style.finish(top, x=prior, y="risk", title=f"n = {length}", legend=False)
-    style.finish(middle, x=prior, y="gap", title="attention's risk minus the block's")
+    style.finish(top, x=SPEC.x_label, y="risk", title=f"n = {length}", legend=False)
+    style.finish(middle, x=SPEC.x_label, y="gap", title="attention's risk minus the block's")
     bottom.set_xscale("log")
     bottom.set_xticks(lengths, [str(length) for length in lengths])
     bottom.minorticks_off()
@@ -120,11 +117,12 @@ def _draw_gaps(axes: "Axes", gaps: list[Record], lengths: list[int]) -> None:
     axes.set_ylim(bottom=-0.05)
 
 
-EXPERIMENT = Experiment(
-    cases=measuring.cases,
-    measure_at=prior_mean.measure_at,
-    summarise=summarise,
-    tables=tables,
+SPEC = TrainedSpec(
+    title="risk against the tasks' mean β* and the context length n",
+    x="mean_norm",
+    x_label="norm of the tasks' mean |β*|",
+    predict=prior_mean.predict,
+    more=prior_mean.more,
     figures=figures,
-    check=check,
 )
+EXPERIMENT = prior_mean_report.experiment(SPEC, summarise=summarise, tables=tables, check=check)

@@ -1,5 +1,7 @@
 """What the experiments about a prior mean print and draw alike."""
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,8 +9,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa.report import style
-from experiments.harness.experiment import Record, Summary
+from experiments.harness.experiment import Experiment, Record, Summary
 from experiments.trained import prior_mean, report
+from experiments.trained.spec import TrainedSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +29,19 @@ LINES: dict[str, dict[str, Any]] = {  # line of theory -> how it is drawn
     prior_mean.SIGNAL: {"linestyle": (0, (6, 1.5, 1, 1.5)), "linewidth": 0.9},
 }
 SHARED = (prior_mean.ATTENTION, prior_mean.BLOCK, prior_mean.BAYES)  # of blocks and attention
+
+
+def experiment(spec: TrainedSpec, **own: Any) -> Experiment:
+    """Of a spec, with what these experiments print and refuse alike where it is not its own."""
+    return dataclasses.replace(
+        spec.experiment(),
+        **{
+            "summarise": summarise,
+            "tables": functools.partial(tables, title=spec.title),
+            "check": prior_mean.check,
+            **own,
+        },
+    )
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
@@ -55,7 +71,7 @@ def _deviation(record: Mapping[str, Any]) -> float:
     return float((lowest - record["target"]) / record["evaluation_error"])
 
 
-def tables(summary: Summary, title: str) -> list["Table"]:
+def tables(summary: Summary, *, title: str) -> list["Table"]:
     """A row a point: risk of the best seed and of all, theory, shares, what was read back."""
     from rich.table import Table
 
@@ -80,7 +96,7 @@ def tables(summary: Summary, title: str) -> list["Table"]:
             "block" if row["model"] == "linear_transformer_block" else "attention",
             f"{row['mean_norm']:.3g}",
             str(row["context_length"]),
-            f"{best_risk(row):.4g}",
+            f"{report.best_risk(row):.4g}",
             f"{row['risk']:.4g}",
             f"{error:.1g}",
             f"{row['target']:.4g}",
@@ -114,7 +130,7 @@ def draw_best(axes: "Axes", records: Sequence[Record], axis: str, *, labelled: b
         style.measured(
             axes,
             np.array([record[axis] for record in own]),
-            np.array([best_risk(record) for record in own]),
+            np.array([report.best_risk(record) for record in own]),
             name=model,
             label=label if labelled else "",
             error=np.array([record["evaluation_error"] for record in own]),
@@ -134,7 +150,7 @@ def panels_along_training(
     """Risk along training, a panel for each value of one field of the records.
 
     Args:
-      records: as `prior_mean.measure_at` gives them.
+      records: with the fields of `prior_mean.more`.
       axis: the field.
       look: record -> name of its colour and marker, and its label.
       lines: of theory, drawn across all panels.
@@ -183,8 +199,3 @@ def draw_levels(axes: "Axes", record: Record, lines: Sequence[str], *, labelled:
     for line in lines:
         label = f"theory: {line}" if labelled else None
         style.theory(axes, ends, np.full(2, record["lines"][line]), label=label, **LINES[line])
-
-
-def best_risk(record: Mapping[str, Any]) -> float:
-    """The lowest risk over the seeds."""
-    return min(risk for risk in record["risks"] if risk is not None)

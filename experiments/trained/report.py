@@ -87,7 +87,7 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
         off = row.get("preconditioner_distance")
         made.add_row(
             row["run"],
-            ", ".join(f"{_axis(axis)} {_value(v)}" for axis, v in row["point"].items()),
+            ", ".join(f"{symbol(axis)} {_value(v)}" for axis, v in row["point"].items()),
             f"{row['risk']:.5g}",
             "-" if row["standard_error"] is None else f"{row['standard_error']:.2g}",
             f"{row['target']:.5g}",
@@ -104,11 +104,26 @@ def total_error(record: Mapping[str, Any]) -> float:
     return float(np.hypot(record["standard_error"] or 0.0, record["evaluation_error"]))
 
 
+def evaluation_error(record: Mapping[str, Any]) -> float:
+    """Standard error of one seed's risk, of the prompts that measured it."""
+    return record["evaluation_error"]
+
+
+def best_risk(record: Mapping[str, Any]) -> float:
+    """The lowest risk over the seeds."""
+    return min(risk for risk in record["risks"] if risk is not None)
+
+
+def _mean_risk(record: Mapping[str, Any]) -> float:
+    return record["risk"]
+
+
 def _off(distance: Mapping[str, float]) -> str:
     return f"{100 * distance['of_mean_weight']:.1f} % ({100 * distance['largest']:.1f} %)"
 
 
-def _axis(axis: str) -> str:
+def symbol(axis: str) -> str:
+    """An axis as tables and legends name it."""
     names = {"context_length": "n", "alignment": "α", "noise_var": "s2", "correlation": "ρ"}
     return names.get(axis, axis)
 
@@ -126,47 +141,55 @@ def draw(
     label: str | None = None,
     predicted: Predicted | None = None,
     target_label: str | None = "theory",
+    best: bool = False,
     **line: Any,
 ) -> None:
-    """Measured risk of some points along one axis of the sweep, the prediction dotted.
+    """Measured risk of some points along a field or an axis of the sweep, the prediction dotted.
 
     Error bars hold both the spread of the seeds and the error of the prompts. The prediction is
-    drawn at the points alone where `predicted` does not give it at more places.
+    drawn at the points alone where `predicted` does not give it at more places. With `best` the
+    lowest seed takes the place of the mean, and has the error of the prompts alone.
     """
-    ordered = sorted(records, key=lambda record: record["point"][axis])
+    ordered = sorted(records, key=lambda record: value_of(record, axis))
+    height, spread = (best_risk, evaluation_error) if best else (_mean_risk, total_error)
     style.measured(
         axes,
-        np.array([record["point"][axis] for record in ordered]),
-        np.array([record["risk"] for record in ordered]),
+        np.array([value_of(record, axis) for record in ordered]),
+        np.array([height(record) for record in ordered]),
         name=name,
         label=label,
-        error=np.array([total_error(record) for record in ordered]),
+        error=np.array([spread(record) for record in ordered]),
         linestyle="none",
         **line,
     )
-    places, values = zip(*(predicted or at_points(ordered, axis)), strict=True)
-    targets = np.array([value["target"] for value in values])
-    style.theory(axes, np.array(places), targets, label=target_label)
+    draw_theory(axes, predicted or at_points(ordered, axis), target_label)
 
 
-def draw_line(
-    axes: "Axes", predicted: Predicted, line: str, *, label: str | None, **look: Any
-) -> None:
-    """Another line of theory."""
-    places, values = zip(*predicted, strict=True)
-    heights = np.array([value["lines"][line] for value in values])
-    style.theory(axes, np.array(places), heights, label=label, **look)
+def draw_theory(axes: "Axes", predicted: Predicted, label: str | None, **look: Any) -> None:
+    """The target as a line, a short one where there is but one place."""
+    places, found = zip(*predicted, strict=True)
+    targets = np.array([each["target"] for each in found])
+    if len(places) == 1:  # a line through one point does not show
+        places, targets = (places[0] - 0.3, places[0] + 0.3), np.repeat(targets, 2)
+    style.theory(axes, np.array(places), targets, label=label, **look)
 
 
 def at_points(records: Sequence[Record], axis: str) -> Predicted:
-    """What theory says at the points that were trained, along one axis of the sweep."""
-    return sorted(((r["point"][axis], r) for r in records), key=lambda found: found[0])
+    """What theory says at the points that were trained, along a field or an axis of the sweep."""
+    return sorted(((value_of(r, axis), r) for r in records), key=lambda found: found[0])
 
 
 def by(records: Sequence[Record], **wanted: Any) -> list[Record]:
     """The records with these values, of a field or of their point."""
+    return [r for r in records if all(value_of(r, key) == v for key, v in wanted.items())]
 
-    def matches(record: Mapping[str, Any]) -> bool:
-        return all(record.get(key, record["point"].get(key)) == v for key, v in wanted.items())
 
-    return [record for record in records if matches(record)]
+def value_of(record: Mapping[str, Any], key: str) -> Any:
+    """A field of the record or of its point, None where it has neither."""
+    return record.get(key, record["point"].get(key))
+
+
+def values_of(records: Sequence[Record], key: str) -> list[Any]:
+    """The values of a field or an axis, each once: numbers in order, names as they come."""
+    found = list(dict.fromkeys(value_of(record, key) for record in records))
+    return sorted(found) if all(isinstance(value, int | float) for value in found) else found

@@ -40,7 +40,7 @@ class Squares:
             check=self._check,
         )
 
-    def _measure(self, config: ConfigDict, case: Any) -> Any:
+    def _measure(self, config: ConfigDict, case: Any, place: Any) -> Any:
         n = case["n"]
         self.before(n)
         self.measured.append(n)

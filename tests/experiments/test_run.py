@@ -203,7 +203,7 @@ def test_the_drivers_flags_are_the_documented_ones():
 DRIVER = """
 import time
 from experiments.harness.experiment import Experiment
-def measure(config, case):
+def measure(config, case, place):
     time.sleep(case["seconds"])
     return {"x": 1.0}
 EXPERIMENT = Experiment(

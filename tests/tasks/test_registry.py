@@ -61,3 +61,8 @@ def test_every_task_of_the_registry_is_tried_here():
 def test_bad_settings_are_refused(settings, error, message):
     with pytest.raises(error, match=message):
         tasks.build(settings)
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_every_task_says_whether_its_last_rows_are_a_context_of_its_kind(name):
+    assert tasks.TASKS[name].cuts is (name != "prescribed_spectrum")

@@ -25,6 +25,8 @@ def test_a_good_config_comes_back_with_every_default():
 def test_a_model_that_takes_arrays_at_its_start_can_be_checked_without_them():
     config = changed("model", name="lora_attention", rank=2)
     assert training.validate(config).model["rank"] == 2
+    table = {"name": "table", "context_length": 5}  # which knows its covariates by its data alone
+    assert training.validate({**config, "task": table}).task == table
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import jax
 import numpy as np
 import pytest
 
+from elsa import tasks
 from elsa.training import RunSettings
 from elsa.training.sweep import build_task, make_sweep, pick, stack
 from tests.training import cases
@@ -107,6 +108,16 @@ def test_trees_that_differ_in_more_than_numbers_are_refused():
 def test_a_bad_value_at_any_point_is_refused(sweep, error, message):
     with pytest.raises(error, match=message):
         sweep_of(sweep=sweep)
+
+
+def test_a_task_that_does_not_say_whether_it_can_be_cut_is_told_to(monkeypatch):
+    class Whole(tasks.LinearRegression):
+        pass
+
+    monkeypatch.setitem(tasks.TASKS, "linear_regression", Whole)
+    monkeypatch.delattr(tasks.LinearRegression, "cuts")
+    with pytest.raises(TypeError, match=r"Whole must say whether .*; add cuts = True or False"):
+        sweep_of(sweep={"context_length": (3, 4)})
 
 
 def test_lengths_of_a_task_that_cannot_be_cut_are_refused():

@@ -12,7 +12,7 @@ from configs import convergence as table_config
 from configs import convergence_synthetic as synthetic_config
 from experiments.constructed import convergence
 from experiments.harness import engine
-from experiments.harness.experiment import RunError
+from experiments.harness.experiment import Place, RunError
 from tests.helpers import descend
 
 CONSTRUCTIONS = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
@@ -142,14 +142,14 @@ def test_at_condition_number_1_one_step_is_exact(synthetic):
     assert "one step is exact" in printed
 
 
-def test_with_fewer_rows_than_covariates_the_rate_is_the_same():
+def test_with_fewer_rows_than_covariates_the_rate_is_the_same(tmp_path):
     config = synthetic_config.get_config("quick")
     config.data.condition_numbers, config.data.short_condition_numbers = (), (10.0,)
     config.methods, config.dtypes = ("ridge_lsa", "ridge_lsa_state"), ("float64",)
     convergence.check(config)
-    cases = convergence.cases(config)
+    cases, place = convergence.cases(config), Place(tmp_path, Console(file=io.StringIO()))
     assert len(cases) == 2
-    records = {name: convergence.measure(config, case) for name, case in cases.items()}
+    records = {name: convergence.measure(config, case, place) for name, case in cases.items()}
     for record in records.values():
         assert record["context_length"] < record["dim"]
         assert record["measured"]["largest"][-1] <= 1e-10

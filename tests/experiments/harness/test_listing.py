@@ -41,11 +41,13 @@ def test_the_table_names_every_config_as_it_is_reached_from_here(tmp_path, monke
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "convergence.py").write_text(FULL)
     (tmp_path / "configs" / "a_longer_name_than_most.py").write_text('"""Second."""')
-    (tmp_path / "configs" / "__init__.py").write_text("")
+    for shared in ("__init__", "base"):
+        (tmp_path / "configs" / f"{shared}.py").write_text("")
     monkeypatch.chdir(tmp_path)
     screen = Console(file=io.StringIO(), width=120)
     screen.print(listing.table(tmp_path / "configs"))
     shown = screen.file.getvalue()
     assert "configs/convergence.py" in shown and "configs/a_longer_name_than_most.py" in shown
     assert shown.index("a_longer") < shown.index("convergence") and "__init__" not in shown
+    assert "configs/base.py" not in shown
     assert "(quick: 5 s)" in shown and "Second." in shown and "…" not in shown

@@ -14,7 +14,7 @@ from experiments.harness import engine
 from experiments.harness.experiment import RunError
 from experiments.trained import block_vs_attention as along_training
 from experiments.trained import gd_beta_flow as flow
-from experiments.trained import measuring, prior_mean
+from experiments.trained import measure, prior_mean
 from experiments.trained import mlp_ablation as ablation
 from experiments.trained import prior_mean_gap as gap
 
@@ -125,7 +125,7 @@ def test_the_full_size_ablation_is_a_config_that_builds():
     config = mlp_ablation.get_config("full-size")
     assert len(config.runs) == 4
     case = config.runs.with_mlp_signal_10.to_dict()
-    settings = training.RunSettings.from_config(measuring.settings_of(config, case))
+    settings = training.RunSettings.from_config(measure.settings_of(config, case))
     made = jax.eval_shape(
         lambda: nnx.state(
             models.build(settings.model, rngs=nnx.Rngs(params=0), dim=20, context_length=40)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from elsa import training
 from experiments.harness.experiment import Place, RunError
-from experiments.trained import depth, measuring, report
+from experiments.trained import depth, measure, report
 
 CONFIG = ConfigDict(
     {
@@ -43,7 +43,7 @@ def records_of(diverged, monkeypatch, tmp_path):
     monkeypatch.setattr(training, "fit", lambda *args, **kwargs: models)
     place = Place(tmp_path, Console(quiet=True))
     prediction = {"target": 1.0, "preconditioner": np.eye(2)}
-    return measuring.train(CONFIG, CASE, place, lambda task, point: prediction)[1]
+    return measure.train(CONFIG, CASE, place, lambda task, point, run: prediction)[1]
 
 
 def test_a_diverged_seed_is_no_part_of_the_mean(monkeypatch, tmp_path):
@@ -68,7 +68,7 @@ def test_the_weights_of_a_diverged_seed_are_left_out_of_the_distances(monkeypatc
 
 def test_a_distance_is_one_of_directions_and_a_weight_of_zero_has_none():
     best = np.diag([3.0, 4.0])
-    found = measuring.distances(np.stack([10.0 * best, 0.1 * best, np.zeros((2, 2))]), best)
+    found = measure.distances(np.stack([10.0 * best, 0.1 * best, np.zeros((2, 2))]), best)
     assert found["mean"] == pytest.approx(1 / 3) and found["largest"] == pytest.approx(1.0)
     assert found["of_mean_weight"] == pytest.approx(0.0, abs=1e-15)
 
@@ -95,11 +95,11 @@ def test_lines_of_theory_are_drawn_between_the_points_too(axis, values, places):
     run = {**CASE, "sweep": {axis: values, **others}}
     config = ConfigDict({**CONFIG.to_dict(), "runs": {"one": run}})
 
-    def predict(task, point):
+    def predict(task, point, run):
         assert point[axis] == getattr(task, axis)
         return {"target": float(task.task_mean.sum()) + point[axis]}
 
-    found = measuring.predictions_along(config, "one", predict, axis, task_mean=(1.0, 1.0))
+    found = measure.predictions_along(config, "one", predict, axis, task_mean=(1.0, 1.0))
     np.testing.assert_allclose([place for place, _ in found], list(places), rtol=1e-12)
     record = {"point": {axis: values[0]}, "risk": 1.0, "target": 1.0}
     record |= {"standard_error": None, "evaluation_error": 0.0}
@@ -111,8 +111,10 @@ def test_lines_of_theory_are_drawn_between_the_points_too(axis, values, places):
 
 def test_a_single_depth_has_lines_of_theory_that_show():
     lines = {"one step a layer": 0.7, "best polynomial": 0.6, "Bayes": 0.5}
-    record = {"point": {"depth": 2}, "risks": [0.61, None], "target": 0.6, "lines": lines}
-    (axes,) = depth.figures(CONFIG, [record], {})["risk"].axes
+    record = {"run": "two", "model": "linear_transformer", "point": {"depth": 2}}
+    record |= {"risks": [0.61, None], "evaluation_error": 0.01, "target": 0.6, "lines": lines}
+    config = ConfigDict({"runs": {"two": {"sweep": {}}}})
+    (axes,) = depth.SPEC.risk(config, [record], {})["risk"].axes
     theory = [line for line in axes.lines if line.get_label().startswith("theory")]
     assert [tuple(line.get_ydata()) for line in theory] == [(0.6, 0.6), (0.7, 0.7), (0.5, 0.5)]
     assert all(np.ptp(line.get_xdata()) > 0 for line in theory)

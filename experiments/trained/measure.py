@@ -4,7 +4,7 @@ A config holds `runs`, name -> task, model and sweep, and what all runs share: `
 `dtype`, `seed`, `eval_prompts`. A driver says what theory predicts at a point; a record is a point.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,7 @@ from elsa import training
 from elsa.base import checks
 from elsa.training.sweep import build_task
 from experiments.harness.experiment import FAILED, Case, Place, Record, RunError
-
-# What theory says of one point: `target`, the risk that training must reach; lines to draw beside
-# it; `preconditioner`, the optimal W, where there is one.
-Prediction = Mapping[str, Any]
-Predict = Callable[[Any, Mapping[str, Any]], Prediction]
+from experiments.trained.predictions import Predict, Prediction, Run
 
 _PLACES = 51  # of a line of theory
 
@@ -45,11 +41,15 @@ def settings_of(config: ConfigDict, case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def predictions(
-    config: ConfigDict, case: Mapping[str, Any], predict: Predict
+    config: ConfigDict,
+    case: Mapping[str, Any],
+    predict: Predict,
+    given: Mapping[str, Any] | None = None,
 ) -> list[tuple[dict[str, Any], Prediction]]:
     """Every point of a run, and what theory says of it."""
     settings = training.RunSettings.from_config(settings_of(config, case))
-    return [(name, predict(build_task(settings, name), name)) for name in settings.points]
+    run = Run(config=config, model=case["model"], given=given or {})
+    return [(name, predict(build_task(settings, name), name, run)) for name in settings.points]
 
 
 def predictions_along(
@@ -85,7 +85,7 @@ def train(
     Raises:
       RunError: where training cannot go on; KeyboardInterrupt and files.WriteError pass through.
     """
-    expected = predictions(config, case, predict)
+    expected = predictions(config, case, predict, given)
     targets = np.array([prediction["target"] for _, prediction in expected])
     try:
         trained = training.fit(
