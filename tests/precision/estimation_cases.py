@@ -89,6 +89,16 @@ def _tasks() -> dict[str, Case]:
         **_task(lambda: contexts),
         "tasks.TableContexts.sample": without(lambda: contexts.sample(_KEY, 2)),
         "tasks.TableContexts.from_table": Run(lambda: tasks.TableContexts.from_table(_TABLE, 4)),
+        "tasks.TableContexts.from_config": Run(
+            lambda: tasks.TableContexts.from_config(
+                "f", {"context_length": 4, "path": str(_CSV), "target": "waist"}
+            )
+        ),
+        "tasks.Drift.from_config": Run(
+            lambda: tasks.Drift.from_config(
+                "f", {"dim": DIM, "context_length": ROWS, "correlation": 0.9}
+            )
+        ),
         "tasks.TableContexts.dim": Run(lambda: contexts.dim),
         "tasks.autoregressive": without(lambda rho: tasks.autoregressive(ROWS, rho), np.float64(1)),
         "tasks.build": Run(
