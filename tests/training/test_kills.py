@@ -68,8 +68,8 @@ def assert_kills_change_nothing(steps, times, tmp_path, programs):
     assert_equal_runs(training.fit(config, folder), whole)
 
 
-def test_three_kills_at_random_moments_change_no_bit(tmp_path, compiled_programs):
-    assert_kills_change_nothing(60 * EVERY, 3, tmp_path, compiled_programs)
+def test_a_kill_at_a_random_moment_changes_no_bit(tmp_path, compiled_programs):
+    assert_kills_change_nothing(60 * EVERY, 1, tmp_path, compiled_programs)
 
 
 @pytest.mark.slow
