@@ -13,7 +13,7 @@ from elsa.attention import gram
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import readout
-from elsa.models.inputs import AnyPrompt, context_gram, query_row, require_fit, rows_of
+from elsa.models.inputs import AnyPrompt, ByLayer, context_gram, query_row, require_fit, rows_of
 from elsa.tasks import GramPrompt, Prompt
 
 FORMS = ("auto", "gram", "direct")
@@ -119,6 +119,15 @@ class LinearTransformer(nnx.Module):
         run = jax.vmap(functools.partial(_run_on_rows, keep=True), in_axes=(0, 0, None, None))
         _, during = run(tokens, row, self.query_key, self.value)
         return jnp.concatenate([rows[None], jnp.moveaxis(during, 0, 1)])
+
+    def by_layer(self, prompt: Prompt) -> ByLayer:
+        """The prediction if the transformer ended after each layer, 0 before the first.
+
+        Raises:
+          TypeError: for a GramPrompt. ValueError: as a call.
+        """
+        rows = self.hidden_states(prompt)[:, :, -1]
+        return ByLayer(readout.from_residual_stream(rows), None)
 
     @at_own_precision
     def attention(self, prompt: Prompt) -> Float[Array, "depth batch heads rows n"]:

@@ -13,8 +13,10 @@ from elsa.models.linear_attention import LinearAttention, SoftmaxAttention
 from elsa.models.linear_transformer import LinearTransformer
 from elsa.models.linear_transformer_block import LinearTransformerBlock
 from elsa.models.one_step import LoraAttention, LowRankAttention, MergedAttention
+from elsa.models.stack_model import ELSAModel, LSAModel
 
 MODELS: dict[str, type[nnx.Module]] = {
+    "elsa": ELSAModel,
     "gpt2": GPT2,
     "h3": H3,
     "linear_attention": LinearAttention,
@@ -22,6 +24,7 @@ MODELS: dict[str, type[nnx.Module]] = {
     "linear_transformer_block": LinearTransformerBlock,
     "lora_attention": LoraAttention,
     "low_rank_attention": LowRankAttention,
+    "lsa": LSAModel,
     "merged_attention": MergedAttention,
     "merged_h3": MergedH3,
     "softmax_attention": SoftmaxAttention,
