@@ -49,6 +49,7 @@ DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when
     "softmax_lipschitz": "experiments.softmax.lipschitz",
     "softmax_regression": "experiments.softmax.solvers",
     "softmax_shift": "experiments.softmax.shift",
+    "train": "experiments.trained.train",
 }
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from elsa.nn.attention_heads import AttentionHeads
 from elsa.nn.layers import ELSA, LSA

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from elsa import training
 from elsa.base import checks
+from elsa.training.program import Watch
 from elsa.training.sweep import build_task
 from experiments.harness.experiment import FAILED, Case, Place, Record, RunError
 from experiments.trained.predictions import Predict, Prediction, Run
@@ -79,8 +80,15 @@ def train(
     predict: Predict,
     *,
     given: Mapping[str, Any] | None = None,
+    watch: Watch | None = None,
 ) -> tuple[training.Trained, list[Record]]:
     """Trains one run in `training/NAME` of the run's folder; a record for each point.
+
+    Args:
+      config, case, place: of the run.
+      predict: what theory says at a point.
+      given: arrays that the model takes at its start.
+      watch: of a model and its task, what `training.fit` writes along training.
 
     Raises:
       RunError: where training cannot go on; KeyboardInterrupt and files.WriteError pass through.
@@ -93,6 +101,7 @@ def train(
             place.folder / "training" / case["run"],
             given=given,
             targets=targets,
+            watch=watch,
             screen=place.screen,
             name=case["run"],
         )
