@@ -120,6 +120,27 @@ def move_aside(path: Path) -> Path:
     return aside
 
 
+def start_over(path: Path, descriptor: int) -> tuple[Path, int]:
+    """Moves a folder that this process holds to `<path>.<time>`, and holds a new one in its place.
+
+    Args:
+      path: the folder.
+      descriptor: as `hold` gave it; closed once the new folder is held.
+
+    Returns:
+      The old folder's new place, and the descriptor of the new one.
+
+    Raises:
+      WriteError: if it cannot be renamed; it then stays where it is, and held.
+      BusyError: if another process took the new folder in this moment.
+    """
+    aside = move_aside(path)
+    make_folder(path)
+    held = hold(path)
+    os.close(descriptor)  # of the old folder, which no other run took while it was moved
+    return aside, held
+
+
 def _write(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:  # a disk about to be full takes a part without an error

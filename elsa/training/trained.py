@@ -86,8 +86,33 @@ class Trained(NamedTuple):
         Every step draws fresh prompts, so that this is the risk of models that no step has fitted
         to these prompts.
         """
-        text = (self.folder / METRICS).read_text(encoding="utf-8")
+        records = [record for record in self._records() if "loss" in record]
+        losses = [record["loss"] for record in records]
+        return _steps(records), self._stacked(losses)
+
+    def watched_along_training(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The steps at which the run's `watch` was called, [times], and what it gave of every
+        model, name -> [times, seeds, points], NaN where it was not finite or gave no such name."""
+        records = [record for record in self._records() if "watched" in record]
+        names = dict.fromkeys(name for record in records for name in record["watched"])
+        absent = np.full(self.state.active.shape, np.nan)
+        return _steps(records), {
+            name: self._stacked([record["watched"].get(name, absent) for record in records])
+            for name in names
+        }
+
+    def _records(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, which a run of no steps need not have."""
+        path = self.folder / METRICS
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
         whole = text.rpartition("\n")[0]  # the last line may be in writing just now
-        records = [strict_json.loads(line) for line in whole.splitlines()]
-        losses = np.array([record["loss"] for record in records], np.float64)
-        return np.array([record["step"] for record in records]), losses
+        return [strict_json.loads(line) for line in whole.splitlines()]
+
+    def _stacked(self, tables: list[Any]) -> np.ndarray:
+        """[times, seeds, points], also where there is none."""
+        found = [np.array(table, np.float64) for table in tables]
+        return np.reshape(found, (len(found), *self.state.active.shape))
+
+
+def _steps(records: list[dict[str, Any]]) -> np.ndarray:
+    return np.array([record["step"] for record in records], int)

@@ -32,7 +32,13 @@ from experiments.harness.folder import (
     ways_out,
 )
 
-NEWER = {"train.matmul_precision": "highest"}  # settings that older runs did not write
+NEWER = {  # settings that older runs did not write
+    "train.matmul_precision": "highest",
+    "train.loss": "squared",
+    "train.huber_delta": 3.0,
+    "train.adam_b2": 0.999,
+    "train.skip_nonfinite": 0,
+}
 
 
 def run(

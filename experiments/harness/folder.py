@@ -220,12 +220,11 @@ class RunFolder:
                 f"{self.path} holds the current folder or this program and is not moved; "
                 "give another --workdir"
             )
-        aside = files.move_aside(self.path)
+        try:
+            aside, self._descriptor = files.start_over(self.path, self._descriptor)
+        except files.BusyError as error:
+            raise FolderError(f"{error}; wait for its end, or give another --workdir") from error
         self.notes.append(f"the old folder is now {aside}")
-        files.make_folder(self.path)
-        descriptor = _hold(self.path)
-        self.close()  # of the old folder, which no other run took while it was moved
-        self._descriptor = descriptor
 
 
 def _fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:

@@ -11,7 +11,7 @@ from tests.training import cases
 @pytest.mark.parametrize(
     "field, value, error, message",
     [
-        ("num_steps", 0, ValueError, "num_steps must be at least 1, got 0"),
+        ("num_steps", -1, ValueError, "num_steps must be at least 0, got -1"),
         ("num_steps", 2.5, TypeError, "num_steps must be an integer, got 2.5"),
         ("num_steps", 25, ValueError, "num_steps must be a multiple of evaluate_every=6, got 25"),
         ("batch", 0, ValueError, "batch must be at least 1"),
@@ -35,6 +35,12 @@ from tests.training import cases
         ("share_data", "False", TypeError, "share_data must be True or False, got 'False'"),
         ("checkpoint_seconds", -1.0, ValueError, "checkpoint_seconds must be at least 0"),
         ("keep", 0, ValueError, "keep must be at least 1"),
+        ("loss", "hubert", ValueError, "loss must be one of .*'huber'.*, got 'hubert'"),
+        ("huber_delta", 0.0, ValueError, "huber_delta must be finite and above 0"),
+        ("adam_b2", 1.0, ValueError, "adam_b2 must be below 1, got 1.0"),
+        ("adam_b2", -0.1, ValueError, "adam_b2 must be at least 0"),
+        ("skip_nonfinite", -1, ValueError, "skip_nonfinite must be at least 0"),
+        ("skip_nonfinite", True, TypeError, "skip_nonfinite must be an integer, got True"),
     ],
 )
 def test_a_bad_training_setting_is_refused_by_its_name(field, value, error, message):
@@ -60,6 +66,11 @@ def test_a_bad_training_setting_is_refused_by_its_name(field, value, error, mess
 def test_a_bad_run_setting_is_refused_by_its_name(changes, error, message):
     with pytest.raises(error, match=message):
         RunSettings.from_config(cases.config(**changes))
+
+
+def test_a_run_of_no_steps_may_name_a_warmup_and_any_spacing_of_evaluations():
+    settings = RunSettings.from_config(cases.config(train={"num_steps": 0, "warmup": 5}))
+    assert settings.train.num_steps == 0
 
 
 @pytest.mark.parametrize("key", ["task", "model", "train"])
