@@ -71,11 +71,12 @@ def module_of(spec: str) -> ModuleType:
     return module
 
 
-def default_workdir(spec: str) -> Path:
-    """runs/NAME for configs/NAME.py; a mode gets a folder of its own, runs/NAME-MODE."""
+def default_workdir(spec: str, *, sweep: bool = False) -> Path:
+    """runs/NAME for configs/NAME.py; a mode and a sweep get their own, runs/NAME-MODE-sweep."""
     path, _, mode = spec.partition(":")
     name = Path(path).stem
-    return Path("runs") / (name if mode in ("", "full") else f"{name}-{mode}")
+    parts = [name, *([mode] if mode not in ("", "full") else []), *(["sweep"] if sweep else [])]
+    return Path("runs") / "-".join(parts)
 
 
 def apply_overrides(config: ConfigDict, arguments: Sequence[str]) -> list[str]:

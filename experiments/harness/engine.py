@@ -71,7 +71,8 @@ def run(
             _refuse_foreign_cases(folder, cases)
             if len(folder.cases) < len(cases):
                 folder.write_environment(environment(asked, command))
-            _announce(folder, cases, screen)
+            if folder.cases or not brief:
+                _announce(folder, cases, screen)
             _compute(experiment, config, cases, folder, screen)
             return _report(experiment, config, folder, None if brief else screen)
     except FolderError as error:
@@ -173,8 +174,9 @@ def _report(
     text = strict_json.dumps(experiment.summarise(config, folder.records), where=SUMMARY)
     summary: Summary = strict_json.loads(text)  # as a rebuild would read it
     folder.write_json(SUMMARY, summary)
-    for table in experiment.tables(summary) if screen else ():
-        screen.print(table)
+    if screen:
+        for table in experiment.tables(summary):
+            screen.print(table)
     paths = [folder.path / name for name in (SUMMARY, METRICS, CONFIG, ENV)]
     for name, figure in experiment.figures(config, folder.records, summary).items():
         paths += folder.write_figure(name, figure)

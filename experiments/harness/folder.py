@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from elsa.base import files, strict_json
 from elsa.report import style
@@ -58,7 +58,7 @@ class RunFolder:
         *,
         overwrite: bool = False,
         newer: Mapping[str, Any] = MappingProxyType({}),
-    ) -> "RunFolder":
+    ) -> Self:
         """Makes the folder, or opens one that holds the same config.
 
         Args:
@@ -92,7 +92,7 @@ class RunFolder:
             raise
         return folder
 
-    def __enter__(self) -> "RunFolder":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
