@@ -127,8 +127,12 @@ def printed(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Table"
     from rich.table import Table
 
     several = any(mark.series for mark in marks)
+    numbers = any(mark.mean is not None for mark in marks)
     targets = any(mark.target is not None for mark in marks)
-    heads = [*columns, *["case"] * several, main, "± s.e.", *["theory"] * targets, "status"]
+    heads = [
+        *(*columns, *["case"] * several, *[main, "± s.e."] * numbers),
+        *(*["theory"] * targets, "status"),
+    ]
     more = len(marks) - _SHOWN
     made = Table(
         *heads,
@@ -142,8 +146,7 @@ def printed(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Table"
         made.add_row(
             *(shown(mark.values[column]) for column in columns),
             *[mark.series] * several,
-            _number(mark.mean, 5),
-            _number(mark.error, 2),
+            *[_number(mark.mean, 5), _number(mark.error, 2)] * numbers,
             *[_number(mark.target, 5)] * targets,
             f"{mark.status}{lost}",
         )
@@ -212,11 +215,13 @@ def _kind(values: Sequence[Any]) -> Any:
 
 
 def _series(firsts: Sequence[Row]) -> list[str]:
-    """What tells the records of a point apart: case, and what its `point` says besides."""
-    names = []
+    """What tells the records of a point apart: case, and what its `point` or `part` says."""
+    names, numbered = [], {row["case"] for row in firsts if row.get("part")}
     for row in firsts:
         inner = {n.partition(".")[2]: v for n, v in row.items() if n.startswith("point.")}
         said = [f"{name} {shown(value)}" for name, value in inner.items() if value is not None]
+        if not said and row.get("case") in numbered:
+            said = [f"part {row['part']}"]
         parts = [row["case"], *said] if row.get("case") else []
         names.append(", ".join(parts) or "")
     return names if len({name for name in names if name}) > 1 else [""] * len(names)
