@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DECADES = 2.0  # an axis that spans as many is logarithmic
-_MOST_PANELS, _MOST_COLOURS = 9, 8
+_MOST_PANELS, _MOST_COLOURS, _MOST_ENTRIES = 12, 8, 12
+_PANEL, _ENTRY = 1.75, 0.16  # inches: heights of a panel, and of a line of the legend
 _LOST = "diverged or failed"
 Values = dict[str, Any]
 
@@ -22,7 +23,8 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Figure | 
     """The figure, None where no mark has a number.
 
     The first axis of numbers goes along x, the next axis has a colour for each value (a scale of
-    colours where it has many numbers), the third a panel; further axes have colours of their own.
+    colours where it has many numbers), the third a panel. Further axes have lines of their own, and
+    colours while these are few.
 
     Args:
       marks: the records.
@@ -34,11 +36,16 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Figure | 
     table = [{**mark.values, **({"case": mark.series} if mark.series else {})} for mark in marks]
     x, hues, panel = _axes(table, [*columns, *(["case"] if _several(table, "case") else [])])
     colours = [tuple(values.get(hue) for hue in hues) for values in table]
+    if len(_each(colours)) > _MOST_ENTRIES:
+        hues = hues[:1]
+    entries = _each(colour[: len(hues)] for colour in colours)
     scaled = len(hues) == 1 and _is_long(table, hues[0])
+    wide = max(len(_label(hues, entry)) for entry in entries) > 24
+    below = 0.0 if scaled else _ENTRY * (-(-len(entries) // (1 if wide else 2)) + 1)
     panels = _each(values.get(panel) for values in table) if panel else [None]
     cols, rows = min(2, len(panels)), -(-len(panels) // 2)
     figure, grid = style.figure(
-        rows, cols, height=0.6 + 1.8 * rows, sharex=True, sharey=True, squeeze=False
+        rows, cols, height=0.4 + _PANEL * rows + below, sharex=True, sharey=True, squeeze=False
     )
     places = _places([values[x] for values in table])
     height = words(main) + " (mean ± s.e.)" * any(mark.error for mark in marks)
@@ -51,7 +58,7 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Figure | 
         if scaled:
             _scattered(figure, axes, inside, words(hues[0]), bar=index == len(panels) - 1)
         else:
-            _lines(axes, inside, _each(colours), hues, _is_numeric(table, x))
+            _lines(axes, inside, entries, hues, _is_numeric(table, x))
         _scales(axes, [values[x] for values in table], marks)
         style.finish(
             axes,
@@ -64,7 +71,6 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Figure | 
         axes.set_visible(False)
     said = {label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]}
     if said:
-        wide = max(map(len, said)) > 24
         last = "theory" if "theory" in said else None
         style.legend_outside(figure, columns=1 if wide else 2, last=last)
     return figure
@@ -90,15 +96,16 @@ def _axes(table: Sequence[Values], columns: Sequence[str]) -> tuple[str, list[st
 def _lines(
     axes: "Axes",
     inside: Sequence[tuple[float, tuple[Any, ...], Mark]],
-    colours: Sequence[tuple[Any, ...]],
+    entries: Sequence[tuple[Any, ...]],
     hues: Sequence[str],
     joined: bool,
 ) -> None:
     """Marks for each colour, its theory dotted; a cross on top where nothing was found."""
     ordered = sorted(inside, key=lambda found: found[0])
     theories: dict[Any, str] = {}  # of several colours it may be the same, and is drawn once
-    for number, colour in enumerate(colours):
-        own = [(place, mark) for place, value, mark in ordered if value == colour]
+    for line in _each(value for _, value, _ in ordered):
+        number = entries.index(line[: len(hues)])
+        own = [(place, mark) for place, value, mark in ordered if value == line]
         found = [(place, mark) for place, mark in own if mark.mean is not None]
         if found:
             style.measured(
@@ -107,7 +114,7 @@ def _lines(
                 np.array([mark.mean for _, mark in found]),
                 error=np.array([mark.error or 0.0 for _, mark in found]),
                 name=number,
-                label=_label(hues, colour) or None,
+                label=_label(hues, entries[number]) or None,
                 linestyle="-" if joined else "none",
             )
         lost = [place for place, mark in own if mark.mean is None]
