@@ -119,9 +119,9 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.report": Room("figures, of plain numbers", (), ("matplotlib",)),
         "configs": Room("one config for each experiment", (), ("ml_collections",)),
         "experiments.harness": Room(
-            "what every experiment runs on: command line, run folder, records, progress",
+            "what every experiment runs on: command line, run folder, records, progress, sweeps",
             ("elsa.base", "elsa.report"),
-            ("absl", "matplotlib", "ml_collections", "rich"),
+            ("absl", "matplotlib", "ml_collections", "polars", "rich"),
         ),
         "experiments.constructed": Room(
             "drivers: weights that are built, by hand or by the compiler",

@@ -225,4 +225,5 @@ EXPERIMENT = Experiment(
     tables=report.tables,
     figures=report.figures,
     check=check,
+    main="decay_mean",
 )

@@ -49,6 +49,7 @@ def run(
     overwrite: bool = False,
     command: str = "",
     screen: Console | None = None,
+    brief: bool = False,
 ) -> Summary:
     """Runs an experiment in a folder, or takes up the run that the folder holds.
 
@@ -59,6 +60,7 @@ def run(
       overwrite: moves what is in the folder to `<workdir>.<time>` first.
       command: the command line that repeats this run, for env.json and for whoever resumes.
       screen: where to print; standard output by default.
+      brief: prints progress alone, no tables and no places of files.
 
     Returns:
       The summary, as it stands in summary.json.
@@ -68,16 +70,17 @@ def run(
         full disk, Ctrl-C; the message says what is kept. A bug of the driver comes as it is.
     """
     screen = screen or terminal.console()
-    asked, cases = _question(experiment, config)
+    asked, cases = question(experiment, config)
     folder: RunFolder | None = None
     try:
         with RunFolder.open(workdir, asked, overwrite=overwrite, newer=NEWER) as folder:
             _refuse_foreign_cases(folder, cases)
             if len(folder.cases) < len(cases):
                 folder.write_environment(environment(asked, command))
-            _announce(folder, cases, screen)
+            if folder.cases or not brief:
+                _announce(folder, cases, screen)
             _compute(experiment, config, cases, folder, screen)
-            return _report(experiment, config, folder, screen)
+            return _report(experiment, config, folder, None if brief else screen)
     except FolderError as error:
         raise RunError(message_of(error)) from error
     except WriteError as error:
@@ -95,10 +98,14 @@ def run(
         raise
 
 
-def _question(
+def question(
     experiment: Experiment, config: ConfigDict
 ) -> tuple[dict[str, Any], Mapping[str, Case]]:
-    """The config as plain values, and its cases; refuses what the driver's check refuses."""
+    """The config as plain values, and its cases.
+
+    Raises:
+      RunError: for what the driver's check refuses, no plain JSON, and no case at all.
+    """
     try:
         if experiment.check is not None:
             experiment.check(config)
@@ -167,18 +174,20 @@ def _compute(
 
 
 def _report(
-    experiment: Experiment, config: ConfigDict, folder: RunFolder, screen: Console
+    experiment: Experiment, config: ConfigDict, folder: RunFolder, screen: Console | None
 ) -> Summary:
     """Writes summary and figures from the records, prints the tables and where the files are."""
     text = strict_json.dumps(experiment.summarise(config, folder.records), where=SUMMARY)
     summary: Summary = strict_json.loads(text)  # as a rebuild would read it
     folder.write_json(SUMMARY, summary)
-    for table in experiment.tables(summary):
-        screen.print(table)
+    if screen:
+        for table in experiment.tables(summary):
+            screen.print(table)
     paths = [folder.path / name for name in (SUMMARY, METRICS, CONFIG, ENV)]
     for name, figure in experiment.figures(config, folder.records, summary).items():
         paths += folder.write_figure(name, figure)
-    terminal.say(screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
+    if screen:
+        terminal.say(screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
     return summary
 
 

@@ -47,6 +47,13 @@ class Experiment:
       figures: name -> figure (`matplotlib.figure.Figure`, not pyplot), from records and summary.
       check: refuses a bad config before anything is computed or written, by a ValueError,
         TypeError, KeyError or OSError whose text is all the user sees.
+      shares: of a config, which of its dotted keys may be axes within one program, and the name of
+        each such axis: points of a sweep that differ in them alone are one run. The records of such
+        a run hold the axis' value by its name, in their `point` or as a field of their own. None:
+        every point of a sweep is a run of its own.
+      with_axes: a config that runs these axes in one program: from a config, whose copy it may
+        change, and name of each axis -> values, whose product it takes. It goes with `shares`.
+      main: the field of a record that a sweep draws and prints; `risk` where None.
     """
 
     cases: Callable[[ConfigDict], Mapping[str, Case]]
@@ -55,6 +62,13 @@ class Experiment:
     tables: Callable[[Summary], Sequence["Table"]]
     figures: Callable[[ConfigDict, list[Record], Summary], Mapping[str, "Figure"]]
     check: Callable[[ConfigDict], None] | None = None
+    shares: Callable[[ConfigDict], Mapping[str, str]] | None = None
+    with_axes: Callable[[ConfigDict, Mapping[str, tuple[Any, ...]]], ConfigDict] | None = None
+    main: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.shares is None) != (self.with_axes is None):
+            raise TypeError("Experiment: shares and with_axes go together, got only one of them")
 
 
 class RunError(Exception):

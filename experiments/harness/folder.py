@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from elsa.base import files, strict_json
 from elsa.report import style
@@ -41,6 +41,9 @@ class RunFolder:
       notes: what its user should be told: a folder moved away, a line dropped, other versions.
     """
 
+    what: ClassVar[str] = "run"  # how a refusal names what the folder holds ...
+    asked: ClassVar[str] = CONFIG  # ... and the file that says what was asked
+
     def __init__(self, path: Path, descriptor: int):
         self.path = path
         self.records: list[records.Record] = []
@@ -55,7 +58,7 @@ class RunFolder:
         *,
         overwrite: bool = False,
         newer: Mapping[str, Any] = MappingProxyType({}),
-    ) -> "RunFolder":
+    ) -> Self:
         """Makes the folder, or opens one that holds the same config.
 
         Args:
@@ -76,10 +79,10 @@ class RunFolder:
         files.make_folder(place)
         folder = cls(place, _hold(place))
         try:
-            if overwrite and not _is_empty(place):
+            if overwrite and not folder._is_empty():
                 folder._move_aside()
-            if _is_empty(place):
-                folder.write_json(CONFIG, wanted)
+            if folder._is_empty():
+                folder.write_json(cls.asked, wanted)
             else:
                 folder._reopen(wanted, newer)
         except BaseException as error:
@@ -89,7 +92,7 @@ class RunFolder:
             raise
         return folder
 
-    def __enter__(self) -> "RunFolder":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -182,20 +185,28 @@ class RunFolder:
             files.replace(paths[-1], image.getvalue())
         return paths
 
+    def _is_empty(self) -> bool:
+        """Whether the folder holds nothing but the remains of a kill during its first write."""
+        try:
+            return set(os.listdir(self.path)) <= {files.temporary(self.path / self.asked).name}
+        except OSError as error:
+            raise files.WriteError(self.path, error, verb="open folder") from error
+
     def _reopen(self, wanted: dict[str, Any], newer: Mapping[str, Any]) -> None:
         """Takes over the records of a folder with the same config, and refuses any other."""
-        if not (self.path / CONFIG).exists():
+        if not (self.path / self.asked).exists():
             raise FolderError(
-                f"{self.path} is not empty and holds no run (no {CONFIG}). {ways_out(self.path)}"
+                f"{self.path} is not empty and holds no {self.what} (no {self.asked}). "
+                f"{ways_out(self.path)}"
             )
-        before = _read(self.path / CONFIG)
+        before = _read(self.path / self.asked)
         for name, value in newer.items():
             _fill_in(before, wanted, name.split("."), value)
         difference = strict_json.first_difference(before, wanted)
         if difference:
             key, there, asked = difference
             raise FolderError(
-                f"{self.path} holds a run with another config: "
+                f"{self.path} holds a {self.what} with another config: "
                 f"{key} is {there} there, {asked} is asked for. {ways_out(self.path)}"
             )
         metrics = self.path / METRICS
@@ -235,14 +246,6 @@ def _fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:
             _fill_in(there.get(first), wanted[first], rest, value)
         else:
             there.setdefault(first, value)
-
-
-def _is_empty(path: Path) -> bool:
-    """Whether the folder holds nothing but the remains of a kill during its very first write."""
-    try:
-        return set(os.listdir(path)) <= {files.temporary(path / CONFIG).name}
-    except OSError as error:
-        raise files.WriteError(path, error, verb="open folder") from error
 
 
 def _hold(path: Path) -> int:
