@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.typing import ArrayLike
 from jaxtyping import Float
 
+from elsa.base import checks
 from elsa.nn.attention_heads import AttentionHeads
 from elsa.nn.layers import ELSA, LSA
 from elsa.nn.role_layers import RoleELSA
@@ -20,7 +22,7 @@ def drawn(
     *,
     roles: int | None,
     tied: bool,
-    init_scale: float,
+    init_scale: Float[ArrayLike, ""],
     dtype: np.dtype,
     precision: str,
     rngs: nnx.Rngs,
@@ -64,7 +66,7 @@ def from_stack(
     *,
     indicator: Float[np.ndarray, "n roles"] | None,
     tied: bool,
-    noise: float,
+    noise: Float[ArrayLike, ""],
     dtype: np.dtype,
     precision: str,
     where: str,
@@ -99,7 +101,8 @@ def from_stack(
         prologue=[layer(part) for part in built.prologue],
         epilogue=[layer(part) for part in built.epilogue],
     )
-    return _disturbed(stack, noise, rngs) if noise else stack
+    is_none = checks.is_concrete(noise) and not np.any(noise)
+    return stack if is_none else _disturbed(stack, noise, rngs)
 
 
 def _with_roles(
@@ -125,7 +128,7 @@ def _with_roles(
     )
 
 
-def _disturbed(stack: Stack, noise: float, rngs: nnx.Rngs) -> Stack:
+def _disturbed(stack: Stack, noise: Float[ArrayLike, ""], rngs: nnx.Rngs) -> Stack:
     """With noise on all weights, drawn at once: a draw for each array is slow to compile."""
     graph, state = nnx.split(stack)
     leaves, structure = jax.tree.flatten(state)

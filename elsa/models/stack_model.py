@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.typing import DTypeLike
+from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from elsa.base import checks
@@ -17,7 +17,7 @@ from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
 from elsa.prompts import PackedPrompt, PromptFormat, custom_format, named_format, packed
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.named import NAMES
-from elsa.prompts.roles import role_indicator
+from elsa.prompts.roles import Role, role_indicator
 from elsa.tasks import Prompt
 
 LAYOUTS = (*NAMES, "custom")
@@ -64,6 +64,7 @@ class StackModel(nnx.Module):
 
     takes_gram = False
     weighs_rows = False
+    traced = ("noise", "init_scale")  # numbers that may differ between the models of one program
     has_biases: ClassVar[bool]
 
     def __init__(
@@ -80,8 +81,8 @@ class StackModel(nnx.Module):
         biases: str = "role",
         init: str = "random",
         algorithm: str = "",
-        init_scale: float = 0.3,
-        noise: float = 0.0,
+        init_scale: Float[ArrayLike, ""] = 0.3,
+        noise: Float[ArrayLike, ""] = 0.0,
         step_size: float = 0.5,
         lam: float = 0.0,
         dtype: DTypeLike | None = None,
@@ -225,9 +226,10 @@ class StackModel(nnx.Module):
         form: PromptFormat = self.prompt_format
         if self.biases == "position":
             rows = form.layout(self.context_length).shape[0]
-            self._known = tuple((("row", row),) for row in range(rows))
+            known: tuple[Role, ...] = tuple((("row", row),) for row in range(rows))
         else:
-            self._known = form.known_roles(self.dim, self.context_length)
+            known = form.known_roles(self.dim, self.context_length)
+        self._known = known
 
     def _indicator(self) -> Float[np.ndarray, "n roles"] | None:
         """1 where a row has a role; None without biases."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.typing import DTypeLike
+from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from elsa.base import checks
@@ -34,7 +34,7 @@ class AttentionHeads(nnx.Module):
         num_heads: int,
         dtype: DTypeLike | None,
         rngs: nnx.Rngs,
-        init_scale: float,
+        init_scale: Float[ArrayLike, ""],
         **sizes: tuple[str, int],
     ) -> None:
         """Draws the arrays; sizes are argument name -> (axis letter of the formula, size)."""

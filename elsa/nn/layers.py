@@ -3,7 +3,7 @@
 from typing import Self
 
 from flax import nnx
-from jax.typing import DTypeLike
+from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import attention
@@ -42,7 +42,7 @@ class LSA(AttentionHeads):
         key_size: int,
         num_heads: int = 1,
         *,
-        init_scale: float = 0.02,
+        init_scale: Float[ArrayLike, ""] = 0.02,
         dtype: DTypeLike | None = None,
         precision: str = EXACT,
         rngs: nnx.Rngs,
@@ -118,7 +118,7 @@ class ELSA(AttentionHeads):
         key_size: int,
         num_heads: int = 1,
         *,
-        init_scale: float = 0.02,
+        init_scale: Float[ArrayLike, ""] = 0.02,
         dtype: DTypeLike | None = None,
         precision: str = EXACT,
         rngs: nnx.Rngs,

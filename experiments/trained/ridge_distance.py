@@ -1,13 +1,13 @@
 """How far a model's answers are from ridge regression's, layer by layer."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from elsa import models, predictors
 from elsa.base.precision import exact
@@ -16,7 +16,7 @@ from elsa.tasks import Prompt
 RIDGE, DESCENT, WEIGHTS = "ridge", "gradient_descent", "w"  # watched/<one of these>/<layer or step>
 _STREAM = 7  # of the prompts that are watched, below the seed
 
-Watched = Mapping[str, Float[Array, ""]]
+Watched = dict[str, Any]  # name -> number
 
 
 def watch(

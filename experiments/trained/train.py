@@ -17,7 +17,6 @@ from experiments.trained.spec import TrainedSpec
 
 RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
 _SHOWN = 300  # prompts of the figure of predictions
-_AXES = {"train.learning_rate": "learning_rate"}  # keys of a config whose values share a program
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
@@ -109,6 +108,19 @@ def _finite(values: np.ndarray) -> list[Any]:
     return [_finite(value) for value in values]
 
 
+def shares(config: ConfigDict) -> Mapping[str, str]:
+    """Keys whose values one program can run side by side."""
+    start = "init_scale" if config.model.init == "random" else "noise"
+    of_stacks = {f"model.{start}": start} if config.model.architecture in ("lsa", "elsa") else {}
+    return {"train.learning_rate": "learning_rate", **of_stacks}
+
+
+def with_axes(config: ConfigDict, axes: Mapping[str, tuple[Any, ...]]) -> ConfigDict:
+    """The config of one program for the product of these axes."""
+    config.axes = ConfigDict(dict(axes))
+    return config
+
+
 SPEC = TrainedSpec(
     title="risk beside that of ridge regression with the prompt's regulariser",
     x="depth",
@@ -118,5 +130,10 @@ SPEC = TrainedSpec(
     figures=train_figures.figures,
 )
 EXPERIMENT: Experiment = dataclasses.replace(
-    SPEC.experiment(), cases=cases, measure=measured, check=check
+    SPEC.experiment(),
+    cases=cases,
+    measure=measured,
+    check=check,
+    shares=shares,
+    with_axes=with_axes,
 )
