@@ -55,7 +55,7 @@ def get_config(mode: str = "full") -> ConfigDict:
             "algorithm": "",  # of "compiled": "gradient_descent", "newton_schulz_ridge"
             "init_scale": 0.3,  # of what is random, in units of 1 / sqrt(channels)
             "noise": 0.0,  # on weights that are not random
-            # of what is built; by default 1 over the mean largest eigenvalue of the prompts
+            # of what is built; by default 1 over the largest eigenvalue on some prompts
             "step_size": config_dict.placeholder(float),
         }
     )

@@ -96,4 +96,4 @@ def _roles(
         box = layout.box("X")
         there = jnp.ones(layout.shape[0], bool).at[box.row : box.rows.stop].set(present)
         matrix = matrix * (there | ~example)[:, None]
-    return matrix / jnp.sqrt(jnp.maximum(matrix.sum(axis=0), 1.0))
+    return matrix / jnp.sqrt(jnp.maximum(matrix.sum(axis=0, keepdims=True), 1.0))

@@ -88,11 +88,14 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
 
 
 def step_size(task: Any, lam: float, seed: int) -> float:
-    """1 over the mean largest eigenvalue of (X^T X + lam I) / n, to three digits."""
+    """1 over the largest eigenvalue of (X^T X + lam I) / n on some prompts, to three digits.
+
+    Gradient descent with it gets closer on all prompts whose largest is below twice that.
+    """
     x = task.sample(jax.random.key(seed), _PROMPTS).x
     _, n, dim = x.shape
     gram = jnp.einsum("bni,bnj->bij", x, x) / n + lam / n * jnp.eye(dim, dtype=x.dtype)
-    largest = jnp.linalg.eigvalsh(gram)[:, -1].mean()
+    largest = jnp.linalg.eigvalsh(gram)[:, -1].max()
     return float(f"{1.0 / float(largest):.3g}")
 
 
