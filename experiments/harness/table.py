@@ -115,7 +115,7 @@ def marks(rows: Iterable[Row], columns: Iterable[str], main: str) -> list[Mark]:
         swept = [row[column] for column in columns]
         name = json.dumps([swept, row.get("case"), row.get("part"), row["status"] == FAILED])
         records.setdefault(name, []).append(row)
-    series = _series([seeds[0] for seeds in records.values()])
+    series = _series([seeds[0] for seeds in records.values()], columns)
     return [
         _mark(seeds, columns, main, name)
         for seeds, name in zip(records.values(), series, strict=True)
@@ -128,15 +128,16 @@ def printed(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Table"
 
     several = any(mark.series for mark in marks)
     numbers = any(mark.mean is not None for mark in marks)
+    errors = any(mark.error is not None for mark in marks)
     targets = any(mark.target is not None for mark in marks)
     heads = [
-        *(*columns, *["case"] * several, *[main, "± s.e."] * numbers),
+        *(*columns, *["case"] * several, *[main] * numbers, *["± s.e."] * errors),
         *(*["theory"] * targets, "status"),
     ]
     more = len(marks) - _SHOWN
     made = Table(
         *heads,
-        title=f"{len(marks)} records of the sweep; mean over the seeds",
+        title=f"{len(marks)} records of the sweep" + "; mean over the seeds" * errors,
         caption=f"{more} more in the table on the disk" if more > 0 else None,
         title_justify="left",
         caption_justify="left",
@@ -146,7 +147,8 @@ def printed(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Table"
         made.add_row(
             *(shown(mark.values[column]) for column in columns),
             *[mark.series] * several,
-            *[_number(mark.mean, 5), _number(mark.error, 2)] * numbers,
+            *[_number(mark.mean, 5)] * numbers,
+            *[_number(mark.error, 2)] * errors,
             *[_number(mark.target, 5)] * targets,
             f"{mark.status}{lost}",
         )
@@ -214,12 +216,16 @@ def _kind(values: Sequence[Any]) -> Any:
     return pl.Float64 if kinds <= {int, float} else None
 
 
-def _series(firsts: Sequence[Row]) -> list[str]:
+def _series(firsts: Sequence[Row], columns: Sequence[str]) -> list[str]:
     """What tells the records of a point apart: case, and what its `point` or `part` says."""
     names, numbered = [], {row["case"] for row in firsts if row.get("part")}
     for row in firsts:
         inner = {n.partition(".")[2]: v for n, v in row.items() if n.startswith("point.")}
-        said = [f"{name} {shown(value)}" for name, value in inner.items() if value is not None]
+        said = [
+            f"{name} {shown(value)}"
+            for name, value in inner.items()
+            if value is not None and not (name in columns and row[name] == value)
+        ]
         if not said and row.get("case") in numbered:
             said = [f"part {row['part']}"]
         parts = [row["case"], *said] if row.get("case") else []
