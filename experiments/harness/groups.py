@@ -193,10 +193,10 @@ class _Running:
     def _report(self, folder: SweepFolder) -> list[table.Row]:
         """The table on the disk and on the screen, and the figure."""
         rows = self.rows()
-        main = self.experiment.main or "risk"
+        main, target = self.experiment.main, self.experiment.target
         paths = [folder.path / TABLE, folder.path / ASKED, folder.path / GROUPS]
         files.replace(paths[0], table.parquet(rows, self.names))
-        marks = table.marks(rows, self.names.values(), main)
+        marks = table.marks(rows, self.names.values(), main, target)
         self.screen.print(table.printed(marks, list(self.names.values()), main))
         figure = sweep_figure.draw(marks, list(self.names.values()), main)
         if figure is None:

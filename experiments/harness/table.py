@@ -107,8 +107,16 @@ def parquet(rows: Sequence[Row], columns: Mapping[str, str]) -> bytes:
     return file.getvalue()
 
 
-def marks(rows: Iterable[Row], columns: Iterable[str], main: str) -> list[Mark]:
-    """The rows with the seeds of a record together, in their order."""
+def marks(
+    rows: Iterable[Row], columns: Iterable[str], main: str, target: str = "target"
+) -> list[Mark]:
+    """The rows with the seeds of a record together, in their order.
+
+    Args:
+      rows: of the table.
+      columns: of the swept keys.
+      main, target: fields of the rows: a number, and what theory says of it.
+    """
     columns = list(columns)
     records: dict[str, list[Row]] = {}
     for row in rows:
@@ -117,7 +125,7 @@ def marks(rows: Iterable[Row], columns: Iterable[str], main: str) -> list[Mark]:
         records.setdefault(name, []).append(row)
     series = _series([seeds[0] for seeds in records.values()], columns)
     return [
-        _mark(seeds, columns, main, name)
+        _mark(seeds, columns, main, target, name)
         for seeds, name in zip(records.values(), series, strict=True)
     ]
 
@@ -233,7 +241,9 @@ def _series(firsts: Sequence[Row], columns: Sequence[str]) -> list[str]:
     return names if len({name for name in names if name}) > 1 else [""] * len(names)
 
 
-def _mark(seeds: Sequence[Row], columns: Sequence[str], main: str, series: str) -> Mark:
+def _mark(
+    seeds: Sequence[Row], columns: Sequence[str], main: str, target: str, series: str
+) -> Mark:
     first = seeds[0]
     values = [float(row[main]) for row in seeds if is_number(row.get(main))]
     error = first.get("standard_error")
@@ -246,7 +256,7 @@ def _mark(seeds: Sequence[Row], columns: Sequence[str], main: str, series: str) 
         series=series,
         mean=statistics.fmean(values) if values else None,
         error=_finite(error) if values else None,
-        target=_finite(first.get("target")),
+        target=_finite(first.get(target)),
         lost=diverged + (status == FAILED),
         status=status,
         seconds=first.get("seconds"),
