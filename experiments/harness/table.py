@@ -165,6 +165,8 @@ def printed(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Table"
 
 def shown(value: Any) -> str:
     """A value for readers."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(shown, value))
     return f"{value:g}" if type(value) is float else str(value)
 
 

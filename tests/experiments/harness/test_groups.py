@@ -137,8 +137,15 @@ def test_ctrl_c_keeps_the_groups_behind_and_the_same_command_goes_on(
     assert "4 points in 4 groups, of which 2 are kept, in " in screen.file.getvalue()
     squares.measured.clear()
     (folder / "table.parquet").unlink()
+    (folder / "groups" / "shift=0.0,repeats=1" / "summary.json").unlink()  # killed before it ...
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(lines[1:]))  # .. was told to be done
     run()
     assert table(folder).equals(unbroken) and squares.measured == []
+    assert (folder / "groups" / "shift=0.0,repeats=1" / "summary.json").exists()
+    shutil.rmtree(folder / "groups" / "shift=0.0,repeats=2")
+    run()
+    assert table(folder).equals(unbroken) and squares.measured == [2]
 
 
 def test_a_group_that_fails_does_not_stop_the_others_and_is_tried_again(
