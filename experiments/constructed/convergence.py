@@ -226,4 +226,5 @@ EXPERIMENT = Experiment(
     figures=report.figures,
     check=check,
     main="decay_mean",
+    target="decay_theory",
 )

@@ -77,8 +77,7 @@ def run(
             _refuse_foreign_cases(folder, cases)
             if len(folder.cases) < len(cases):
                 folder.write_environment(environment(asked, command))
-            if folder.cases or not brief:
-                _announce(folder, cases, screen)
+            _announce(folder, cases, screen, brief=brief)
             _compute(experiment, config, cases, folder, screen)
             return _report(experiment, config, folder, None if brief else screen)
     except FolderError as error:
@@ -128,7 +127,9 @@ def _refuse_foreign_cases(folder: RunFolder, cases: Mapping[str, Case]) -> None:
         )
 
 
-def _announce(folder: RunFolder, cases: Mapping[str, Case], screen: Console) -> None:
+def _announce(
+    folder: RunFolder, cases: Mapping[str, Case], screen: Console, *, brief: bool
+) -> None:
     """Says what the folder holds already."""
     for note in folder.notes:
         terminal.say(screen, note)
@@ -140,6 +141,8 @@ def _announce(folder: RunFolder, cases: Mapping[str, Case], screen: Console) -> 
         )
     elif kept:
         text = f"resuming {folder.path}: {kept} of {total} cases are kept"
+    elif brief:
+        return
     else:
         text = f"{total} case{'s' * (total > 1)} in {folder.path}"
     terminal.say(screen, text)

@@ -53,7 +53,8 @@ class Experiment:
         every point of a sweep is a run of its own.
       with_axes: a config that runs these axes in one program: from a config, whose copy it may
         change, and name of each axis -> values, whose product it takes. It goes with `shares`.
-      main: the field of a record that a sweep draws and prints; `risk` where None.
+      main: the field of a record that a sweep draws and prints; one in a group is `above.below`.
+      target: the field that says what theory predicts for it, where a record has one.
     """
 
     cases: Callable[[ConfigDict], Mapping[str, Case]]
@@ -64,7 +65,8 @@ class Experiment:
     check: Callable[[ConfigDict], None] | None = None
     shares: Callable[[ConfigDict], Mapping[str, str]] | None = None
     with_axes: Callable[[ConfigDict, Mapping[str, tuple[Any, ...]]], ConfigDict] | None = None
-    main: str | None = None
+    main: str = "risk"
+    target: str = "target"
 
     def __post_init__(self) -> None:
         if (self.shares is None) != (self.with_axes is None):

@@ -18,7 +18,7 @@ from experiments.harness.experiment import (
     RunError,
     message_of,
 )
-from experiments.harness.folder import METRICS, SUMMARY, FolderError, RunFolder
+from experiments.harness.folder import METRICS, FolderError, RunFolder
 from experiments.harness.grouping import Group, columns, grouped
 from experiments.harness.sweep import Sweep
 from experiments.harness.table import Outcome
@@ -27,7 +27,10 @@ ASKED, TABLE, GROUPS, FIGURE = "sweep.json", "table.parquet", "groups", "sweep"
 
 
 class SweepFolder(RunFolder):
-    """The folder of a sweep: what was asked, the table, the figure, and a folder for each group."""
+    """The folder of a sweep: what was asked, table, figure, and a folder for each group.
+
+    Its records are the groups that came to their end, figures and all.
+    """
 
     what, asked = "sweep", ASKED
 
@@ -126,7 +129,7 @@ class _Running:
     def all(self, folder: SweepFolder) -> list[table.Row]:
         """Runs what is not done yet, and reports."""
         for group in self.groups:
-            kept = _kept(self.experiment, group, folder.path / GROUPS / group.name)
+            kept = _kept(self.experiment, group, folder)
             if kept is not None:
                 self.outcomes[group.name] = Outcome(group, kept)
         ahead = [group for group in self.groups if group.name not in self.outcomes]
@@ -140,7 +143,7 @@ class _Running:
             left = f"  (about {terminal.duration(each * (len(ahead) - index))} left)" * (index > 0)
             number = len(self.groups) - len(ahead) + index + 1
             terminal.say(self.screen, f"group {number} of {len(self.groups)}: {group.name}{left}")
-            self.outcomes[group.name] = self._one(group, folder.path / GROUPS / group.name)
+            self.outcomes[group.name] = self._one(group, folder)
             files.replace(folder.path / TABLE, table.parquet(self.rows(), self.names))
         return self._report(folder)
 
@@ -166,15 +169,15 @@ class _Running:
             text = f"{len(failed)} of {len(self.groups)} groups failed; the same command tries them"
             raise RunError("\n".join([f"{text} again:", *lines]), exit_code=FAILED)
 
-    def _one(self, group: Group, folder: Path) -> Outcome:
+    def _one(self, group: Group, folder: SweepFolder) -> Outcome:
         """Runs one group to its end, or to the error that is its own."""
         self.prepare(group.config)
-        failure = ""
+        place, start, failure = folder.path / GROUPS / group.name, time.perf_counter(), ""
         try:
             engine.run(
                 self.experiment,
                 group.config,
-                folder,
+                place,
                 command=self.command,
                 screen=self.screen,
                 brief=True,
@@ -188,15 +191,18 @@ class _Running:
         except Exception as error:
             error.add_note(self.done)
             raise
-        return Outcome(group, _read(folder), failure)
+        if not failure and group.name not in folder.cases:
+            seconds = time.perf_counter() - start
+            folder.append(group.name, {"points": len(group.points)}, seconds=seconds)
+        return Outcome(group, _read(place), failure)
 
     def _report(self, folder: SweepFolder) -> list[table.Row]:
         """The table on the disk and on the screen, and the figure."""
         rows = self.rows()
-        main = self.experiment.main or "risk"
+        main, target = self.experiment.main, self.experiment.target
         paths = [folder.path / TABLE, folder.path / ASKED, folder.path / GROUPS]
         files.replace(paths[0], table.parquet(rows, self.names))
-        marks = table.marks(rows, self.names.values(), main)
+        marks = table.marks(rows, self.names.values(), main, target)
         self.screen.print(table.printed(marks, list(self.names.values()), main))
         figure = sweep_figure.draw(marks, list(self.names.values()), main)
         if figure is None:
@@ -208,13 +214,14 @@ class _Running:
         return rows
 
 
-def _kept(experiment: Experiment, group: Group, folder: Path) -> list[records.Record] | None:
+def _kept(experiment: Experiment, group: Group, folder: SweepFolder) -> list[records.Record] | None:
     """The records of a group that came to its end; None where it is to be run."""
-    if not (folder / SUMMARY).exists():
+    place = folder.path / GROUPS / group.name
+    if group.name not in folder.cases or not place.exists():
         return None
     asked, cases = engine.question(experiment, group.config)
     try:
-        with RunFolder.open(folder, asked, newer=engine.NEWER) as held:
+        with RunFolder.open(place, asked, newer=engine.NEWER) as held:
             return held.records if set(held.cases) == set(cases) else None
     except FolderError:
         return None  # the engine says what is wrong with it

@@ -107,12 +107,13 @@ def _lines(
         number = entries.index(line[: len(hues)])
         own = [(place, mark) for place, value, mark in ordered if value == line]
         found = [(place, mark) for place, mark in own if mark.mean is not None]
+        errors = [mark.error or 0.0 for _, mark in found]
         if found:
             style.measured(
                 axes,
                 np.array([place for place, _ in found]),
                 np.array([mark.mean for _, mark in found]),
-                error=np.array([mark.error or 0.0 for _, mark in found]),
+                error=np.array(errors) if any(errors) else None,
                 name=number,
                 label=_label(hues, entries[number]) or None,
                 linestyle="-" if joined else "none",

@@ -107,17 +107,25 @@ def parquet(rows: Sequence[Row], columns: Mapping[str, str]) -> bytes:
     return file.getvalue()
 
 
-def marks(rows: Iterable[Row], columns: Iterable[str], main: str) -> list[Mark]:
-    """The rows with the seeds of a record together, in their order."""
+def marks(
+    rows: Iterable[Row], columns: Iterable[str], main: str, target: str = "target"
+) -> list[Mark]:
+    """The rows with the seeds of a record together, in their order.
+
+    Args:
+      rows: of the table.
+      columns: of the swept keys.
+      main, target: fields of the rows: a number, and what theory says of it.
+    """
     columns = list(columns)
     records: dict[str, list[Row]] = {}
     for row in rows:
         swept = [row[column] for column in columns]
         name = json.dumps([swept, row.get("case"), row.get("part"), row["status"] == FAILED])
         records.setdefault(name, []).append(row)
-    series = _series([seeds[0] for seeds in records.values()])
+    series = _series([seeds[0] for seeds in records.values()], columns)
     return [
-        _mark(seeds, columns, main, name)
+        _mark(seeds, columns, main, target, name)
         for seeds, name in zip(records.values(), series, strict=True)
     ]
 
@@ -128,15 +136,16 @@ def printed(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Table"
 
     several = any(mark.series for mark in marks)
     numbers = any(mark.mean is not None for mark in marks)
+    errors = any(mark.error is not None for mark in marks)
     targets = any(mark.target is not None for mark in marks)
     heads = [
-        *(*columns, *["case"] * several, *[main, "± s.e."] * numbers),
+        *(*columns, *["case"] * several, *[main] * numbers, *["± s.e."] * errors),
         *(*["theory"] * targets, "status"),
     ]
     more = len(marks) - _SHOWN
     made = Table(
         *heads,
-        title=f"{len(marks)} records of the sweep; mean over the seeds",
+        title=f"{len(marks)} records of the sweep" + "; mean over the seeds" * errors,
         caption=f"{more} more in the table on the disk" if more > 0 else None,
         title_justify="left",
         caption_justify="left",
@@ -146,7 +155,8 @@ def printed(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Table"
         made.add_row(
             *(shown(mark.values[column]) for column in columns),
             *[mark.series] * several,
-            *[_number(mark.mean, 5), _number(mark.error, 2)] * numbers,
+            *[_number(mark.mean, 5)] * numbers,
+            *[_number(mark.error, 2)] * errors,
             *[_number(mark.target, 5)] * targets,
             f"{mark.status}{lost}",
         )
@@ -155,6 +165,8 @@ def printed(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Table"
 
 def shown(value: Any) -> str:
     """A value for readers."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(shown, value))
     return f"{value:g}" if type(value) is float else str(value)
 
 
@@ -214,12 +226,16 @@ def _kind(values: Sequence[Any]) -> Any:
     return pl.Float64 if kinds <= {int, float} else None
 
 
-def _series(firsts: Sequence[Row]) -> list[str]:
+def _series(firsts: Sequence[Row], columns: Sequence[str]) -> list[str]:
     """What tells the records of a point apart: case, and what its `point` or `part` says."""
     names, numbered = [], {row["case"] for row in firsts if row.get("part")}
     for row in firsts:
         inner = {n.partition(".")[2]: v for n, v in row.items() if n.startswith("point.")}
-        said = [f"{name} {shown(value)}" for name, value in inner.items() if value is not None]
+        said = [
+            f"{name} {shown(value)}"
+            for name, value in inner.items()
+            if value is not None and not (name in columns and row[name] == value)
+        ]
         if not said and row.get("case") in numbered:
             said = [f"part {row['part']}"]
         parts = [row["case"], *said] if row.get("case") else []
@@ -227,7 +243,9 @@ def _series(firsts: Sequence[Row]) -> list[str]:
     return names if len({name for name in names if name}) > 1 else [""] * len(names)
 
 
-def _mark(seeds: Sequence[Row], columns: Sequence[str], main: str, series: str) -> Mark:
+def _mark(
+    seeds: Sequence[Row], columns: Sequence[str], main: str, target: str, series: str
+) -> Mark:
     first = seeds[0]
     values = [float(row[main]) for row in seeds if is_number(row.get(main))]
     error = first.get("standard_error")
@@ -240,7 +258,7 @@ def _mark(seeds: Sequence[Row], columns: Sequence[str], main: str, series: str) 
         series=series,
         mean=statistics.fmean(values) if values else None,
         error=_finite(error) if values else None,
-        target=_finite(first.get("target")),
+        target=_finite(first.get(target)),
         lost=diverged + (status == FAILED),
         status=status,
         seconds=first.get("seconds"),

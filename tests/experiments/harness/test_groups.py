@@ -91,6 +91,7 @@ def test_a_sweep_writes_a_table_a_figure_and_a_run_for_each_group(run, squares, 
     assert "group 4 of 4: shift=1.0,repeats=2  (about " in printed
     for name in ("table.parquet", "sweep.json", "groups", "figures/sweep.png", "figures/sweep.svg"):
         assert (folder / name).exists() and f"  {folder / name}\n" in printed
+    assert "growth" not in printed and "│ n = 2 │" not in printed  # of the groups: progress alone
     assert len(prepared) == 8 and prepared[-1].shift == 1.0  # for the checks, and for the runs
 
 
@@ -136,8 +137,15 @@ def test_ctrl_c_keeps_the_groups_behind_and_the_same_command_goes_on(
     assert "4 points in 4 groups, of which 2 are kept, in " in screen.file.getvalue()
     squares.measured.clear()
     (folder / "table.parquet").unlink()
+    (folder / "groups" / "shift=0.0,repeats=1" / "summary.json").unlink()  # killed before it ...
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(lines[1:]))  # .. was told to be done
     run()
     assert table(folder).equals(unbroken) and squares.measured == []
+    assert (folder / "groups" / "shift=0.0,repeats=1" / "summary.json").exists()
+    shutil.rmtree(folder / "groups" / "shift=0.0,repeats=2")
+    run()
+    assert table(folder).equals(unbroken) and squares.measured == [2]
 
 
 def test_a_group_that_fails_does_not_stop_the_others_and_is_tried_again(
