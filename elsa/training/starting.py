@@ -58,7 +58,7 @@ def from_init(init: Any, program: Program) -> Start:
       FileNotFoundError, KeyError, TrainingError: for a folder, as `load`.
     """
     if isinstance(init, nnx.Module):
-        arrays = named(nnx.split(init, nnx.Param, ...)[1])
+        arrays = _by_name(nnx.split(init, nnx.Param, ...)[1])
         held = {name: np.asarray(array)[None, None] for name, array in arrays.items()}
         return Start(_fitted("fit: init", held, program))
     if not isinstance(init, str | os.PathLike):
@@ -66,7 +66,7 @@ def from_init(init: Any, program: Program) -> Start:
             f"fit: init must be an nnx model or the folder of a run, got {type(init).__name__}"
         )
     there = all_models(init)
-    found = named(there.program.weights(there.state))
+    found = _by_name(there.program.weights(there.state))
     return Start(_fitted(f"fit: init={str(init)!r}", found, program))
 
 
@@ -76,7 +76,7 @@ def from_state(where: str, state: TrainState, program: Program) -> Start:
     Raises:
       ValueError: where the arrays are others than the run's, with both structures.
     """
-    params = _fitted(where, named(state.params), program)
+    params = _fitted(where, _by_name(state.params), program)
     like = jax.tree.leaves(jax.eval_shape(program.init).optimizer)
     # whatever else the transformation does, as clipping, holds no arrays
     moments = zip(jax.tree.leaves(state.optimizer), like, strict=True)
@@ -85,7 +85,7 @@ def from_state(where: str, state: TrainState, program: Program) -> Start:
 
 def _fitted(where: str, found: Mapping[str, Any], program: Program) -> dict[str, np.ndarray]:
     """The arrays for every seed and point of the run, in its order and dtype."""
-    wanted = named(jax.eval_shape(program.init).params)
+    wanted = _by_name(jax.eval_shape(program.init).params)
     there, here = _structure(found), _structure(wanted)
     for name in [*wanted, *found]:
         if there.get(name) != here.get(name):
@@ -105,6 +105,11 @@ def _fitted(where: str, found: Mapping[str, Any], program: Program) -> dict[str,
     for name, array in arrays.items():
         checks.finite(where, **{name: array})
     return arrays
+
+
+def _by_name(params: Any) -> dict[str, Any]:
+    """The arrays by their path in the model."""
+    return {name.removesuffix("/value"): array for name, array in named(params).items()}
 
 
 def _spread(array: np.ndarray, like: Any) -> np.ndarray:
