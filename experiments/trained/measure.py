@@ -81,6 +81,7 @@ def train(
     *,
     given: Mapping[str, Any] | None = None,
     watch: Watch | None = None,
+    keep_lost: bool = False,
 ) -> tuple[training.Trained, list[Record]]:
     """Trains one run in `training/NAME` of the run's folder; a record for each point.
 
@@ -89,6 +90,7 @@ def train(
       predict: what theory says at a point.
       given: arrays that the model takes at its start.
       watch: of a model and its task, what `training.fit` writes along training.
+      keep_lost: gives a point whose seeds all diverged a record without a risk.
 
     Raises:
       RunError: where training cannot go on; KeyboardInterrupt and files.WriteError pass through.
@@ -110,7 +112,7 @@ def train(
     risk, spread = trained.risk(config.eval_prompts, screen=place.screen, name=case["run"])
     risk = np.where(np.asarray(trained.state.diverged), np.nan, risk)
     lost = [point for index, (point, _) in enumerate(expected) if np.isnan(risk[:, index]).all()]
-    if lost:
+    if lost and not keep_lost:
         raise RunError(
             f"{case['run']}: every seed diverged at {lost[0] or 'its only point'}; a lower "
             f"config.train.learning_rate may help, it was {config.train.learning_rate}",
@@ -123,7 +125,8 @@ def train(
         best = prediction.get("preconditioner")
         if weights is not None and best is not None:
             kept = weights[~np.isnan(risk[:, index]), index]  # no diverged ones
-            record["preconditioner_distance"] = distances(kept, np.asarray(best))
+            if len(kept):
+                record["preconditioner_distance"] = distances(kept, np.asarray(best))
         records.append({**record, "steps": trained.step})
     return trained, records
 
@@ -136,20 +139,23 @@ def _record(
     errors: np.ndarray,
 ) -> Record:
     """Measured and predicted risk of one point, over its seeds."""
-    finite = risks[np.isfinite(risks)]
-    mean, standard_error = (np.asarray(v) for v in training.across_seeds(finite[:, None]))
+    finite, target = risks[np.isfinite(risks)], float(prediction["target"])
+    some = len(finite) > 0
+    mean, standard_error = (
+        np.asarray(v) for v in training.across_seeds(finite[:, None] if some else np.zeros((1, 1)))
+    )
     return {
         "run": case["run"],
         "model": case["model"]["name"],
         "point": {axis: _plain(value) for axis, value in point.items()},
-        "risk": float(mean[0]),
+        "risk": float(mean[0]) if some else None,
         "standard_error": float(standard_error[0]) if len(finite) > 1 else None,
-        "evaluation_error": float(np.nanmean(errors)),
+        "evaluation_error": float(np.nanmean(errors)) if some else None,
         "risks": [float(value) if np.isfinite(value) else None for value in risks],
         "diverged": int(len(risks) - len(finite)),
-        "target": float(prediction["target"]),
-        "excess": float(mean[0] / prediction["target"] - 1.0),
-        "best_excess": float(finite.min() / prediction["target"] - 1.0),
+        "target": target,
+        "excess": float(mean[0] / target - 1.0) if some else None,
+        "best_excess": float(finite.min() / target - 1.0) if some else None,
         "lines": {name: float(value) for name, value in prediction.get("lines", {}).items()},
     }
 

@@ -65,7 +65,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     task, lam = tasks.build(case["task"]), config.prompt.lam
     step_size = case["model"].get("step_size") or architectures.step_size(task, lam, config.seed)
     look = ridge_distance.watch(config.seed, config.watch_prompts, lam, step_size)
-    trained, records = measure.train(config, case, place, predict, watch=look)
+    trained, records = measure.train(config, case, place, predict, watch=look, keep_lost=True)
     steps, watched = trained.watched_along_training()
     along = trained.risk_along_training()
     for index, record in enumerate(records):
@@ -125,7 +125,6 @@ SPEC = TrainedSpec(
     title="risk beside that of ridge regression with the prompt's regulariser",
     x="depth",
     x_label="layers",
-    theory=RIDGE,
     predict=predict,
     figures=train_figures.figures,
 )
