@@ -127,6 +127,10 @@ def _mean_risk(record: Mapping[str, Any]) -> float:
     return record["risk"]
 
 
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:+.2f} %"
+
+
 def _off(distance: Mapping[str, float]) -> str:
     return f"{100 * distance['of_mean_weight']:.1f} % ({100 * distance['largest']:.1f} %)"
 
