@@ -109,14 +109,14 @@ class StackModel(nnx.Module):
             self.prompt_format = (
                 custom_format(boxes) if boxes is not None else named_format(layout, dim)
             )
-            self._set_roles()
             channels = self.prompt_format.layout(context_length).shape[1]
+            indicator = self._indicator()
             self.stack = stack_layers.drawn(
                 depth,
                 channels,
                 key_size or channels,
                 num_heads,
-                roles=len(self._known) if self.has_biases else None,
+                roles=None if indicator is None else indicator.shape[1],
                 tied=tied,
                 init_scale=init_scale / channels**0.5,
                 dtype=kind,
@@ -135,7 +135,6 @@ class StackModel(nnx.Module):
                 **sizes,
             )
             self._start, self.prompt_format = nnx.static(start), start.prompt
-            self._set_roles()
             self.stack = stack_layers.from_stack(
                 start.stack(context_length).stack,
                 indicator=self._indicator(),
@@ -221,23 +220,20 @@ class StackModel(nnx.Module):
         by_position = self.has_biases and self.biases == "position"
         return self.prompt_format.any_length and not by_position
 
-    def _set_roles(self) -> None:
-        """The roles that a row may have."""
+    @property
+    def _known(self) -> tuple[Role, ...]:
+        """The roles that a row may have, at every context length."""
         form: PromptFormat = self.prompt_format
-        if self.biases == "position":
-            rows = form.layout(self.context_length).shape[0]
-            known: tuple[Role, ...] = tuple((("row", row),) for row in range(rows))
-        else:
-            known = form.known_roles(self.dim, self.context_length)
-        self._known = known
+        return form.known_roles(self.dim, self.context_length)
 
     def _indicator(self) -> Float[np.ndarray, "n roles"] | None:
         """1 where a row has a role; None without biases."""
         if not self.has_biases:
             return None
+        roles = self.prompt_format.roles(self.context_length)
         if self.biases == "position":
-            return np.eye(len(self._known))
-        return role_indicator(self.prompt_format.roles(self.context_length), self._known)
+            return np.eye(len(roles))
+        return role_indicator(roles, self._known)
 
     def _pack(self, context: Prompt) -> PackedPrompt:
         dtype = jax.tree.leaves(nnx.state(self.stack, nnx.Param))[0].dtype
