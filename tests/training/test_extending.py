@@ -136,6 +136,14 @@ def test_a_folder_that_is_in_use_or_stood_in_is_not_moved(once, tmp_path, monkey
     with pytest.raises(training.TrainingError, match="holds the current folder and is not moved"):
         training.fit(asked(), folder, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    monkeypatch.chdir(tmp_path)
+
+    def taken(path, descriptor):
+        raise files.BusyError(f"{path} is in use by another run")
+
+    monkeypatch.setattr(files, "start_over", taken)
+    with pytest.raises(training.TrainingError, match="another run; wait for its end, or give"):
+        training.fit(asked(), folder, overwrite=True)
 
 
 def test_a_run_is_not_started_over_and_extended_at_once(tmp_path):
