@@ -54,7 +54,7 @@ def fit(
       overwrite: moves what the folder holds to `<workdir>.<time>` first.
       extend: lets the run that the folder holds go on to a larger num_steps, all else equal, with
         the bits of a run that was asked for them from the start; so with decay="constant",
-        average=0 and patience=0 only.
+        average=0 and patience=0 only, unless it took no step yet. An empty folder starts a run.
       screen: where to show progress; silent where None.
       name: of the run, for progress; the folder's name where None.
 

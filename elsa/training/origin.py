@@ -42,8 +42,10 @@ def read(folder: Path) -> Origin | None:
 
 
 def write(folder: Path, origin: Origin) -> None:
-    """Raises:
-    files.WriteError: where the disk or a permission forbids it.
+    """Replaces the folder's origin.json.
+
+    Raises:
+      files.WriteError: where the disk or a permission forbids it.
     """
     text = strict_json.dumps(origin._asdict(), where=ORIGIN, indent=2)
     files.replace(folder / ORIGIN, f"{text}\n".encode())

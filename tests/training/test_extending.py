@@ -108,7 +108,8 @@ def test_what_depends_on_the_end_is_not_extended(unbroken, once, tmp_path):
 
 
 def test_a_run_that_took_no_step_is_extended_whatever_its_schedule(unbroken, tmp_path):
-    assert training.fit(cases.quiet(train={"num_steps": 0}), tmp_path).step == 0
+    # extended from nothing at all at first
+    assert training.fit(cases.quiet(train={"num_steps": 0}), tmp_path, extend=True).step == 0
     assert_equal_runs(training.fit(cases.quiet(), tmp_path, extend=True), unbroken)
 
 
@@ -136,6 +137,14 @@ def test_a_folder_that_is_in_use_or_stood_in_is_not_moved(once, tmp_path, monkey
     with pytest.raises(training.TrainingError, match="holds the current folder and is not moved"):
         training.fit(asked(), folder, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    monkeypatch.chdir(tmp_path)
+
+    def taken(path, descriptor):
+        raise files.BusyError(f"{path} is in use by another run")
+
+    monkeypatch.setattr(files, "start_over", taken)
+    with pytest.raises(training.TrainingError, match="another run; wait for its end, or give"):
+        training.fit(asked(), folder, overwrite=True)
 
 
 def test_a_run_is_not_started_over_and_extended_at_once(tmp_path):
