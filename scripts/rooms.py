@@ -39,7 +39,10 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             "Gram matrix",
             ("elsa.base",),
         ),
-        "elsa.prompts": Room("where the named blocks of a prompt lie", ("elsa.base",)),
+        "elsa.prompts": Room(
+            "where the named blocks of a prompt lie, prompts by name, and how a task is packed",
+            ("elsa.base",),
+        ),
         "elsa.tasks": Room("samplers and tables of data", ("elsa.base",), ("sklearn",)),
         "elsa.algorithms": Room("steps in plain JAX, for the compiler", ("elsa.base",)),
         "elsa.theory": Room(
