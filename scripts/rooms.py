@@ -94,7 +94,11 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         ),
         "elsa.models": Room(
             "modules from a batch of prompts to predictions; the one place of signs",
-            ("elsa.base", "elsa.attention", "elsa.tasks.GramPrompt", "elsa.tasks.Prompt"),
+            (
+                *("elsa.base", "elsa.attention", "elsa.prompts", "elsa.nn", "elsa.algorithms"),
+                *("elsa.constructions", "elsa.compiler"),
+                *("elsa.tasks.GramPrompt", "elsa.tasks.Prompt"),
+            ),
             ("flax",),
         ),
         "elsa.readback": Room(

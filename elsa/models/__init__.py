@@ -1,7 +1,7 @@
 """Models from a batch of prompts to predictions, by name for configs."""
 
 from elsa.models import readout
-from elsa.models.by_layer import by_layer
+from elsa.models.layer_answers import by_layer
 from elsa.models.gpt2 import GPT2
 from elsa.models.h3 import H3, DiagonalFilter, LongFilter, MergedH3
 from elsa.models.inputs import ByLayer

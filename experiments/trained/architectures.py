@@ -94,7 +94,7 @@ def step_size(task: Any, lam: float, seed: int) -> float:
     """
     x = task.sample(jax.random.key(seed), _PROMPTS).x
     _, n, dim = x.shape
-    gram = jnp.einsum("bni,bnj->bij", x, x) / n + lam / n * jnp.eye(dim, dtype=x.dtype)
+    gram = jnp.einsum("bni,bnj->bij", x, x) / n + lam / n * jnp.eye(dim, dtype=x.dtype)[None]
     largest = jnp.linalg.eigvalsh(gram)[:, -1].max()
     return float(f"{1.0 / float(largest):.3g}")
 
