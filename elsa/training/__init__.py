@@ -1,6 +1,7 @@
 """Training: many models at once in one compiled program, resumable to the bit."""
 
 from elsa.training.errors import TrainingError
+from elsa.training.evaluation import Evaluation
 from elsa.training.loading import Loaded, all_models, load
 from elsa.training.loop import fit
 from elsa.training.program import across_seeds
@@ -9,6 +10,7 @@ from elsa.training.setup import validate
 from elsa.training.trained import Trained
 
 __all__ = [
+    "Evaluation",
     "Loaded",
     "RunSettings",
     "TrainSettings",
