@@ -50,6 +50,7 @@ DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when
     "drift": "experiments.trained.drift",
     "gd_beta_flow": "experiments.trained.gd_beta_flow",
     "layout_ablation": "experiments.constructed.layout_ablation",
+    "length": "experiments.trained.length",
     "lora": "experiments.trained.lora",
     "low_rank": "experiments.trained.low_rank",
     "mlp_ablation": "experiments.trained.mlp_ablation",

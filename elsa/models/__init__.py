@@ -1,10 +1,10 @@
 """Models from a batch of prompts to predictions, by name for configs."""
 
 from elsa.models import readout
-from elsa.models.layer_answers import by_layer
 from elsa.models.gpt2 import GPT2
 from elsa.models.h3 import H3, DiagonalFilter, LongFilter, MergedH3
 from elsa.models.inputs import ByLayer
+from elsa.models.layer_answers import by_layer
 from elsa.models.linear_attention import LinearAttention, SoftmaxAttention
 from elsa.models.linear_transformer import LinearTransformer
 from elsa.models.linear_transformer_block import LinearTransformerBlock

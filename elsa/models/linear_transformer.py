@@ -33,7 +33,8 @@ class LinearTransformer(nnx.Module):
       dim: d; a token has m = d + 1 channels.
       depth: layers, each with weights of its own.
       num_heads: heads that a layer sums.
-      scale: multiplies every layer's sum over the context; 1/n keeps the weights near 1.
+      scale: multiplies every layer's sum over the context; 1/n keeps the weights near 1. It stays
+        whatever the length of a call's prompts; `Trained.model(context_length=m)` has 1/m.
       init_scale: standard deviation of the weights at the start.
       form: "gram" runs on [X y]^T [X y] at a cost that does not grow with the context; "direct" on
         the rows; "auto" takes the cheaper by counting multiplications. Equal to rounding.

@@ -38,7 +38,8 @@ class LinearTransformerBlock(nnx.Module):
       depth: blocks, each with weights of its own.
       hidden: width of the feed-forward layer; m where None. Below m it bounds the rank.
       scale: multiplies the sum over the context; where None, 1/n for the n rows of the prompt at
-        hand, which then has to be given as rows.
+        hand, which then has to be given as rows. A number stays whatever the length of a call's
+        prompts; `Trained.model(context_length=m)` has 1/m.
       init_scale: standard deviation of the weights at the start, in units of m^(-1/2) for
         attention and of hidden^(-1/2) for the feed-forward layer.
       dtype: of the parameters; jax's default floating dtype where None.

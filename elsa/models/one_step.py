@@ -30,7 +30,8 @@ class MergedAttention(nnx.Module):
 
     Args:
       dim: d.
-      scale: multiplies the sum over the context; 1/n keeps W near 1 whatever n.
+      scale: multiplies the sum over the context; 1/n keeps W near 1 whatever n. It stays whatever
+        the length of a call's prompts; `Trained.model(context_length=m)` has 1/m.
       dtype: of the parameters; jax's default floating dtype where None.
       precision: of the products of a call: "highest", "high" or "default".
       rngs: not drawn from; taken so that every model is built alike.

@@ -11,6 +11,7 @@ from elsa.tasks.drift import Drift
 from elsa.tasks.linear_regression import LinearRegression
 from elsa.tasks.prompt import Task
 from elsa.tasks.retrieval import Retrieval
+from elsa.tasks.shifts import ShiftedRegression
 from elsa.tasks.spectrum import PrescribedSpectrum
 
 TASKS: dict[str, type] = {
@@ -19,6 +20,7 @@ TASKS: dict[str, type] = {
     "linear_regression": LinearRegression,
     "prescribed_spectrum": PrescribedSpectrum,
     "retrieval": Retrieval,
+    "shifted_regression": ShiftedRegression,
     "table": TableContexts,
 }
 

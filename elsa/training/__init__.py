@@ -2,6 +2,7 @@
 
 from elsa.training.branching import branch
 from elsa.training.errors import TrainingError
+from elsa.training.evaluation import Evaluation
 from elsa.training.fitting import fit
 from elsa.training.loading import Loaded, all_models, load
 from elsa.training.settings import RunSettings, TrainSettings
@@ -10,6 +11,7 @@ from elsa.training.statistics import across_seeds
 from elsa.training.trained import Trained
 
 __all__ = [
+    "Evaluation",
     "Loaded",
     "RunSettings",
     "TrainSettings",

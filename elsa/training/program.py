@@ -44,10 +44,7 @@ class Program:
         # averaging starts with this step
         self._averaged_from = round(settings.train.num_steps * (1.0 - settings.train.average))
         self._schedule = descent.schedule(settings.train)
-        # the sweep's smallest, in plain numbers: a model checks them only while they are known
-        smallest = {axis: min(settings.sweep[axis]) for axis in sweep.points.model}
-        # its shapes are enough: nothing is drawn, and no operation compiled, to check a config
-        model = nnx.eval_shape(lambda: self._build(jax.random.key(0), smallest))
+        model = self.bare()
         self._graph: Any = nnx.split(model)[0]
         point = pick(sweep, 0)
         self.sampler = sampling.choose(settings.train.sampler, model, point, len(sweep))
@@ -66,11 +63,23 @@ class Program:
         advance: Any = self.advance
         return int(advance._cache_size())
 
-    def model(self, state: TrainState, seed: int, point: int) -> Any:
-        """One trained model."""
+    def compiled(self, function: Callable[..., Any]) -> Any:
+        """Another function, compiled as the run's own are."""
+        return jax.jit(function, compiler_options=self._options)
+
+    def bare(self, **sizes: Any) -> Any:
+        """The run's model with shapes in place of arrays, for another context_length and scale
+        than those trained with where `sizes` holds them."""
+        # the sweep's smallest, in plain numbers: a model checks them only while they are known
+        smallest = {axis: min(self.settings.sweep[axis]) for axis in self.sweep.points.model}
+        # its shapes are enough: nothing is drawn, and no operation compiled, to check a config
+        return nnx.eval_shape(lambda: self._build(jax.random.key(0), smallest, **sizes))
+
+    def model(self, state: TrainState, seed: int, point: int, graph: Any = None) -> Any:
+        """One trained model, with another graph than the run's where one is given."""
         arrays = self.weights(state), state.fixed
         own = jax.tree.map(lambda leaf: leaf[seed, point], arrays)
-        return nnx.merge(self._graph, *own)
+        return nnx.merge(self._graph if graph is None else graph, *own)
 
     def each(self, state: TrainState, read: Callable[[Any], Any]) -> Any:
         """`read(model)` of every model, mapped over seeds and points."""
@@ -110,16 +119,16 @@ class Program:
         """What training has found: the averages where the run asks for them."""
         return state.mean if self.settings.train.average else state.params
 
-    def _build(self, key: Array, arguments: dict[str, Any]) -> Any:
+    def _build(self, key: Array, arguments: dict[str, Any], **sizes: Any) -> Any:
         task = self.sweep.points.task
+        own = {"context_length": task.context_length, "scale": 1.0 / task.context_length}
         return models.build(
             {**self.sweep.model, **self._given, **arguments},
             rngs=nnx.Rngs(params=key),
             dim=task.dim,
-            context_length=task.context_length,
-            scale=1.0 / task.context_length,
             dtype=self.settings.dtype,
             precision=self.settings.train.matmul_precision,
+            **{**own, **sizes},
         )
 
     def _root(self, stream: int) -> Array:

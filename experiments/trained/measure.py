@@ -121,7 +121,7 @@ def train(
     weights = _preconditioners(trained)
     records = []
     for index, (point, prediction) in enumerate(expected):
-        record = _record(case, point, prediction, risk[:, index], spread[:, index])
+        record = record_of(case, point, prediction, risk[:, index], spread[:, index])
         best = prediction.get("preconditioner")
         if weights is not None and best is not None:
             kept = weights[~np.isnan(risk[:, index]), index]  # no diverged ones
@@ -131,7 +131,7 @@ def train(
     return trained, records
 
 
-def _record(
+def record_of(
     case: Mapping[str, Any],
     point: Mapping[str, Any],
     prediction: Prediction,
