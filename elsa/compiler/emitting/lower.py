@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elsa.compiler.emitting.slots import Slots
+from elsa.compiler.emitting.slots import Placed
 from elsa.compiler.planning.chains import Chain
-from elsa.compiler.planning.layers import Assign, Layer
+from elsa.compiler.planning.layers import Assign, Layer, formula
 from elsa.compiler.planning.plan import Product
-from elsa.compiler.tracing.graph import Ref, const_array
+from elsa.compiler.tracing.graph import const_array, joined
 from elsa.heads import factors
 from elsa.heads.factors import Factors, Operand
 from elsa.heads.head import Head, Term
@@ -16,7 +16,7 @@ from elsa.prompts.layout import Box
 
 
 def heads_of(
-    layer: Layer, index: int, slots: Slots, variant: int, *, variants: int
+    layer: Layer, index: int, placed: Placed, variant: int, *, variants: int
 ) -> tuple[Head, ...]:
     """The heads of one layer; with one variant, those that share two factors are one.
 
@@ -25,15 +25,15 @@ def heads_of(
     heads: list[Head] = []
     one = np.ones(variants)
     for assign in layer:
-        over = assign.target in slots.over[index]
+        over = assign.target in placed.over[index]
         products = _added(assign, one) if over else assign.products
-        own = [_head(product, assign.target, slots, variant) for product in products]
+        own = [_head(product, assign.target, placed, variant) for product in products]
         heads += merged(own) if variants == 1 else own
-    for chain in sorted(slots.clears[index], key=lambda chain: slots.boxes[chain].col):
-        heads.append(_head(Product(-one, ((chain, False),)), chain, slots, variant))
+    for chain in sorted(placed.clears[index], key=lambda chain: placed.boxes[chain].col):
+        heads.append(_head(Product(-one, ((chain, False),)), chain, placed, variant))
     if not heads:  # everything keeps its value; a layer has at least one head
         target = layer[0].target
-        heads.append(_head(Product(0.0 * one, ((target, False),)), target, slots, variant))
+        heads.append(_head(Product(0.0 * one, ((target, False),)), target, placed, variant))
     return tuple(heads)
 
 
@@ -49,27 +49,27 @@ def _added(assign: Assign, one: np.ndarray) -> list[Product]:
     return [*products, Product(-one, ((assign.target, False),))]
 
 
-def _head(product: Product, target: Chain, slots: Slots, variant: int) -> Head:
+def _head(product: Product, target: Chain, placed: Placed, variant: int) -> Head:
     """The line of the head table for a product; every block starts at row 0."""
-    place, scale = slots.boxes[target], float(product.coefficient[variant])
+    place, scale = placed.boxes[target], float(product.coefficient[variant])
     left, middle, right = (
         None if ref is None else const_array(ref)[variant]
         for ref in (product.left, product.middle, product.right)
     )
-    operands = [({slots.boxes[chain]: 1.0}, flipped) for chain, flipped in product.operands]
+    operands = [({placed.boxes[chain]: 1.0}, flipped) for chain, flipped in product.operands]
     if not operands:
         assert left is not None
-        made = _constant(scale * left, slots.shape[0])
+        made = _constant(scale * left, placed.shape[0])
     elif len(operands) == 1:
-        made = _single(operands[0], left, scale, right, place, slots.shape[0])
+        made = _single(operands[0], left, scale, right, place, placed.shape[0])
     elif operands[0][1]:
         query = factors.rows(range(place.height), left, scale=scale)
         made = factors.of(query, *operands, right=right)
     else:
         query = factors.channels(operands[0][0], middle, scale=scale)
         made = factors.of(query, *operands[1:], right=right)
-    formula = f"{slots.names[target]} += {_formula(product, slots, variant)}"
-    return Head(formula, *made, place.channels)
+    line = f"{placed.names[target]} += {formula(product, placed.names, variant)}"
+    return Head(line, *made, place.channels)
 
 
 def _constant(matrix: np.ndarray, rows: int) -> Factors:
@@ -147,12 +147,7 @@ def _merge(a: Head, b: Head) -> Head | None:
     }
     if all(same):
         summed["query"] = a.query + b.query
-    return Head(_joined(a.formula, b.formula), **summed, into=a.into)
-
-
-def _joined(first: str, second: str) -> str:
-    added = second.split(" += ", 1)[1]
-    return f"{first} - {added[1:]}" if added.startswith("-") else f"{first} + {added}"
+    return Head(joined([a.formula, b.formula.split(" += ", 1)[1]]), **summed, into=a.into)
 
 
 def _same(a: tuple[Term, ...], b: tuple[Term, ...]) -> bool:
@@ -160,27 +155,3 @@ def _same(a: tuple[Term, ...], b: tuple[Term, ...]) -> bool:
         s.axis == t.axis and s.span == t.span and np.array_equal(s.matrix, t.matrix)
         for s, t in zip(a, b, strict=True)
     )
-
-
-def _formula(product: Product, slots: Slots, variant: int) -> str:
-    """`-0.1 M A^T B`, constants as letters."""
-    scale = float(product.coefficient[variant])
-    words = [{1.0: "", -1.0: "-"}.get(scale, f"{scale:.6g} ")]
-    if product.left is not None:
-        words.append(_letter(product.left) + " ")
-    for index, (chain, flip) in enumerate(product.operands):
-        name = slots.names[chain]
-        turned = f"({name})^T" if " " in name or "^" in name else f"{name}^T"
-        shown = turned if flip else name
-        words.append(f"({shown}) " if " " in shown and not shown.startswith("(") else f"{shown} ")
-        if index == 0 and product.middle is not None:
-            words.append(_letter(product.middle) + " ")
-    if product.right is not None:
-        words.append(_letter(product.right) + " ")
-    return "".join(words).strip()
-
-
-def _letter(ref: Ref) -> str:
-    """A constant in a formula: C with its shape."""
-    rows, columns = ref.shape
-    return f"C[{rows}x{columns}]"

@@ -5,6 +5,7 @@ carried through the scan. A residual is computed from the new states, X w' - y, 
 heads add up to, and costs what it costs in the step itself.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,12 +15,21 @@ import numpy as np
 
 from elsa.base.precision import exact
 from elsa.compiler.planning.chains import Chain
-from elsa.compiler.planning.layers import Layer, Schedule
+from elsa.compiler.planning.layers import Layer, Plan, Schedule
 from elsa.compiler.planning.plan import Product
 from elsa.compiler.tracing.graph import const_array
 
 Environment = Mapping[Chain, jax.Array]
 Numbers = Any  # a tree of arrays: the coefficients and constants of some layers
+
+
+@functools.partial(jax.jit, static_argnames=("plan", "trace"))
+def answers(
+    plan: Plan, blocks: dict[str, jax.Array], *, trace: bool
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """`run` of a plan's layers on blocks by name."""
+    env = {plan.inputs[name]: block for name, block in blocks.items()}
+    return run(plan.schedule, env, plan.outputs, trace=trace)
 
 
 def numbers_of(layers: Sequence[Layer]) -> Numbers:

@@ -10,26 +10,33 @@ from collections.abc import Mapping
 from typing import Literal
 
 from elsa.compiler.planning.candidates import candidates
-from elsa.compiler.planning.layers import Schedule
+from elsa.compiler.planning.chains import bare
+from elsa.compiler.planning.layers import Plan, Schedule
 from elsa.compiler.planning.nested import Output, whole
 from elsa.compiler.planning.polynomial import TooManyTermsError
 from elsa.compiler.planning.residuals import MAX_COLUMNS, carry
 from elsa.compiler.planning.scheduler import LateStartError, NoTwinError, Scheduler
 from elsa.compiler.tracing.graph import Graph, Ref
+from elsa.compiler.tracing.steps import Traced
 
 
-def schedule(
-    graph: Graph, outputs: Mapping[str, Ref], depth: int, *, reassociate: bool | Literal["gram"]
-) -> Schedule:
-    """The best schedule found for `depth` applications of a step.
+def planned(traced: Traced, *, reassociate: bool | Literal["gram"]) -> Plan:
+    """The best schedule found for a step, no layers where it is never applied.
 
     Args:
-      graph: the step's values.
-      outputs: name of a block -> its value after one step.
-      depth: how often the step runs; 0 gives no layers.
       reassociate: False plans products as the step forms them; True carries residuals as states
         where that saves layers; "gram" distributes and regroups products within an iteration.
     """
+    graph = traced.graph
+    inputs = {name: bare(graph.leaf(name, matrix)) for name, matrix in traced.shapes.items()}
+    outputs = {name: inputs[name] for name in traced.outputs}
+    found = _schedule(graph, traced.outputs, traced.depth, reassociate=reassociate)
+    return Plan(found, inputs, outputs, graph.variants if found.depth else 1, reassociate)
+
+
+def _schedule(
+    graph: Graph, outputs: Mapping[str, Ref], depth: int, *, reassociate: bool | Literal["gram"]
+) -> Schedule:
     states = {name: ref for name, ref in outputs.items() if ref != graph.leaf(name, ref.shape)}
     if depth == 0 or not states:
         return Schedule((), (), (), (), 0)

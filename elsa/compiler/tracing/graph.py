@@ -179,6 +179,22 @@ def const_array(ref: Ref) -> np.ndarray:
     return np.swapaxes(array, 1, 2) if ref.flipped else array
 
 
+def in_front(number: float) -> str:
+    """A number in front of a product: nothing for 1, `-` for -1."""
+    return {1.0: "", -1.0: "-"}.get(number, f"{number:.6g} ")
+
+
+def letter(const: Ref) -> str:
+    """A constant in a formula: C with its shape."""
+    return "C[{}x{}]".format(*const.shape)
+
+
+def joined(terms: Iterable[str]) -> str:
+    """Terms of a sum, those that begin with `-` taken away."""
+    first, *rest = terms
+    return first + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in rest)
+
+
 def varies(array: np.ndarray) -> bool:
     """True where the numbers differ between variants."""
     return bool((array != array[:1]).any())
