@@ -27,6 +27,8 @@ class Node:
     parts: (coefficients [variants], Ref) of an add; (None, Ref) otherwise.
     carried: True where a loop hands the value on to its next iteration.
     stored: True where every plan computes the value as it stands.
+    monomials: of a "sum".
+    places: where the value can be other than zero, once the planner has looked.
     """
 
     kind: Kind
@@ -39,6 +41,7 @@ class Node:
     carried: bool = False
     stored: bool = False
     monomials: tuple = ()
+    places: tuple = ()
 
     def __repr__(self) -> str:
         return self.name or f"v{self.uid}"
