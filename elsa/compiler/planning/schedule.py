@@ -15,7 +15,7 @@ from elsa.compiler.planning.layers import Plan, Schedule
 from elsa.compiler.planning.nested import Output, whole
 from elsa.compiler.planning.polynomial import TooManyTermsError
 from elsa.compiler.planning.residuals import MAX_COLUMNS, carry
-from elsa.compiler.planning.scheduler import LateStartError, NoTwinError, Scheduler
+from elsa.compiler.planning.scheduler import Candidate, LateStartError, NoTwinError, Scheduler, Step
 from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.steps import Traced
 
@@ -40,9 +40,9 @@ def _schedule(
     states = {name: ref for name, ref in outputs.items() if ref != graph.leaf(name, ref.shape)}
     if depth == 0 or not states:
         return Schedule((), (), (), (), 0)
-    best = _best(graph, states, {}, depth, gram=reassociate == "gram")
+    step = Step(graph, states, {}, depth)
+    best = _best(step, gram=reassociate == "gram")
     assert best is not None, "keeping every sum always has a schedule"
-    starts: dict[str, Ref] = {}
     while reassociate is True and depth > 1 and len(best.step) > 1:
         residuals = {
             assign.target.factors[0].node: None
@@ -51,38 +51,36 @@ def _schedule(
         }
         ways = []
         for columns in MAX_COLUMNS:
-            now, new = carry(graph, states, residuals, columns)
-            found = _best(graph, now, starts | new, depth, gram=False) if new else None
+            now, new = carry(graph, step.states, residuals, columns)
+            way = step._replace(states=now, starts={**step.starts, **new})
+            found = _best(way, gram=False) if new else None
             if found is not None and found.num_layers < best.num_layers:
-                ways.append((found, now, starts | new))
+                ways.append((found, way))
         if not ways:
             break
-        best, states, starts = min(ways, key=lambda way: way[0].cost)
+        best, step = min(ways, key=lambda way: way[0].cost)
     return best
 
 
-def _best(
-    graph: Graph, states: Mapping[str, Ref], starts: Mapping[str, Ref], depth: int, *, gram: bool
-) -> Schedule | None:
+def _best(step: Step, *, gram: bool) -> Schedule | None:
     """The cheapest candidate; None where a residual is not there before the first step."""
     best: Schedule | None = None
     # What no step reads is computed once; where there is one step, whichever has fewer layers.
-    when = (True, False) if depth == 1 else (True,)
-    leaves = {name: graph.leaf(name, ref.shape).node for name, ref in states.items()}
+    when = (True, False) if step.depth == 1 else (True,)
+    leaves = {name: step.graph.leaf(name, ref.shape).node for name, ref in step.states.items()}
     outputs: list[Output] = [
-        (None if name in starts else leaves[name], ref) for name, ref in states.items()
+        (None if name in step.starts else leaves[name], ref) for name, ref in step.states.items()
     ]
-    outputs += [(None, ref) for ref in starts.values()]
+    outputs += [(None, ref) for ref in step.starts.values()]
     for kept in candidates(outputs, leaves.values(), gram=gram):
-        before = whole(states, kept)
-        keep = kept | before
+        before = whole(step.states, kept)
         for late in when:
             with contextlib.suppress(TooManyTermsError, LateStartError):
-                one = (graph, states, starts, depth, keep, before)
+                one = Candidate(kept | before, before, regroup=gram, late=late, turn=True)
                 try:
-                    found = Scheduler(*one, regroup=gram, late=late, turn=True).run()
+                    found = Scheduler(step, one).run()
                 except NoTwinError:
-                    found = Scheduler(*one, regroup=gram, late=late, turn=False).run()
+                    found = Scheduler(step, one._replace(turn=False)).run()
                 best = found if best is None or found.cost < best.cost else best
         if best is not None and not gram:
             break
