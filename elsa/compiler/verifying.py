@@ -22,6 +22,7 @@ from elsa.compiler.planning.layers import Measured
 from elsa.compiler.tracing.steps import Traced
 
 Blocks = Mapping[str, Any]
+State = dict[str, Any]  # block -> its array in a step
 # Of the outputs over the blocks given, up to which a step counts as stable. The first at which any
 # scale does is taken: small X and y have solutions that are not small.
 _GROWTHS = (10.0, 1e4, float("inf"))
@@ -161,7 +162,7 @@ class Reference:
 
     def __init__(self, traced: Traced, dtype: np.dtype) -> None:
         self.traced, self.dtype = traced, dtype
-        self._loop = jax.jit(functools.partial(_loop, traced))
+        self._loop = jax.jit(self._scanned)
 
     def draw(self, key: Array, blocks: Blocks, scale: float) -> dict[str, Any]:
         """The blocks given, and normal ones divided by sqrt(rows) + sqrt(columns), times scale."""
@@ -175,26 +176,46 @@ class Reference:
     def __call__(self, blocks: Blocks) -> Plain:
         # The constants of a step are float64, and would win over blocks of fewer digits.
         with jax.enable_x64(self.dtype == np.float64):
-            return self._evaluated(blocks)
+            state, seen = self._path(self._start(blocks))
+            final = {name: np.asarray(state[name]) for name in self.traced.outputs}
+            given = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
+            return self._summary(final, {n: np.array(peaks) for n, peaks in seen.items()}, given)
 
-    def _evaluated(self, blocks: Blocks) -> Plain:
-        state = {
-            name: jnp.asarray(blocks[name], self.dtype).reshape(shape)
-            for name, shape in self.traced.inputs.items()
-        }
+    def _start(self, blocks: Blocks) -> State:
+        shapes = self.traced.inputs.items()
+        return {name: jnp.asarray(blocks[name], self.dtype).reshape(s) for name, s in shapes}
+
+    def _path(self, state: State) -> tuple[State, Mapping[str, Any]]:
+        """The last state, and each output's magnitude at the start and after every step."""
         if self.traced.takes_t:  # a loop in Python: jit would compile every t anew
-            peaks = {name: [_peak(state[name])] for name in self.traced.outputs}
-            for t in range(self.traced.depth):
-                state = _after(self.traced, state, t)
-                for name, seen in peaks.items():
-                    seen.append(_peak(state[name]))
-            seen_peaks = {name: np.array(seen) for name, seen in peaks.items()}
-        else:
-            state, first, later = self._loop(state)
-            seen_peaks = {n: np.append(np.asarray(first[n]), later[n]) for n in first}
-        final = {name: np.asarray(state[name]) for name in self.traced.outputs}
-        given = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
-        return self._summary(final, seen_peaks, given)
+            return self._step_by_step(state)
+        state, first, later = self._loop(state)
+        return state, {n: np.append(np.asarray(first[n]), later[n]) for n in first}
+
+    def _step_by_step(self, state: State) -> tuple[State, Mapping[str, Any]]:
+        seen = {name: [_peak(state[name])] for name in self.traced.outputs}
+        for t in range(self.traced.depth):
+            state = self._after(state, t)
+            for name, peaks in seen.items():
+                peaks.append(_peak(state[name]))
+        return state, seen
+
+    def _scanned(self, start: State) -> tuple[State, dict[str, Array], dict[str, Array]]:
+        """The last state, the outputs' magnitudes at the start, and after every step."""
+
+        def peaks(state: State) -> dict[str, Array]:
+            return {name: _peak(state[name]) for name in self.traced.outputs}
+
+        def body(state: State, _: None) -> tuple[State, dict[str, Array]]:
+            state = self._after(state, None)
+            return state, peaks(state)
+
+        last, later = jax.lax.scan(body, start, None, length=self.traced.depth)
+        return last, peaks(start), later
+
+    def _after(self, state: State, t: int | None) -> State:
+        out = self.traced.step(**state, **({} if t is None else {"t": t}))
+        return state | {name: jnp.asarray(v, state[name].dtype) for name, v in out.items()}
 
     def _summary(
         self, final: dict[str, np.ndarray], seen: dict[str, np.ndarray], given: float
@@ -225,44 +246,18 @@ class _Written(Reference):
     float64 with it is alive, in float32 too, and the other way round.
     """
 
-    def _evaluated(self, blocks: Blocks) -> Plain:
-        state = {
-            name: np.asarray(blocks[name], self.dtype).reshape(self.traced.shapes[name])
-            for name in self.traced.inputs
-        }
-        seen = {name: [np.abs(state[name]).max()] for name in self.traced.outputs}
+    def _start(self, blocks: Blocks) -> State:
+        shapes = self.traced.shapes.items()
+        return {name: np.asarray(blocks[name], self.dtype).reshape(s) for name, s in shapes}
+
+    def _path(self, state: State) -> tuple[State, Mapping[str, Any]]:
         with np.errstate(all="ignore"):  # a step that is not stable overflows
-            for t in range(self.traced.depth):
-                state |= evaluated(
-                    self.traced.outputs, state, min(t, self.traced.graph.variants - 1)
-                )
-                for name, peaks in seen.items():
-                    peaks.append(np.abs(state[name]).max())
-        final = {name: state[name] for name in self.traced.outputs}
-        given = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
-        return self._summary(final, {name: np.array(peaks) for name, peaks in seen.items()}, given)
+            return self._step_by_step(state)
+
+    def _after(self, state: State, t: int | None) -> State:
+        variant = min(t or 0, self.traced.graph.variants - 1)
+        return state | evaluated(self.traced.outputs, state, variant)
 
 
-def _peak(block: Array) -> Array:
-    return jnp.abs(block).max()
-
-
-def _after(traced: Traced, state: dict[str, Array], t: int | None) -> dict[str, Array]:
-    out = traced.step(**state, **({} if t is None else {"t": t}))
-    return state | {name: jnp.asarray(v, state[name].dtype) for name, v in out.items()}
-
-
-def _loop(
-    traced: Traced, start: dict[str, Array]
-) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
-    """The last state, the outputs' magnitudes at the start, and after every step."""
-
-    def peaks(state: dict[str, Array]) -> dict[str, Array]:
-        return {name: _peak(state[name]) for name in traced.outputs}
-
-    def body(state: dict[str, Array], _: None) -> tuple[dict[str, Array], dict[str, Array]]:
-        state = _after(traced, state, None)
-        return state, peaks(state)
-
-    last, later = jax.lax.scan(body, start, None, length=traced.depth)
-    return last, peaks(start), later
+def _peak(block: Any) -> Any:
+    return abs(block).max()
