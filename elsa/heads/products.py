@@ -116,14 +116,10 @@ def transposed_product(
       ValueError: where shapes do not fit, or where rows outside A and B would enter the sum.
     """
     where = "transposed_product"
-    place = layout.box(target)
-    placement.require_shape(
-        where,
-        layout,
-        target,
-        (placement.common_box(layout, a).width, placement.common_box(layout, b).width),
-    )
+    left, right = (placement.common_box(layout, source) for source in (a, b))
+    placement.require_shape(where, layout, target, (left.width, right.width))
     placement.require_clean_contraction(where, layout, a, b)
+    place = layout.box(target)
     query = factors.rows(place.rows, scale=scale)
     made = factors.of(query, (_boxes(layout, a), True), (_boxes(layout, b), False))
     formula = f"{target} += {placement.show(a, scale)}^T {placement.show(b)}"
@@ -188,18 +184,9 @@ def triple_product(
         the result would not land cleanly.
     """
     where = "triple_product"
-    left, middle, right = (
-        placement.common_box(layout, a),
-        placement.common_box(layout, b),
-        placement.common_box(layout, c),
-    )
-    placement.require_inner(
-        where,
-        f"channels of {placement.show(a)}",
-        left.width,
-        f"channels of {placement.show(b)}",
-        middle.width,
-    )
+    left, middle, right = (placement.common_box(layout, source) for source in (a, b, c))
+    first, second = (f"channels of {placement.show(source)}" for source in (a, b))
+    placement.require_inner(where, first, left.width, second, middle.width)
     placement.require_shape(where, layout, target, (left.height, right.width))
     placement.require_clean_contraction(where, layout, b, c)
     placement.require_landing_in_rows(where, layout, a, target)

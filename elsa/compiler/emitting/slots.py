@@ -64,43 +64,44 @@ def placed(plan: Plan, layout: BlockLayout | None) -> Placed:
     Raises:
       TypeError, ValueError: for what is no layout, or one of other blocks.
     """
-    sizes = {name: chain.shape for name, chain in plan.inputs.items()}
     if layout is not None and not isinstance(layout, BlockLayout):
         raise TypeError(f"compile: layout must be a BlockLayout, got {type(layout).__name__}")
-    boxes, channel = {}, 0 if layout is None else layout.shape[1]
+    sizes = {name: chain.shape for name, chain in plan.inputs.items()}
+    own, channel = {}, 0 if layout is None else layout.shape[1]
     for name, (height, width) in sizes.items():
-        boxes[name] = Box(0, channel, height, width)
+        own[name] = Box(0, channel, height, width)
         channel += width
-    inputs = {plan.inputs[name]: box for name, box in boxes.items()}
-    if layout is None:
-        given = BlockLayout(boxes)
-        return _allotted(plan, inputs, given.shape, given, ())
-    asked = {name: layout.shape_of(name) for name in layout}
+    given = BlockLayout(own) if layout is None else layout
+    asked = {name: given.shape_of(name) for name in given}
     if asked != sizes:
         raise ValueError(f"compile: layout must have the blocks {sizes}, got {asked}")
-    rows = max(layout.shape[0], *(height for height, _ in sizes.values()))
-    moves = tuple(
-        (name, layout.box(name), box, name in layout.transposed) for name, box in boxes.items()
+    moved = own if layout is not None else {}
+    moves = tuple((n, given.box(n), box, n in given.transposed) for n, box in moved.items())
+
+    schedule, lives = plan.schedule, _lives(plan.schedule)
+    inputs = {plan.inputs[name]: box for name, box in own.items()}
+    boxes, clears, channels = _allotted(schedule, lives, inputs, channel)
+    over = tuple(
+        frozenset(
+            target
+            for target in (assign.target for assign in layer)
+            if target in inputs or (target in schedule.carried and index > lives[target].start)
+        )
+        for index, layer in enumerate(schedule.layers)
     )
-    return _allotted(plan, inputs, (rows, channel), layout, moves)
+    rows = max([given.shape[0], *(box.height for box in boxes.values())])
+    return Placed(boxes, plan.names, over, clears, (rows, channels), given, moves)
 
 
 def _allotted(
-    plan: Plan,
-    inputs: Mapping[Chain, Box],
-    shape: tuple[int, int],
-    layout: BlockLayout,
-    moves: Moves,
-) -> Placed:
-    """Places for the rest; shape: of the prompt of the inputs, to which rows and channels are
-    appended as needed."""
-    schedule, boxes = plan.schedule, dict(inputs)
-    lives = _lives(schedule)
+    schedule: Schedule, lives: Mapping[Chain, "_Life"], inputs: Mapping[Chain, Box], channel: int
+) -> tuple[dict[Chain, Box], tuple[frozenset[Chain], ...], int]:
+    """Boxes of all values, those that each layer takes away, and the first channel left free."""
+    boxes = dict(inputs)
     clears: list[set[Chain]] = [set() for _ in schedule.layers]
     for chain, life in lives.items():
         if life.cleared is not None:
             clears[life.cleared].add(chain)
-    rows, channel = shape
     holders: dict[Box, Chain] = {}  # box -> the last value in it
     for chain, life in sorted(lives.items(), key=lambda item: item[1].start):
         if chain in inputs:
@@ -114,17 +115,7 @@ def _allotted(
             box = Box(0, channel, height, width)
             channel += width
         boxes[chain], holders[box] = box, chain
-    rows = max([rows, *(box.height for box in boxes.values())])
-    over = tuple(
-        frozenset(
-            target
-            for target in (assign.target for assign in layer)
-            if target in inputs or (target in schedule.carried and index > lives[target].start)
-        )
-        for index, layer in enumerate(schedule.layers)
-    )
-    taken = tuple(map(frozenset, clears))
-    return Placed(boxes, plan.names, over, taken, (rows, channel), layout, moves)
+    return boxes, tuple(map(frozenset, clears)), channel
 
 
 class _Life(NamedTuple):
