@@ -44,11 +44,9 @@ class Weights:
     @property
     def num_bytes(self) -> int:
         """Of all entries, or, where they alone are more than `MAX_BYTES`, of one head's values."""
-        shape = rows, channels = self.heads.placed.shape
+        rows, channels = self.heads.placed.shape
         least = (rows + channels) * channels * self.dtype.itemsize
-        if least > MAX_BYTES:
-            return least
-        return self.dtype.itemsize * sum(num_parameters(heads, shape) for heads in self.layers)
+        return least if least > MAX_BYTES else self.dtype.itemsize * self.num_parameters
 
     @property
     def _skip(self) -> tuple[Head, ...]:

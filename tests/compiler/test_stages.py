@@ -2,7 +2,9 @@
 
 import re
 
+import jax
 import numpy as np
+import pytest
 
 import elsa
 
@@ -60,6 +62,13 @@ def test_the_counts_of_the_layers_add_up():
     assert len(layers) == len(stack.layers)
     assert sum(int(line.split()[-3]) for line in layers) == stack.num_nonzeros
     assert f"{stack.num_nonzeros} not zero" in whole
+
+
+@pytest.mark.parametrize("skip", ["residual", "head"])
+def test_the_bytes_counted_are_those_of_the_weights_made(skip):
+    stack = elsa.compile(lambda w: {"w": 0.5 * w}, {"w": (2, 1)}, 3, skip=skip)
+    made = sum(leaf.nbytes for leaf in jax.tree.leaves(stack))
+    assert stack.stages.weights.num_bytes == made
 
 
 def test_a_value_that_cancels_and_a_step_that_never_runs_print_too():
