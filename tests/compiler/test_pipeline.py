@@ -191,7 +191,7 @@ def test_constants_of_the_step_are_read_in_float64_whatever_jax_computes_in():
         stack = elsa.compile(step, SQUARE, dtype="float32")
     (number,) = {
         p.coefficient[0]
-        for layer in stack.program.schedule.step
+        for layer in stack.stages.plan.schedule.step
         for a in layer
         for p in a.products
         if p.operands

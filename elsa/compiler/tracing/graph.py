@@ -27,6 +27,8 @@ class Node:
     parts: (coefficients [variants], Ref) of an add; (None, Ref) otherwise.
     carried: True where a loop hands the value on to its next iteration.
     stored: True where every plan computes the value as it stands.
+    monomials: of a "sum".
+    places: where the value can be other than zero, once the planner has looked.
     """
 
     kind: Kind
@@ -39,6 +41,7 @@ class Node:
     carried: bool = False
     stored: bool = False
     monomials: tuple = ()
+    places: tuple = ()
 
     def __repr__(self) -> str:
         return self.name or f"v{self.uid}"
@@ -177,6 +180,22 @@ def const_array(ref: Ref) -> np.ndarray:
     array = ref.node.array
     assert array is not None
     return np.swapaxes(array, 1, 2) if ref.flipped else array
+
+
+def in_front(number: float) -> str:
+    """A number in front of a product: nothing for 1, `-` for -1."""
+    return {1.0: "", -1.0: "-"}.get(number, f"{number:.6g} ")
+
+
+def letter(const: Ref) -> str:
+    """A constant in a formula: C with its shape."""
+    return "C[{}x{}]".format(*const.shape)
+
+
+def joined(terms: Iterable[str]) -> str:
+    """Terms of a sum, those that begin with `-` taken away."""
+    first, *rest = terms
+    return first + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in rest)
 
 
 def varies(array: np.ndarray) -> bool:
