@@ -5,10 +5,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from elsa.training import RunSettings, TrainSettings
+from tests.helpers import table
 from tests.training import cases
 
 
-@pytest.mark.parametrize(
+@table(
     "field, value, error, message",
     [
         ("num_steps", 0, ValueError, "num_steps must be at least 1, got 0"),
@@ -42,7 +43,7 @@ def test_a_bad_training_setting_is_refused_by_its_name(field, value, error, mess
         RunSettings.from_config(cases.config(train={field: value}))
 
 
-@pytest.mark.parametrize(
+@table(
     "changes, error, message",
     [
         ({"seed": 2**32}, ValueError, r"training: seed must be below 2\*\*32, got 4294967296"),
@@ -62,7 +63,7 @@ def test_a_bad_run_setting_is_refused_by_its_name(changes, error, message):
         RunSettings.from_config(cases.config(**changes))
 
 
-@pytest.mark.parametrize("key", ["task", "model", "train"])
+@table("key", ["task", "model", "train"])
 def test_a_missing_part_is_named(key):
     config = cases.config()
     del config[key]

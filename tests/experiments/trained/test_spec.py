@@ -10,6 +10,7 @@ from elsa import models, tasks, theory
 from elsa.report import style
 from experiments.trained import measure, predictions
 from experiments.trained.spec import TrainedSpec
+from tests.helpers import table
 
 SPEC = TrainedSpec(title="risks", x="context_length", x_label="n")
 TASK = {"name": "drift", "dim": 2, "context_length": 4, "correlation": 0.9, "noise_var": 0.1}
@@ -103,7 +104,7 @@ def test_models_with_targets_of_their_own_have_lines_of_their_own():
     assert axes.get_ylim()[0] == 0.0
 
 
-@pytest.mark.parametrize("name", ["x", "hue", "panel"])
+@table("name", ["x", "hue", "panel"])
 def test_a_name_that_no_record_has_is_refused_with_those_there_are(name):
     config = config_of({"correlation": (0.5, 0.9)})
     names = {"x": "correlation", name: "corelation"}
