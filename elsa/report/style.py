@@ -10,6 +10,7 @@ draws or saves outside these functions does so inside `with style.applied():`.
 """
 
 import contextlib
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -114,13 +115,21 @@ def figure(
 
 
 def colour(name: str | int) -> str:
-    """The colour of a construction or algorithm by name, or of the i-th of anything else."""
-    return PALETTE[name % len(PALETTE)] if isinstance(name, int) else _SERIES[name][0]
+    """The colour of a construction, algorithm or model by name, or of the i-th of anything else.
+
+    A name without a look of its own in this file has one that follows from its letters.
+    """
+    return PALETTE[name % len(PALETTE)] if isinstance(name, int) else _look(name)[0]
 
 
 def marker(name: str | int) -> str:
     """The marker that goes with `colour`."""
-    return _MARKERS[name % len(_MARKERS)] if isinstance(name, int) else _SERIES[name][1]
+    return _MARKERS[name % len(_MARKERS)] if isinstance(name, int) else _look(name)[1]
+
+
+def _look(name: str) -> tuple[str, str]:
+    drawn = zlib.crc32(name.encode())  # the same in every process
+    return _SERIES.get(name, (colour(drawn), marker(drawn // len(PALETTE))))
 
 
 def measured(

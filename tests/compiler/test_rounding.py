@@ -8,6 +8,7 @@ import elsa
 from elsa import algorithms
 from tests.compiler.helpers import by_hand
 from tests.compiler.iterations import ITERATIONS, step_of
+from tests.helpers import table
 
 WAYS = [("unrolled", 3), ("unrolled", 8), ("unrolled", 40), ("fori", 30), ("scan", 20)]
 SOME = [("gradient descent", "unrolled", 30), ("chebyshev polynomial", "unrolled", 6)]
@@ -225,7 +226,7 @@ def test_what_is_not_true_or_false_is_refused(options):
         elsa.compile(lambda w: {"w": 2 * w}, {"w": (2, 1)}, **options)
 
 
-@pytest.mark.parametrize("value", ["abc", None, 1, "Gram"])
+@table("value", ["abc", None, 1, "Gram"])
 def test_an_unknown_plan_is_refused(value):
     with pytest.raises(ValueError, match="reassociate must be True, 'gram' or False, got"):
         elsa.compile(lambda w: {"w": 2 * w}, {"w": (2, 1)}, reassociate=value)

@@ -11,7 +11,7 @@ import elsa
 from elsa import algorithms
 from elsa.heads.head import stack_dense
 from tests.compiler.helpers import TOLERANCE, by_hand, draw, error, path, weights_of
-from tests.helpers import outside, scattered_layout
+from tests.helpers import outside, scattered_layout, table
 
 
 def test_an_untied_step_without_layers_of_its_own_has_weights():
@@ -179,7 +179,7 @@ def test_blocks_come_back_with_the_axes_they_had():
     assert stack(**blocks | {"s": 2})["s"] == 0.5  # a Python integer
 
 
-@pytest.mark.parametrize(
+@table(
     "blocks, error_type, message",
     [
         ({}, ValueError, r"missing block \['A'\]"),

@@ -5,6 +5,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from elsa import tasks
+from tests.helpers import table
 
 SETTINGS = {
     "linear_regression": {
@@ -35,7 +36,7 @@ def test_every_task_of_the_registry_is_tried_here():
     assert set(tasks.TASKS) == set(SETTINGS)
 
 
-@pytest.mark.parametrize(
+@table(
     "settings, error, message",
     [
         ({"name": "drif"}, KeyError, r"unknown task 'drif', known are .*did you mean 'drift'"),

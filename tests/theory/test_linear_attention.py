@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from elsa import theory
+from tests.helpers import table
 from tests.theory import helpers
 
 U, V = np.array([0.2, -0.1, 0.5]), np.array([[0.6, 0.1], [-0.2, 0.7], [0.05, -0.3]])
@@ -163,7 +164,7 @@ def test_a_covariate_that_is_always_zero_is_not_seen():
     assert nothing.risk == 0.0 and not nothing.key_query.any()
 
 
-@pytest.mark.parametrize(
+@table(
     "change, message",
     [
         ({"output": np.ones(2)}, r"output must have shape \(3,\), got \(2,\)"),

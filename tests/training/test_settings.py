@@ -5,10 +5,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from elsa.training import RunSettings, TrainSettings
+from tests.helpers import table
 from tests.training import cases
 
 
-@pytest.mark.parametrize(
+@table(
     "field, value, error, message",
     [
         ("num_steps", -1, ValueError, "num_steps must be at least 0, got -1"),
@@ -48,7 +49,7 @@ def test_a_bad_training_setting_is_refused_by_its_name(field, value, error, mess
         RunSettings.from_config(cases.config(train={field: value}))
 
 
-@pytest.mark.parametrize(
+@table(
     "changes, error, message",
     [
         ({"seed": 2**32}, ValueError, r"training: seed must be below 2\*\*32, got 4294967296"),
@@ -73,7 +74,7 @@ def test_a_run_of_no_steps_may_name_a_warmup_and_any_spacing_of_evaluations():
     assert settings.train.num_steps == 0
 
 
-@pytest.mark.parametrize("key", ["task", "model", "train"])
+@table("key", ["task", "model", "train"])
 def test_a_missing_part_is_named(key):
     config = cases.config()
     del config[key]

@@ -16,6 +16,7 @@ from elsa.training.writers import MetricsFile
 from experiments import run
 from experiments.harness import engine
 from experiments.harness.experiment import INTERRUPTED, RunError
+from tests.helpers import table
 
 # name -> how far the best seed may stay above theory after the quick mode's few hundred steps,
 # beside 4 standard errors of the evaluation: what Adam at its step size has not removed by then
@@ -172,7 +173,7 @@ def test_ctrl_c_in_the_middle_keeps_a_checkpoint_and_the_same_command_goes_on(
     assert "going on from step 50" in screen.file.getvalue()
 
 
-@pytest.mark.parametrize(
+@table(
     "key, value, message",
     [
         ("train.evaluate_every", 7, "num_steps must be a multiple of evaluate_every=7"),
@@ -180,7 +181,7 @@ def test_ctrl_c_in_the_middle_keeps_a_checkpoint_and_the_same_command_goes_on(
         ("num_seeds", 0, "num_seeds must be at least 1"),
     ],
 )
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_bad_config_is_refused_before_anything_is_computed(name, key, value, message, tmp_path):
     config = config_of(name)
     config.update_from_flattened_dict({key: value})
@@ -189,7 +190,7 @@ def test_a_bad_config_is_refused_before_anything_is_computed(name, key, value, m
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_an_unknown_mode_is_refused(name):
     with pytest.raises(ValueError, match=f"{name}: mode must be 'full' or 'quick', got 'fast'"):
         config_of(name, "fast")
