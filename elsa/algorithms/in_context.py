@@ -6,13 +6,14 @@ grows by what the residuals explain.
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.algorithms.first_order import Step
 from elsa.base import checks
+from elsa.base.arrays import Rows
 
 
-def preconditioned_gradient_descent(preconditioner: Float[ArrayLike, "d d"]) -> Step:
+def preconditioned_gradient_descent(preconditioner: Real[ArrayLike, "d d"] | Rows) -> Step:
     """One step of preconditioned gradient descent on least squares, seen from the labels.
 
         prediction <- prediction + Xq P X^T y

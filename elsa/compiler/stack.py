@@ -1,6 +1,5 @@
 """The compiled step: attention layers, run as such or, as they were built, as the same products."""
 
-import functools
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Rows
+from elsa.base.jit import jitted
 from elsa.base.precision import exact
 from elsa.compiler.dense import MAX_BYTES, dense, num_bytes, placeholder, stored
 from elsa.compiler.emitting import structured
@@ -29,7 +30,7 @@ EXECUTIONS = ("auto", "dense")
 _MUCH, _FEW = 10, 10**6
 
 
-@functools.partial(jax.jit, static_argnames=("program", "trace"))
+@jitted("program", "trace")
 def _structured(
     program: Program, blocks: dict[str, Array], trace: bool
 ) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -73,7 +74,7 @@ class CompiledStack(BlockStack):
             loads=bool(program.moves),
         )
 
-    def structured(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def structured(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs by the heads' products on the blocks, for weights as built.
 
         Pass it to `jax.jit` where the stack itself would be an argument: a stack that is traced may
@@ -90,7 +91,7 @@ class CompiledStack(BlockStack):
         out, _ = _structured(self.program, self._given(blocks), False)
         return self._shaped(out, blocks)
 
-    def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def trajectory(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs if the stack ended after each step, [depth + 1, ...], the start first.
 
         Raises:
@@ -115,7 +116,7 @@ class CompiledStack(BlockStack):
             out[name] = jnp.concatenate([start, later])
         return self._shaped(out, blocks)
 
-    def from_prompt(self, h: Float[ArrayLike, "n m"]) -> dict[str, Array]:
+    def from_prompt(self, h: Real[ArrayLike, "n m"] | Rows) -> dict[str, Array]:
         """The outputs for a prompt of the caller's; what lies outside the blocks is ignored.
 
         Raises:
@@ -129,7 +130,7 @@ class CompiledStack(BlockStack):
         return self.readout.unpack(self.run(self.padded(jnp.asarray(h))))
 
     @exact
-    def verify(self, key: Array, /, **blocks: Float[ArrayLike, "..."]) -> float:
+    def verify(self, key: Array, /, **blocks: AnyShape) -> float:
         """The largest error of a block against the step itself, applied `depth` times.
 
         max |out - ref| over the largest magnitude the reference block has had at any step, the

@@ -43,6 +43,9 @@ def build(settings: Mapping[str, Any]) -> Task:
     checks.names("build", "task", [name, *(other for other in TASKS if other != name)], TASKS)
     cls: Any = TASKS[name]
     where = f"build {name!r}"
+    task: Task
     if hasattr(cls, "from_config"):  # a class whose config may say it shorter
-        return cls.from_config(where, given)
-    return fields.of_config(cls, where, given)
+        task = cls.from_config(where, given)
+        return task
+    task = fields.of_config(cls, where, given)
+    return task

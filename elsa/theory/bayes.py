@@ -1,7 +1,5 @@
 """The risk of the posterior mean, which no predictor of the same prompt beats."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
@@ -9,6 +7,7 @@ import numpy as np
 from jaxtyping import Array
 
 from elsa.base import checks
+from elsa.base.jit import jitted
 from elsa.base.precision import exact
 from elsa.theory import matrices
 from elsa.theory.results import Estimate
@@ -60,7 +59,7 @@ def bayes_risk(setting: Setting, key: Array, samples: int) -> Estimate:
     return Estimate(float(risks.mean()), float(risks.std(ddof=1) / np.sqrt(samples)))
 
 
-@functools.partial(jax.jit, static_argnames=("context_length", "batch"))
+@jitted("context_length", "batch")
 def _posterior_risks(
     key: Array, values: Array, noise_var: float, context_length: int, batch: int
 ) -> Array:

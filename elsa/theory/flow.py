@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
+from elsa.base.arrays import Numbers, Rows
 from elsa.theory import gd_beta, matrices
 from elsa.theory.setting import Setting, require
 
@@ -28,10 +29,10 @@ class GdBetaFlow(NamedTuple):
 
 
 def gd_beta_flow(
-    init: Float[ArrayLike, " d"],
-    preconditioner: Float[ArrayLike, "d d"],
+    init: Real[ArrayLike, " d"] | Numbers,
+    preconditioner: Real[ArrayLike, "d d"] | Rows,
     setting: Setting,
-    times: Float[ArrayLike, " times"],
+    times: Real[ArrayLike, " times"] | Numbers,
 ) -> GdBetaFlow:
     """Solves (b0, Gamma)' = -grad R(b0, Gamma), R = `gd_beta_risk`, from any start.
 
@@ -125,7 +126,8 @@ class _Fall:
     def _moment(self, task: np.ndarray, noise_var: float) -> np.ndarray:
         """E[X^T y y^T X] / n for tasks of that second moment."""
         H = self.data
-        return (self.rows + 1) * H @ task @ H + (np.trace(H @ task) + noise_var) * H
+        moment: np.ndarray = (self.rows + 1) * H @ task @ H + (np.trace(H @ task) + noise_var) * H
+        return moment
 
     def _curvature(self, W: np.ndarray) -> np.ndarray:
         return gd_beta.curvature(W, self.data, self.rows)

@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Numbers, Rows
 from elsa.theory.results import HeavyBall
 
 
@@ -50,7 +51,7 @@ def heavy_ball_bound(
 
 
 def heavy_ball_factors(
-    eigenvalues: Float[ArrayLike, " d"], step_size: float, momentum: float, last: int
+    eigenvalues: Real[ArrayLike, " d"] | Numbers, step_size: float, momentum: float, last: int
 ) -> Float[np.ndarray, "t d"]:
     """p_t(a) for t = 0 .. last: p_{t+1} = (1 - eta a + beta) p_t - beta p_{t-1}, p_{-1} = p_0 = 1.
 
@@ -77,7 +78,7 @@ def chebyshev_bound(
 
 
 def chebyshev_factors(
-    eigenvalues: Float[ArrayLike, " d"], smallest: float, largest: float, last: int
+    eigenvalues: Real[ArrayLike, " d"] | Numbers, smallest: float, largest: float, last: int
 ) -> Float[np.ndarray, "t d"]:
     """p_t(a) = T_t((L + m - 2 a)/(L - m)) / T_t((L + m)/(L - m)) for t = 0 .. last, a in [m, L].
 
@@ -95,7 +96,8 @@ def chebyshev_factors(
     if largest == smallest:
         return np.where(t == 0, 1.0, 0.0) * np.ones_like(a)
     place = np.clip((largest + smallest - 2.0 * a) / (largest - smallest), -1.0, 1.0)
-    return np.cos(t * np.arccos(place)) * chebyshev_bound(largest / smallest, t)
+    factors: np.ndarray = np.cos(t * np.arccos(place)) * chebyshev_bound(largest / smallest, t)
+    return factors
 
 
 def newton_schulz_bound(residual: float, steps: Int[ArrayLike, " t"]) -> Float[np.ndarray, " t"]:
@@ -112,7 +114,9 @@ def newton_schulz_bound(residual: float, steps: Int[ArrayLike, " t"]) -> Float[n
 
 
 def newton_schulz_factors(
-    eigenvalues: Float[ArrayLike, " d"], scale: Float[ArrayLike, "*tasks"], last: int
+    eigenvalues: Real[ArrayLike, " d"] | Numbers,
+    scale: Real[ArrayLike, "*tasks"] | Numbers | Rows,
+    last: int,
 ) -> Float[np.ndarray, "*tasks t d"]:
     """(1 - c a)^{2^t} for Z_0 = c I and t = 0 .. last: of w_t = Z_t X^T y against w*.
 
@@ -127,7 +131,7 @@ def newton_schulz_factors(
 
 
 def gradient_descent_factors(
-    eigenvalues: Float[ArrayLike, " d"], step_size: float, last: int
+    eigenvalues: Real[ArrayLike, " d"] | Numbers, step_size: float, last: int
 ) -> Float[np.ndarray, "t d"]:
     """(1 - eta a)^t for t = 0 .. last.
 
@@ -140,7 +144,8 @@ def gradient_descent_factors(
 
 
 def relative_errors(
-    factors: Float[ArrayLike, "*tasks t d"], start: Float[ArrayLike, "*tasks d"]
+    factors: Real[ArrayLike, "*tasks t d"] | Rows,
+    start: Real[ArrayLike, "*tasks d"] | Numbers | Rows,
 ) -> Float[np.ndarray, "*tasks t"]:
     """|w_t - w*| / |w_0 - w*|, from the factors p_t(a_i) and w_0 - w* in A's eigenvectors.
 
@@ -152,7 +157,8 @@ def relative_errors(
     if not np.all(total > 0):
         raise ValueError("relative_errors: start must not be the solution itself, got norm 0")
     squares = np.asarray(factors, dtype=np.float64) ** 2
-    return np.sqrt(np.einsum("...td,...d->...t", squares, shares / total))
+    errors: np.ndarray = np.sqrt(np.einsum("...td,...d->...t", squares, shares / total))
+    return errors
 
 
 def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> int:
@@ -173,7 +179,9 @@ def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> 
     raise ValueError(f"steps_until: the bound stays above tolerance={tolerance:g}")
 
 
-def settled_at(errors: Float[ArrayLike, "*tasks t"], tolerance: float) -> Int[np.ndarray, "*tasks"]:
+def settled_at(
+    errors: Real[ArrayLike, "*tasks t"] | Numbers | Rows, tolerance: float
+) -> Int[np.ndarray, "*tasks"]:
     """The first index from which a curve stays at or below a tolerance; its length if never."""
     found = np.asarray(errors)
     above = ~(found <= tolerance)

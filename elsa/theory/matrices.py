@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape
 
 
 class Gaussian(NamedTuple):
@@ -23,13 +23,13 @@ class Gaussian(NamedTuple):
     floor: float
 
 
-def real(where: str, name: str, array: ArrayLike) -> np.ndarray:
+def real(where: str, name: str, array: AnyShape) -> np.ndarray:
     """The array in float64; what is no finite real number is refused."""
     checks.finite(where, **{name: array})
     return np.asarray(array, dtype=np.float64)
 
 
-def vector(where: str, name: str, array: ArrayLike, size: int | None = None) -> np.ndarray:
+def vector(where: str, name: str, array: AnyShape, size: int | None = None) -> np.ndarray:
     """[d] from [d] or a column [d, 1]."""
     values = real(where, name, array)
     flat = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
@@ -39,7 +39,7 @@ def vector(where: str, name: str, array: ArrayLike, size: int | None = None) -> 
     return flat
 
 
-def covariance(where: str, name: str, array: ArrayLike, size: int | None = None) -> np.ndarray:
+def covariance(where: str, name: str, array: AnyShape, size: int | None = None) -> np.ndarray:
     """A symmetric positive semi-definite matrix.
 
     Raises:
@@ -54,7 +54,7 @@ def covariance(where: str, name: str, array: ArrayLike, size: int | None = None)
     slack = 8.0 * sizes["d"] * float(np.finfo(np.float32).eps) * np.abs(matrix).max()
     if np.abs(matrix - matrix.T).max() > slack:
         raise ValueError(f"{where}: {name} must be symmetric, got {matrix.tolist()}")
-    symmetric = (matrix + matrix.T) / 2.0
+    symmetric: np.ndarray = (matrix + matrix.T) / 2.0
     if (smallest := float(np.linalg.eigvalsh(symmetric)[0])) < -slack:
         raise ValueError(
             f"{where}: {name} must be positive semi-definite, got an eigenvalue {smallest:g}"
@@ -62,7 +62,7 @@ def covariance(where: str, name: str, array: ArrayLike, size: int | None = None)
     return symmetric
 
 
-def weight(where: str, name: str, array: ArrayLike, size: int) -> np.ndarray:
+def weight(where: str, name: str, array: AnyShape, size: int) -> np.ndarray:
     """Any d x d matrix."""
     matrix = real(where, name, array)
     if matrix.shape != (size, size):

@@ -151,7 +151,8 @@ class RunSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested values, every default written out."""
-        return _plain(dataclasses.asdict(self))
+        fields: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return fields
 
     @property
     def points(self) -> list[dict[str, Any]]:

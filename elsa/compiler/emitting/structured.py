@@ -52,7 +52,9 @@ def run(
     keys = schedule.carried
     fixed = {chain: value for chain, value in env.items() if chain not in keys}
 
-    def period(state: list[jax.Array], own: Numbers) -> tuple[list[jax.Array], dict]:
+    def period(
+        state: list[jax.Array], own: Numbers
+    ) -> tuple[list[jax.Array], dict[str, jax.Array]]:
         step, late = own if own is not None else _variant([step_numbers, late_numbers], 0)
         after = _layers(steps, step, {**fixed, **dict(zip(keys, state, strict=True))})
         after = _layers(schedule.refresh, refresh, after)
