@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Real
 
 Number: TypeAlias = Real[ArrayLike, ""]  # of Python, NumPy or jax; a traced one too
+NumberBlock: TypeAlias = Number | Real[ArrayLike, "1 1"]  # or as it lies in a prompt
 Numbers: TypeAlias = Sequence[float]  # read as a 1-D array
 Rows: TypeAlias = Sequence[Sequence[float]]  # read as a matrix
 AnyShape: TypeAlias = Real[ArrayLike, "..."] | Numbers | Rows

@@ -6,7 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
-from elsa.base.arrays import AnyShape, Number, Numbers, Rows
+from elsa.base.arrays import AnyShape, NumberBlock, Numbers, Rows
 from elsa.base.precision import exact
 from elsa.predictors import linear, problem
 from elsa.tasks import Prompt
@@ -16,7 +16,7 @@ from elsa.tasks import Prompt
 def bayes(
     prompt: Prompt,
     cov_task: Real[ArrayLike, "d d"] | Rows,
-    noise_var: Number,
+    noise_var: NumberBlock,
     task_mean: Real[ArrayLike, " d"] | Numbers | None = None,
 ) -> Float[Array, " batch"]:
     """The best prediction of the query's label when b ~ N(b*, Psi) and the noise is N(0, s2).

@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
-from elsa.base.arrays import Number, Numbers, Rows
+from elsa.base.arrays import NumberBlock, Numbers, Rows
 from elsa.base.precision import exact
 from elsa.predictors import problem
 from elsa.tasks import Prompt
@@ -18,7 +18,7 @@ def gradient_descent(
     prompt: Prompt,
     steps: int,
     step_size: Real[ArrayLike, "*steps"] | Numbers | Rows,
-    lam: Number = 0.0,
+    lam: NumberBlock = 0.0,
     init: Real[ArrayLike, " d"] | Numbers | None = None,
 ) -> Float[Array, " batch"]:
     """query_x . w_k after k steps w <- w - eta (X^T (X w - y) + lam w), for a batch of prompts.

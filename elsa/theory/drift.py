@@ -16,7 +16,7 @@ from elsa.theory.results import ScaledStep, WeightedStep
 
 
 def drift_risk(
-    sample_weights: Real[ArrayLike, " n"] | Numbers,
+    sample_weights: Real[ArrayLike, " n"] | Real[ArrayLike, "n 1"] | Numbers | Rows,
     task_corr: Real[ArrayLike, "tasks tasks"] | Rows,
     *,
     dim: int,

@@ -8,6 +8,7 @@ from jaxtyping import Float, Real
 
 from elsa.base.arrays import Numbers, Rows
 from elsa.theory import gd_beta, matrices
+from elsa.theory.matrices import Vector
 from elsa.theory.setting import Setting, require
 
 _RELATIVE = 1e-10  # tolerance of the integrator, of every entry
@@ -29,7 +30,7 @@ class GdBetaFlow(NamedTuple):
 
 
 def gd_beta_flow(
-    init: Real[ArrayLike, " d"] | Numbers,
+    init: Vector,
     preconditioner: Real[ArrayLike, "d d"] | Rows,
     setting: Setting,
     times: Real[ArrayLike, " times"] | Numbers,

@@ -17,14 +17,15 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Real
 
-from elsa.base.arrays import AnyShape, Numbers, Rows
+from elsa.base.arrays import AnyShape, Rows
 from elsa.theory import matrices, pgd
+from elsa.theory.matrices import Vector
 from elsa.theory.results import Rates, StartedStep, StartedStepGradient
 from elsa.theory.setting import Setting, require
 
 
 def gd_beta_risk(
-    init: Real[ArrayLike, " d"] | Numbers,
+    init: Vector,
     preconditioner: Real[ArrayLike, "d d"] | Rows,
     setting: Setting,
 ) -> float:
@@ -45,7 +46,7 @@ def gd_beta_risk(
 
 
 def gd_beta_gradient(
-    init: Real[ArrayLike, " d"] | Numbers,
+    init: Vector,
     preconditioner: Real[ArrayLike, "d d"] | Rows,
     setting: Setting,
 ) -> StartedStepGradient:

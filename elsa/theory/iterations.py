@@ -8,7 +8,7 @@ Polyak (1964); Golub, Varga (1961); Schulz (1933), Higham, Functions of Matrices
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -43,8 +43,8 @@ def best_heavy_ball(smallest: float, largest: float) -> HeavyBall:
 
 
 def heavy_ball_bound(
-    condition_number: float, steps: Int[ArrayLike, " t"]
-) -> Float[np.ndarray, " t"]:
+    condition_number: float, steps: Int[ArrayLike, "t *more"] | Sequence[int]
+) -> Float[np.ndarray, "t *more"]:
     """(1 + (1 + q) t) q^t, from rest: it first grows, by up to about sqrt(kappa)/e."""
     q, t = accelerated_rate(condition_number), np.asarray(steps, dtype=np.float64)
     return (1.0 + (1.0 + q) * t) * q**t
@@ -70,8 +70,8 @@ def heavy_ball_factors(
 
 
 def chebyshev_bound(
-    condition_number: float, steps: Int[ArrayLike, " t"]
-) -> Float[np.ndarray, " t"]:
+    condition_number: float, steps: Int[ArrayLike, "t *more"] | Sequence[int]
+) -> Float[np.ndarray, "t *more"]:
     """2 q^t / (1 + q^{2t}) = 1 / T_t((kappa + 1)/(kappa - 1)), the best possible on [m, L]."""
     power = accelerated_rate(condition_number) ** np.asarray(steps, dtype=np.float64)
     return 2.0 * power / (1.0 + power**2)
@@ -100,7 +100,9 @@ def chebyshev_factors(
     return factors
 
 
-def newton_schulz_bound(residual: float, steps: Int[ArrayLike, " t"]) -> Float[np.ndarray, " t"]:
+def newton_schulz_bound(
+    residual: float, steps: Int[ArrayLike, "t *more"] | Sequence[int]
+) -> Float[np.ndarray, "t *more"]:
     """r^{2^t} for |I - A Z_0| = r: the residual squares at every step.
 
     Raises:

@@ -23,6 +23,7 @@ from jaxtyping import Float, Real
 
 from elsa.base.arrays import Numbers, Rows
 from elsa.theory import matrices
+from elsa.theory.matrices import Vector
 from elsa.theory.setting import Setting, require
 
 _ANGLES = 8  # starts in the plane of (b*, 0) and the label
@@ -62,11 +63,11 @@ class _Nodes(NamedTuple):
 
 
 def linear_attention_risk(
-    output: Real[ArrayLike, " m"] | Numbers,
+    output: Real[ArrayLike, " m"] | Real[ArrayLike, "m 1"] | Numbers | Rows,
     key_query: Real[ArrayLike, "m d"] | Rows,
     setting: Setting,
     *,
-    bias: Real[ArrayLike, " d"] | Numbers | None = None,
+    bias: Vector | None = None,
 ) -> float:
     """Expected squared error of u^T G V x / n + b0 . x, exact.
 

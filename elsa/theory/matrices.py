@@ -1,11 +1,15 @@
 """Arguments of the closed forms as checked float64 NumPy, and symmetric square roots."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Real
 
 from elsa.base import checks
-from elsa.base.arrays import AnyShape
+from elsa.base.arrays import AnyShape, Numbers, Rows
+
+Vector: TypeAlias = Real[ArrayLike, " d"] | Real[ArrayLike, "d 1"] | Numbers | Rows
 
 
 class Gaussian(NamedTuple):

@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Real
 
 from elsa.base import checks
-from elsa.base.arrays import Numbers
+from elsa.base.arrays import Numbers, Rows
 from elsa.theory import matrices
 from elsa.theory.results import PolynomialStep
 
@@ -53,7 +53,7 @@ def wishart_moment(*, dim: int, context_length: int, power: int) -> int:
 
 
 def multi_step_risk(
-    coefficients: Real[ArrayLike, " steps"] | Numbers,
+    coefficients: Real[ArrayLike, " steps"] | Real[ArrayLike, "steps 1"] | Numbers | Rows,
     *,
     dim: int,
     context_length: int,

@@ -22,7 +22,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
-from elsa.base.arrays import AnyShape, Number, Rows
+from elsa.base.arrays import AnyShape, NumberBlock, Rows
 from elsa.base.precision import exact
 
 
@@ -30,11 +30,11 @@ from elsa.base.precision import exact
 def natural_shift(
     X: Real[ArrayLike, "n d"] | Rows,
     y: Real[ArrayLike, "n 1"] | Rows,
-    lam: Number,
+    lam: NumberBlock,
     *,
     d_x: Real[ArrayLike, "n d"] | Rows | None = None,
     d_y: Real[ArrayLike, "n 1"] | Rows | None = None,
-    d_lam: Number | None = None,
+    d_lam: NumberBlock | None = None,
 ) -> Float[Array, "d 1"]:
     """Differential of the ridge solution in its data, for one task.
 
@@ -67,7 +67,7 @@ def natural_shift(
 def designed_shift(
     X: Real[ArrayLike, "n d"] | Rows,
     y: Real[ArrayLike, "n 1"] | Rows,
-    lam: Number,
+    lam: NumberBlock,
     start: Real[ArrayLike, "d 1"] | Rows,
     *,
     d_x: Real[ArrayLike, "n d"] | Rows | None = None,
@@ -123,7 +123,7 @@ def designed_shift(
 def state_shift(
     X: Real[ArrayLike, "n d"] | Rows,
     y: Real[ArrayLike, "n 1"] | Rows,
-    lam: Number,
+    lam: NumberBlock,
     start: Real[ArrayLike, "d 1"] | Rows,
     step_size: float,
     *,
@@ -195,7 +195,7 @@ def state_shift(
 @exact
 def scratch_shift(
     X: Real[ArrayLike, "n d"] | Rows,
-    lam: Number,
+    lam: NumberBlock,
     step_size: float,
     depth: int,
     d_residual: Real[ArrayLike, "n 1"] | Rows,
@@ -241,7 +241,7 @@ def noise_gain(shift: Callable[[Array], Array], shape: tuple[int, int]) -> Float
     return gain
 
 
-def _solve(data: Array, labels: Array, lam: Number) -> tuple[tuple[Array, bool], Array]:
+def _solve(data: Array, labels: Array, lam: NumberBlock) -> tuple[tuple[Array, bool], Array]:
     """A's Cholesky factor and w*."""
     gram = data.T @ data + jnp.reshape(lam, ()) * jnp.eye(data.shape[1], dtype=data.dtype)
     factor = jsl.cho_factor(gram)

@@ -5,7 +5,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
-from elsa.base.arrays import Number, Rows
+from elsa.base.arrays import NumberBlock, Rows
 from elsa.base.precision import exact
 
 
@@ -14,7 +14,7 @@ def ridge_loss(
     X: Real[ArrayLike, "n d"] | Rows,
     y: Real[ArrayLike, "n 1"] | Rows,
     w: Real[ArrayLike, "d 1"],
-    lam: Number,
+    lam: NumberBlock,
 ) -> Float[Array, ""]:
     """|y - X w|^2 / 2 + lam |w|^2 / 2, for one task.
 
@@ -31,7 +31,7 @@ def ridge_gradient(
     X: Real[ArrayLike, "n d"] | Rows,
     y: Real[ArrayLike, "n 1"] | Rows,
     w: Real[ArrayLike, "d 1"],
-    lam: Number,
+    lam: NumberBlock,
 ) -> Real[Array, "d 1"]:
     """The gradient of `ridge_loss` in w, X^T (X w - y) + lam w.
 

@@ -7,8 +7,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Float, Real
 
 from elsa.base import checks
-from elsa.base.arrays import AnyShape, Numbers, Rows
+from elsa.base.arrays import AnyShape, Rows
 from elsa.theory import matrices
+from elsa.theory.matrices import Vector
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
@@ -51,7 +52,7 @@ class Setting:
         noise_var: float,
         cov_x: Real[ArrayLike, "d d"] | Rows | None = None,
         cov_task: Real[ArrayLike, "d d"] | Rows | None = None,
-        task_mean: Real[ArrayLike, " d"] | Numbers | None = None,
+        task_mean: Vector | None = None,
     ):
         where = "Setting"
         laws = {"cov_x": cov_x, "cov_task": cov_task, "task_mean": task_mean}
