@@ -1,9 +1,9 @@
 """Tasks by name, for configs."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from elsa.base import checks
+from elsa.base.settings import Settings
 from elsa.tasks import fields
 from elsa.tasks.alignment import Alignment
 from elsa.tasks.contexts import TableContexts
@@ -23,7 +23,7 @@ TASKS: dict[str, type] = {
 }
 
 
-def build(settings: Mapping[str, Any]) -> Task:
+def build(settings: Settings) -> Task:
     """The task that settings describe: its "name" and the fields of its class.
 
     Lists and tuples become float arrays: covariances, means, correlations. A covariance of one axis

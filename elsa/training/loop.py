@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from elsa.base import checks
+from elsa.base.settings import Settings
 from elsa.training.checkpoint import Checkpoints, Restored, digest
 from elsa.training.errors import TrainingError
 from elsa.training.folder import held, stop_signals
@@ -29,7 +30,7 @@ _MANY_POINTS = 24  # beyond, TensorBoard shows the whole sweep's mean and range 
 
 
 def fit(
-    config: Mapping[str, Any],
+    config: Settings,
     workdir: str | os.PathLike[str],
     *,
     given: Mapping[str, Any] | None = None,

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from elsa.base import checks
 from elsa.base.precision import EXACT, known
+from elsa.base.settings import Settings
 
 DECAYS = ("cosine", "constant")
 SAMPLERS = ("auto", "rows", "gram")
@@ -126,7 +127,7 @@ class RunSettings:
                 )
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Settings) -> Self:
         """From nested mappings, a ConfigDict or what config.json holds.
 
         Raises:
