@@ -11,7 +11,7 @@ from elsa.base.precision import EXACT, products_at
 
 
 def _associate(
-    q_NxP: Real[Array, "n p"], k_NxP: Real[Array, "n p"], v_NxM: Float[Array, "n m"]
+    q_NxP: Real[Array, "n p"], k_NxP: Real[Array, "n p"], v_NxM: Real[Array, "n m"]
 ) -> Real[Array, "n m"]:
     """Q K^T V in the cheaper order: n^2 (p + m) products by the scores, 2 n p m by K^T V."""
     n, p = q_NxP.shape
