@@ -3,13 +3,14 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Numbers, Rows
 
 
 def relative_distance(
-    estimate: Float[ArrayLike, " d"], reference: Float[ArrayLike, " d"]
+    estimate: Real[ArrayLike, " d"] | Numbers, reference: Real[ArrayLike, " d"] | Numbers
 ) -> Float[Array, ""]:
     """|estimate - reference| / |reference|, in the wider of the two dtypes.
 
@@ -20,7 +21,8 @@ def relative_distance(
     if checks.is_concrete(reference) and not np.any(np.asarray(reference)):
         raise ValueError("relative_distance: reference must not be zero, got norm 0")
     found, wanted = jnp.asarray(estimate), jnp.asarray(reference)
-    return jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted)
+    distance: Array = jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted)
+    return distance
 
 
 def rounding_floor(dtype: DTypeLike, condition_number: float) -> float:
@@ -37,8 +39,8 @@ def rounding_floor(dtype: DTypeLike, condition_number: float) -> float:
 
 
 def fit_window(
-    errors: Float[ArrayLike, "*tasks t"],
-    exact: Float[ArrayLike, "*tasks t"],
+    errors: Real[ArrayLike, "*tasks t"] | Numbers | Rows,
+    exact: Real[ArrayLike, "*tasks t"] | Numbers | Rows,
     *,
     decay: float,
     floor: float,
@@ -76,7 +78,7 @@ def fit_window(
 
 
 def fitted_decay(
-    errors: Float[ArrayLike, "*tasks t"],
+    errors: Real[ArrayLike, "*tasks t"] | Numbers | Rows,
     first: Int[ArrayLike, "*tasks"],
     stop: Int[ArrayLike, "*tasks"],
 ) -> Float[np.ndarray, "*tasks"]:

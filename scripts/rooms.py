@@ -123,7 +123,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("elsa.base", "elsa.prompts", "elsa.heads", "elsa.nn"),
             ("safetensors",),
         ),
-        "elsa.report": Room("figures, of plain numbers", (), ("matplotlib",)),
+        "elsa.report": Room("figures, of plain numbers", ("elsa.base",), ("matplotlib",)),
         "configs": Room("one config for each experiment", (), ("ml_collections",)),
         "experiments.harness": Room(
             "what every experiment runs on: command line, run folder, records, progress, sweeps",

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
 
 
 def is_concrete(array: Any) -> bool:
@@ -39,7 +39,7 @@ def random_key(where: str, key: Any) -> None:
         raise TypeError(f"{where}: key must be one key, as of jax.random.key(0), got {got}")
 
 
-def shapes(where: str, /, **arrays: tuple[ArrayLike, str]) -> dict[str, int]:
+def shapes(where: str, /, **arrays: tuple[Any, str]) -> dict[str, int]:
     """Binds axis names to sizes, in the order given, and returns the binding.
 
     Args:
@@ -74,7 +74,7 @@ def same_shape(
         )
 
 
-def finite(where: str, /, **arrays: ArrayLike) -> None:
+def finite(where: str, /, **arrays: Any) -> None:
     """Refuses NaN and infinity in concrete arrays, naming the array and the first bad entry.
 
     Booleans, complex numbers and what is no number at all are refused, for tracers too.
@@ -93,7 +93,7 @@ def finite(where: str, /, **arrays: ArrayLike) -> None:
             )
 
 
-def in_range(where: str, dtype: DTypeLike, /, **arrays: ArrayLike) -> None:
+def in_range(where: str, dtype: DTypeLike, /, **arrays: Any) -> None:
     """Refuses entries of concrete arrays that would become infinite in the dtype computed in."""
     kind = np.dtype(dtype)
     for name, array in arrays.items():
@@ -119,7 +119,7 @@ def _real(where: str, name: str, array: Any) -> None:
         raise TypeError(f"{where}: {name} must hold real numbers, got dtype {dtype}")
 
 
-def at_least(where: str, /, **numbers: tuple[ArrayLike, float]) -> None:
+def at_least(where: str, /, **numbers: tuple[Any, float]) -> None:
     """Refuses a number below its bound: name -> (value, bound). NaN is refused, tracers pass."""
     for name, (value, bound) in numbers.items():
         _real(where, name, value)
@@ -127,7 +127,7 @@ def at_least(where: str, /, **numbers: tuple[ArrayLike, float]) -> None:
             raise ValueError(f"{where}: {name} must be at least {bound}, got {value}")
 
 
-def positive(where: str, /, **numbers: ArrayLike) -> None:
+def positive(where: str, /, **numbers: Any) -> None:
     """Refuses a number that is not finite and above zero; tracers pass."""
     for name, value in numbers.items():
         _real(where, name, value)
@@ -230,9 +230,7 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return rows, columns
 
 
-def column(
-    where: str, name: str, array: ArrayLike, shape: tuple[int, int]
-) -> jax.Array | np.ndarray:
+def column(where: str, name: str, array: Any, shape: tuple[int, int]) -> jax.Array | np.ndarray:
     """The array as a matrix of the given shape: 1-D arrays act as columns, scalars as 1 x 1.
 
     NumPy stays NumPy, so that float64 constants keep their digits whatever jax computes in.

@@ -31,7 +31,7 @@ MEASURED_STEPS = 100  # of which that is measured
 @exact
 def compile(
     step: Callable[..., Mapping[str, Any]],
-    inputs: Mapping[str, tuple[int, ...]],
+    inputs: Mapping[str, int | Iterable[int]],
     depth: int = 1,
     *,
     tied: bool = True,

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Rows
 from elsa.base.precision import exact
 from elsa.compiler.dense import MAX_BYTES, Weights, placeholder
 from elsa.compiler.emitting.slots import Placed, readout
@@ -85,7 +86,7 @@ class CompiledStack(BlockStack):
             loads=bool(placed.moves),
         )
 
-    def structured(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def structured(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs by the heads' products on the blocks, for weights as built.
 
         Pass it to `jax.jit` where the stack itself would be an argument: a stack that is traced may
@@ -102,7 +103,7 @@ class CompiledStack(BlockStack):
         out, _ = answers(self.stages.plan, self._given(blocks), trace=False)
         return self._shaped(out, blocks)
 
-    def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def trajectory(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs if the stack ended after each step, [depth + 1, ...], the start first.
 
         Raises:
@@ -127,7 +128,7 @@ class CompiledStack(BlockStack):
             out[name] = jnp.concatenate([start, later])
         return self._shaped(out, blocks)
 
-    def from_prompt(self, h: Float[ArrayLike, "n m"]) -> dict[str, Array]:
+    def from_prompt(self, h: Real[ArrayLike, "n m"] | Rows) -> dict[str, Array]:
         """The outputs for a prompt of the caller's; what lies outside the blocks is ignored.
 
         Raises:
@@ -141,7 +142,7 @@ class CompiledStack(BlockStack):
         return self.readout.unpack(self.run(self.padded(jnp.asarray(h))))
 
     @exact
-    def verify(self, key: Array, /, **blocks: Float[ArrayLike, "..."]) -> float:
+    def verify(self, key: Array, /, **blocks: AnyShape) -> float:
         """The largest error of a block against the step itself, applied `depth` times.
 
         max |out - ref| over the largest magnitude the reference block has had at any step, the

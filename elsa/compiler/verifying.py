@@ -154,7 +154,8 @@ def _largest(stable: Callable[[float], bool]) -> float | None:
     for _ in range(_HALVINGS):
         middle = (good + bad) / 2
         good, bad = (middle, bad) if stable(2.0**middle) else (good, middle)
-    return 2.0**good
+    scale: float | None = 2.0**good
+    return scale
 
 
 class Reference:

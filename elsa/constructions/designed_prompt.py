@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from elsa import heads
@@ -28,7 +28,7 @@ _HOLDS = {
 class DesignedRidgeStack(RidgeStack):
     """The ridge stack of `ridge_lsa`: its prompt holds sqrt(lam) I and the fit, made by packing."""
 
-    def _check_regulariser(self, lam: ArrayLike) -> None:
+    def _check_regulariser(self, lam: Array | np.ndarray) -> None:
         if checks.is_concrete(lam) and not np.all(np.asarray(lam) > 0):
             raise ValueError(
                 f"ridge_lsa: lam must be above 0, got {np.asarray(lam).item():g}: the weights are "

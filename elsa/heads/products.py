@@ -9,15 +9,15 @@ Hagiwara (arXiv:2503.23814), Properties 2 to 4.
 """
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape
 from elsa.heads import factors, placement
 from elsa.heads.head import Head
 from elsa.prompts.layout import BlockLayout, Box
 
 
-def constant(layout: BlockLayout, target: str, value: ArrayLike) -> Head:
+def constant(layout: BlockLayout, target: str, value: AnyShape) -> Head:
     """Writes a constant matrix: Q K^T V = E_r' E_r'^T E_r' C F_c'^T. The block is C as it lies.
 
     Raises:
@@ -72,7 +72,7 @@ def transpose(layout: BlockLayout, source: str, target: str, *, scale: float = 1
 
 
 def times_constant(
-    layout: BlockLayout, a: placement.Source, matrix: ArrayLike, target: str, *, scale: float = 1.0
+    layout: BlockLayout, a: placement.Source, matrix: AnyShape, target: str, *, scale: float = 1.0
 ) -> Head:
     """Writes s A M, M a constant matrix, into the rows of A.
 

@@ -121,7 +121,7 @@ class Primitive:
         place = (..., slice(box.row, box.rows.stop), slice(box.col, box.channels.stop))
         result = out[place].copy()
         out[place] = 0.0
-        return result, np.abs(out).max()
+        return result, np.asarray(np.abs(out).max())
 
     def error(
         self,

@@ -159,7 +159,7 @@ def _run_on_rows(
 ) -> tuple[Float[Array, " m"], Any]:
     """The query's row after all layers, and with `keep` all rows after each, [depth, n + 1, m]."""
 
-    def layer(rows: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple:
+    def layer(rows: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple[Any, Any]:
         context_NxM, query_M = rows
         first, last = weights
         contracted = jnp.einsum("ni,nj,hjk->hik", context_NxM, context_NxM, last)

@@ -1,6 +1,7 @@
 """Linear attention followed by a linear feed-forward layer, in blocks."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -147,7 +148,7 @@ def _run_blocks(
 ) -> Float[Array, " m"]:
     """The query's row after all blocks, G <- B^T G B and row <- row B after each."""
 
-    def block(state: tuple[Array, Array], weights: tuple[Array, ...]) -> tuple:
+    def block(state: tuple[Array, Array], weights: tuple[Array, ...]) -> tuple[Any, None]:
         (context_MxM, row_M), (first, last, mixing) = state, weights
         heads = first[None], last[None]
         multiplier = gram.right_multiplier(context_MxM, *heads, precision=precision) @ mixing

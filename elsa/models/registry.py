@@ -1,12 +1,12 @@
 """Models by name, as a config writes them."""
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 from flax import nnx
 
 from elsa.base import checks
+from elsa.base.settings import Settings
 from elsa.models.gpt2 import GPT2
 from elsa.models.h3 import H3, MergedH3
 from elsa.models.linear_attention import LinearAttention, SoftmaxAttention
@@ -31,7 +31,7 @@ MODELS: dict[str, type[nnx.Module]] = {
 }
 
 
-def build(settings: Mapping[str, Any], *, rngs: nnx.Rngs, **given: Any) -> Any:
+def build(settings: Settings, *, rngs: nnx.Rngs, **given: Any) -> Any:
     """The model that a config names.
 
     Args:

@@ -171,7 +171,8 @@ class StackModel(nnx.Module):
           TypeError, ValueError: as a call.
         """
         given = self._pack(self._context(prompt))
-        return jax.vmap(lambda one: self._run(one, lambda h: h)[1], out_axes=1)(given)
+        states = jax.vmap(lambda one: self._run(one, lambda h: h)[1], out_axes=1)(given)
+        return jnp.asarray(states)
 
     @at_own_precision
     def by_layer(self, prompt: AnyPrompt) -> ByLayer:
@@ -191,7 +192,9 @@ class StackModel(nnx.Module):
                 return _prediction(last, readout, query_x), w
 
             _, seen = self._run(given, read)
-            return jax.tree.map(lambda a: a[: len(a) - len(self.stack.epilogue)], seen)
+            predictions, weights = seen
+            last = len(predictions) - len(self.stack.epilogue)
+            return predictions[:last], weights[:last]
 
         prediction, w = jax.vmap(one, out_axes=1)(self._pack(context), context.query_x)
         if "w" not in readout:

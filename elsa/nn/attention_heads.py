@@ -23,11 +23,11 @@ class AttentionHeads(nnx.Module):
 
     fields: ClassVar[tuple[str, ...]]
     precision: str
-    wq: nnx.Param
-    wk: nnx.Param
-    wv: nnx.Param
-    bq: nnx.Param
-    bk: nnx.Param
+    wq: nnx.Param[Array]
+    wk: nnx.Param[Array]
+    wv: nnx.Param[Array]
+    bq: nnx.Param[Array]
+    bk: nnx.Param[Array]
 
     def _draw(
         self,
@@ -111,7 +111,7 @@ class AttentionHeads(nnx.Module):
         """The module that has these arrays, of that dtype."""
         num_heads, m, key_size = arrays["wq"].shape[-3:]
         rows = arrays["bv"].shape[-2] if "bv" in arrays else rows
-        module = nnx.merge(*_skeleton(cls, (rows, m), key_size, num_heads, kind, precision))
+        module: Self = nnx.merge(*_skeleton(cls, (rows, m), key_size, num_heads, kind, precision))
         for name, array in arrays.items():
             setattr(module, name, nnx.Param(array))
         return module
@@ -130,14 +130,15 @@ class AttentionHeads(nnx.Module):
         )
 
     @at_own_precision
-    def scores(self, h: Float[Array, "n m"]) -> Float[Array, "heads n n"]:
+    def scores(self, h: Float[Array | np.ndarray, "n m"]) -> Float[Array, "heads n n"]:
         """Attention scores (H Wq + Bq) (H Wk + Bk)^T of every head on one prompt."""
-        queries, keys = h @ self.wq[...], h @ self.wk[...]
+        prompt = jnp.asarray(h)
+        queries, keys = prompt @ self.wq[...], prompt @ self.wk[...]
         if "bq" in self.fields:
             queries, keys = queries + self.bq[...], keys + self.bk[...]
         return queries @ keys.swapaxes(-1, -2)
 
-    def _sum(self, head: Callable[..., Array], h: Array) -> Array:
+    def _sum(self, head: Callable[..., Array], h: Array | np.ndarray) -> Array:
         """Sums a head function over the heads, on one prompt or on a batch of prompts."""
         if jnp.ndim(h) not in (2, 3):
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from typing import Self
 
+import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
@@ -72,7 +73,7 @@ class LSA(AttentionHeads):
             )
         )
 
-    def __call__(self, h: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
+    def __call__(self, h: Float[Array | np.ndarray, "*batch n m"]) -> Float[Array, "*batch n m"]:
         """The heads' sum on one prompt [n, m] or on a batch [batch, n, m].
 
         Raises:
@@ -107,9 +108,9 @@ class ELSA(AttentionHeads):
     """
 
     fields = HeadWeights._fields
-    bq: nnx.Param
-    bk: nnx.Param
-    bv: nnx.Param
+    bq: nnx.Param[Array]
+    bk: nnx.Param[Array]
+    bv: nnx.Param[Array]
 
     def __init__(
         self,
@@ -149,7 +150,7 @@ class ELSA(AttentionHeads):
             )
         )
 
-    def __call__(self, h: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
+    def __call__(self, h: Float[Array | np.ndarray, "*batch n m"]) -> Float[Array, "*batch n m"]:
         """The heads' sum on one prompt [n, m] or on a batch [batch, n, m].
 
         Raises:

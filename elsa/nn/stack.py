@@ -89,7 +89,7 @@ class Stack(nnx.Module):
 
     def __call__(
         self,
-        h: Float[Array, "*batch n m"],
+        h: Float[Array | np.ndarray, "*batch n m"],
         *,
         observe: Observer | None = None,
         form: str = "direct",

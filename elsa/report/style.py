@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Real
+
+from elsa.base.arrays import Numbers
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -134,12 +136,12 @@ def _look(name: str) -> tuple[str, str]:
 
 def measured(
     axes: "Axes",
-    x: Float[ArrayLike, " points"],
-    y: Float[ArrayLike, " points"],
+    x: Real[ArrayLike, " points"] | Numbers,
+    y: Real[ArrayLike, " points"] | Numbers,
     *,
     name: str | int,
     label: str | None = None,
-    error: Float[ArrayLike, " points"] | None = None,
+    error: Real[ArrayLike, " points"] | Numbers | None = None,
     **line: Any,
 ) -> "Artist":
     """A solid line with the colour and marker of `name`, which is its label too by default.
@@ -157,14 +159,15 @@ def measured(
         shown = label if label is not None or isinstance(name, int) else name.replace("_", " ")
         if error is not None:
             bars = {"yerr": error, "capsize": 1.5, "elinewidth": 0.8}
-            return axes.errorbar(x, y, **{**look, "label": shown, **bars, **line})[0]
+            artist: Artist = axes.errorbar(x, y, **{**look, "label": shown, **bars, **line})[0]
+            return artist
         return axes.plot(x, y, **{**look, "label": shown, **line})[0]
 
 
 def theory(
     axes: "Axes",
-    x: Float[ArrayLike, " points"],
-    y: Float[ArrayLike, " points"],
+    x: Real[ArrayLike, " points"] | Numbers,
+    y: Real[ArrayLike, " points"] | Numbers,
     *,
     label: str | None = "theory",
     **line: Any,

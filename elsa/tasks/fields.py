@@ -2,18 +2,18 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from elsa.base import checks
 
+_Task = TypeVar("_Task")
 _COVARIANCES = {"cov_x", "cov_task"}
 
 
-def common(where: str, dim: int, context_length: int, **numbers: ArrayLike) -> None:
+def common(where: str, dim: int, context_length: int, **numbers: Any) -> None:
     """Refuses sizes that are no integers above 0, and numbers that are no scalars of at least 0."""
     checks.integer(where, dim=(dim, 1), context_length=(context_length, 1))
     for name, number in numbers.items():
@@ -22,13 +22,13 @@ def common(where: str, dim: int, context_length: int, **numbers: ArrayLike) -> N
         checks.at_least(where, **{name: (number, 0.0)})
 
 
-def sized(where: str, name: str, array: ArrayLike, shape: tuple[int, ...]) -> None:
+def sized(where: str, name: str, array: Any, shape: tuple[int, ...]) -> None:
     """Refuses an array of another shape."""
     if jnp.shape(array) != shape:
         raise ValueError(f"{where}: {name} must have shape {shape}, got {jnp.shape(array)}")
 
 
-def of_config(cls: Any, where: str, given: Mapping[str, Any]) -> Any:
+def of_config(cls: type[_Task], where: str, given: Mapping[str, Any]) -> _Task:
     """The task of that class whose fields a config gives.
 
     Lists and tuples become float arrays; a covariance of one axis is a diagonal.
@@ -38,7 +38,8 @@ def of_config(cls: Any, where: str, given: Mapping[str, Any]) -> Any:
       ValueError: where a field without a default is missing, or as the class says.
       TypeError: as the class says.
     """
-    declared = [field for field in dataclasses.fields(cls) if field.init]
+    kind: Any = cls
+    declared = [field for field in dataclasses.fields(kind) if field.init]
     optional = [field.name for field in declared if field.default is not dataclasses.MISSING]
     complete = [*given, *(field for field in optional if field not in given)]
     checks.names(where, "field", complete, [field.name for field in declared])

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Number
 from elsa.base.precision import exact
 from elsa.tasks import fields
 from elsa.tasks.covariance import symmetric_root
@@ -68,12 +69,12 @@ class LinearRegression:
 
     dim: int
     context_length: int
-    noise_var: ArrayLike = 0.0
-    cov_x: Float[ArrayLike, "d d"] | None = None
-    cov_task: Float[ArrayLike, "d d"] | None = None
-    task_mean: Float[ArrayLike, " d"] | None = None
+    noise_var: Number = 0.0
+    cov_x: Real[ArrayLike, "d d"] | None = None
+    cov_task: Real[ArrayLike, "d d"] | None = None
+    task_mean: Real[ArrayLike, " d"] | None = None
     covariates: str = "normal"
-    gamma_shape: ArrayLike = 1.0
+    gamma_shape: Number = 1.0
     root_x: Any = dataclasses.field(init=False, repr=False)
     root_task: Any = dataclasses.field(init=False, repr=False)
 

@@ -1,9 +1,9 @@
 """Tasks by name, for configs."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from elsa.base import checks
+from elsa.base.settings import Settings
 from elsa.tasks import fields
 from elsa.tasks.alignment import Alignment
 from elsa.tasks.contexts import TableContexts
@@ -25,7 +25,7 @@ TASKS: dict[str, type] = {
 }
 
 
-def build(settings: Mapping[str, Any]) -> Task:
+def build(settings: Settings) -> Task:
     """The task that settings describe: its "name" and the fields of its class.
 
     Lists and tuples become float arrays: covariances, means, correlations. A covariance of one axis
@@ -45,6 +45,9 @@ def build(settings: Mapping[str, Any]) -> Task:
     checks.names("build", "task", [name, *(other for other in TASKS if other != name)], TASKS)
     cls: Any = TASKS[name]
     where = f"build {name!r}"
+    task: Task
     if hasattr(cls, "from_config"):  # a class whose config may say it shorter
-        return cls.from_config(where, given)
-    return fields.of_config(cls, where, given)
+        task = cls.from_config(where, given)
+        return task
+    task = fields.of_config(cls, where, given)
+    return task

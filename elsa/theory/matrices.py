@@ -1,11 +1,15 @@
 """Arguments of the closed forms as checked float64 NumPy, and symmetric square roots."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Numbers, Rows
+
+Vector: TypeAlias = Real[ArrayLike, " d"] | Real[ArrayLike, "d 1"] | Numbers | Rows
 
 
 class Gaussian(NamedTuple):
@@ -23,13 +27,13 @@ class Gaussian(NamedTuple):
     floor: float
 
 
-def real(where: str, name: str, array: ArrayLike) -> np.ndarray:
+def real(where: str, name: str, array: AnyShape) -> np.ndarray:
     """The array in float64; what is no finite real number is refused."""
     checks.finite(where, **{name: array})
     return np.asarray(array, dtype=np.float64)
 
 
-def vector(where: str, name: str, array: ArrayLike, size: int | None = None) -> np.ndarray:
+def vector(where: str, name: str, array: AnyShape, size: int | None = None) -> np.ndarray:
     """[d] from [d] or a column [d, 1]."""
     values = real(where, name, array)
     flat = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
@@ -39,7 +43,7 @@ def vector(where: str, name: str, array: ArrayLike, size: int | None = None) -> 
     return flat
 
 
-def covariance(where: str, name: str, array: ArrayLike, size: int | None = None) -> np.ndarray:
+def covariance(where: str, name: str, array: AnyShape, size: int | None = None) -> np.ndarray:
     """A symmetric positive semi-definite matrix.
 
     Raises:
@@ -54,7 +58,7 @@ def covariance(where: str, name: str, array: ArrayLike, size: int | None = None)
     slack = 8.0 * sizes["d"] * float(np.finfo(np.float32).eps) * np.abs(matrix).max()
     if np.abs(matrix - matrix.T).max() > slack:
         raise ValueError(f"{where}: {name} must be symmetric, got {matrix.tolist()}")
-    symmetric = (matrix + matrix.T) / 2.0
+    symmetric: np.ndarray = (matrix + matrix.T) / 2.0
     if (smallest := float(np.linalg.eigvalsh(symmetric)[0])) < -slack:
         raise ValueError(
             f"{where}: {name} must be positive semi-definite, got an eigenvalue {smallest:g}"
@@ -62,7 +66,7 @@ def covariance(where: str, name: str, array: ArrayLike, size: int | None = None)
     return symmetric
 
 
-def weight(where: str, name: str, array: ArrayLike, size: int) -> np.ndarray:
+def weight(where: str, name: str, array: AnyShape, size: int) -> np.ndarray:
     """Any d x d matrix."""
     matrix = real(where, name, array)
     if matrix.shape != (size, size):

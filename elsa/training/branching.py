@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from elsa.base import checks
+from elsa.base.settings import Settings
 from elsa.training import origin, starting
 from elsa.training.errors import TrainingError
 from elsa.training.fitting import program_of, run_of
@@ -22,7 +23,7 @@ from elsa.training.trained import Trained
 
 def branch(
     source: str | os.PathLike[str],
-    config: Mapping[str, Any],
+    config: Settings,
     workdir: str | os.PathLike[str],
     *,
     run: str | None = None,

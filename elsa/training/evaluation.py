@@ -184,7 +184,8 @@ def _errors(
         prompt = jax.tree.map(lambda leaf: leaf.astype(program.settings.dtype), drawn)
         model: Any = nnx.merge(group.graph, params, fixed)
         with products_at(_WHERE, program.settings.train.matmul_precision):
-            return model(prompt) - prompt.query_y
+            errors: Array = model(prompt) - prompt.query_y
+            return errors
 
     points = jax.vmap(one, in_axes=(0, 0, group.axes, None))
     models = jax.vmap(points, in_axes=(0, 0, None, None))

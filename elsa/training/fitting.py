@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from elsa.base import checks
+from elsa.base.settings import Settings
 from elsa.training import origin, starting
 from elsa.training.checkpoint import digest
 from elsa.training.folder import held
@@ -21,7 +22,7 @@ from elsa.training.trained import Trained
 
 
 def fit(
-    config: Mapping[str, Any],
+    config: Settings,
     workdir: str | os.PathLike[str],
     *,
     given: Mapping[str, Any] | None = None,
@@ -91,7 +92,7 @@ def fit(
         return run.train(begin, said=said)
 
 
-def program_of(config: Mapping[str, Any], given: Mapping[str, Any] | None) -> Program:
+def program_of(config: Settings, given: Mapping[str, Any] | None) -> Program:
     """The program of a config, everything in it checked.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from elsa.base import checks
 from elsa.base.precision import EXACT, known
+from elsa.base.settings import Settings
 
 DECAYS = ("cosine", "constant")
 SAMPLERS = ("auto", "rows", "gram")
@@ -150,7 +151,7 @@ class RunSettings:
                 )
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Settings) -> Self:
         """From nested mappings, a ConfigDict or what config.json holds.
 
         Raises:
@@ -175,7 +176,8 @@ class RunSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested values, every default written out."""
-        return _plain(dataclasses.asdict(self))
+        fields: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return fields
 
     @property
     def points(self) -> list[dict[str, Any]]:

@@ -40,7 +40,8 @@ class Start(NamedTuple):
             fields["mean"] = jax.tree.map(jnp.copy, params)  # `advance` is given no array twice
         if self.optimizer is not None:
             fields["optimizer"] = _filled(fresh.optimizer, self.optimizer)
-        return fresh._replace(**fields)
+        started: TrainState = fresh._replace(**fields)
+        return started
 
 
 def from_init(init: Any, program: Program) -> Start:

@@ -132,7 +132,8 @@ def _cuts(settings: RunSettings) -> bool:
             f"sweep: {cls.__name__} must say whether `tasks.keep_last` leaves a task of its kind; "
             "add cuts = True or False to the class"
         )
-    return cls.cuts
+    cuts: bool = cls.cuts
+    return cuts
 
 
 def _check_axes(settings: RunSettings) -> None:
@@ -197,9 +198,10 @@ def stack(trees: Sequence[Any]) -> tuple[Any, Any]:
 def pick(sweep: Sweep, index: int) -> Point:
     """The point of that index, alone."""
     # the axes tree has None for shared leaves: it is the tree of points that tells its leaves
-    return jax.tree.map(
+    point: Point = jax.tree.map(
         lambda leaf, axis: leaf if axis is None else leaf[index],
         sweep.points,
         sweep.axes,
         is_leaf=lambda leaf: leaf is None,
     )
+    return point

@@ -13,7 +13,8 @@ from elsa.base import checks, strict_json
 from elsa.training import progress
 from elsa.training.evaluation import Evaluation, evaluate
 from elsa.training.lengths import graph_at
-from elsa.training.program import Program, TrainState
+from elsa.training.program import Program
+from elsa.training.state import TrainState
 from elsa.training.sweep import build_task
 
 _BATCHES = 100  # batches of one call in an evaluation, between which its progress shows

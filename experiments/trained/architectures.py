@@ -54,7 +54,7 @@ _DEFAULTS: Mapping[str, Any] = {
 
 def task_settings(config: ConfigDict) -> dict[str, Any]:
     """The task: of the config's table where it names a file, or of its numbers."""
-    given = config.task.to_dict()
+    given: dict[str, Any] = config.task.to_dict()
     if config.data.path or given["name"] == "table":
         file = {"path": config.data.path, "target": config.data.target} if config.data.path else {}
         return {"name": "table", "context_length": given["context_length"], **file}

@@ -169,7 +169,8 @@ def _preconditioners(trained: training.Trained) -> np.ndarray | None:
     """The merged weights of all models, where the model has them."""
     if not hasattr(type(trained.model()), "preconditioner"):
         return None
-    return trained.each(lambda model: model.preconditioner)
+    preconditioners: np.ndarray | None = trained.each(lambda model: model.preconditioner)
+    return preconditioners
 
 
 def distances(

@@ -115,16 +115,19 @@ def total_error(record: Mapping[str, Any]) -> float:
 
 def evaluation_error(record: Mapping[str, Any]) -> float:
     """Standard error of one seed's risk, of the prompts that measured it."""
-    return record["evaluation_error"]
+    error: float = record["evaluation_error"]
+    return error
 
 
 def best_risk(record: Mapping[str, Any]) -> float:
     """The lowest risk over the seeds."""
-    return min(risk for risk in record["risks"] if risk is not None)
+    risk: float = min(risk for risk in record["risks"] if risk is not None)
+    return risk
 
 
 def _mean_risk(record: Mapping[str, Any]) -> float:
-    return record["risk"]
+    risk: float = record["risk"]
+    return risk
 
 
 def _percent(share: float | None) -> str:

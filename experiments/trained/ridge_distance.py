@@ -51,8 +51,9 @@ def watch(
             found[f"{DESCENT}/{layer}"] = gap / jnp.linalg.norm(ridge)
         n, dim = prompt.x.shape[1:]
         if answers.w is not None and (lam > 0 or n >= dim):
-            solution = jax.vmap(lambda x, y: predictors.ridge_weights(x, y[:, None], lam)[:, 0])
-            best = solution(prompt.x, prompt.y)
+            best = jax.vmap(lambda x, y: predictors.ridge_weights(x, y, lam))(
+                prompt.x, prompt.y[..., None]
+            )[..., 0]
             found |= {f"{WEIGHTS}/{k}": _distance(w, best) for k, w in enumerate(answers.w)}
         return found
 
@@ -65,7 +66,8 @@ def prompts(task: Any, key: Array, number: int, model: Any) -> Prompt:
     (dtype,) = {leaf.dtype for leaf in jax.tree.leaves(model) if hasattr(leaf, "dtype")} or {
         jnp.result_type(float)
     }
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), task.sample(key, number))
+    drawn: Prompt = jax.tree.map(lambda leaf: leaf.astype(dtype), task.sample(key, number))
+    return drawn
 
 
 def descent_to_ridge(
@@ -102,7 +104,8 @@ def _descent(prompt: Prompt, steps: int, step_size: float, lam: float) -> Array:
 
 
 def _distance(found: Array, wanted: Array) -> Array:
-    return jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted)
+    distance: Array = jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted)
+    return distance
 
 
 def _layers_of_steps(model: Any, boundaries: int) -> range:

@@ -5,7 +5,6 @@ carried through the scan. A residual is computed from the new states, X w' - y, 
 heads add up to, and costs what it costs in the step itself.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from elsa.base.jit import jitted
 from elsa.base.precision import exact
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Layer, Plan, Schedule
@@ -35,7 +35,7 @@ def _numbers(product: Product) -> tuple[np.ndarray, list[np.ndarray | None]]:
     return product.coefficient, [None if ref is None else const_array(ref) for ref in constants]
 
 
-@functools.partial(jax.jit, static_argnames=("plan", "trace"))
+@jitted("plan", "trace")
 @exact
 def answers(
     plan: Plan, blocks: dict[str, jax.Array], *, trace: bool
@@ -55,7 +55,9 @@ def answers(
     keys = schedule.carried
     fixed = {chain: value for chain, value in env.items() if chain not in keys}
 
-    def period(state: list[jax.Array], own: Numbers) -> tuple[list[jax.Array], dict]:
+    def period(
+        state: list[jax.Array], own: Numbers
+    ) -> tuple[list[jax.Array], dict[str, jax.Array]]:
         step, late = own if own is not None else _variant([step_numbers, late_numbers], 0)
         after = _layers(steps, step, {**fixed, **dict(zip(keys, state, strict=True))})
         after = _layers(schedule.refresh, refresh, after)

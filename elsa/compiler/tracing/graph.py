@@ -6,7 +6,7 @@ axis of variants: one for a tied step, one for each step otherwise.
 
 import dataclasses
 from collections.abc import Collection, Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -40,8 +40,8 @@ class Node:
     parts: tuple[tuple[np.ndarray | None, "Ref"], ...] = ()
     carried: bool = False
     stored: bool = False
-    monomials: tuple = ()
-    places: tuple = ()
+    monomials: tuple[Any, ...] = ()
+    places: tuple[Any, ...] = ()
 
     def __repr__(self) -> str:
         return self.name or f"v{self.uid}"
@@ -158,7 +158,7 @@ class Graph:
         ref.node.stored = True
         return ref
 
-    def sum(self, monomials: Sequence, shape: tuple[int, int]) -> Ref:
+    def sum(self, monomials: Sequence[Any], shape: tuple[int, int]) -> Ref:
         """A value that the planner gathered from monomials of an output."""
         key = ("sum", tuple((m.coefficient.tobytes(), m.chain) for m in monomials))
         node = self._node(key, "sum", shape, monomials=tuple(monomials), stored=True)
