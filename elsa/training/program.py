@@ -106,13 +106,17 @@ class Program:
         seeds = jax.vmap(points, in_axes=(0, 0, None))
         compiled = jax.jit(seeds, compiler_options=self._options)
 
+        def asked(state: TrainState) -> tuple[Any, ...]:
+            return self.weights(state), state.fixed, self.sweep.points.task
+
         def watched(state: TrainState) -> dict[str, Array]:
-            found: dict[str, Array] = compiled(
-                self.weights(state), state.fixed, self.sweep.points.task
-            )
+            found: dict[str, Array] = compiled(*asked(state))
             return found
 
-        contracts.check_watched(jax.eval_shape(watched, jax.eval_shape(self.init)))
+        # not the compiled one: options are for a program of its own, which a traced one is not
+        contracts.check_watched(
+            jax.eval_shape(lambda state: seeds(*asked(state)), jax.eval_shape(self.init))
+        )
         return watched
 
     def weights(self, state: TrainState) -> Any:
