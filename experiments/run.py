@@ -4,6 +4,8 @@
     python -m experiments.run --config=configs/convergence.py
     python -m experiments.run --config=configs/convergence.py:quick --config.KEY=VALUE --workdir=DIR
     python -m experiments.run --config=configs/depth.py --sweep.KEY=v1,v2 --sweep.OTHER=1e-3:1:log:4
+    python -m experiments.run --config=configs/train.py --config.train.num_steps=3000 --extend
+    python -m experiments.run --config=configs/train.py --branch=runs/train@best --workdir=DIR
 
 A run goes on where it stopped if its folder holds the same config. With -v=1 the errors that say
 only what is wrong also say where they were raised.
@@ -17,7 +19,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from experiments.harness import command_line, listing, sweep, terminal
+from experiments.harness import command_line, going_on, listing, sweep, terminal
 from experiments.harness.experiment import INTERRUPTED, REFUSED, RunError
 
 _CONFIG = flags.DEFINE_string(
@@ -28,6 +30,18 @@ _WORKDIR = flags.DEFINE_string(
 )
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Move what is in the folder to FOLDER.TIME, and start anew."
+)
+_EXTEND = flags.DEFINE_bool(
+    "extend",
+    False,
+    "Let the folder's run go on to a larger train.num_steps, all else equal; what the shorter one "
+    "measured is set aside.",
+)
+_BRANCH = flags.DEFINE_string(
+    "branch",
+    None,
+    "Start the training runs of a new folder from those of this one, with other settings: FOLDER, "
+    "or FOLDER@newest, FOLDER@best, FOLDER@STEP for one of its checkpoints.",
 )
 _SWEEP = flags.DEFINE_bool(
     "sweep", False, "Run the sweep() of the config file; --sweep.KEY=v1,v2 asks for one without it."
@@ -133,13 +147,23 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     workdir = Path(_WORKDIR.value or command_line.default_workdir(spec, sweep=asked is not None))
     use_precision(config)
     experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT
-    words = [*overrides, *_sweep_words(axes)]
+    words = [*overrides, *_going_on_words(), *_sweep_words(axes)]
     command = command_line.repeat_command(spec, workdir, words)
     if asked is None:
         from experiments.harness import engine  # only now: it imports jax
 
-        engine.run(experiment, config, workdir, overwrite=_OVERWRITE.value, command=command)
+        engine.run(
+            experiment,
+            config,
+            workdir,
+            overwrite=_OVERWRITE.value,
+            extend=_EXTEND.value,
+            branch=None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value),
+            command=command,
+        )
         return
+    if _going_on_words():
+        raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
     from experiments.harness import groups
 
     groups.run(
@@ -164,6 +188,14 @@ def _asked(spec: str, config: ConfigDict, axes: Mapping[str, str]) -> sweep.Swee
             )
         return None
     return sweep.ask(config, axes or sweep.own(spec), mode=mode, samples=samples)
+
+
+def _going_on_words() -> list[str]:
+    """The flags of a run that goes on, or starts from another, to be given again."""
+    return [
+        *(["--extend"] if _EXTEND.value else []),
+        *([f"--branch={_BRANCH.value}"] if _BRANCH.value is not None else []),
+    ]
 
 
 def _sweep_words(axes: Mapping[str, str]) -> list[str]:

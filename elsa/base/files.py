@@ -109,10 +109,21 @@ def move_aside(path: Path) -> Path:
     Raises:
       WriteError: if it cannot be renamed; it then stays where it is.
     """
-    stamp = f"{path}.{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    aside, number = Path(stamp), 2
+    return rename_free(path, f"{path}.{datetime.datetime.now():%Y%m%d-%H%M%S}")
+
+
+def rename_free(path: Path, wanted: str) -> Path:
+    """Renames a file or folder, numbered if the name is taken.
+
+    Returns:
+      The new place.
+
+    Raises:
+      WriteError: if it cannot be renamed; it then stays where it is.
+    """
+    aside, number = Path(wanted), 2
     while os.path.lexists(aside):
-        aside, number = Path(f"{stamp}-{number}"), number + 1
+        aside, number = Path(f"{wanted}-{number}"), number + 1
     try:
         os.rename(path, aside)
     except OSError as error:

@@ -42,7 +42,7 @@ def held(
         asked = strict_json.dumps(settings.to_dict(), where="config", indent=2)
         path = folder / CONFIG
         if path.exists():
-            if _goes_on_to_more_steps(folder, strict_json.loads(asked), extend):
+            if goes_on_to_more_steps(folder, settings, extend=extend):
                 files.replace(path, f"{asked}\n".encode())
         elif (folder / CHECKPOINTS).exists() or (folder / METRICS).exists():
             raise TrainingError(
@@ -83,9 +83,19 @@ def _refuse_strangers(folder: Path) -> None:
         )
 
 
-def _goes_on_to_more_steps(folder: Path, asked: Any, extend: bool) -> bool:
-    """Whether the folder's run is asked to go on to more steps than it was asked for before; any
-    other difference is refused."""
+def goes_on_to_more_steps(folder: Path, settings: RunSettings, *, extend: bool) -> bool:
+    """Whether the folder's run is asked to go on to more steps than it was asked for before.
+
+    Args:
+      folder: of a run, with its config.json; nothing in it is changed.
+      settings: what is asked for.
+      extend: whether a run may go on to more steps.
+
+    Raises:
+      TrainingError: for any other difference; for fewer steps, and for a run that cannot be
+        extended.
+    """
+    asked = strict_json.loads(strict_json.dumps(settings.to_dict(), where="config"))
     try:
         there = strict_json.loads((folder / CONFIG).read_bytes())
     except (ValueError, OSError) as error:

@@ -209,7 +209,8 @@ def _unexpected(argument: str, known: Iterable[str]) -> str:
     if not argument.startswith("-"):
         return f"unexpected argument {argument!r}. Nothing was run."
     name = argument.lstrip("-").partition("=")[0]
-    own = ["config", "workdir", "overwrite", "list", "sweep", "sweep_mode", "sweep_samples"]
+    own = ["config", "workdir", "overwrite", "list", "extend", "branch"]
+    own += ["sweep", "sweep_mode", "sweep_samples"]
     near = difflib.get_close_matches(name, own, n=1) or [
         f"config.{key}" for key in _nearest(name, known)
     ]

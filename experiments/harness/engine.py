@@ -10,11 +10,12 @@ from rich.console import Console
 
 from elsa.base import strict_json
 from elsa.base.files import WriteError
-from experiments.harness import terminal
+from experiments.harness import going_on, terminal
 from experiments.harness.environment import environment
 from experiments.harness.experiment import (
     FAILED,
     INTERRUPTED,
+    Branch,
     Case,
     Experiment,
     Place,
@@ -47,6 +48,8 @@ def run(
     workdir: str | Path,
     *,
     overwrite: bool = False,
+    extend: bool = False,
+    branch: Branch | None = None,
     command: str = "",
     screen: Console | None = None,
     brief: bool = False,
@@ -58,6 +61,9 @@ def run(
       config: the resolved config.
       workdir: the run folder; the same config in it goes on, any other is refused.
       overwrite: moves what is in the folder to `<workdir>.<time>` first.
+      extend: lets the folder's run go on to a larger train.num_steps, all else equal; what the
+        shorter one measured is set aside, and an empty folder starts a run.
+      branch: where training runs start, in a folder that begins; origin.json keeps it.
       command: the command line that repeats this run, for env.json and for whoever resumes.
       screen: where to print; standard output by default.
       brief: prints progress alone, no tables and no places of files.
@@ -71,14 +77,20 @@ def run(
     """
     screen = screen or terminal.console()
     asked, cases = question(experiment, config)
+    place = Path(workdir)
+    about = experiment, config, cases, place
+    more = going_on.extension(*about, overwrite=overwrite) if extend else None
+    start = going_on.origin(*about, branch, overwrite=overwrite)
     folder: RunFolder | None = None
     try:
-        with RunFolder.open(workdir, asked, overwrite=overwrite, newer=NEWER) as folder:
+        with RunFolder.open(place, asked, overwrite=overwrite, newer=NEWER, extend=more) as folder:
+            if start is not None:
+                folder.write_json(going_on.ORIGIN, going_on.as_json(start))
             _refuse_foreign_cases(folder, cases)
             if len(folder.cases) < len(cases):
                 folder.write_environment(environment(asked, command))
             _announce(folder, cases, screen, brief=brief)
-            _compute(experiment, config, cases, folder, screen)
+            _compute(experiment, config, cases, Place(place, screen, start), folder)
             return _report(experiment, config, folder, None if brief else screen)
     except FolderError as error:
         raise RunError(message_of(error)) from error
@@ -152,15 +164,14 @@ def _compute(
     experiment: Experiment,
     config: ConfigDict,
     cases: Mapping[str, Case],
+    place: Place,
     folder: RunFolder,
-    screen: Console,
 ) -> None:
     """Runs the cases ahead, each recorded on the disk before the next begins."""
     kept = folder.cases
     if len(kept) == len(cases):
         return
-    place = Place(folder.path, screen)
-    with terminal.CaseProgress(screen, total=len(cases), kept=len(kept)) as progress:
+    with terminal.CaseProgress(place.screen, total=len(cases), kept=len(kept)) as progress:
         for case, settings in cases.items():
             if case in kept:
                 continue

@@ -5,19 +5,20 @@ The same question in the folder goes on where it stopped; any other content is r
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from elsa.base import files, strict_json
 from elsa.report import style
-from experiments.harness import records
+from experiments.harness import going_on, records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIG, ENV, METRICS, SUMMARY = "config.json", "env.json", "metrics.jsonl", "summary.json"
+FIGURES = "figures"
 # What must be alike for two parts of a run to be of one kind; time and command need not.
 _SAME_KIND = ("versions", "commit", "uncommitted_changes", "device", "x64")
 
@@ -58,6 +59,7 @@ class RunFolder:
         *,
         overwrite: bool = False,
         newer: Mapping[str, Any] = MappingProxyType({}),
+        extend: Callable[[], None] | None = None,
     ) -> Self:
         """Makes the folder, or opens one that holds the same config.
 
@@ -66,6 +68,8 @@ class RunFolder:
           config: the resolved config, plain JSON values only.
           overwrite: moves what is there to `<path>.<time>` first, whatever it is.
           newer: dotted keys that older versions did not write, and what their runs had.
+          extend: lets a run go on to a larger train.num_steps, unless it raises; what the shorter
+            one measured is set aside.
 
         Raises:
           FolderError: if the folder holds anything else, is in use, or has a damaged file.
@@ -84,7 +88,7 @@ class RunFolder:
             if folder._is_empty():
                 folder.write_json(cls.asked, wanted)
             else:
-                folder._reopen(wanted, newer)
+                folder._reopen(wanted, newer, extend)
         except BaseException as error:
             folder.close()
             for note in folder.notes:
@@ -181,7 +185,7 @@ class RunFolder:
                     dpi=300,
                     metadata={"Date": None} if ending == "svg" else None,
                 )
-            paths.append(self.path / "figures" / f"{name}.{ending}")
+            paths.append(self.path / FIGURES / f"{name}.{ending}")
             files.replace(paths[-1], image.getvalue())
         return paths
 
@@ -192,7 +196,12 @@ class RunFolder:
         except OSError as error:
             raise files.WriteError(self.path, error, verb="open folder") from error
 
-    def _reopen(self, wanted: dict[str, Any], newer: Mapping[str, Any]) -> None:
+    def _reopen(
+        self,
+        wanted: dict[str, Any],
+        newer: Mapping[str, Any],
+        extend: Callable[[], None] | None,
+    ) -> None:
         """Takes over the records of a folder with the same config, and refuses any other."""
         if not (self.path / self.asked).exists():
             raise FolderError(
@@ -202,6 +211,9 @@ class RunFolder:
         before = _read(self.path / self.asked)
         for name, value in newer.items():
             _fill_in(before, wanted, name.split("."), value)
+        steps = None if extend is None else going_on.fewer_steps(before, wanted)
+        if steps is not None:
+            before["train"]["num_steps"] = wanted["train"]["num_steps"]
         difference = strict_json.first_difference(before, wanted)
         if difference:
             key, there, asked = difference
@@ -209,6 +221,8 @@ class RunFolder:
                 f"{self.path} holds a {self.what} with another config: "
                 f"{key} is {there} there, {asked} is asked for. {ways_out(self.path)}"
             )
+        if extend is not None and steps is not None:
+            self._go_on(wanted, steps, extend)
         metrics = self.path / METRICS
         try:
             data = metrics.read_bytes() if metrics.exists() else b""
@@ -222,6 +236,20 @@ class RunFolder:
         if dropped:
             files.replace(metrics, data[:length])
             self.notes.append(f"{metrics}: {dropped}; it is dropped, and that case runs again")
+
+    def _go_on(self, wanted: dict[str, Any], steps: int, refuse: Callable[[], None]) -> None:
+        """Makes room for records of more steps; the config last, so that a kill spoils nothing."""
+        more = wanted["train"]["num_steps"]
+        if more < steps:
+            raise FolderError(
+                f"{self.path} holds a run of {steps:,} steps, which --extend cannot shorten to "
+                f"{more:,}. {ways_out(self.path)}"
+            )
+        refuse()
+        aside = going_on.set_aside(self.path, (SUMMARY, FIGURES, METRICS), steps)
+        self.write_json(self.asked, wanted)
+        kept = f"; {', '.join(path.name for path in aside)} are what it was" if aside else ""
+        self.notes.append(f"{self.path} goes on from {steps:,} to {more:,} steps{kept}")
 
     def _move_aside(self) -> None:
         """Renames the folder and holds a new, empty one in its place."""

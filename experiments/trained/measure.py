@@ -5,6 +5,7 @@ A config holds `runs`, name -> task, model and sweep, and what all runs share: `
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from elsa import training
 from elsa.base import checks
 from elsa.training.program import Watch
 from elsa.training.sweep import build_task
-from experiments.harness.experiment import FAILED, Case, Place, Record, RunError
+from experiments.harness.experiment import FAILED, Branch, Case, Place, Record, RunError
+from experiments.trained import runs
 from experiments.trained.predictions import Predict, Prediction, Run
 
 _PLACES = 51  # of a line of theory
@@ -32,6 +34,18 @@ def check(config: ConfigDict) -> None:
     for name in config.runs:
         settings = settings_of(config, config.runs[name].to_dict())
         training.validate(settings)
+
+
+def refuse_extension(config: ConfigDict, case: Case, folder: Path) -> None:
+    """Refuses a run of the folder that cannot go on to the config's steps."""
+    runs.refuse_extension(settings_of(config, case), case["run"], folder)
+
+
+def refuse_branch(
+    config: ConfigDict, case: Case, folder: Path, branch: Branch, overwrite: bool
+) -> None:
+    """Refuses a run that cannot start from the branch's checkpoint, or does not come from it."""
+    runs.refuse_branch(settings_of(config, case), case["run"], folder, branch, overwrite)
 
 
 def settings_of(config: ConfigDict, case: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +95,7 @@ def train(
     *,
     given: Mapping[str, Any] | None = None,
     watch: Watch | None = None,
+    init: Any = None,
     keep_lost: bool = False,
 ) -> tuple[training.Trained, list[Record]]:
     """Trains one run in `training/NAME` of the run's folder; a record for each point.
@@ -90,6 +105,7 @@ def train(
       predict: what theory says at a point.
       given: arrays that the model takes at its start.
       watch: of a model and its task, what `training.fit` writes along training.
+      init: where the models start, as `training.fit` takes it; None for fresh ones.
       keep_lost: gives a point whose seeds all diverged a record without a risk.
 
     Raises:
@@ -98,14 +114,14 @@ def train(
     expected = predictions(config, case, predict, given)
     targets = np.array([prediction["target"] for _, prediction in expected])
     try:
-        trained = training.fit(
+        trained = runs.trained(
             settings_of(config, case),
-            place.folder / "training" / case["run"],
+            case["run"],
+            place,
+            init=init,
             given=given,
             targets=targets,
             watch=watch,
-            screen=place.screen,
-            name=case["run"],
         )
     except training.TrainingError as error:
         raise RunError(str(error), exit_code=FAILED) from error

@@ -16,7 +16,7 @@ from absl.testing import flagsaver
 
 from experiments import run
 from experiments.harness import command_line
-from experiments.harness.experiment import FAILED, RunError
+from experiments.harness.experiment import FAILED, REFUSED, RunError
 
 ROOT = Path(run.__file__).parents[1]
 CONFIG = '''"""Squares are squares.
@@ -324,3 +324,13 @@ def test_the_command_itself_lists_and_refuses():
     missing = command("--config=configs/no_such_experiment.py")
     assert missing.returncode == 2 and missing.stderr.count("\n") == 1
     assert missing.stderr.startswith("error: no config file")
+
+
+@pytest.mark.parametrize("flag", ["--extend", "--branch=runs/other"])
+def test_runs_that_go_on_are_no_sweep_and_train_something(entry, capsys, flag):
+    assert entry("--config=configs/squares.py", "--sweep.shift=1.0,2.0", flag) == REFUSED
+    assert entry("--config=configs/squares.py", flag) == REFUSED
+    one, other = capsys.readouterr().err.splitlines()
+    assert one == "error: --extend and --branch take one run, and no sweep. Nothing was run."
+    assert other.startswith(f"error: {flag.partition('=')[0]}: the experiment squares has no tr")
+    assert not Path("runs").exists()
