@@ -12,7 +12,14 @@ from ml_collections import ConfigDict
 from elsa import predictors, tasks, theory, training
 from elsa.base import checks
 from experiments.harness.experiment import Case, Experiment, Place, Record
-from experiments.trained import architectures, measure, predictions, ridge_distance, train_figures
+from experiments.trained import (
+    architectures,
+    measure,
+    other_laws,
+    predictions,
+    ridge_distance,
+    train_figures,
+)
 from experiments.trained.spec import TrainedSpec
 
 RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
@@ -68,6 +75,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     trained, records = measure.train(config, case, place, predict, watch=look, keep_lost=True)
     steps, watched = trained.watched_along_training()
     along = trained.risk_along_training()
+    elsewhere = other_laws.evaluated(config, trained, place)
     for index, record in enumerate(records):
         own = {name: values[:, :, index] for name, values in watched.items()}
         layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in own) - 1
@@ -84,6 +92,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
                 "losses": _finite(along[1][:, :, index]),
             },
             "shown": _shown(config, trained, index),
+            "elsewhere": elsewhere[index],
         }
     return records
 
