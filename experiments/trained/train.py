@@ -97,7 +97,9 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     return records
 
 
-def _shown(config: ConfigDict, trained: training.Trained, point: int) -> dict[str, list[float]]:
+def _shown(
+    config: ConfigDict, trained: training.Trained, point: int
+) -> dict[str, list[float | None]]:
     """Predictions of the first seed that did not diverge, ridge's, and the labels."""
     lost = np.asarray(trained.state.diverged)[:, point]
     model = trained.model(int(np.argmin(lost)), point)
@@ -107,7 +109,7 @@ def _shown(config: ConfigDict, trained: training.Trained, point: int) -> dict[st
         "ridge": predictors.ridge(prompt, config.prompt.lam),
         "label": prompt.query_y,
     }
-    return {name: [round(float(v), 6) for v in values] for name, values in parts.items()}
+    return {name: _finite(np.asarray(values).round(6)) for name, values in parts.items()}
 
 
 def _finite(values: np.ndarray) -> list[Any]:

@@ -125,14 +125,14 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
         for index, record in enumerate(records):
             own = [entry for entry in record["elsewhere"] if entry["changed"] == name]
             places = np.array([entry["value"] for entry in own])
-            for field, look in (("mean", {}), ("trimmed_mean", {"linestyle": "--"})):
+            for field, stroke in (("mean", "-"), ("trimmed_mean", "--")):
                 style.measured(
                     axes,
                     places,
                     np.array([entry[field] for entry in own], np.float64),
                     name=index,
                     label=f"{_label(record)}, {_FIELDS[field]}",
-                    **look,
+                    linestyle=stroke,
                 )
             if index == 0:
                 ridge = np.array([entry["ridge"] for entry in own])
@@ -150,8 +150,8 @@ def _predictions(records: Sequence[Record]) -> "Figure":
         shown = record["shown"]
         style.measured(
             axes,
-            np.array(shown["ridge"]),
-            np.array(shown["model"]),
+            np.array(shown["ridge"], np.float64),
+            np.array(shown["model"], np.float64),
             name=index,
             label=_label(record),
             linestyle="none",
