@@ -49,7 +49,7 @@ def _risk(records: Sequence[Record]) -> "Figure":
         style.theory(axes, ends, np.full(2, risk), label=f"theory: {name}", linestyle=stroke)
     axes.set_yscale("log")
     style.finish(axes, x="step of training", y="risk (squared error)", legend=False)
-    style.legend_outside(figure)
+    style.legend_outside(figure, columns=1)
     return figure
 
 
