@@ -10,6 +10,7 @@ from elsa.models.linear_transformer import LinearTransformer
 from elsa.models.linear_transformer_block import LinearTransformerBlock
 from elsa.models.one_step import Fixed, LoraAttention, LowRankAttention, MergedAttention
 from elsa.models.registry import MODELS, build
+from elsa.models.stack_blocks import block_stack
 from elsa.models.stack_model import ELSAModel, LSAModel, StackModel
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "MergedH3",
     "SoftmaxAttention",
     "StackModel",
+    "block_stack",
     "build",
     "by_layer",
     "readout",

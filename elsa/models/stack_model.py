@@ -156,7 +156,7 @@ class StackModel(nnx.Module):
             model's where its layout or its biases fix it.
         """
         context = self._context(prompt)
-        readout = self._readout(context.x.shape[1])
+        readout = self.readout(context.x.shape[1])
 
         def one(given: PackedPrompt, query_x: Array) -> Array:
             return _prediction(self._run(given), readout, query_x)
@@ -182,7 +182,7 @@ class StackModel(nnx.Module):
           TypeError, ValueError: as a call.
         """
         context = self._context(prompt)
-        readout = self._readout(context.x.shape[1])
+        readout = self.readout(context.x.shape[1])
         root = jnp.sqrt(self.lam / context.x.shape[1])
 
         def one(given: PackedPrompt, query_x: Array) -> tuple[Array, Array]:
@@ -209,14 +209,21 @@ class StackModel(nnx.Module):
 
     def _context(self, prompt: AnyPrompt) -> Prompt:
         context = rows_of(prompt, self, self.dim)
-        length = context.x.shape[1]
-        if length != self.context_length and not self._takes_any_length:
+        self.check_length(context.x.shape[1])
+        return context
+
+    def check_length(self, context_length: int) -> None:
+        """Refuses another context length than the model's where layout or biases fix it.
+
+        Raises:
+          ValueError: naming what fixes it.
+        """
+        if context_length != self.context_length and not self._takes_any_length:
             fixed = "biases='position'" if self.prompt_format.any_length else "its layout"
             raise ValueError(
                 f"{type(self).__name__}: the context must have the {self.context_length} examples "
-                f"that {fixed} fixes, got {length}"
+                f"that {fixed} fixes, got {context_length}"
             )
-        return context
 
     @property
     def _takes_any_length(self) -> bool:
@@ -224,7 +231,7 @@ class StackModel(nnx.Module):
         return self.prompt_format.any_length and not by_position
 
     @property
-    def _known(self) -> tuple[Role, ...]:
+    def roles(self) -> tuple[Role, ...]:
         """The roles that a row may have, at every context length."""
         form: PromptFormat = self.prompt_format
         return form.known_roles(self.dim, self.context_length)
@@ -236,7 +243,7 @@ class StackModel(nnx.Module):
         roles = self.prompt_format.roles(self.context_length)
         if self.biases == "position":
             return np.eye(len(roles))
-        return role_indicator(roles, self._known)
+        return role_indicator(roles, self.roles)
 
     def _pack(self, context: Prompt) -> PackedPrompt:
         dtype = jax.tree.leaves(nnx.state(self.stack, nnx.Param))[0].dtype
@@ -244,7 +251,7 @@ class StackModel(nnx.Module):
         def one(x: Array, y: Array, query_x: Array) -> PackedPrompt:
             cast = (jnp.asarray(a, dtype) for a in (x, y, query_x))
             return packed(
-                self.prompt_format, self._known, *cast, lam=self.lam, step_size=self.step_size
+                self.prompt_format, self.roles, *cast, lam=self.lam, step_size=self.step_size
             )
 
         return jax.vmap(one)(context.x, context.y, context.query_x)
@@ -261,7 +268,8 @@ class StackModel(nnx.Module):
         roles = self._roles_of(given)
         return self.stack(given.h, observe=observe, roles=roles[0] if roles else None)
 
-    def _readout(self, context_length: int) -> BlockLayout:
+    def readout(self, context_length: int) -> BlockLayout:
+        """Where the prediction, and w where there is one, lie after the last layer."""
         if self._start is None:
             return self.prompt_format.layout(context_length)
         return self._start.stack(context_length).readout

@@ -42,6 +42,14 @@ class RoleELSA(ELSA):
         """
         return self._sum(functools.partial(_by_role, roles), h)
 
+    def at_positions(self, roles: Float[Array | np.ndarray, "n roles"]) -> ELSA:
+        """The ELSA layer whose biases are R b, for prompts of these rows."""
+        weights = self.weights
+        rows = {name: np.asarray(roles) @ getattr(weights, name) for name in ("bq", "bk", "bv")}
+        return ELSA.from_weights(
+            weights._replace(**rows), dtype=self.wq.dtype, precision=self.precision
+        )
+
     @classmethod
     def from_positions(
         cls, layer: ELSA, indicator: Float[np.ndarray, "n roles"], *, where: str

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from elsa import models, predictors, tasks
+from elsa import exchange, models, predictors, tasks
 from elsa.models import starts
 from elsa.models.stack_model import INITS, LAYOUTS
 
@@ -130,6 +130,23 @@ def test_another_context_length_is_normalised_by_its_own(layout):
     np.testing.assert_allclose(fixed(prompt_of()), model(prompt_of()), atol=1e-12)
     with pytest.raises(ValueError, match="the 6 examples that biases='position' fixes, got 9"):
         fixed(longer)
+
+
+@pytest.mark.parametrize(
+    "case", [("elsa", "natural", "construction"), ("elsa", "stacked", "random")]
+)
+def test_a_model_is_a_stack_between_blocks(case, tmp_path):
+    """With biases by position, for every length that it can be run on, and as a file."""
+    model, n = model_of(*case, 2), 8
+    prompt, stack = prompt_of(n), models.block_stack(model, n)
+    blocks = {"X": prompt.x[0] / n**0.5, "y": prompt.y[0, :, None] / n**0.5}
+    blocks |= {"query_x": prompt.query_x[:1]} | ({"lam": LAM / n} if "lam" in stack.inputs else {})
+    np.testing.assert_allclose(stack(**blocks)["prediction"][0, 0], model(prompt)[0], atol=1e-12)
+    states = model.hidden_states(prompt)[:, 0]
+    np.testing.assert_allclose(stack.prompts(**blocks), states, atol=1e-12)
+    exchange.export(stack, tmp_path / "stack.safetensors")
+    read = exchange.load(tmp_path / "stack.safetensors")
+    np.testing.assert_allclose(read(**blocks)["prediction"], stack(**blocks)["prediction"], atol=0)
 
 
 def test_newton_schulz_reaches_ridge_in_a_few_steps():
