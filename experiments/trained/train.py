@@ -86,9 +86,9 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     task, lam = tasks.build(case["task"]), config.prompt.lam
     step_size = case["model"].get("step_size") or architectures.step_size(task, lam, config.seed)
     look = ridge_distance.watch(config.seed, config.watch_prompts, lam, step_size)
-    start = warm_start.init(config) if warm_start.asked(config) else None
+    start = warm_start.start(config) if warm_start.asked(config) else {}
     trained, records = measure.train(
-        config, case, place, predict, watch=look, init=start, keep_lost=True
+        config, case, place, predict, watch=look, **start, keep_lost=True
     )
     steps, watched = trained.watched_along_training()
     along = trained.risk_along_training()

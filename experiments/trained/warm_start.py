@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 import elsa
 from elsa import training
+from elsa.base import checks
 from elsa.models.from_blocks import Found, from_blocks
 from elsa.nn import BlockStack
 from elsa.training.loading import all_models
@@ -47,24 +48,28 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
     return found
 
 
-def init(config: ConfigDict) -> str | nnx.Module:
-    """Where the models start, as `training.fit` takes it."""
-    return _file(config).model if _is_file(config) else str(config.model.path)
+def start(config: ConfigDict) -> dict[str, Any]:
+    """Where the models start: `init` and `init_noise` of `training.fit`."""
+    source: str | nnx.Module = str(config.model.path)
+    if _is_file(config):
+        source = _file(config).model
+    return {"init": source, "init_noise": config.model.noise}
 
 
 def check(config: ConfigDict, settings: Mapping[str, Any]) -> None:
     """Refuses a run whose arrays the source has not.
 
     Raises:
-      ValueError: with both structures.
+      ValueError: with both structures; for a noise below 0.
     """
-    from_init(init(config), bare_program(training.RunSettings.from_config(settings)))
+    checks.at_least("train", **{"model.noise": (config.model.noise, 0.0)})
+    from_init(start(config)["init"], bare_program(training.RunSettings.from_config(settings)))
 
 
 def architecture(settings: Mapping[str, Any]) -> str:
     """What the config calls a model."""
     names = {each.name: name for name, each in ARCHITECTURES.items()}
-    return names.get(settings["name"], settings["name"])
+    return str(names.get(settings["name"], settings["name"]))
 
 
 def _is_file(config: ConfigDict) -> bool:
@@ -95,9 +100,9 @@ def _read(path: str, written: int, tied: bool, dtype: str) -> Found:
 def _refuse_others(config: ConfigDict, found: Mapping[str, Any]) -> None:
     """Refuses keys that are set, and are not what the source has."""
     model = config.model.to_dict()
-    there = {**found, "architecture": architecture(found), "noise": 0.0, "init_scale": None}
+    there = {**found, "architecture": architecture(found), "init_scale": None}
     defaults = {**DEFAULTS, "architecture": "elsa"}
-    free = ("init", "path", *(["tied"] if _is_file(config) else []))
+    free = ("init", "path", "noise", *(["tied", "step_size"] if _is_file(config) else []))
     wrong = [
         f"model.{key}={model[key]!r} (there: {there.get(key)!r})"
         for key, default in defaults.items()

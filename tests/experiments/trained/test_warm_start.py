@@ -51,7 +51,7 @@ def test_a_file_says_architecture_depth_and_layout(file):
     assert case["model"]["layout"] == "designed" and case["model"]["lam"] == 0.5
     train.check(config)
     built = models.build(case["model"], rngs=nnx.Rngs(0), dim=D, context_length=N, dtype=np.float32)
-    start = warm_start.init(config)
+    start = warm_start.start(config)["init"]
     own, given = (jax.tree.leaves(nnx.state(model, nnx.Param)) for model in (built, start))
     assert [leaf.shape for leaf in own] == [leaf.shape for leaf in given]
     written = elsa.load(file).weights[0]
@@ -63,7 +63,7 @@ def test_a_run_of_any_architecture_says_it_too(run):
     config = config_of(run)
     assert train.cases(config)["linear_attention"]["model"] == {"name": "linear_attention"}
     train.check(config)
-    assert warm_start.init(config) == str(run)
+    assert warm_start.start(config) == {"init": str(run), "init_noise": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_a_run_of_any_architecture_says_it_too(run):
     [
         ({"model_depth": 5}, r"model.depth=5 \(there: 3\); leave out what the source says"),
         ({"model_architecture": "gpt2"}, r"model.architecture='gpt2' \(there: 'lsa'\)"),
-        ({"model_noise": 0.1}, r"model.noise=0.1 \(there: 0.0\)"),
         ({"prompt_layout": "natural"}, r"prompt.layout='natural' \(there: 'designed'\)"),
         ({"prompt_boxes": "X 0 0 1 1"}, "prompt.boxes='X 0 0 1 1'"),
+        ({"model_noise": -0.1}, "model.noise must be at least 0"),
         ({"model_path": ""}, "model.init='checkpoint' needs model.path"),
         ({"task_dim": 3, "task_cov_x": (1.0, 1.0, 1.0)}, r"fit: init: stack/body/0/wk is \[3, 2"),
     ],
@@ -103,7 +103,7 @@ def test_the_models_of_a_run_go_on_from_its_weights(run, tmp_path):
     settings = {"task": case["task"], "model": case["model"], "num_seeds": 2}
     settings["train"] = {"num_steps": 0}
     there = training.all_models(run)
-    here = training.fit(settings, tmp_path / "here", init=warm_start.init(config))
+    here = training.fit(settings, tmp_path / "here", **warm_start.start(config))
     for own, given in zip(
         jax.tree.leaves(here.state.params), jax.tree.leaves(there.state.params), strict=True
     ):
