@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import nnx
 from ml_collections import ConfigDict
 
 import elsa
 from elsa import training
 from elsa.base import checks
 from elsa.models.from_blocks import Found, from_blocks
+from elsa.models.stack_model import StackModel
 from elsa.nn import BlockStack
 from elsa.training.loading import all_models
 from elsa.training.setup import bare_program
@@ -50,7 +50,7 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
 
 def start(config: ConfigDict) -> dict[str, Any]:
     """Where the models start: `init` and `init_noise` of `training.fit`."""
-    source: str | nnx.Module = str(config.model.path)
+    source: str | StackModel = str(config.model.path)
     if _is_file(config):
         source = _file(config).model
     return {"init": source, "init_noise": config.model.noise}

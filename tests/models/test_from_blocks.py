@@ -56,7 +56,13 @@ CASES = {
 }
 
 
-SLOW = ("least squares", "another name", "elsewhere")  # to compile; others stand for them
+SLOW = (
+    "least squares",
+    "source",
+    "natural",
+    "another name",
+    "elsewhere",
+)  # to compile; others stand for them
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,7 @@ def test_noise_on_a_start_is_each_seed_s_own_and_comes_again(tmp_path):
         training.fit(config, tmp_path, init=merged(W), init_noise=0.2)
     with pytest.raises(ValueError, match="init_noise must be at least 0"):
         training.fit(config, tmp_path, init=merged(W), init_noise=-0.1)
-    with pytest.raises(
-        ValueError, match=r"init_noise=0\.1 needs init, whose weights"
-    ):
+    with pytest.raises(ValueError, match=r"init_noise=0\.1 needs init, whose weights"):
         training.fit(config, tmp_path, init_noise=0.1)
 
 

@@ -75,7 +75,11 @@ def test_a_run_of_any_architecture_says_it_too(run):
         ({"prompt_boxes": "X 0 0 1 1"}, "prompt.boxes='X 0 0 1 1'"),
         ({"model_noise": -0.1}, "model.noise must be at least 0"),
         ({"model_path": ""}, "model.init='checkpoint' needs model.path"),
-        ({"task_dim": 3, "task_cov_x": (1.0, 1.0, 1.0)}, r"fit: init: stack/body/0/wk is \[3, 2"),
+        pytest.param(
+            {"task_dim": 3, "task_cov_x": (1.0, 1.0, 1.0)},
+            r"fit: init: stack/body/0/wk is \[3, 2",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_the_source_has_not_is_refused_by_name(file, own, says):
