@@ -7,9 +7,11 @@ import pytest
 from flax import nnx
 
 from elsa import constructions, models, tasks
+from elsa.heads.head import HeadWeights
 from elsa.models.from_blocks import from_blocks
-from elsa.nn import LSA, BlockStack, Stack
+from elsa.nn import ELSA, LSA, BlockStack, Stack
 from elsa.prompts.layout import BlockLayout
+from elsa.prompts.named import named_format
 
 N, D = 6, 2
 LAM, STEP = 0.3, 0.4
@@ -25,6 +27,15 @@ def drawn(boxes, depth=2, tied=True, layers=1, **words):
     body = [make(rngs) for _ in range(layers)]
     inner = Stack(body, depth) if tied else Stack.untied(make, depth, rngs=rngs)
     return BlockStack(inner, layout, layout, **words)
+
+
+def by_position():
+    """ELSA on the natural prompt, whose biases differ from row to row."""
+    layout = named_format("natural", D).layout(N)
+    (n, m), drawn_by = layout.shape, np.random.default_rng(1)
+    shapes = [(2, m, 3), (2, m, 3), (2, m, m), (2, n, 3), (2, n, 3), (2, n, m)]
+    weights = HeadWeights(*(0.2 * drawn_by.standard_normal(shape) for shape in shapes))
+    return BlockStack(Stack([ELSA.from_weights(weights, dtype=np.float32)], 2), layout, layout)
 
 
 STACKED = {"X": (0, 0, N, D), "y": (0, 2 * D, N, 1), "query_x": (N, D, 1, D)}
@@ -53,6 +64,7 @@ CASES = {
         {"name": "lsa", "layout": "stacked", "init": "random", "num_heads": 2, "key_size": 3},
     ),
     "untied": (lambda: drawn(STACKED, tied=False), {"layout": "stacked", "tied": False}),
+    "by position": (by_position, {"name": "elsa", "layout": "natural", "biases": "position"}),
     "elsewhere": (lambda: drawn(ELSEWHERE), {"layout": "custom", "init": "random"}),
 }
 
@@ -62,6 +74,7 @@ SLOW = (
     "source",
     "natural",
     "another name",
+    "by position",
     "elsewhere",
 )  # to compile; others stand for them
 
@@ -82,6 +95,7 @@ def test_a_stack_and_its_model_answer_alike(name):
         "lam": jnp.array([[LAM / N]]),
         "w": jnp.zeros((D, 1)),
         "prediction": jnp.zeros((1, 1)),
+        "residual": jnp.zeros((N, 1)),
     }
     given = {block: blocks[block].reshape(shape) for block, shape in stack.inputs.items()}
     model = models.build(
