@@ -3,8 +3,8 @@
 Linear regression in context (or contexts cut from a table of your own) by any architecture: LSA,
 ELSA, linear attention, a linear transformer or its block, H3, softmax attention, GPT-2. Stacks of
 LSA and ELSA read the prompt in any layout and start at random, from weights written by hand or from
-a compiled step. Risk along training, distance to ridge after every layer before and after training,
-predictions against ridge's.
+a compiled step; any may start where a run or a file has ended. Risk along training, distance to
+ridge after every layer before and after training, predictions against ridge's.
 
 Run:    python -m experiments.run --config=configs/train.py
 Vary:   --config.model.architecture=gpt2, --config.prompt.layout=natural, --config.model.depth=5,
@@ -52,7 +52,8 @@ def get_config(mode: str = "full") -> ConfigDict:
             "tied": False,
             "biases": "role",  # of ELSA; "position" fixes the context's length
             "width": 32,  # of GPT-2
-            "init": "random",  # "construction", "compiled"
+            "init": "random",  # "construction", "compiled", "checkpoint"
+            "path": "",  # of "checkpoint": a run's folder, or a file of elsa.export
             "algorithm": "",  # of "compiled": "gradient_descent", "newton_schulz_ridge"
             "init_scale": 0.3,  # of what is random, in units of 1 / sqrt(channels)
             "noise": 0.0,  # on weights that are not random

@@ -75,16 +75,16 @@ def from_stack(
     """The layers of a stack with biases by position, as layers with biases by role.
 
     Args:
-      built: a tied stack of LSA or ELSA layers.
+      built: a stack of LSA or ELSA layers.
       indicator: 1 where a row has a role, for ELSA; None for LSA.
-      tied: False gives every step weights of its own.
+      tied: False gives every step of a tied stack weights of its own; others have them.
       noise: standard deviation of what is added to every weight.
       where: opens the message of a refusal.
 
     Raises:
       ValueError: for biases where there is no indicator, or that differ within a role.
     """
-    copies = None if tied or not built.depth else built.depth
+    copies = built.depth if built.tied and built.depth and not tied else None
 
     def layer(given: AttentionHeads, copies: int | None = None) -> AttentionHeads:
         with jax.ensure_compile_time_eval():  # weights are looked at, also within jit
@@ -97,7 +97,7 @@ def from_stack(
     stack = Stack(
         [layer(part, copies) for part in built.body],
         built.depth,
-        tied=copies is None,
+        tied=built.tied and copies is None,
         prologue=[layer(part) for part in built.prologue],
         epilogue=[layer(part) for part in built.epilogue],
     )

@@ -29,6 +29,7 @@ def fit(
     targets: Sequence[float] | np.ndarray | None = None,
     watch: Watch | None = None,
     init: Any = None,
+    init_noise: float = 0.0,
     overwrite: bool = False,
     extend: bool = False,
     screen: Console | None = None,
@@ -52,6 +53,8 @@ def fit(
         of a run, whose newest checkpoint has weights for the same seeds and points, or for one
         that all share. Weights are cast to the run's dtype; what training leaves alone stays the
         config's. Going on asks for the same `init`.
+      init_noise: standard deviation of what is added to every weight of `init`, for each seed its
+        own, drawn by the config's seed.
       overwrite: moves what the folder holds to `<workdir>.<time>` first.
       extend: lets the run that the folder holds go on to a larger num_steps, all else equal, with
         the bits of a run that was asked for them from the start; so with decay="constant",
@@ -70,9 +73,13 @@ def fit(
     checks.boolean("fit", overwrite=overwrite, extend=extend)
     if overwrite and extend:
         raise ValueError("fit: overwrite and extend must not both be True: one run or a new one")
+    checks.finite("fit", init_noise=init_noise)
+    checks.at_least("fit", init_noise=(init_noise, 0.0))
+    if init is None and init_noise:
+        raise ValueError(f"fit: init_noise={init_noise!r} needs init, whose weights it is added to")
     folder = Path(workdir)
     program = program_of(config, given)
-    begins = None if init is None else starting.from_init(init, program)
+    begins = None if init is None else starting.from_init(init, program, noise=init_noise)
     run = run_of(
         program,
         folder,

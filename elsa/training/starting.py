@@ -15,6 +15,8 @@ from elsa.training.loading import all_models
 from elsa.training.program import Program
 from elsa.training.state import TrainState
 
+_NOISE = 0x6E6F6973  # apart from all else that a seed draws
+
 
 class Start(NamedTuple):
     """Arrays of a run's shapes and dtype.
@@ -44,13 +46,15 @@ class Start(NamedTuple):
         return started
 
 
-def from_init(init: Any, program: Program) -> Start:
+def from_init(init: Any, program: Program, *, noise: float = 0.0) -> Start:
     """The start that `fit` was given.
 
     Args:
       init: an nnx model, for all seeds and points; or the folder of a run, whose newest checkpoint
         has the same seeds and points, or one of either for all.
       program: of the run that starts.
+      noise: standard deviation of what is added to every weight, for each seed its own, for all
+        points the same.
 
     Raises:
       TypeError: for anything else.
@@ -61,14 +65,14 @@ def from_init(init: Any, program: Program) -> Start:
     if isinstance(init, nnx.Module):
         arrays = _by_name(nnx.split(init, nnx.Param, ...)[1])
         held = {name: np.asarray(array)[None, None] for name, array in arrays.items()}
-        return Start(_fitted("fit: init", held, program))
+        return Start(_disturbed(_fitted("fit: init", held, program), noise, program))
     if not isinstance(init, str | os.PathLike):
         raise TypeError(
             f"fit: init must be an nnx model or the folder of a run, got {type(init).__name__}"
         )
     there = all_models(init)
     found = _by_name(there.program.weights(there.state))
-    return Start(_fitted(f"fit: init={str(init)!r}", found, program))
+    return Start(_disturbed(_fitted(f"fit: init={str(init)!r}", found, program), noise, program))
 
 
 def from_state(where: str, state: TrainState, program: Program) -> Start:
@@ -106,6 +110,21 @@ def _fitted(where: str, found: Mapping[str, Any], program: Program) -> dict[str,
     for name, array in arrays.items():
         checks.finite(where, **{name: array})
     return arrays
+
+
+def _disturbed(
+    arrays: dict[str, np.ndarray], noise: float, program: Program
+) -> dict[str, np.ndarray]:
+    """The arrays with noise, drawn from the run's seed."""
+    if not noise:
+        return arrays
+    # the digests of a start that goes on must come again: NumPy's bits are those of every device
+    drawn = np.random.default_rng([program.settings.seed, _NOISE])
+    return {
+        name: array
+        + (noise * drawn.standard_normal((len(array), 1, *array.shape[2:]))).astype(array.dtype)
+        for name, array in arrays.items()
+    }
 
 
 def _by_name(params: Any) -> dict[str, Any]:

@@ -45,10 +45,10 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "gpt2": Architecture("gpt2", ("depth", "num_heads", "width")),
 }
 _WITH_BIASES = ("natural", "custom")  # layouts whose constructions have biases
-_DEFAULTS: Mapping[str, Any] = {
+DEFAULTS: Mapping[str, Any] = {
     **{"depth": None, "num_heads": 1, "key_size": 0, "tied": False, "biases": "role"},
     **{"width": 32, "init": "random", "algorithm": "", "init_scale": 0.3, "noise": 0.0},
-    "step_size": None,
+    **{"step_size": None, "path": ""},
 }
 
 
@@ -133,6 +133,7 @@ def what_can() -> str:
             f"    elsa alone: constructions on {', '.join(_WITH_BIASES)}, and what is compiled",
             f"  {', '.join(deep)}: any depth from 1, prompt.layout=stacked, model.init=random",
             f"  {', '.join(single)}: one layer, prompt.layout=stacked, model.init=random",
+            "  model.init=checkpoint: what model.path holds, a run, or a file of elsa.export",
         ]
     )
 
@@ -143,7 +144,7 @@ def _refuse(
     """Refuses what this architecture does not take."""
     wrong = [
         f"model.{key}={asked[key]!r}"
-        for key, default in _DEFAULTS.items()
+        for key, default in DEFAULTS.items()
         if key not in architecture.takes and asked[key] != default
     ]
     if asked["depth"] == 1 and "model.depth=1" in wrong:

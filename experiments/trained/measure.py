@@ -96,6 +96,7 @@ def train(
     given: Mapping[str, Any] | None = None,
     watch: Watch | None = None,
     init: Any = None,
+    init_noise: float = 0.0,
     keep_lost: bool = False,
 ) -> tuple[training.Trained, list[Record]]:
     """Trains one run in `training/NAME` of the run's folder; a record for each point.
@@ -105,7 +106,7 @@ def train(
       predict: what theory says at a point.
       given: arrays that the model takes at its start.
       watch: of a model and its task, what `training.fit` writes along training.
-      init: where the models start, as `training.fit` takes it; None for fresh ones.
+      init, init_noise: where the models start, as `training.fit` takes it; None for fresh ones.
       keep_lost: gives a point whose seeds all diverged a record without a risk.
 
     Raises:
@@ -119,6 +120,7 @@ def train(
             case["run"],
             place,
             init=init,
+            init_noise=init_noise,
             given=given,
             targets=targets,
             watch=watch,

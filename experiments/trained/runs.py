@@ -14,7 +14,13 @@ from experiments.harness.experiment import Branch, Place
 
 
 def trained(
-    settings: Mapping[str, Any], name: str, place: Place, *, init: Any = None, **words: Any
+    settings: Mapping[str, Any],
+    name: str,
+    place: Place,
+    *,
+    init: Any = None,
+    init_noise: float = 0.0,
+    **words: Any,
 ) -> training.Trained:
     """One run, in `training/NAME` of the place's folder.
 
@@ -22,7 +28,7 @@ def trained(
       settings: of the run, as `training.fit` takes them.
       name: of the run.
       place: where, and what it starts from.
-      init: where its models start, as `training.fit` takes it; not with a branch.
+      init, init_noise: where its models start, as `training.fit` takes it; not with a branch.
       **words: given, targets, watch, as `training.fit` takes them.
 
     Raises:
@@ -34,7 +40,7 @@ def trained(
     # is one that --extend has not come to yet
     shared: dict[str, Any] = {**words, "screen": place.screen, "name": name, "extend": True}
     if place.branch is None:
-        return training.fit(settings, folder, init=init, **shared)
+        return training.fit(settings, folder, init=init, init_noise=init_noise, **shared)
     source, run = place.branch.folder, _source_run(place.branch, folder, name)
     return training.branch(source, settings, folder, run=run, at=place.branch.at, **shared)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from ml_collections import ConfigDict
 
 from elsa import predictors, tasks, theory, training
 from elsa.base import checks
-from experiments.harness.experiment import Case, Experiment, Place, Record
+from experiments.harness.experiment import Branch, Case, Experiment, Place, Record
 from experiments.trained import (
     architectures,
     measure,
@@ -19,6 +20,7 @@ from experiments.trained import (
     predictions,
     ridge_distance,
     train_figures,
+    warm_start,
 )
 from experiments.trained.spec import TrainedSpec
 
@@ -29,8 +31,9 @@ _SHOWN = 300  # prompts of the figure of predictions
 def cases(config: ConfigDict) -> Mapping[str, Case]:
     """The one run of the config."""
     task = architectures.task_settings(config)
-    model = architectures.model_settings(config, tasks.build(task))
-    name = config.model.architecture
+    source = warm_start if warm_start.asked(config) else architectures
+    model = source.model_settings(config, tasks.build(task))
+    name = warm_start.architecture(model)
     run = {"task": task, "model": model, "sweep": config.axes.to_dict()}
     return {name: {"run": name, **run}}
 
@@ -42,7 +45,19 @@ def check(config: ConfigDict) -> None:
     )
     checks.at_least("train", **{"prompt.lam": (config.prompt.lam, 0.0)})
     for case in cases(config).values():
-        training.validate(measure.settings_of(config, case))
+        settings = measure.settings_of(config, case)
+        training.validate(settings)
+        if warm_start.asked(config):
+            warm_start.check(config, settings)
+
+
+def refuse_branch(
+    config: ConfigDict, case: Case, folder: Path, branch: Branch, overwrite: bool
+) -> None:
+    """Refuses a run that cannot start from the branch's checkpoint, or starts elsewhere."""
+    if warm_start.asked(config):
+        raise ValueError("--branch and model.init='checkpoint' are two starts; leave one out")
+    measure.refuse_branch(config, case, folder, branch, overwrite)
 
 
 def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predictions.Prediction:
@@ -72,7 +87,10 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     task, lam = tasks.build(case["task"]), config.prompt.lam
     step_size = case["model"].get("step_size") or architectures.step_size(task, lam, config.seed)
     look = ridge_distance.watch(config.seed, config.watch_prompts, lam, step_size)
-    trained, records = measure.train(config, case, place, predict, watch=look, keep_lost=True)
+    start = warm_start.start(config) if warm_start.asked(config) else {}
+    trained, records = measure.train(
+        config, case, place, predict, watch=look, **start, keep_lost=True
+    )
     steps, watched = trained.watched_along_training()
     along = trained.risk_along_training()
     elsewhere = other_laws.evaluated(config, trained, place)
@@ -122,7 +140,8 @@ def _finite(values: np.ndarray) -> list[Any]:
 def shares(config: ConfigDict) -> Mapping[str, str]:
     """Keys whose values one program can run side by side."""
     start = "init_scale" if config.model.init == "random" else "noise"
-    of_stacks = {f"model.{start}": start} if config.model.architecture in ("lsa", "elsa") else {}
+    drawn = config.model.architecture in ("lsa", "elsa") and not warm_start.asked(config)
+    of_stacks = {f"model.{start}": start} if drawn else {}
     return {"train.learning_rate": "learning_rate", **of_stacks}
 
 
@@ -144,6 +163,7 @@ EXPERIMENT: Experiment = dataclasses.replace(
     cases=cases,
     measure=measured,
     check=check,
+    branches=refuse_branch,
     shares=shares,
     with_axes=with_axes,
 )

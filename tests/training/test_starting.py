@@ -47,6 +47,22 @@ def test_all_models_start_at_the_one_that_is_given_in_the_run_s_own_dtype(averag
     assert cases.weight(built).dtype == np.float64
 
 
+def test_noise_on_a_start_is_each_seed_s_own_and_comes_again(tmp_path):
+    config = cases.quiet(train=ZERO)
+    built = training.fit(config, tmp_path, init=merged(W), init_noise=0.1)
+    noise = cases.weight(built) - W  # [seeds, points, 2, 2]
+    np.testing.assert_array_equal(noise[:, 0], noise[:, 1])
+    assert 0.01 < np.abs(noise[0, 0] - noise[1, 0]).max() < 1.0
+    assert 0.02 < noise[:, 0].std() < 0.3
+    training.fit(config, tmp_path, init=merged(W), init_noise=0.1)
+    with pytest.raises(training.TrainingError, match="another init"):
+        training.fit(config, tmp_path, init=merged(W), init_noise=0.2)
+    with pytest.raises(ValueError, match="init_noise must be at least 0"):
+        training.fit(config, tmp_path, init=merged(W), init_noise=-0.1)
+    with pytest.raises(ValueError, match=r"init_noise=0\.1 needs init, whose weights"):
+        training.fit(config, tmp_path, init_noise=0.1)
+
+
 def test_a_folder_gives_each_model_the_weights_of_its_seed_and_point_or_one_to_all(
     unbroken, tmp_path
 ):

@@ -1,0 +1,120 @@
+"""Models that start where a run, or a file of `elsa.export`, has ended: model.init=checkpoint."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+import elsa
+from elsa import training
+from elsa.base import checks
+from elsa.models.from_blocks import Found, from_blocks
+from elsa.models.stack_model import StackModel
+from elsa.nn import BlockStack
+from elsa.training.loading import all_models
+from elsa.training.setup import bare_program
+from elsa.training.starting import from_init
+from experiments.trained.architectures import ARCHITECTURES, DEFAULTS, step_size
+
+INIT = "checkpoint"
+
+
+def asked(config: ConfigDict) -> bool:
+    """Whether the config's models start from a run or a file."""
+    return bool(config.model.init == INIT)
+
+
+def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
+    """The source's model, as `models.build` takes it, with the config's regulariser.
+
+    Raises:
+      ValueError: for a path that is missing; where the config asks for another model.
+      FileNotFoundError, KeyError: for a path with nothing to start from.
+    """
+    if not config.model.path:
+        raise ValueError(
+            f"model.init={INIT!r} needs model.path: the folder of a run, or a file of elsa.export"
+        )
+    found = dict(_settings(config))
+    _refuse_others(config, found)
+    if found["name"] in ("lsa", "elsa"):
+        found["lam"] = config.prompt.lam
+        found |= {"noise": 0.0} if "noise" in found else {}
+        eta = config.model.step_size or found.get("step_size")
+        found["step_size"] = eta or step_size(task, config.prompt.lam, config.seed)
+    return found
+
+
+def start(config: ConfigDict) -> dict[str, Any]:
+    """Where the models start: `init` and `init_noise` of `training.fit`."""
+    source: str | StackModel = str(config.model.path)
+    if _is_file(config):
+        source = _file(config).model
+    return {"init": source, "init_noise": config.model.noise}
+
+
+def check(config: ConfigDict, settings: Mapping[str, Any]) -> None:
+    """Refuses a run whose arrays the source has not.
+
+    Raises:
+      ValueError: with both structures; for a noise below 0.
+    """
+    checks.at_least("train", **{"model.noise": (config.model.noise, 0.0)})
+    from_init(start(config)["init"], bare_program(training.RunSettings.from_config(settings)))
+
+
+def architecture(settings: Mapping[str, Any]) -> str:
+    """What the config calls a model."""
+    names = {each.name: name for name, each in ARCHITECTURES.items()}
+    return str(names.get(settings["name"], settings["name"]))
+
+
+def _is_file(config: ConfigDict) -> bool:
+    return Path(config.model.path).suffix == ".safetensors"
+
+
+def _settings(config: ConfigDict) -> Mapping[str, Any]:
+    if _is_file(config):
+        return _file(config).settings
+    return dict(all_models(config.model.path).program.settings.model)
+
+
+def _file(config: ConfigDict) -> Found:
+    place = Path(config.model.path)
+    written = place.stat().st_mtime_ns  # FileNotFoundError names the file
+    return _read(str(place), written, config.model.tied, config.dtype)
+
+
+@functools.lru_cache(maxsize=4)  # a run asks for it several times
+def _read(path: str, written: int, tied: bool, dtype: str) -> Found:
+    stack = elsa.load(path)
+    where = f"model.path={path!r}"
+    if not isinstance(stack, BlockStack):
+        raise ValueError(f"{where} holds a stack without named blocks, which no prompt fits")
+    return from_blocks(stack, tied=tied, dtype=np.dtype(dtype), where=where)
+
+
+def _refuse_others(config: ConfigDict, found: Mapping[str, Any]) -> None:
+    """Refuses keys that are set, and are not what the source has."""
+    model = config.model.to_dict()
+    there = {**found, "architecture": architecture(found), "init_scale": None}
+    defaults = {**DEFAULTS, "architecture": "elsa"}
+    free = ("init", "path", "noise", *(["tied", "step_size"] if _is_file(config) else []))
+    wrong = [
+        f"model.{key}={model[key]!r} (there: {there.get(key)!r})"
+        for key, default in defaults.items()
+        if key not in free and model[key] not in (default, there.get(key))
+    ]
+    layout = config.prompt.layout
+    if layout not in ("stacked", there.get("layout", "stacked")):
+        wrong.append(f"prompt.layout={layout!r} (there: {there.get('layout', 'stacked')!r})")
+    if config.prompt.boxes:
+        wrong.append(f"prompt.boxes={config.prompt.boxes!r}")
+    if wrong:
+        raise ValueError(
+            f"model.init={INIT!r} takes the model of {config.model.path}, and cannot be asked for "
+            f"{' and '.join(wrong)}; leave out what the source says"
+        )
