@@ -133,7 +133,7 @@ def _filled(
         own = {**settings, "biases": biases}
         sizes = {"dim": dim, "context_length": length, "dtype": dtype}
         model: StackModel = registry.build(own, rngs=nnx.Rngs(0), **sizes)
-        _refuse_other_places(stack, model._readout(length), where)
+        _refuse_other_places(stack, model.readout(length), where)
         try:
             layers = stack_layers.from_stack(
                 stack.stack,

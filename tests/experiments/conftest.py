@@ -2,16 +2,37 @@
 
 import dataclasses
 import io
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import pytest
+from absl.testing import flagsaver
 from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 from rich.console import Console
 from rich.table import Table
 
+from experiments import run
+from experiments.harness import command_line
 from experiments.harness.experiment import Experiment
+
+CONFIG = '''"""Squares are squares.
+
+Time:   no time
+"""
+from ml_collections import ConfigDict
+
+def get_config(mode="full"):
+    if mode not in ("full", "quick"):
+        raise ValueError(f"mode must be full or quick, got {mode!r}")
+    sizes = (1, 2, 3) if mode == "full" else (1,)
+    config = ConfigDict(dict(experiment="squares", dtype="float64", sizes=sizes))
+    config.shift, config.repeats = 0.0, 1
+    return config
+'''
 
 
 @dataclasses.dataclass
@@ -83,3 +104,23 @@ def config():
 def screen():
     """A console in a pipe; what it printed is `screen.file.getvalue()`."""
     return Console(file=io.StringIO(), width=120, highlight=False)
+
+
+@pytest.fixture
+def entry(tmp_path, monkeypatch, squares):
+    """The entry in a folder of its own, with one config and one driver."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "squares.py").write_text(CONFIG)
+    driver = types.ModuleType("driver_of_squares")
+    driver.EXPERIMENT = squares.experiment
+    monkeypatch.setitem(sys.modules, driver.__name__, driver)
+    monkeypatch.setitem(run.DRIVERS, "squares", driver.__name__)
+    monkeypatch.setattr(command_line, "CONFIGS", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        with flagsaver.flagsaver():
+            return run.main(run.parse_flags(["run.py", *words]))
+
+    yield call
+    jax.config.update("jax_enable_x64", True)
