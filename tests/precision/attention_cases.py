@@ -96,6 +96,10 @@ def cases() -> dict[str, Case]:
         ),
         "heads.triple_product": Run(lambda: heads.triple_product(_LAYOUT, "A", "B", "C", "result")),
         "heads.skip": Run(lambda: heads.skip((3, 3))),
+        "heads.Primitive.shapes": Run(lambda: _TRIPLE.shapes(_SIZES)),
+        "heads.Primitive.head": Run(
+            lambda: _TRIPLE.head(_TRIPLE.layout(_SIZES), np.zeros((1, 1)), 1.0)
+        ),
         "heads.Primitive.layout": Run(lambda: _TRIPLE.layout(_SIZES)),
         "heads.Primitive.random": Run(lambda: _TRIPLE.random(np.random.default_rng(0), _SIZES, 1)),
         "heads.Primitive.run": Run(lambda: (_head(_TRIPLE), _head(_MOVE)), products=True),

@@ -168,6 +168,9 @@ def cases() -> dict[str, Case]:
         "training.fit": traced(
             lambda first: program.advance(state, first), np.int32(0), gradient=False
         ),
+        "training.branch": traced(
+            lambda first: program.advance(state, first), np.int32(0), gradient=False
+        ),
         "training.validate": Run(lambda: training.validate(_CONFIG)),
         "training.across_seeds": Run(lambda: training.across_seeds(np.ones((2, 1)))),
         "training.RunSettings.from_config": Run(lambda: training.RunSettings.from_config(_CONFIG)),

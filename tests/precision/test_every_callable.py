@@ -17,6 +17,7 @@ from tests.precision import (
     attention_cases,
     estimation_cases,
     model_cases,
+    prompt_cases,
     softmax_cases,
     stack_cases,
     theory_cases,
@@ -27,6 +28,7 @@ TABLES = (
     attention_cases,
     estimation_cases,
     model_cases,
+    prompt_cases,
     softmax_cases,
     stack_cases,
     theory_cases,
@@ -36,6 +38,7 @@ WITHOUT_NUMBERS = {"elsa.base"}
 # Readers of a run's files: what they return are models and programs, which the table has.
 READERS = {
     "training.Trained.risk_along_training",
+    "training.Trained.watched_along_training",
     "training.all_models",
     "training.load",
 }
