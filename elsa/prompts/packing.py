@@ -27,9 +27,9 @@ class PackedPrompt(NamedTuple):
 def packed(
     prompt_format: PromptFormat,
     known: tuple[Role, ...],
-    x: Float[Array, "n d"],
-    y: Float[Array, " n"],
-    query_x: Float[Array, " d"],
+    x: Float[Array | np.ndarray, "n d"],
+    y: Float[Array | np.ndarray, " n"],
+    query_x: Float[Array | np.ndarray, " d"],
     *,
     lam: float = 0.0,
     step_size: float = 1.0,
@@ -53,6 +53,7 @@ def packed(
     """
     where = f"packed ({prompt_format.name})"
     sizes = checks.shapes(where, x=(x, "n d"), y=(y, "n"), query_x=(query_x, "d"))
+    x, y, query_x = (jnp.asarray(part) for part in (x, y, query_x))
     layout = prompt_format.layout(sizes["n"])
     if layout.shape_of("X") != (sizes["n"], sizes["d"]):
         raise ValueError(
