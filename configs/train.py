@@ -8,7 +8,8 @@ ridge after every layer before and after training, predictions against ridge's.
 
 Run:    python -m experiments.run --config=configs/train.py
 Vary:   --config.model.architecture=gpt2, --config.prompt.layout=natural, --config.model.depth=5,
-        --config.model.init=construction --config.train.num_steps=0, --config.data.path=my.csv
+        --config.model.init=construction --config.train.num_steps=0, --config.data.path=my.csv,
+        --config.evaluate.context_length='(8, 32)'
 Expect: ELSA of two layers ends within 50% of ridge's risk .337; one step of preconditioned descent
         is at 1.11
 Time:   2 min on 2 CPU cores; configs/train.py:quick 20 s
@@ -62,14 +63,15 @@ def get_config(mode: str = "full") -> ConfigDict:
         }
     )
     config.watch_prompts = 256  # on which distances to ridge are measured along training
-    # what else the trained models are run on: values of each, as '(8, 32)'
-    lengths = () if quick else (8, 32, 64)
+    # what else the trained models are run on: values of each, as '(8, 32)'; see tasks.shifted
     config.evaluate = ConfigDict(
         {
-            "context_length": lengths,
+            "context_length": (),
             "covariate_scale": (),
             "noise_var": (),
             "query_scale": (),
+            "orthogonal_query": (),
+            "half_subspace": (),
             "depth": (),  # of a tied stack
         }
     )

@@ -124,6 +124,10 @@ class StackModel(nnx.Module):
                 rngs=rngs,
             )
         else:
+            if init == "construction" and layout == "designed":
+                checks.positive(
+                    f"{where}, layout='designed'", lam=lam
+                )  # w is read from sqrt(lam) w
             sizes: dict[str, Any] = {"dim": dim, "depth": depth, "step_size": float(step_size)}
             start = starts.built(
                 init,

@@ -13,6 +13,8 @@ from elsa.nn.block_stack import BlockStack
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.named import PromptFormat
 
+_EXAMPLES = ("X", "y", "fit", "residual")  # blocks with a row for each example of the context
+
 
 class Source(NamedTuple):
     """What a stack may start from.
@@ -130,13 +132,13 @@ def built(
         found = stack(length)
         return BlockLayout(found.layout.blocks, found.readout.shape, found.layout.transposed)
 
-    data = [
-        block for block in ("X", "y", "query_x", "lam") if block in stack(context_length).layout
-    ]
+    found = placed(context_length)
+    data = [block for block in ("X", "y", "query_x", "lam") if block in found]
     prompt = PromptFormat(
         name=chosen,
         layout=placed,
         holds={**{block: block for block in data}, **known[chosen].holds},
+        examples=tuple(name for name in _EXAMPLES if name in found),
         any_length=boxes is None,
     )
     return Start(stack, prompt)

@@ -59,12 +59,18 @@ class Trained(NamedTuple):
         return build_task(self.program.settings, self.program.sweep.names[point])
 
     def risk(
-        self, num_prompts: int, *, screen: Console | None = None, name: str | None = None
+        self,
+        num_prompts: int,
+        *,
+        task: Any = None,
+        screen: Console | None = None,
+        name: str | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Mean squared error of every model on fresh prompts, the same for all models.
 
         Args:
           num_prompts: at least so many.
+          task: another than the models' own, as `evaluate` takes it.
           screen: where to show progress; silent where None.
           name: of the run, for progress; the folder's name where None.
 
@@ -75,6 +81,9 @@ class Trained(NamedTuple):
           ValueError, TypeError: for less than one prompt.
         """
         checks.integer("risk", num_prompts=(num_prompts, 1))
+        if task is not None:
+            found = self.evaluate(num_prompts, task=task, screen=screen, name=name)
+            return found.mean, found.standard_error
         batch = self.program.settings.train.batch
         batches = math.ceil(num_prompts / batch)
         calls = math.ceil(batches / _BATCHES)

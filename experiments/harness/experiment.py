@@ -109,4 +109,5 @@ def message_of(error: BaseException) -> str:
     """The error's own words and its notes; Python quotes the text of a KeyError."""
     quoted = isinstance(error, KeyError) and len(error.args) == 1
     text = str(error.args[0] if quoted else error) or type(error).__name__
-    return "\n".join([text, *getattr(error, "__notes__", ())])
+    notes = (note for note in getattr(error, "__notes__", ()) if "JAX has removed" not in note)
+    return "\n".join([text, *notes])

@@ -44,6 +44,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "softmax": Architecture("softmax_attention", ()),
     "gpt2": Architecture("gpt2", ("depth", "num_heads", "width")),
 }
+_OF_RANDOM = ("num_heads", "key_size", "init_scale")  # what is built has its own
+_OF_BUILT = ("algorithm", "noise")
 _WITH_BIASES = ("natural", "custom")  # layouts whose constructions have biases
 DEFAULTS: Mapping[str, Any] = {
     **{"depth": None, "num_heads": 1, "key_size": 0, "tied": False, "biases": "role"},
@@ -55,6 +57,10 @@ DEFAULTS: Mapping[str, Any] = {
 def task_settings(config: ConfigDict) -> dict[str, Any]:
     """The task: of the config's table where it names a file, or of its numbers."""
     given: dict[str, Any] = config.task.to_dict()
+    if config.data.target and not config.data.path:
+        raise ValueError(
+            f"data.target={config.data.target!r} is a column of a file; name it by data.path"
+        )
     if config.data.path or given["name"] == "table":
         file = {"path": config.data.path, "target": config.data.target} if config.data.path else {}
         return {"name": "table", "context_length": given["context_length"], **file}
@@ -147,6 +153,13 @@ def _refuse(
         for key, default in DEFAULTS.items()
         if key not in architecture.takes and asked[key] != default
     ]
+    if architecture.is_stack:
+        other = _OF_BUILT if asked["init"] == "random" else _OF_RANDOM
+        wrong += [
+            f"model.{key}={asked[key]!r} and model.init={asked['init']!r}"
+            for key in other
+            if key in architecture.takes and asked[key] != DEFAULTS[key]
+        ]
     if asked["depth"] == 1 and "model.depth=1" in wrong:
         wrong.remove("model.depth=1")  # they have one layer
     if not architecture.is_stack and prompt["layout"] != "stacked":

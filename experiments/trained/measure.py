@@ -157,7 +157,10 @@ def record_of(
     errors: np.ndarray,
 ) -> Record:
     """Measured and predicted risk of one point, over its seeds."""
-    finite, target = risks[np.isfinite(risks)], float(prediction["target"])
+    # a risk whose own error overflows is none: the model has diverged, if not to the last digit
+    lost = ~np.isfinite(risks) | np.isinf(errors)
+    risks = np.where(lost, np.nan, risks)
+    finite, target = risks[~lost], float(prediction["target"])
     some = len(finite) > 0
     mean, standard_error = (
         np.asarray(v) for v in training.across_seeds(finite[:, None] if some else np.zeros((1, 1)))
@@ -168,7 +171,7 @@ def record_of(
         "point": {axis: _plain(value) for axis, value in point.items()},
         "risk": float(mean[0]) if some else None,
         "standard_error": float(standard_error[0]) if len(finite) > 1 else None,
-        "evaluation_error": float(np.nanmean(errors)) if some else None,
+        "evaluation_error": float(np.nanmean(errors[~lost])) if some else None,
         "risks": [float(value) if np.isfinite(value) else None for value in risks],
         "diverged": int(len(risks) - len(finite)),
         "target": target,

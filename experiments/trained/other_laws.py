@@ -6,7 +6,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import tasks, training
-from experiments.harness.experiment import Place
+from elsa.training.lengths import graph_at
+from elsa.training.setup import bare_program
+from experiments.harness.experiment import Place, message_of
 from experiments.trained import ridge_distance
 
 DEPTH = "depth"  # the one change that is the model's and not the task's
@@ -36,6 +38,33 @@ def evaluated(
                 }
                 entries.append({"changed": name, "value": value, "ridge": risk, **own})
     return points
+
+
+def check(config: ConfigDict, settings: training.RunSettings) -> None:
+    """Refuses what the models or the task cannot be evaluated on, before anything is trained.
+
+    Raises:
+      ValueError, TypeError: naming the key of the config, and why.
+    """
+    program = bare_program(settings)
+    for name, values in config.evaluate.items():
+        for value in values:
+            try:
+                if name == DEPTH:
+                    length = program.sweep.points.task.context_length
+                    graph_at("evaluate", program, 0, length, depth=value)
+                    continue
+                other = {name: value} if name == "context_length" else {}
+                law = tasks.build({**settings.task, **other})
+                if not other:
+                    tasks.shifted(law, **{name: value})
+                graph_at("evaluate", program, 0, law.context_length)
+            except (ValueError, TypeError) as error:
+                text = message_of(error)
+                raise type(error)(
+                    f"config.evaluate.{name}={value}: {text}; --config.evaluate.{name}='()' leaves "
+                    "it out"
+                ) from error
 
 
 def _over_seeds(values: np.ndarray) -> float | None:

@@ -21,6 +21,8 @@ _CHANGED = {
     "covariate_scale": "scale of the covariates",
     "noise_var": "variance of the noise",
     "query_scale": "scale of the query",
+    "orthogonal_query": "queries orthogonal to the context (1: they are)",
+    "half_subspace": "covariates in half of the dimensions (1: they are)",
     "depth": "layers of the tied stack",
 }
 _POINTS = 6  # of a sweep that one figure shows
@@ -103,12 +105,12 @@ def _distance(records: Sequence[Record]) -> "Figure":
             markersize=5,
         )
     longest = max(records, key=lambda record: record["depth"])
-    descent = np.array(longest["descent_to_ridge"])
+    places = np.array(longest["step_layers"])
     style.theory(
         axes,
-        np.arange(len(descent)),
-        descent,
-        label=f"theory: gradient descent, one step a layer, η = {longest['step_size']:g}",
+        places,
+        np.array(longest["descent_to_ridge"])[: len(places)],
+        label=f"theory: gradient descent, as many steps, η = {longest['step_size']:g}",
     )
     axes.set_yscale("log")
     axes.xaxis.get_major_locator().set_params(integer=True)

@@ -115,7 +115,7 @@ def test_random_layers_are_the_formula():
     )
 
 
-@pytest.mark.parametrize("layout", ["stacked", "natural"])
+@pytest.mark.parametrize("layout", ["stacked", "natural", "designed", "source"])
 def test_another_context_length_is_normalised_by_its_own(layout):
     """A built stack stays gradient descent on the mean at every length, absent examples or not."""
     model = model_of("elsa", layout, "construction", 2)

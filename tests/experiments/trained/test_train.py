@@ -108,6 +108,32 @@ def test_what_cannot_be_built_is_refused_with_what_can():
         assert all(name in listed for name in architectures.ARCHITECTURES), case
 
 
+LATE = {  # what can only be evaluated there, and would end a run after its training
+    "gpt2 on longer contexts": ["model.architecture=gpt2", "evaluate.context_length=(32,)"],
+    "biases by position": ["model.biases=position", "evaluate.context_length=(32,)"],
+    "an untied stack deeper": ["evaluate.depth=(4,)"],
+    "a table shifted": ["task.name=table", "evaluate.query_scale=(2.0,)"],
+}
+
+
+def test_what_cannot_be_evaluated_is_refused_before_training():
+    for case, words in LATE.items():
+        key = words[-1].partition("=")[0].partition(".")[2]
+        with pytest.raises((ValueError, TypeError), match=rf"config\.evaluate\.{key}=") as refused:
+            train.check(small(*words))
+        assert "leaves it out" in str(refused.value), case
+
+
+def test_keys_that_do_nothing_are_refused():
+    for word in ("model.num_heads=2", "model.key_size=3", "model.init_scale=1.0"):
+        with pytest.raises(ValueError, match=rf"{word.partition('=')[0]}.*model\.init='constr"):
+            train.check(small(*BY_HAND, word))
+    with pytest.raises(ValueError, match=r"model\.noise=0\.1 and model\.init='random'"):
+        train.check(small("model.noise=0.1"))
+    with pytest.raises(ValueError, match=r"name it by data\.path"):
+        train.check(small("data.target=price"))
+
+
 @pytest.mark.parametrize("name", architectures.ARCHITECTURES)
 def test_every_architecture_is_built_by_its_name_alone(name):
     train.check(small(f"model.architecture={name}"))
