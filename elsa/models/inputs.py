@@ -18,6 +18,7 @@ def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
       ValueError: naming the model, what came and what was expected.
     """
     where = type(model).__name__
+    checks.instance(where, Prompt | GramPrompt, "a tasks.Prompt or GramPrompt", prompt=prompt)
     if isinstance(prompt, GramPrompt):
         sizes = checks.shapes(
             where, gram=(prompt.gram, "batch m m"), query_x=(prompt.query_x, "batch d")

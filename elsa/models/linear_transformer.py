@@ -65,10 +65,11 @@ class LinearTransformer(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         where = "LinearTransformer"
-        checks.integer(where, dim=(dim, 1), depth=(depth, 1), num_heads=(num_heads, 1))
+        checks.size(where, dim=(dim, 1), depth=(depth, 1), num_heads=(num_heads, 1))
         checks.positive(where, scale=scale, init_scale=init_scale)
         checks.one_of(where, "form", form, FORMS)
         kind, channels = checks.float_dtype(where, dtype), dim + 1
+        checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         init = nnx.initializers.normal(init_scale)
         self.precision = known("LinearTransformer", precision)
         self.scale, self.form = scale, form

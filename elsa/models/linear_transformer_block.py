@@ -69,14 +69,15 @@ class LinearTransformerBlock(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         where = "LinearTransformerBlock"
-        checks.integer(where, dim=(dim, 1), depth=(depth, 1))
+        checks.size(where, dim=(dim, 1), depth=(depth, 1))
         channels = dim + 1
         width = channels if hidden is None else hidden
-        checks.integer(where, hidden=(width, 1))
+        checks.size(where, hidden=(width, 1))
         checks.positive(where, init_scale=init_scale)
         if scale is not None:
             checks.positive(where, scale=scale)
         kind = checks.float_dtype(where, dtype)
+        checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         attention = nnx.initializers.normal(init_scale * channels**-0.5)
         feed_forward = nnx.initializers.normal(init_scale * width**-0.5)
         self.precision = known("LinearTransformerBlock", precision)

@@ -64,7 +64,9 @@ class BlockStack(nnx.Module):
         loads: bool = False,
         reference: Reference | None = None,
     ) -> None:
-        self.stack = stack
+        checks.instance("BlockStack", Stack, "a Stack", stack=stack)
+        checks.instance("BlockStack", BlockLayout, "a layout", layout=layout, readout=readout)
+        self.stack, self._reference = stack, reference
         self.layout, self.readout, self.loads = layout, readout, loads
         self.name = type(self).__name__ if name is None else name
         takes = {b: layout.shape_of(b) for b in layout} if inputs is None else inputs
@@ -72,7 +74,6 @@ class BlockStack(nnx.Module):
         self._inputs, self._outputs = tuple(takes.items()), tuple(gives.items())
         self._holds = tuple((holds or {}).items())
         self._layers = nnx.static(tuple(tuple(heads) for heads in layers))
-        self._reference = reference
         self._as_built = AsBuilt(stack)
 
     # What a call does.
@@ -110,11 +111,11 @@ class BlockStack(nnx.Module):
         Raises:
           IndexError: for another layer. KeyError, ValueError: as a call.
         """
-        checks.integer("scores", layer=(layer, 0))
+        checks.size("scores", layer=(layer, 0))
         if layer >= self.num_layers:
             raise IndexError(f"scores: layer must be below {self.num_layers}, got {layer}")
         before = self.prompts(**blocks)[layer]
-        return self.stack.layer(layer).scores(before)
+        return self.stack.layer(int(layer)).scores(before)
 
     @exact
     def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:

@@ -36,9 +36,8 @@ class _Heads(nnx.Module):
     ) -> None:
         """Draws the arrays; sizes are argument name -> (axis letter of the formula, size)."""
         where = type(self).__name__
-        checks.integer(
-            where, num_heads=(num_heads, 1), **{k: (v, 1) for k, (_, v) in sizes.items()}
-        )
+        checks.size(where, num_heads=(num_heads, 1), **{k: (v, 1) for k, (_, v) in sizes.items()})
+        checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         kind, size_of = checks.float_dtype(where, dtype), dict(sizes.values())
         for name in self.fields:
             shape = (num_heads, *(size_of[axis] for axis in _AXES[name]))

@@ -51,7 +51,7 @@ class Stack(nnx.Module):
         epilogue: Sequence[nnx.Module] = (),
         skip: str = "residual",
     ) -> None:
-        checks.integer("Stack", depth=(depth, 0))
+        checks.size("Stack", depth=(depth, 0))
         checks.one_of("Stack", "skip", skip, SKIPS)
         checks.boolean("Stack", tied=tied)
         if not body:
@@ -78,7 +78,7 @@ class Stack(nnx.Module):
         Raises:
           ValueError: for depth below 1, or as the class does for the other options.
         """
-        checks.integer("Stack.untied", depth=(depth, 1))
+        checks.size("Stack.untied", depth=(depth, 1))
         layers = nnx.vmap(make_layer, in_axes=(0,), out_axes=0)(rngs.split(depth))
         return cls([layers], depth, tied=False, **options)
 

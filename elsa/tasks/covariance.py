@@ -26,6 +26,7 @@ def symmetric_root(
         values, vectors = jnp.linalg.eigh(jnp.asarray(matrix))
         return (vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]) @ vectors.T
     checks.finite(where, **{name: matrix})
+    checks.shapes(where, **{name: (matrix, "d d")})
     known = np.asarray(matrix, dtype=np.float64)
     allowed = 1e-6 * np.abs(known).max()
     skew = np.abs(known - known.T).max()

@@ -84,6 +84,7 @@ class LinearRegression:
     @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a weight vector of its own."""
+        fields.draw(self, key, batch)
         w_key, x_key, noise_key = jax.random.split(key, 3)
         w_BxD = self._weights(w_key, batch)
         x_BxSxD = self._covariates(x_key, (batch, self.context_length + 1))
@@ -107,6 +108,7 @@ class LinearRegression:
           ValueError: for covariates that are not normal, or a concrete length below 1.
           TypeError: for a concrete length that is no integer.
         """
+        fields.draw(self, key, batch)
         if not self.has_gram:
             raise ValueError(
                 f"LinearRegression.sample_gram: covariates must be 'normal', got "

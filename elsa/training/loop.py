@@ -58,10 +58,15 @@ def fit(
       KeyboardInterrupt: after Ctrl-C, once the checkpoint is written; its text says so.
     """
     settings = RunSettings.from_config(config)
+    checks.instance("fit", str | os.PathLike, "a path", workdir=workdir)
+    if given is not None:
+        checks.mapping("fit", "a mapping of arguments to arrays", given=given)
+    if name is not None:
+        checks.instance("fit", str, "the run's name", name=name)
     sweep = make_sweep(settings)
     if targets is not None:
-        targets = np.asarray(targets)
         checks.finite("fit", targets=targets)
+        targets = np.asarray(targets)
         checks.shapes("fit", targets=(targets, "points"))
         if len(targets) != len(sweep):
             raise ValueError(

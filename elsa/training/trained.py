@@ -33,11 +33,18 @@ class Trained(NamedTuple):
     folder: Path
 
     def model(self, seed: int = 0, point: int = 0) -> Any:
-        """One model."""
+        """One model.
+
+        Raises:
+          IndexError: for a seed or point that the run has not. TypeError: for no integer.
+        """
+        seeds, points = self.state.active.shape
+        _within("model", seed=(seed, seeds), point=(point, points))
         return self.program.model(self.state, seed, point)
 
     def task(self, point: int = 0) -> Any:
-        """The task of one point, at its own context length."""
+        """The task of one point, at its own context length; errors as `model`."""
+        _within("task", point=(point, len(self.program.sweep)))
         return build_task(self.program.settings, self.program.sweep.names[point])
 
     def risk(
@@ -56,7 +63,7 @@ class Trained(NamedTuple):
         Raises:
           ValueError, TypeError: for less than one prompt.
         """
-        checks.integer("risk", num_prompts=(num_prompts, 1))
+        checks.size("risk", num_prompts=(num_prompts, 1))
         batch = self.program.settings.train.batch
         batches = math.ceil(num_prompts / batch)
         calls = math.ceil(batches / _BATCHES)
@@ -76,6 +83,7 @@ class Trained(NamedTuple):
     def each(self, read: Callable[[Any], Any]) -> Any:
         """`read(model)` of every model, in one mapped call: an array, or a tree of them, with the
         axes [seeds, points, ...]."""
+        checks.instance("each", Callable, "a function of a model", read=read)
         found = self.program.each(self.state, read)
         return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), found)
 
@@ -91,3 +99,11 @@ class Trained(NamedTuple):
         records = [strict_json.loads(line) for line in whole.splitlines()]
         losses = np.array([record["loss"] for record in records], np.float64)
         return np.array([record["step"] for record in records]), losses
+
+
+def _within(where: str, **places: tuple[int, int]) -> None:
+    """Refuses an index outside 0 .. count - 1: name -> (index, count); -1 is no last one."""
+    for name, (index, count) in places.items():
+        checks.instance(where, int | np.integer, "an integer", **{name: index})
+        if isinstance(index, bool) or not 0 <= index < count:
+            raise IndexError(f"{where}: {name} must be 0..{count - 1}, got {index!r}")
