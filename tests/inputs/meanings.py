@@ -95,8 +95,6 @@ PASS_NAN = {
     "nn.ELSA.scores",
     "nn.Stack.__call__",
     "nn.Stack.ended",
-    "nn.BlockStack.run",
-    "nn.BlockStack.padded",
     "prompts.BlockLayout.block",
     "prompts.BlockLayout.unpack",
     "prompts.edits.edited",
@@ -165,6 +163,8 @@ OTHERWISE = {
     ("training.RunSettings.from_config", "sweep"): "no entries",
     ("training.validate", "sweep"): "no entries",
     ("training.fit", "workdir"): "text, missing",
+    ("exchange.export", "path"): "text, missing",
+    ("exchange.load", "path"): "text",
     ("training.fit", "name"): "text, no text",
     ("training.fit", "given"): "no entries",
 }

@@ -33,14 +33,6 @@ def _methods(prefix: str, stack: Any, blocks: dict[str, Any]) -> dict[str, Call]
     }
 
 
-def _of_prompts(prefix: str, stack: Any) -> dict[str, Call]:
-    h = stack.pack(**_GIVEN)
-    return {
-        f"{prefix}.run": call(stack.run, h=h, ended=False),
-        f"{prefix}.padded": call(stack.padded, h=h),
-    }
-
-
 def calls() -> dict[str, Call]:
     step = algorithms.gradient_descent(STEP_SIZE)
     compiled = elsa.compile(step, _INPUTS, depth=2)
@@ -80,8 +72,11 @@ def calls() -> dict[str, Call]:
             for name, one in _methods("nn.BlockStack", loaded, _GIVEN).items()
             if name != "nn.BlockStack.verify"  # a file has nothing to be compared with
         },
-        **_of_prompts("nn.BlockStack", loaded),
         "exchange.export": call(exchange.export, stack=Made(lambda: compiled), path=path),
         "exchange.load": call(exchange.load, path=path),
-        "report.prompt_figure": call(report.prompt_figure, stack=Made(lambda: ridge), **RIDGE),
+        "report.prompt_figure": call(
+            lambda stack, **blocks: report.prompt_figure(stack, **blocks),
+            stack=Made(lambda: ridge),
+            **RIDGE,
+        ),
     }
