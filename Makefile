@@ -27,10 +27,22 @@ ESTIMATION := attention_vs_h3 retrieval alignment low_rank lora drift depth
 BLOCK := block_vs_attention prior_mean_gap gd_beta_flow mlp_ablation
 MODE ?=
 
+# Cheap tests of every room, which pass what its functions take; `make typed` checks annotations there.
+TYPED ?= $(addprefix tests/, attention prompts test_metrics.py algorithms/test_in_context.py \
+  base/test_checks.py base/test_precision.py \
+  compiler/test_calls.py constructions/test_ridge_inputs.py exchange/test_writing.py \
+  heads/test_products.py models/test_one_step.py models/test_readout.py models/test_registry.py \
+  nn/test_layers.py predictors/test_risks.py readback/test_gd_beta.py report \
+  softmax_regression/test_problem.py tasks/test_contexts.py tasks/test_prompt.py \
+  tasks/test_registry.py tasks/test_table.py theory/test_drift.py \
+  theory/test_iterations.py theory/test_lora.py theory/test_ridge.py theory/test_ridge_modes.py \
+  theory/test_rounding.py theory/test_setting.py theory/test_worked_examples.py \
+  training/test_settings.py training/test_sweep.py)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo figures block-figures test test-slow test-lowest test-newest lint bench lock clean
+.PHONY: help demo figures block-figures test test-slow test-lowest test-newest typed lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -86,6 +98,9 @@ test-newest:  ## `make test` on the newest versions that pip finds for PYTHON
 	$(PIP_INSTALL) --quiet -e ".[dev]"
 	$(LIST_VERSIONS)
 	$(PYTEST) -m "not slow" $(ARGS)
+
+typed: $(STAMP)  ## every room's annotations, held to what some of its tests pass
+	$(PYTEST) -p tests.annotations -m "not slow" $(TYPED) $(ARGS)
 
 lint: $(STAMP)  ## ruff (rules and format) and mypy
 	$(BIN)/ruff check .

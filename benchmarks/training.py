@@ -94,6 +94,7 @@ def _steps(program: Program) -> Callable[[], jax.Array]:
 
     def call() -> jax.Array:
         nonlocal state, step
+        loss: jax.Array
         state, loss = program.advance(state, jnp.int32(step))
         step += _STEPS
         return loss

@@ -3,13 +3,14 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Numbers, Rows
 
 
 def relative_distance(
-    estimate: Float[ArrayLike, " d"], reference: Float[ArrayLike, " d"]
+    estimate: Real[ArrayLike, " d"] | Numbers, reference: Real[ArrayLike, " d"] | Numbers
 ) -> Float[Array, ""]:
     """|estimate - reference| / |reference|, in the wider of the two dtypes.
 
@@ -21,7 +22,8 @@ def relative_distance(
     if checks.is_concrete(reference) and not np.any(np.asarray(reference)):
         raise ValueError("relative_distance: reference must not be zero, got norm 0")
     found, wanted = jnp.asarray(estimate), jnp.asarray(reference)
-    return jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted)
+    distance: Array = jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted)
+    return distance
 
 
 def rounding_floor(dtype: DTypeLike, condition_number: float) -> float:
@@ -38,8 +40,8 @@ def rounding_floor(dtype: DTypeLike, condition_number: float) -> float:
 
 
 def fit_window(
-    errors: Float[ArrayLike, "*tasks t"],
-    exact: Float[ArrayLike, "*tasks t"],
+    errors: Real[ArrayLike, "*tasks t"] | Numbers | Rows,
+    exact: Real[ArrayLike, "*tasks t"] | Numbers | Rows,
     *,
     decay: float,
     floor: float,
@@ -77,7 +79,7 @@ def fit_window(
 
 
 def fitted_decay(
-    errors: Float[ArrayLike, "*tasks t"],
+    errors: Real[ArrayLike, "*tasks t"] | Numbers | Rows,
     first: Int[ArrayLike, "*tasks"],
     stop: Int[ArrayLike, "*tasks"],
 ) -> Float[np.ndarray, "*tasks"]:
@@ -132,7 +134,7 @@ def log_spaced(last: int, points: int, also: tuple[int, ...] = ()) -> Int[np.nda
     return np.array(sorted(fixed | {min(int(number), last) for number in np.rint(spaced)}))
 
 
-def _curve(where: str, name: str, values: ArrayLike) -> np.ndarray:
+def _curve(where: str, name: str, values: AnyShape) -> np.ndarray:
     """Errors along the last axis, at least one; NaN and infinity are errors of what diverged."""
     checks.real(where, **{name: values})
     curve = np.asarray(values, dtype=np.float64)

@@ -3,6 +3,9 @@
     python -m experiments.run --list
     python -m experiments.run --config=configs/convergence.py
     python -m experiments.run --config=configs/convergence.py:quick --config.KEY=VALUE --workdir=DIR
+    python -m experiments.run --config=configs/depth.py --sweep.KEY=v1,v2 --sweep.OTHER=1e-3:1:log:4
+    python -m experiments.run --config=configs/train.py --config.train.num_steps=3000 --extend
+    python -m experiments.run --config=configs/train.py --branch=runs/train@best --workdir=DIR
 
 A run goes on where it stopped if its folder holds the same config. With -v=1 the errors that say
 only what is wrong also say where they were raised.
@@ -10,12 +13,13 @@ only what is wrong also say where they were raised.
 
 import importlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from experiments.harness import command_line, listing, terminal
+from experiments.harness import command_line, going_on, listing, sweep, terminal
 from experiments.harness.experiment import INTERRUPTED, REFUSED, RunError
 
 _CONFIG = flags.DEFINE_string(
@@ -26,6 +30,27 @@ _WORKDIR = flags.DEFINE_string(
 )
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Move what is in the folder to FOLDER.TIME, and start anew."
+)
+_EXTEND = flags.DEFINE_bool(
+    "extend",
+    False,
+    "Let the folder's run go on to a larger train.num_steps, all else equal; what the shorter one "
+    "measured is set aside.",
+)
+_BRANCH = flags.DEFINE_string(
+    "branch",
+    None,
+    "Start the training runs of a new folder from those of this one, with other settings: FOLDER, "
+    "or FOLDER@newest, FOLDER@best, FOLDER@STEP for one of its checkpoints.",
+)
+_SWEEP = flags.DEFINE_bool(
+    "sweep", False, "Run the sweep() of the config file; --sweep.KEY=v1,v2 asks for one without it."
+)
+_SWEEP_MODE = flags.DEFINE_enum(
+    "sweep_mode", "product", sweep.MODES, "How the values of several keys are combined."
+)
+_SWEEP_SAMPLES = flags.DEFINE_integer(
+    "sweep_samples", None, "How many points --sweep_mode=random draws, by config.seed."
 )
 _LIST = flags.DEFINE_bool("list", False, "Show every config with its claim and its time.")
 
@@ -39,6 +64,7 @@ DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when
     "drift": "experiments.trained.drift",
     "gd_beta_flow": "experiments.trained.gd_beta_flow",
     "layout_ablation": "experiments.constructed.layout_ablation",
+    "length": "experiments.trained.length",
     "lora": "experiments.trained.lora",
     "low_rank": "experiments.trained.low_rank",
     "mlp_ablation": "experiments.trained.mlp_ablation",
@@ -49,6 +75,7 @@ DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when
     "softmax_lipschitz": "experiments.softmax.lipschitz",
     "softmax_regression": "experiments.softmax.solvers",
     "softmax_shift": "experiments.softmax.shift",
+    "train": "experiments.trained.train",
 }
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
 
@@ -101,29 +128,85 @@ def use_precision(config: ConfigDict) -> None:
 
 def _run(spec: str | None, arguments: list[str]) -> None:
     if not spec:
-        command_line.refuse_flags(arguments)  # --confg gets a better answer than the next one
+        command_line.refuse_flags(
+            sweep.split(arguments)[1]
+        )  # --confg gets a better answer than the next one
         raise RunError(
             "no config given. Usage: python -m experiments.run --config=configs/NAME.py "
             "[--workdir=DIR] [--config.KEY=VALUE ...]; --list shows the configs"
         )
     config = command_line.load(spec)
-    overrides = command_line.apply_overrides(config, arguments)
+    axes, others = sweep.split(arguments)
+    overrides = command_line.apply_overrides(config, others)
+    asked = _asked(spec, config, axes)
     name = config.get("experiment")
     if name not in DRIVERS:
         raise RunError(f"config.experiment must be one of {', '.join(DRIVERS)}, got {name!r}")
     if _WORKDIR.value == "":
         raise RunError("--workdir is empty; leave it out for the default")
-    workdir = Path(_WORKDIR.value or command_line.default_workdir(spec))
+    workdir = Path(_WORKDIR.value or command_line.default_workdir(spec, sweep=asked is not None))
     use_precision(config)
-    from experiments.harness import engine  # only now: it imports jax
+    experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT
+    words = [*overrides, *_going_on_words(), *_sweep_words(axes)]
+    command = command_line.repeat_command(spec, workdir, words)
+    if asked is None:
+        from experiments.harness import engine  # only now: it imports jax
 
-    engine.run(
-        importlib.import_module(DRIVERS[name]).EXPERIMENT,
+        engine.run(
+            experiment,
+            config,
+            workdir,
+            overwrite=_OVERWRITE.value,
+            extend=_EXTEND.value,
+            branch=None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value),
+            command=command,
+        )
+        return
+    if _going_on_words():
+        raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
+    from experiments.harness import groups
+
+    groups.run(
+        experiment,
         config,
+        asked,
         workdir,
         overwrite=_OVERWRITE.value,
-        command=command_line.repeat_command(spec, workdir, overrides),
+        command=command,
+        prepare=use_precision,
     )
+
+
+def _asked(spec: str, config: ConfigDict, axes: Mapping[str, str]) -> sweep.Sweep | None:
+    """The sweep of the command line, or else of the config file; None for a plain run."""
+    mode, samples = _SWEEP_MODE.value, _SWEEP_SAMPLES.value
+    if not axes and not _SWEEP.value:
+        if mode != "product" or samples is not None:
+            raise RunError(
+                "--sweep_mode and --sweep_samples need keys to sweep: --sweep.KEY=v1,v2, or "
+                "--sweep for those of the config file"
+            )
+        return None
+    return sweep.ask(config, axes or sweep.own(spec), mode=mode, samples=samples)
+
+
+def _going_on_words() -> list[str]:
+    """The flags of a run that goes on, or starts from another, to be given again."""
+    return [
+        *(["--extend"] if _EXTEND.value else []),
+        *([f"--branch={_BRANCH.value}"] if _BRANCH.value is not None else []),
+    ]
+
+
+def _sweep_words(axes: Mapping[str, str]) -> list[str]:
+    """The flags of a sweep, to be given again; none for a plain run."""
+    mode, samples = _SWEEP_MODE.value, _SWEEP_SAMPLES.value
+    return [
+        *(["--sweep"] if _SWEEP.value and not axes else []),
+        *sweep.words(axes),
+        *([f"--sweep_mode={mode}"] if mode != "product" else []),
+        *([f"--sweep_samples={samples}"] if samples is not None else []),
+    ]
 
 
 if __name__ == "__main__":

@@ -37,10 +37,10 @@ def example() -> CompiledStack:
 def draw() -> "Figure":
     """The figure: labels are X (1.5, -1, 0.5, 0)^T, so that w moves from 0 towards it."""
     compiled = example()
-    slots = compiled.program.slots
+    placed = compiled.stages.placed
     # The stack's own values have places too; the reader is shown them by name.
-    places = {slots.names[chain]: box for chain, box in slots.boxes.items()}
-    everything = elsa.BlockLayout(places, slots.shape)
+    places = {placed.names[chain]: box for chain, box in placed.boxes.items()}
+    everything = elsa.BlockLayout(places, placed.shape)
     stack = BlockStack(compiled.stack, compiled.layout, everything, compiled.layers)
     X = np.random.default_rng(0).normal(size=INPUTS["X"])
     y = X @ np.array([[1.5], [-1.0], [0.5], [0.0]])

@@ -39,7 +39,10 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             "Gram matrix",
             ("elsa.base",),
         ),
-        "elsa.prompts": Room("where the named blocks of a prompt lie", ("elsa.base",)),
+        "elsa.prompts": Room(
+            "where the named blocks of a prompt lie, prompts by name, and how a task is packed",
+            ("elsa.base",),
+        ),
         "elsa.tasks": Room("samplers and tables of data", ("elsa.base",), ("sklearn",)),
         "elsa.algorithms": Room("steps in plain JAX, for the compiler", ("elsa.base",)),
         "elsa.theory": Room(
@@ -91,7 +94,11 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         ),
         "elsa.models": Room(
             "modules from a batch of prompts to predictions; the one place of signs",
-            ("elsa.base", "elsa.attention", "elsa.tasks.GramPrompt", "elsa.tasks.Prompt"),
+            (
+                *("elsa.base", "elsa.attention", "elsa.prompts", "elsa.nn", "elsa.algorithms"),
+                *("elsa.constructions", "elsa.compiler"),
+                *("elsa.tasks.GramPrompt", "elsa.tasks.Prompt"),
+            ),
             ("flax",),
         ),
         "elsa.readback": Room(
@@ -116,12 +123,12 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("elsa.base", "elsa.prompts", "elsa.heads", "elsa.nn"),
             ("safetensors",),
         ),
-        "elsa.report": Room("figures, of plain numbers", (), ("matplotlib",)),
+        "elsa.report": Room("figures, of plain numbers", ("elsa.base",), ("matplotlib",)),
         "configs": Room("one config for each experiment", (), ("ml_collections",)),
         "experiments.harness": Room(
-            "what every experiment runs on: command line, run folder, records, progress",
+            "what every experiment runs on: command line, run folder, records, progress, sweeps",
             ("elsa.base", "elsa.report"),
-            ("absl", "matplotlib", "ml_collections", "rich"),
+            ("absl", "matplotlib", "ml_collections", "polars", "rich"),
         ),
         "experiments.constructed": Room(
             "drivers: weights that are built, by hand or by the compiler",

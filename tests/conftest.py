@@ -8,10 +8,18 @@ os.environ["MPLBACKEND"] = "Agg"  # before matplotlib is imported: no test opens
 
 import hypothesis
 import jax
+import jaxlib
 import pytest
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Thousands of small programs take longer to compile than to run, and half as long with the emitters
+# XLA had before; jaxlib 0.12 no longer has them, and ends at a flag that it does not know. With
+# TEST_EMITTERS=default the tests run what users run. Processes that tests start inherit it.
+if jaxlib.version.__version_info__ < (0, 11) and os.environ.get("TEST_EMITTERS") != "default":
+    _FLAGS = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{_FLAGS} --xla_cpu_use_fusion_emitters=false".strip()
 
 # No deadline and no limit on drawing: jax compiles each new shape, on a machine that may be busy.
 _PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}

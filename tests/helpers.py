@@ -1,10 +1,13 @@
-"""Shared by the tests: problems, reference loops, layouts, and a look into jaxprs."""
+"""Shared by the tests: tables, problems, reference loops, layouts, and a look into jaxprs."""
 
-from collections.abc import Iterator
+import functools
+import inspect
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 from elsa import BlockLayout, constructions
@@ -21,6 +24,37 @@ RIDGE_FORMS = {
 # (n, d, num_queries), edges and the middle: one row, one channel, fewer rows than channels, square,
 # tall, more queries than rows. A fixed set, because jax compiles each shape anew.
 RIDGE_SIZES = [(1, 1, 0), (1, 4, 3), (6, 1, 2), (3, 5, 1), (4, 4, 0), (9, 3, 2)]
+
+
+def table(names: str, rows: Iterable[Any]):
+    """`pytest.mark.parametrize` in one item, for rows of which each takes no time.
+
+    Every row runs, whatever became of those before, and the item fails with all that failed. Rows
+    share the item's fixtures.
+    """
+    keys, rows = [name.strip() for name in names.split(",")], list(rows)
+    assert rows
+
+    def decorate(test):
+        @functools.wraps(test)
+        def every_row(**fixtures):
+            failed = []
+            for row in rows:
+                values = dict(zip(keys, row if len(keys) > 1 else [row], strict=True))
+                try:
+                    test(**fixtures, **values)
+                except (Exception, pytest.fail.Exception) as error:
+                    failed.append((values, error))
+            if failed:
+                told = "\n".join(f"{values}: {error!r}" for values, error in failed)
+                message = f"{len(failed)} of {len(rows)} rows fail:\n{told}"
+                raise AssertionError(message) from failed[0][1]
+
+        asked = inspect.signature(test).parameters.values()
+        every_row.__signature__ = inspect.Signature([a for a in asked if a.name not in keys])
+        return every_row
+
+    return decorate
 
 
 def ridge_problem(n, d, num_queries=0, *, lam=0.5, seed=0, start=True):

@@ -17,6 +17,7 @@ import pytest
 import elsa
 from scripts import rooms
 from scripts.rooms import ROOMS
+from tests.helpers import table
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,14 +85,14 @@ def _allowed(name: str, imported: str) -> str | None:
     return next(admitting, None)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
+@table("path", FILES)
 def test_a_file_imports_only_rooms_below_it(path):
     module = module_name(path)
     if module != "elsa":  # the lazy namespace stands above every room
         assert violations(module, path.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize(
+@table(
     "module, source, message",
     [
         ("elsa.base.checks", "from elsa.prompts import BlockLayout", "elsa.base must not know it"),
@@ -115,7 +116,7 @@ def test_the_table_refuses(module, source, message):
     assert message in found
 
 
-@pytest.mark.parametrize(
+@table(
     "module, source",
     [
         (
@@ -158,7 +159,7 @@ def test_the_table_for_contributors_is_this_one():
     assert written == rooms.table(), "run: python scripts/rooms.py"
 
 
-@pytest.mark.parametrize("path", PACKAGES, ids=module_name)
+@table("path", PACKAGES)
 def test_no_module_has_the_name_of_a_public_function_of_its_package(path):
     package = importlib.import_module(module_name(path))
     modules = {found.name for found in pkgutil.iter_modules(package.__path__)}

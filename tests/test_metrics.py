@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from elsa import metrics, theory
+from tests.helpers import table
 
 
 def curve(eigenvalues, start, steps=400):
@@ -95,7 +96,7 @@ def test_an_error_that_reaches_exactly_zero_ends_the_window():
     assert metrics.fitted_decay(errors, first, stop) == pytest.approx(decay, rel=1e-12)
 
 
-@pytest.mark.parametrize(
+@table(
     "call, message",
     [
         (lambda e: metrics.fit_window(e, e[1:], decay=1.0, floor=1.0), "must have the same shape"),

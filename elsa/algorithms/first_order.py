@@ -6,12 +6,15 @@ q = (sqrt(kappa) - 1) / (sqrt(kappa) + 1).
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 from jaxtyping import Array, Float
 
 from elsa.base import checks
 
-Step = Callable[..., dict[str, Array]]
+Matrix = Array | np.ndarray  # of jax, traced or not, or of NumPy; a step returns its like
+Step = Callable[..., dict[str, Any]]
 
 
 def gradient_descent(step_size: float) -> Step:
@@ -35,11 +38,11 @@ def gradient_descent(step_size: float) -> Step:
     checks.positive("gradient_descent", step_size=step_size)
 
     def step(
-        X: Float[Array, "n d"],
-        y: Float[Array, "n 1"],
-        w: Float[Array, "d 1"],
-        lam: Float[Array, "1 1"],
-    ) -> dict[str, Float[Array, "d 1"]]:
+        X: Float[Matrix, "n d"],
+        y: Float[Matrix, "n 1"],
+        w: Float[Matrix, "d 1"],
+        lam: Float[Matrix, "1 1"],
+    ) -> dict[str, Float[Matrix, "d 1"]]:
         return {"w": w - step_size * (X.T @ (X @ w - y) + lam * w)}
 
     return step
@@ -64,11 +67,11 @@ def multi_output_ridge(step_size: float) -> Step:
     checks.positive("multi_output_ridge", step_size=step_size)
 
     def step(
-        X: Float[Array, "n d"],
-        Y: Float[Array, "n k"],
-        W: Float[Array, "d k"],
-        lam: Float[Array, "1 1"],
-    ) -> dict[str, Float[Array, "d k"]]:
+        X: Float[Matrix, "n d"],
+        Y: Float[Matrix, "n k"],
+        W: Float[Matrix, "d k"],
+        lam: Float[Matrix, "1 1"],
+    ) -> dict[str, Float[Matrix, "d k"]]:
         return {"W": W - step_size * (X.T @ (X @ W - Y) + lam * W)}
 
     return step
@@ -106,12 +109,12 @@ def heavy_ball(*, step_size: float, momentum: float) -> Step:
     )
 
     def step(
-        X: Float[Array, "n d"],
-        y: Float[Array, "n k"],
-        w: Float[Array, "d k"],
-        v: Float[Array, "d k"],
-        lam: Float[Array, "1 1"],
-    ) -> dict[str, Float[Array, "d k"]]:
+        X: Float[Matrix, "n d"],
+        y: Float[Matrix, "n k"],
+        w: Float[Matrix, "d k"],
+        v: Float[Matrix, "d k"],
+        lam: Float[Matrix, "1 1"],
+    ) -> dict[str, Float[Matrix, "d k"]]:
         v = momentum * v - step_size * (X.T @ (X @ w - y) + lam * w)
         return {"w": w + v, "v": v}
 
@@ -157,14 +160,14 @@ def chebyshev(*, smallest: float, largest: float) -> Step:
         )
 
     def step(
-        X: Float[Array, "n d"],
-        y: Float[Array, "n 1"],
-        w: Float[Array, "d 1"],
-        p: Float[Array, "d 1"],
-        lam: Float[Array, "1 1"],
+        X: Float[Matrix, "n d"],
+        y: Float[Matrix, "n 1"],
+        w: Float[Matrix, "d 1"],
+        p: Float[Matrix, "d 1"],
+        lam: Float[Matrix, "1 1"],
         *,
         t: int,
-    ) -> dict[str, Float[Array, "d 1"]]:
+    ) -> dict[str, Float[Matrix, "d 1"]]:
         kept, gained = numbers(t)
         p = kept * p + gained * (X.T @ (y - X @ w) - lam * w)
         return {"w": w + p, "p": p}

@@ -6,13 +6,14 @@ grows by what the residuals explain.
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Float, Real
 
-from elsa.algorithms.first_order import Step
+from elsa.algorithms.first_order import Matrix, Step
 from elsa.base import checks
+from elsa.base.arrays import Rows
 
 
-def preconditioned_gradient_descent(preconditioner: Float[ArrayLike, "d d"]) -> Step:
+def preconditioned_gradient_descent(preconditioner: Real[ArrayLike, "d d"] | Rows) -> Step:
     """One step of preconditioned gradient descent on least squares, seen from the labels.
 
         prediction <- prediction + Xq P X^T y
@@ -39,11 +40,11 @@ def preconditioned_gradient_descent(preconditioner: Float[ArrayLike, "d d"]) -> 
     checks.finite("preconditioned_gradient_descent", preconditioner=matrix)
 
     def step(
-        X: Float[Array, "n d"],
-        y: Float[Array, "n 1"],
-        query_x: Float[Array, "k d"],
-        prediction: Float[Array, "k 1"],
-    ) -> dict[str, Float[Array, "_ 1"]]:
+        X: Float[Matrix, "n d"],
+        y: Float[Matrix, "n 1"],
+        query_x: Float[Matrix, "k d"],
+        prediction: Float[Matrix, "k 1"],
+    ) -> dict[str, Float[Matrix, "_ 1"]]:
         direction = matrix @ (X.T @ y)
         return {"y": y - X @ direction, "prediction": prediction + query_x @ direction}
 
@@ -78,11 +79,11 @@ def gd_plus_plus(*, step_size: float, curvature: float) -> Step:
     checks.at_least("gd_plus_plus", curvature=(curvature, 0.0))
 
     def step(
-        X: Float[Array, "n d"],
-        y: Float[Array, "n 1"],
-        query_x: Float[Array, "k d"],
-        prediction: Float[Array, "k 1"],
-    ) -> dict[str, Float[Array, "_ _"]]:
+        X: Float[Matrix, "n d"],
+        y: Float[Matrix, "n 1"],
+        query_x: Float[Matrix, "k d"],
+        prediction: Float[Matrix, "k 1"],
+    ) -> dict[str, Float[Matrix, "_ _"]]:
         return {
             "X": X - curvature * (X @ (X.T @ X)),
             "y": y - step_size * (X @ (X.T @ y)),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from elsa.algorithms.first_order import Step
+from elsa.algorithms.first_order import Matrix, Step
 from elsa.base import checks
 
 
@@ -23,7 +23,7 @@ def newton_schulz_inverse() -> Step:
       step(A, Z) -> {"Z": ...} for A and Z [d, d].
     """
 
-    def step(A: Float[Array, "d d"], Z: Float[Array, "d d"]) -> dict[str, Float[Array, "d d"]]:
+    def step(A: Float[Matrix, "d d"], Z: Float[Matrix, "d d"]) -> dict[str, Float[Matrix, "d d"]]:
         return {"Z": 2.0 * Z - Z @ A @ Z}
 
     return step
@@ -44,12 +44,12 @@ def newton_schulz_ridge() -> Step:
     """
 
     def step(
-        X: Float[Array, "n d"],
-        y: Float[Array, "n 1"],
-        lam: Float[Array, "1 1"],
-        Z: Float[Array, "d d"],
-        w: Float[Array, "d 1"],
-    ) -> dict[str, Float[Array, "d _"]]:
+        X: Float[Matrix, "n d"],
+        y: Float[Matrix, "n 1"],
+        lam: Float[Matrix, "1 1"],
+        Z: Float[Matrix, "d d"],
+        w: Float[Matrix, "d 1"],
+    ) -> dict[str, Float[Matrix, "d _"]]:
         A = X.T @ X + lam * jnp.eye(X.shape[1])
         Z = 2.0 * Z - Z @ A @ Z
         return {"Z": Z, "w": Z @ (X.T @ y)}
@@ -75,7 +75,7 @@ def matrix_power(exponent: int) -> Step:
     """
     checks.size("matrix_power", exponent=(exponent, 1))
 
-    def step(A: Float[Array, "d d"], P: Float[Array, "d k"]) -> dict[str, Float[Array, "d k"]]:
+    def step(A: Float[Matrix, "d d"], P: Float[Matrix, "d k"]) -> dict[str, Float[Matrix, "d k"]]:
         for _ in range(exponent):
             P = A @ P
         return {"P": P}
@@ -105,7 +105,7 @@ def matrix_polynomial(coefficients: Sequence[float]) -> Step:
     checks.shapes("matrix_polynomial", coefficients=(coefficients, "k"))
     numbers = tuple(float(c) for c in coefficients)
 
-    def step(A: Float[Array, "d d"], P: Float[Array, "d k"]) -> dict[str, Float[Array, "d k"]]:
+    def step(A: Float[Matrix, "d d"], P: Float[Matrix, "d k"]) -> dict[str, Float[Matrix, "d k"]]:
         total = numbers[-1] * P
         for number in numbers[-2::-1]:
             total = A @ total + number * P
@@ -134,7 +134,7 @@ def power_iteration(scale: float = 1.0) -> Step:
     """
     checks.positive("power_iteration", scale=scale)
 
-    def step(A: Float[Array, "d d"], v: Float[Array, "d k"]) -> dict[str, Float[Array, "d k"]]:
+    def step(A: Float[Matrix, "d d"], v: Float[Matrix, "d k"]) -> dict[str, Float[Matrix, "d k"]]:
         return {"v": scale * (A @ v)}
 
     return step
@@ -161,7 +161,7 @@ def oja_flow(step_size: float) -> Step:
     """
     checks.positive("oja_flow", step_size=step_size)
 
-    def step(C: Float[Array, "d d"], W: Float[Array, "d k"]) -> dict[str, Float[Array, "d k"]]:
+    def step(C: Float[Matrix, "d d"], W: Float[Matrix, "d k"]) -> dict[str, Float[Matrix, "d k"]]:
         gain = C @ W
         return {"W": W + step_size * (gain - W @ (W.T @ gain))}
 
@@ -189,11 +189,11 @@ def sylvester(step_size: float) -> Step:
     checks.positive("sylvester", step_size=step_size)
 
     def step(
-        A: Float[Array, "n n"],
-        B: Float[Array, "k k"],
-        C: Float[Array, "n k"],
-        X: Float[Array, "n k"],
-    ) -> dict[str, Float[Array, "n k"]]:
+        A: Float[Matrix, "n n"],
+        B: Float[Matrix, "k k"],
+        C: Float[Matrix, "n k"],
+        X: Float[Matrix, "n k"],
+    ) -> dict[str, Float[Matrix, "n k"]]:
         residual = A @ X + X @ B - C
         return {"X": X - step_size * (A.T @ residual + residual @ B.T)}
 
@@ -219,8 +219,10 @@ def lyapunov(step_size: float) -> Step:
     checks.positive("lyapunov", step_size=step_size)
 
     def step(
-        A: Float[Array, "d d"], Q: Float[Array, "d d"], X: Float[Array, "d d"]
-    ) -> dict[str, Float[Array, "d d"]]:
+        A: Float[Matrix, "d d"],
+        Q: Float[Matrix, "d d"],
+        X: Float[Matrix, "d d"],
+    ) -> dict[str, Float[Matrix, "d d"]]:
         residual = A @ X + X @ A.T + Q
         return {"X": X - step_size * (A.T @ residual + residual @ A)}
 
@@ -248,8 +250,10 @@ def matrix_factorisation(step_size: float) -> Step:
     checks.positive("matrix_factorisation", step_size=step_size)
 
     def step(
-        M: Float[Array, "n k"], U: Float[Array, "n r"], V: Float[Array, "k r"]
-    ) -> dict[str, Float[Array, "_ r"]]:
+        M: Float[Matrix, "n k"],
+        U: Float[Matrix, "n r"],
+        V: Float[Matrix, "k r"],
+    ) -> dict[str, Float[Matrix, "_ r"]]:
         residual = U @ V.T - M
         return {"U": U - step_size * (residual @ V), "V": V - step_size * (residual.T @ U)}
 
@@ -269,7 +273,7 @@ def polar() -> Step:
       step(Y) -> {"Y": ...} for Y [n, d].
     """
 
-    def step(Y: Float[Array, "n d"]) -> dict[str, Float[Array, "n d"]]:
+    def step(Y: Float[Matrix, "n d"]) -> dict[str, Float[Matrix, "n d"]]:
         return {"Y": 1.5 * Y - 0.5 * (Y @ (Y.T @ Y))}
 
     return step

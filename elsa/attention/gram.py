@@ -7,18 +7,24 @@ that depends on the context through G only, G <- B^T G B after each layer, and a
 multiplied by the same B. `precision` is that of the matrix products, as in `elsa.lsa`.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Numbers, Rows
 from elsa.base.precision import EXACT, products_at
 
 
 def context_gram(
-    x: Float[ArrayLike, "*batch n d"], y: Float[ArrayLike, "*batch n"], *, precision: str = EXACT
-) -> Float[Array, "*batch m m"]:
+    x: Real[ArrayLike, "*batch n d"] | Rows,
+    y: Real[ArrayLike, "*batch n"] | Numbers | Rows,
+    *,
+    precision: str = EXACT,
+) -> Real[Array, "*batch m m"]:
     """[X y]^T [X y] of a context, m = d + 1, summed over its rows.
 
     Raises:
@@ -30,8 +36,8 @@ def context_gram(
 
 
 def tokens(
-    x: Float[ArrayLike, "*batch n d"], y: Float[ArrayLike, "*batch n"]
-) -> Float[Array, "*batch n m"]:
+    x: Real[ArrayLike, "*batch n d"] | Rows, y: Real[ArrayLike, "*batch n"] | Numbers | Rows
+) -> Real[Array, "*batch n m"]:
     """The rows [x_i, y_i] of a prompt.
 
     Raises:
@@ -48,12 +54,12 @@ def tokens(
 
 
 def right_multiplier(
-    gram: Float[ArrayLike, "m m"],
-    query_key: Float[ArrayLike, "heads m m"],
-    value: Float[ArrayLike, "heads m m"],
+    gram: Real[ArrayLike, "m m"] | Rows,
+    query_key: Real[ArrayLike, "heads m m"],
+    value: Real[ArrayLike, "heads m m"],
     *,
     precision: str = EXACT,
-) -> Float[Array, "m m"]:
+) -> Real[Array, "m m"]:
     """B = I + sum_h A_h G V_h, which one layer with residual multiplies every row by.
 
     Args:
@@ -77,13 +83,13 @@ def right_multiplier(
 
 
 def run_layers(
-    gram: Float[ArrayLike, "m m"],
-    row: Float[ArrayLike, " m"],
-    query_key: Float[ArrayLike, "depth heads m m"],
-    value: Float[ArrayLike, "depth heads m m"],
+    gram: Real[ArrayLike, "m m"] | Rows,
+    row: Real[ArrayLike, " m"] | Numbers,
+    query_key: Real[ArrayLike, "depth heads m m"],
+    value: Real[ArrayLike, "depth heads m m"],
     *,
     precision: str = EXACT,
-) -> Float[Array, " m"]:
+) -> Real[Array, " m"]:
     """A query row after all layers; the row itself is in no Gram matrix (a mask keeps it out).
 
         row <- row B_t,    G <- B_t^T G B_t
@@ -107,7 +113,7 @@ def run_layers(
     if len(first) == 0:
         return start[1]
 
-    def layer(state: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple:
+    def layer(state: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple[Any, None]:
         multiplier = right_multiplier(state[0], *weights, precision=precision)
         return (multiplier.T @ state[0] @ multiplier, state[1] @ multiplier), None
 

@@ -3,15 +3,16 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Rows
 from elsa.base.precision import EXACT, products_at
 
 
 def _associate(
-    q_NxP: Float[Array, "n p"], k_NxP: Float[Array, "n p"], v_NxM: Float[Array, "n m"]
-) -> Float[Array, "n m"]:
+    q_NxP: Real[Array, "n p"], k_NxP: Real[Array, "n p"], v_NxM: Real[Array, "n m"]
+) -> Real[Array, "n m"]:
     """Q K^T V in the cheaper order: n^2 (p + m) products by the scores, 2 n p m by K^T V."""
     n, p = q_NxP.shape
     m = v_NxM.shape[1]
@@ -21,13 +22,13 @@ def _associate(
 
 
 def lsa(
-    h: Float[ArrayLike, "n m"],
-    wq: Float[ArrayLike, "m p"],
-    wk: Float[ArrayLike, "m p"],
-    wv: Float[ArrayLike, "m m"],
+    h: Real[ArrayLike, "n m"] | Rows,
+    wq: Real[ArrayLike, "m p"] | Rows,
+    wk: Real[ArrayLike, "m p"] | Rows,
+    wv: Real[ArrayLike, "m m"] | Rows,
     *,
     precision: str = EXACT,
-) -> Float[Array, "n m"]:
+) -> Real[Array, "n m"]:
     """One head of linear self-attention on one prompt, without the skip.
 
         LSA(H) = (H Wq) (H Wk)^T (H Wv)
@@ -53,16 +54,16 @@ def lsa(
 
 
 def elsa(
-    h: Float[ArrayLike, "n m"],
-    wq: Float[ArrayLike, "m p"],
-    wk: Float[ArrayLike, "m p"],
-    wv: Float[ArrayLike, "m m"],
-    bq: Float[ArrayLike, "n p"],
-    bk: Float[ArrayLike, "n p"],
-    bv: Float[ArrayLike, "n m"],
+    h: Real[ArrayLike, "n m"] | Rows,
+    wq: Real[ArrayLike, "m p"] | Rows,
+    wk: Real[ArrayLike, "m p"] | Rows,
+    wv: Real[ArrayLike, "m m"] | Rows,
+    bq: Real[ArrayLike, "n p"] | Rows,
+    bk: Real[ArrayLike, "n p"] | Rows,
+    bv: Real[ArrayLike, "n m"] | Rows,
     *,
     precision: str = EXACT,
-) -> Float[Array, "n m"]:
+) -> Real[Array, "n m"]:
     """One head of extended linear self-attention on one prompt, without the skip.
 
         ELSA(H) = (H Wq + Bq) (H Wk + Bk)^T (H Wv + Bv)

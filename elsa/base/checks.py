@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
 
 from elsa.base.numbers import entry as entry
 from elsa.base.numbers import is_concrete as is_concrete
@@ -113,7 +113,7 @@ def finite(where: str, /, **arrays: Any) -> None:
             )
 
 
-def in_range(where: str, dtype: DTypeLike, /, **arrays: ArrayLike) -> None:
+def in_range(where: str, dtype: DTypeLike, /, **arrays: Any) -> None:
     """Refuses entries of concrete arrays that would become infinite in the dtype computed in."""
     kind = np.dtype(dtype)
     for name, array in arrays.items():
@@ -130,7 +130,7 @@ def in_range(where: str, dtype: DTypeLike, /, **arrays: ArrayLike) -> None:
             )
 
 
-def at_least(where: str, /, **numbers: tuple[ArrayLike, float]) -> None:
+def at_least(where: str, /, **numbers: tuple[Any, float]) -> None:
     """Refuses a number below its bound: name -> (value, bound). NaN is refused, tracers pass."""
     for name, (value, bound) in numbers.items():
         number(where, **{name: value})
@@ -138,7 +138,7 @@ def at_least(where: str, /, **numbers: tuple[ArrayLike, float]) -> None:
             raise ValueError(f"{where}: {name} must be at least {bound}, got {value}")
 
 
-def positive(where: str, /, **numbers: ArrayLike) -> None:
+def positive(where: str, /, **numbers: Any) -> None:
     """Refuses what is no single number, finite and above zero; tracers pass."""
     number(where, **numbers)
     for name, value in numbers.items():
@@ -276,9 +276,7 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return rows, columns
 
 
-def column(
-    where: str, name: str, array: ArrayLike, shape: tuple[int, int]
-) -> jax.Array | np.ndarray:
+def column(where: str, name: str, array: Any, shape: tuple[int, int]) -> jax.Array | np.ndarray:
     """The array as a matrix of the given shape: 1-D arrays act as columns, scalars as 1 x 1.
 
     NumPy stays NumPy, so that float64 constants keep their digits whatever jax computes in.

@@ -109,15 +109,47 @@ def move_aside(path: Path) -> Path:
     Raises:
       WriteError: if it cannot be renamed; it then stays where it is.
     """
-    stamp = f"{path}.{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    aside, number = Path(stamp), 2
+    return rename_free(path, f"{path}.{datetime.datetime.now():%Y%m%d-%H%M%S}")
+
+
+def rename_free(path: Path, wanted: str) -> Path:
+    """Renames a file or folder, numbered if the name is taken.
+
+    Returns:
+      The new place.
+
+    Raises:
+      WriteError: if it cannot be renamed; it then stays where it is.
+    """
+    aside, number = Path(wanted), 2
     while os.path.lexists(aside):
-        aside, number = Path(f"{stamp}-{number}"), number + 1
+        aside, number = Path(f"{wanted}-{number}"), number + 1
     try:
         os.rename(path, aside)
     except OSError as error:
         raise WriteError(path, error, verb="move") from error
     return aside
+
+
+def start_over(path: Path, descriptor: int) -> tuple[Path, int]:
+    """Moves a folder that this process holds to `<path>.<time>`, and holds a new one in its place.
+
+    Args:
+      path: the folder.
+      descriptor: as `hold` gave it; closed once the new folder is held.
+
+    Returns:
+      The old folder's new place, and the descriptor of the new one.
+
+    Raises:
+      WriteError: if it cannot be renamed; it then stays where it is, and held.
+      BusyError: if another process took the new folder in this moment.
+    """
+    aside = move_aside(path)
+    make_folder(path)
+    held = hold(path)
+    os.close(descriptor)  # of the old folder, which no other run took while it was moved
+    return aside, held
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -38,13 +38,15 @@ def known(where: str, precision: Any, *, name: str = "precision") -> str:
     return str(precision)
 
 
-def products_at(where: str, precision: str) -> contextlib.AbstractContextManager[Any]:
+def products_at(where: str, precision: str) -> contextlib.AbstractContextManager[None]:
     """Products that are formed or traced within the `with` block have this precision.
 
     Raises:
       ValueError: as `known`.
     """
-    return jax.default_matmul_precision(known(where, precision))
+    wanted: contextlib.AbstractContextManager[None]
+    wanted = jax.default_matmul_precision(known(where, precision))
+    return wanted
 
 
 def exact(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
@@ -64,7 +66,7 @@ def at_own_precision(
     """The method with all its products at its module's `precision`."""
 
     @functools.wraps(method)
-    def at_own(module: Any, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+    def at_own(module: Any, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         with jax.default_matmul_precision(module.precision):
             return method(module, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""The compiler: trace -> graph -> polynomials -> plan -> schedule -> slots -> heads -> stack."""
+"""The compiler: a step -> graph -> plan -> places -> heads -> weights, a stack of them."""
 
 from elsa.compiler.errors import CompileError
 from elsa.compiler.pipeline import compile

@@ -1,32 +1,28 @@
-"""`compile`: an ordinary JAX function in, attention weights out."""
+"""`compile`: an ordinary JAX function in, attention weights out, stage by stage."""
 
-import contextlib
 import dataclasses
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
 from elsa.base import checks
-from elsa.base.checks import matrix_shape
 from elsa.base.precision import exact
-from elsa.compiler.emitting.program import Program
-from elsa.compiler.emitting.slots import allot
-from elsa.compiler.emitting.structured import numbers_of
+from elsa.compiler.dense import Weights
+from elsa.compiler.emitting import structured
+from elsa.compiler.emitting.slots import placed
+from elsa.compiler.emitting.symbolic import Heads
 from elsa.compiler.errors import CompileError
-from elsa.compiler.planning.chains import bare
-from elsa.compiler.planning.schedule import schedule
-from elsa.compiler.stack import EXECUTIONS, CompiledStack
-from elsa.compiler.tracing.graph import Ref, leaves_of
-from elsa.compiler.tracing.jaxprs import check_outputs, jaxpr_of
-from elsa.compiler.tracing.trace import program_of
+from elsa.compiler.planning.layers import Plan
+from elsa.compiler.planning.schedule import planned
+from elsa.compiler.stack import EXECUTIONS, CompiledStack, Stages
+from elsa.compiler.tracing.steps import Traced, traced
 from elsa.compiler.verifying import NeverFiniteError, rounding
 from elsa.nn.stack import SKIPS
-from elsa.prompts.layout import BlockLayout, Box
+from elsa.prompts.layout import BlockLayout
 
 MAX_ROUNDING = 100.0  # of a "gram" plan over the step itself
 MEASURED_STEPS = 100  # of which that is measured
@@ -35,7 +31,7 @@ MEASURED_STEPS = 100  # of which that is measured
 @exact
 def compile(
     step: Callable[..., Mapping[str, Any]],
-    inputs: Mapping[str, tuple[int, ...]],
+    inputs: Mapping[str, int | Iterable[int]],
     depth: int = 1,
     *,
     tied: bool = True,
@@ -95,58 +91,42 @@ def compile(
             f"{type(step).__name__} and {type(inputs).__name__}"
         )
     shapes = {name: _shape(name, shape) for name, shape in inputs.items()}
-    with _where_defined(step):
-        takes_t = _check_signature(step, shapes, tied)
-        steps = range(max(depth, 1)) if takes_t else [None]
-        traced = [jaxpr_of(step, shapes, **({} if t is None else {"t": t})) for t in steps]
-        names = traced[0][1]
-        graph, refs, out_shapes = program_of([closed for closed, _ in traced], shapes)
-        check_outputs(names, out_shapes, shapes)
-        outputs = dict(zip(names, refs, strict=True))
-        _check_used(outputs, shapes)
-    places = {name: bare(graph.leaf(name, matrix_shape(shape))) for name, shape in shapes.items()}
+    graph = traced(step, shapes, depth, tied=tied)
     with np.errstate(over="ignore", invalid="ignore"):  # refused next
-        plan = schedule(graph, outputs, depth, reassociate=reassociate)
-        numbers = [np.asarray(a, kind) for a in jax.tree.leaves(numbers_of(plan.layers))]
-    if not all(np.isfinite(number).all() for number in numbers):
+        plan = planned(graph, reassociate=reassociate)
+        numbers = jax.tree.leaves(structured.numbers_of(plan.schedule.layers))
+        finite = all(np.isfinite(np.asarray(number, kind)).all() for number in numbers)
+    if not finite:
         raise CompileError(
             f"compile: numbers of the step, multiplied with one another, overflow {kind}; scale "
             "its constants, or the blocks, so that they stay near 1"
         )
-    given, boxes, size, moves = _private(shapes, layout)
-    slots = allot(plan, {places[name]: box for name, box in boxes.items()}, size)
-    program = Program(
-        step,
-        takes_t,
-        shapes,
-        {name: places[name] for name in outputs},
-        places,
-        plan,
-        slots,
-        given,
-        moves,
-        graph.variants if plan.depth else 1,
-        skip,
-        reassociate,
-    )
+    places = placed(plan, layout)
     if reassociate == "gram":
-        program = _measured(program, outputs, depth)
-    return CompiledStack(program, depth, execution, kind)
+        plan = _measured(graph, plan)
+    heads = Heads(plan, places, skip)
+    return CompiledStack(Stages(graph, plan, places, heads, Weights(heads, kind)), execution)
 
 
-def _measured(program: Program, values: Mapping[str, Ref], depth: int) -> Program:
-    """The program with its rounding, refused where it is far above the step's own."""
-    tried = program
-    if program.variants == 1:  # rounding in units of the step's own hardly changes with the depth
+def _measured(graph: Traced, plan: Plan) -> Plan:
+    """The plan with its rounding, refused where it is far above the step's own."""
+    schedule, depth = plan.schedule, graph.depth
+    if plan.variants == 1:  # rounding in units of the step's own hardly changes with the depth
         depth = min(depth, MEASURED_STEPS)
-        tried = dataclasses.replace(
-            program, schedule=dataclasses.replace(program.schedule, depth=depth)
-        )
-    stack = CompiledStack(tried, depth, "auto", np.dtype(np.float32))
+        schedule = dataclasses.replace(schedule, depth=depth)
+    tried = dataclasses.replace(plan, schedule=schedule)
+
+    def run(**blocks: Any) -> dict[str, jax.Array]:
+        given = {
+            name: jnp.asarray(block, np.float32).reshape(plan.inputs[name].shape)
+            for name, block in blocks.items()
+        }
+        return structured.answers(tried, given, trace=False)[0]
+
     try:
-        found = rounding(tried, values, depth, stack, jax.random.key(0))
+        found = rounding(dataclasses.replace(graph, depth=depth), run, jax.random.key(0))
     except NeverFiniteError:
-        return program
+        return plan
     worst = max(found, key=lambda measured: measured.ratio)
     if not worst.ratio <= MAX_ROUNDING:
         raise CompileError(
@@ -154,20 +134,7 @@ def _measured(program: Program, values: Mapping[str, Ref], depth: int) -> Progra
             f"most {MAX_ROUNDING:g} times are allowed (drawn blocks of norm {worst.scale:.3g}); "
             "leave it out"
         )
-    return dataclasses.replace(program, rounding=found)
-
-
-@contextlib.contextmanager
-def _where_defined(step: Callable[..., Any]) -> Iterator[None]:
-    """Adds where the step is defined to an error that names no line of it."""
-    try:
-        yield
-    except CompileError as error:
-        code = getattr(inspect.unwrap(step), "__code__", None)
-        if code is None or ", line " in str(error):
-            raise
-        place = f"{code.co_name}, {Path(code.co_filename).name}, line {code.co_firstlineno}"
-        raise CompileError(f"{error} ({place})") from error.__cause__
+    return dataclasses.replace(plan, rounding=found)
 
 
 def _shape(name: str, shape: Any) -> tuple[int, ...]:
@@ -178,65 +145,3 @@ def _shape(name: str, shape: Any) -> tuple[int, ...]:
             f"with sizes of at least 1, got {shape!r}"
         )
     return tuple(int(s) for s in sizes)
-
-
-def _check_signature(
-    step: Callable[..., Any], shapes: Mapping[str, tuple[int, ...]], tied: bool
-) -> bool:
-    """Whether the step is to be called with `t`; refuses inputs that are no arguments."""
-    if not shapes:
-        raise CompileError("compile: inputs must name at least one block, got {}")
-    parameters = inspect.signature(step).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return False
-    required = [
-        name for name, p in parameters.items() if p.default is p.empty and name not in shapes
-    ]
-    takes_t = "t" in parameters and "t" not in shapes
-    if takes_t and tied and "t" in required:
-        raise CompileError("compile: the step takes t, which needs tied=False")
-    missing = [name for name in required if name != "t"]
-    unknown = [name for name in shapes if name not in parameters]
-    if missing or unknown:
-        raise CompileError(
-            f"compile: inputs must name the step's arguments {list(parameters)}, got "
-            f"{list(shapes)}: missing {missing}, unknown {unknown}"
-        )
-    return takes_t and not tied
-
-
-def _check_used(outputs: Mapping[str, Ref], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    used = {leaf.name for ref in outputs.values() for leaf in leaves_of(ref)} | set(outputs)
-    unused = [name for name in shapes if name not in used]
-    if unused:
-        raise CompileError(
-            f"compile: the step does not use the inputs {unused}; leave them out of inputs and of "
-            "the step"
-        )
-
-
-Moves = tuple[tuple[str, Box, Box, bool], ...]
-
-
-def _private(
-    shapes: Mapping[str, tuple[int, ...]], layout: BlockLayout | None
-) -> tuple[BlockLayout, dict[str, Box], tuple[int, int], Moves]:
-    """The input's layout, the inputs' private boxes, the prompt so far, and what is moved."""
-    sizes = {name: matrix_shape(shape) for name, shape in shapes.items()}
-    if layout is not None and not isinstance(layout, BlockLayout):
-        raise TypeError(f"compile: layout must be a BlockLayout, got {type(layout).__name__}")
-    boxes, channel = {}, 0 if layout is None else layout.shape[1]
-    for name, (height, width) in sizes.items():
-        boxes[name] = Box(0, channel, height, width)
-        channel += width
-    if layout is None:
-        given = BlockLayout(boxes)
-        return given, boxes, given.shape, ()
-    asked = {name: layout.shape_of(name) for name in layout}
-    if asked != sizes:
-        raise ValueError(f"compile: layout must have the blocks {sizes}, got {asked}")
-    rows = max(layout.shape[0], *(height for height, _ in sizes.values()))
-    moves = tuple(
-        (name, layout.box(name), box, name in layout.transposed) for name, box in boxes.items()
-    )
-    return layout, boxes, (rows, channel), moves

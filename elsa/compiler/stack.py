@@ -1,40 +1,51 @@
 """The compiled step: attention layers, run as such or, as they were built, as the same products."""
 
-import functools
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Rows
 from elsa.base.precision import exact
-from elsa.compiler.dense import MAX_BYTES, dense, num_bytes, placeholder, stored
-from elsa.compiler.emitting import structured
-from elsa.compiler.emitting.program import Program
-from elsa.compiler.emitting.slots import readout
-from elsa.compiler.listing import listing
+from elsa.compiler.dense import MAX_BYTES, Weights, placeholder
+from elsa.compiler.emitting.slots import Placed, readout
+from elsa.compiler.emitting.structured import answers
+from elsa.compiler.emitting.symbolic import Heads
+from elsa.compiler.planning.layers import Plan
+from elsa.compiler.tracing.steps import Traced
 from elsa.compiler.verifying import largest_error
-from elsa.heads.head import Head, num_parameters
-from elsa.heads.products import skip as skip_head
+from elsa.heads.head import Head
+from elsa.heads.listing import heads_by_layer
 from elsa.nn.block_stack import BlockStack
+from elsa.nn.listing import edited_heads
 
 EXECUTIONS = ("auto", "dense")
 # From there on a run of the weights is worth a warning: times the products' cost, multiplications.
 _MUCH, _FEW = 10, 10**6
 
 
-@functools.partial(jax.jit, static_argnames=("program", "trace"))
-def _structured(
-    program: Program, blocks: dict[str, Array], trace: bool
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    env = {program.places[name]: block for name, block in blocks.items()}
-    return structured.run(program.schedule, env, program.outputs, trace=trace)
+class Stages(NamedTuple):
+    """What a step becomes on its way to weights; each prints as text.
+
+    traced: the graph of its values.
+    plan: layers of products.
+    placed: the places of the products in a prompt.
+    heads: the layers as symbolic heads.
+    weights: their dense weights, counted and not made.
+    """
+
+    traced: Traced
+    plan: Plan
+    placed: Placed
+    heads: Heads
+    weights: Weights
 
 
 class CompiledStack(BlockStack):
@@ -55,25 +66,27 @@ class CompiledStack(BlockStack):
         rows and channels than the caller's, appended as zeros.
       execution: "auto" or "dense".
       depth: how often the step runs.
+      stages: what the step became on its way to weights, each of which prints.
     """
 
-    def __init__(self, program: Program, depth: int, execution: str, dtype: np.dtype) -> None:
-        self.program = program
-        self.depth, self.execution, self._dtype = depth, execution, dtype
-        self._too_large = execution != "dense" and num_bytes(program, dtype) > MAX_BYTES
-        step = program.step
+    def __init__(self, stages: Stages, execution: str) -> None:
+        traced, plan, placed, _, weights = stages
+        self.stages = nnx.static(stages)
+        self.depth, self.execution, self._dtype = traced.depth, execution, weights.dtype
+        self._too_large = execution != "dense" and weights.num_bytes > MAX_BYTES
+        step = traced.step
         super().__init__(
-            placeholder(dtype) if self._too_large else dense(program, dtype),
-            program.layout,
-            readout(program.slots, program.outputs),
-            inputs=program.inputs,
-            outputs={name: program.inputs[name] for name in program.outputs},
+            placeholder(self.dtype) if self._too_large else weights.stack(),
+            placed.layout,
+            readout(placed, plan.outputs),
+            inputs=traced.inputs,
+            outputs={name: traced.inputs[name] for name in plan.outputs},
             name=f"{getattr(step, '__module__', type(step).__module__)}."
             f"{getattr(step, '__qualname__', type(step).__name__)}",
-            loads=bool(program.moves),
+            loads=bool(placed.moves),
         )
 
-    def structured(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def structured(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs by the heads' products on the blocks, for weights as built.
 
         Pass it to `jax.jit` where the stack itself would be an argument: a stack that is traced may
@@ -87,49 +100,49 @@ class CompiledStack(BlockStack):
                 f"structured: the weights of {self.name} are not as compiled; call the stack, "
                 "which runs them"
             )
-        out, _ = _structured(self.program, self._given(blocks), False)
+        out, _ = answers(self.stages.plan, self._given(blocks), trace=False)
         return self._shaped(out, blocks)
 
-    def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def trajectory(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs if the stack ended after each step, [depth + 1, ...], the start first.
 
         Raises:
           ValueError: for edited weights where every step has its own epilogue. KeyError,
             ValueError: as a call.
         """
-        given = self._given(blocks)
+        given, plan = self._given(blocks), self.stages.plan
         if not self.is_as_built:
             self.require_weights("trajectory")
-            if self.program.variants > 1 and self.program.schedule.epilogue:
+            if plan.variants > 1 and plan.schedule.epilogue:
                 raise ValueError(
                     f"trajectory: the last layers of {self.name} depend on t, and of edited "
                     "weights only those of the last step are known"
                 )
             return super().trajectory(**blocks)
-        _, seen = _structured(self.program, given, True)
+        _, seen = answers(plan, given, trace=True)
         out = {}
         for name in self.outputs:
             start = given[name][None]
             same = jnp.repeat(start, self.depth, 0)
-            later = seen.get(name, same) if self.program.schedule.depth else same
+            later = seen.get(name, same) if plan.schedule.depth else same
             out[name] = jnp.concatenate([start, later])
         return self._shaped(out, blocks)
 
-    def from_prompt(self, h: Float[ArrayLike, "n m"]) -> dict[str, Array]:
+    def from_prompt(self, h: Real[ArrayLike, "n m"] | Rows) -> dict[str, Array]:
         """The outputs for a prompt of the caller's; what lies outside the blocks is ignored.
 
         Raises:
           ValueError: where the prompt has not the shape of `layout`.
         """
         blocks = self.layout.unpack(h)
-        if self._runs_blocks() or not self.program.moves:
+        if self._runs_blocks() or not self.loads:
             return self(**blocks)
         checks.finite("from_prompt", h=h)
         checks.in_range("from_prompt", self.dtype, h=h)
         return self.readout.unpack(self.run(self.padded(jnp.asarray(h))))
 
     @exact
-    def verify(self, key: Array, /, **blocks: Float[ArrayLike, "..."]) -> float:
+    def verify(self, key: Array, /, **blocks: AnyShape) -> float:
         """The largest error of a block against the step itself, applied `depth` times.
 
         max |out - ref| over the largest magnitude the reference block has had at any step, the
@@ -144,7 +157,7 @@ class CompiledStack(BlockStack):
           ValueError: for a block of another shape or with NaN, and where the reference itself is
             not finite, naming block and step.
         """
-        return largest_error(self.program, self.depth, self.dtype, self, key, blocks)
+        return largest_error(self.stages.traced, self.dtype, self, key, blocks)
 
     def run(self, h: Float[Array, "n m"], observe: Any = None, *, ended: bool = False) -> Any:
         """The layers' weights on a packed prompt, as `BlockStack.run`."""
@@ -171,50 +184,55 @@ class CompiledStack(BlockStack):
     @property
     def layers(self) -> tuple[tuple[Head, ...], ...]:
         """Symbolic heads: load layer, prologue, the layers of every different step, epilogue."""
-        return self.program.layers
+        return self.stages.heads.layers
 
     @property
     def num_layers(self) -> int:
         """Layers that run: load layer, prologue, depth times the step, epilogue."""
-        return self.program.schedule.num_layers + bool(self.program.moves)
+        return self.stages.plan.schedule.num_layers + self.loads
 
     @property
     def layers_per_step(self) -> int:
         """Layers that one more step adds."""
-        return len(self.program.schedule.step)
+        return len(self.stages.plan.schedule.step)
 
     @property
     def num_heads(self) -> int:
         """Heads of the layers that run, skip heads included."""
-        first, last = self.program.parts
-        counts = [len(heads) + (self.program.skip == "head") for heads in self.layers]
-        repeats = self.program.schedule.depth // max(self.program.variants, 1)
+        heads, plan = self.stages.heads, self.stages.plan
+        first, last = heads.parts
+        counts = [len(own) + (heads.skip == "head") for own in heads.layers]
+        repeats = plan.schedule.depth // plan.variants
         end = len(counts) - last
         return sum(counts[:first]) + repeats * sum(counts[first:end]) + sum(counts[end:])
 
     @property
     def num_parameters(self) -> int:
         """Entries of the dense weights as stored, one set for a tied step."""
-        return sum(num_parameters(layer, self.program.slots.shape) for layer in self._stored)
+        return self.stages.weights.num_parameters
 
     @property
     def num_nonzeros(self) -> int:
         """Entries of the dense weights, as built, that are not zero."""
-        return sum(head.num_nonzeros(self.dtype) for layer in self._stored for head in layer)
-
-    @property
-    def _stored(self) -> list[tuple[Head, ...]]:
-        skip = (skip_head(self.program.slots.shape),) if self.program.skip == "head" else ()
-        return [(*layer, *skip) for layer in stored(self.program)]
+        return self.stages.weights.num_nonzeros
 
     def __str__(self) -> str:
-        return listing(self)
+        """Counts and plan, then a line for each head, in its formula."""
+        traced, plan, placed, heads, _ = self.stages
+        rows, channels = placed.shape
+        lines = [
+            f"{getattr(traced.step, '__name__', 'step')}, {self.depth} steps: {self.num_layers} "
+            f"layers, {self.num_heads} heads, prompt {rows} x {channels}, {self.num_parameters} "
+            f"parameters stored, {self.num_nonzeros} not zero",
+            f"  plan: {plan.words}",
+        ]
+        return "\n".join(lines + heads_by_layer(*heads.once(), edited_heads(self)))
 
     # How a call runs.
 
     def _answer(self, given: Mapping[str, Array]) -> dict[str, Array]:
         if self._runs_blocks():
-            return _structured(self.program, dict(given), False)[0]
+            return answers(self.stages.plan, dict(given), trace=False)[0]
         return super()._answer(given)
 
     def _runs_blocks(self) -> bool:
@@ -222,7 +240,7 @@ class CompiledStack(BlockStack):
         if self.execution == "dense" or self.is_as_built:
             return self.execution != "dense"
         self.require_weights("call")
-        weights, products = self.program.costs
+        weights, products = self.stages.heads.costs
         if self._is_traced and weights > max(_MUCH * products, _FEW):
             warnings.warn(
                 f"{self.name} enters a jax transformation as an argument and runs its weight "
@@ -246,7 +264,7 @@ class CompiledStack(BlockStack):
         if self._too_large:
             raise ValueError(
                 f"{where}: the dense weights of {self.name} take at least "
-                f"{num_bytes(self.program, self.dtype) / 1e6:.0f} MB, above "
+                f"{self.stages.weights.num_bytes / 1e6:.0f} MB, above "
                 f"{MAX_BYTES / 1e6:.0f} MB, and were not made; compile with "
                 'execution="dense" to have them'
             )

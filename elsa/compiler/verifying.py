@@ -17,11 +17,12 @@ from jaxtyping import Array
 
 from elsa.base import checks
 from elsa.base.precision import exact
-from elsa.compiler.emitting.program import Measured, Program
 from elsa.compiler.evaluating import evaluated
-from elsa.compiler.tracing.graph import Ref
+from elsa.compiler.planning.layers import Measured
+from elsa.compiler.tracing.steps import Traced
 
 Blocks = Mapping[str, Any]
+State = dict[str, Any]  # block -> its array in a step
 # Of the outputs over the blocks given, up to which a step counts as stable. The first at which any
 # scale does is taken: small X and y have solutions that are not small.
 _GROWTHS = (10.0, 1e4, float("inf"))
@@ -50,8 +51,7 @@ class Plain(NamedTuple):
 
 @exact
 def largest_error(
-    program: Program,
-    depth: int,
+    traced: Traced,
     dtype: np.dtype,
     run: Callable[..., dict[str, Array]],
     key: Array,
@@ -65,12 +65,12 @@ def largest_error(
       NeverFiniteError: where the step itself is finite at no scale, naming block and step.
     """
     checks.random_key("verify", key)
-    checks.known_names("verify", "block", blocks, program.inputs)
+    checks.known_names("verify", "block", blocks, traced.inputs)
     for name, block in blocks.items():
         checks.concrete("verify", name, block)
         checks.finite("verify", **{name: block})
-        checks.column("verify", name, block, program.places[name].shape)
-    plain = Reference(program, depth, dtype)
+        checks.column("verify", name, block, traced.shapes[name])
+    plain = Reference(traced, dtype)
     errors = []
     for scale in scales(plain, key, blocks):
         drawn = plain.draw(key, blocks, scale)
@@ -80,18 +80,10 @@ def largest_error(
 
 @exact
 def rounding(
-    program: Program,
-    values: Mapping[str, Ref],
-    depth: int,
-    run: Callable[..., dict[str, Array]],
-    key: Array,
+    traced: Traced, run: Callable[..., dict[str, Array]], key: Array
 ) -> tuple[Measured, ...]:
-    """The rounding of a float32 stack over that of the step in float32, both against float64.
-
-    Args:
-      values: name of a block -> its value after one step.
-    """
-    narrow, wide_step = (_Written(program, depth, np.dtype(d), values) for d in ("f4", "f8"))
+    """The rounding of a float32 stack over that of the step in float32, both against float64."""
+    narrow, wide_step = (_Written(traced, np.dtype(d)) for d in ("f4", "f8"))
     found = []
     for scale in scales(narrow, key, {}):
         drawn = narrow.draw(key, {}, scale)
@@ -118,7 +110,7 @@ def scales(plain: "Reference", key: Array, blocks: Blocks) -> Iterator[float]:
     Raises:
       NeverFiniteError: where the step is finite at none of them.
     """
-    if plain.program.inputs.keys() <= blocks.keys():
+    if plain.traced.inputs.keys() <= blocks.keys():
         plain.require_finite(plain(plain.draw(key, blocks, 1.0)))
         yield 1.0
         return
@@ -131,7 +123,7 @@ def scales(plain: "Reference", key: Array, blocks: Blocks) -> Iterator[float]:
     for growth in _GROWTHS:
         bounded = functools.partial(stable, growth=growth)
         # A step that takes t runs op by op: one look at norm 1 before any search.
-        alone = plain.program.takes_t and bounded(1.0)
+        alone = plain.traced.takes_t and bounded(1.0)
         largest = largest or (1.0 if alone else _largest(bounded))
     if largest is None:
         plain.require_finite(plain(plain.draw(key, blocks, 1.0)))
@@ -162,21 +154,22 @@ def _largest(stable: Callable[[float], bool]) -> float | None:
     for _ in range(_HALVINGS):
         middle = (good + bad) / 2
         good, bad = (middle, bad) if stable(2.0**middle) else (good, middle)
-    return 2.0**good
+    scale: float | None = 2.0**good
+    return scale
 
 
 class Reference:
     """The step itself, in plain JAX, `depth` times."""
 
-    def __init__(self, program: Program, depth: int, dtype: np.dtype) -> None:
-        self.program, self.depth, self.dtype = program, depth, dtype
-        self._loop = jax.jit(functools.partial(_loop, program, depth))
+    def __init__(self, traced: Traced, dtype: np.dtype) -> None:
+        self.traced, self.dtype = traced, dtype
+        self._loop = jax.jit(self._scanned)
 
     def draw(self, key: Array, blocks: Blocks, scale: float) -> dict[str, Any]:
         """The blocks given, and normal ones divided by sqrt(rows) + sqrt(columns), times scale."""
         drawn: dict[str, Any] = {}
-        for index, (name, shape) in enumerate(self.program.inputs.items()):
-            rows, columns = self.program.places[name].shape
+        for index, (name, shape) in enumerate(self.traced.inputs.items()):
+            rows, columns = self.traced.shapes[name]
             normal = jax.random.normal(jax.random.fold_in(key, index), shape, self.dtype)
             drawn[name] = blocks.get(name, scale * normal / (rows**0.5 + columns**0.5))
         return drawn
@@ -184,26 +177,46 @@ class Reference:
     def __call__(self, blocks: Blocks) -> Plain:
         # The constants of a step are float64, and would win over blocks of fewer digits.
         with jax.enable_x64(self.dtype == np.float64):
-            return self._evaluated(blocks)
+            state, seen = self._path(self._start(blocks))
+            final = {name: np.asarray(state[name]) for name in self.traced.outputs}
+            given = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
+            return self._summary(final, {n: np.array(peaks) for n, peaks in seen.items()}, given)
 
-    def _evaluated(self, blocks: Blocks) -> Plain:
-        state = {
-            name: jnp.asarray(blocks[name], self.dtype).reshape(shape)
-            for name, shape in self.program.inputs.items()
-        }
-        if self.program.takes_t:  # a loop in Python: jit would compile every t anew
-            peaks = {name: [_peak(state[name])] for name in self.program.outputs}
-            for t in range(self.depth):
-                state = _after(self.program, state, t)
-                for name, seen in peaks.items():
-                    seen.append(_peak(state[name]))
-            seen_peaks = {name: np.array(seen) for name, seen in peaks.items()}
-        else:
-            state, first, later = self._loop(state)
-            seen_peaks = {n: np.append(np.asarray(first[n]), later[n]) for n in first}
-        final = {name: np.asarray(state[name]) for name in self.program.outputs}
-        given = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
-        return self._summary(final, seen_peaks, given)
+    def _start(self, blocks: Blocks) -> State:
+        shapes = self.traced.inputs.items()
+        return {name: jnp.asarray(blocks[name], self.dtype).reshape(s) for name, s in shapes}
+
+    def _path(self, state: State) -> tuple[State, Mapping[str, Any]]:
+        """The last state, and each output's magnitude at the start and after every step."""
+        if self.traced.takes_t:  # a loop in Python: jit would compile every t anew
+            return self._step_by_step(state)
+        state, first, later = self._loop(state)
+        return state, {n: np.append(np.asarray(first[n]), later[n]) for n in first}
+
+    def _step_by_step(self, state: State) -> tuple[State, Mapping[str, Any]]:
+        seen = {name: [_peak(state[name])] for name in self.traced.outputs}
+        for t in range(self.traced.depth):
+            state = self._after(state, t)
+            for name, peaks in seen.items():
+                peaks.append(_peak(state[name]))
+        return state, seen
+
+    def _scanned(self, start: State) -> tuple[State, dict[str, Array], dict[str, Array]]:
+        """The last state, the outputs' magnitudes at the start, and after every step."""
+
+        def peaks(state: State) -> dict[str, Array]:
+            return {name: _peak(state[name]) for name in self.traced.outputs}
+
+        def body(state: State, _: None) -> tuple[State, dict[str, Array]]:
+            state = self._after(state, None)
+            return state, peaks(state)
+
+        last, later = jax.lax.scan(body, start, None, length=self.traced.depth)
+        return last, peaks(start), later
+
+    def _after(self, state: State, t: int | None) -> State:
+        out = self.traced.step(**state, **({} if t is None else {"t": t}))
+        return state | {name: jnp.asarray(v, state[name].dtype) for name, v in out.items()}
 
     def _summary(
         self, final: dict[str, np.ndarray], seen: dict[str, np.ndarray], given: float
@@ -223,7 +236,7 @@ class Reference:
             name, step = found.broken
             raise NeverFiniteError(
                 f"verify: the step itself is not finite: block {name!r} after step {step} "
-                f"of {self.depth}; give blocks on which it stays finite"
+                f"of {self.traced.depth}; give blocks on which it stays finite"
             )
 
 
@@ -234,48 +247,18 @@ class _Written(Reference):
     float64 with it is alive, in float32 too, and the other way round.
     """
 
-    def __init__(
-        self, program: Program, depth: int, dtype: np.dtype, values: Mapping[str, Ref]
-    ) -> None:
-        super().__init__(program, depth, dtype)
-        self.values = values
+    def _start(self, blocks: Blocks) -> State:
+        shapes = self.traced.shapes.items()
+        return {name: np.asarray(blocks[name], self.dtype).reshape(s) for name, s in shapes}
 
-    def _evaluated(self, blocks: Blocks) -> Plain:
-        state = {
-            name: np.asarray(blocks[name], self.dtype).reshape(self.program.places[name].shape)
-            for name in self.program.inputs
-        }
-        seen = {name: [np.abs(state[name]).max()] for name in self.program.outputs}
+    def _path(self, state: State) -> tuple[State, Mapping[str, Any]]:
         with np.errstate(all="ignore"):  # a step that is not stable overflows
-            for t in range(self.depth):
-                state |= evaluated(self.values, state, min(t, self.program.variants - 1))
-                for name, peaks in seen.items():
-                    peaks.append(np.abs(state[name]).max())
-        final = {name: state[name] for name in self.program.outputs}
-        given = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
-        return self._summary(final, {name: np.array(peaks) for name, peaks in seen.items()}, given)
+            return self._step_by_step(state)
+
+    def _after(self, state: State, t: int | None) -> State:
+        variant = min(t or 0, self.traced.graph.variants - 1)
+        return state | evaluated(self.traced.outputs, state, variant)
 
 
-def _peak(block: Array) -> Array:
-    return jnp.abs(block).max()
-
-
-def _after(program: Program, state: dict[str, Array], t: int | None) -> dict[str, Array]:
-    out = program.step(**state, **({} if t is None else {"t": t}))
-    return state | {name: jnp.asarray(v, state[name].dtype) for name, v in out.items()}
-
-
-def _loop(
-    program: Program, depth: int, start: dict[str, Array]
-) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
-    """The last state, the outputs' magnitudes at the start, and after every step."""
-
-    def peaks(state: dict[str, Array]) -> dict[str, Array]:
-        return {name: _peak(state[name]) for name in program.outputs}
-
-    def body(state: dict[str, Array], _: None) -> tuple[dict[str, Array], dict[str, Array]]:
-        state = _after(program, state, None)
-        return state, peaks(state)
-
-    last, later = jax.lax.scan(body, start, None, length=depth)
-    return last, peaks(start), later
+def _peak(block: Any) -> Any:
+    return abs(block).max()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from elsa import heads
@@ -14,6 +14,7 @@ from elsa.constructions.ridge_stack import RidgeStack, check_sizes
 from elsa.nn.layers import LSA
 from elsa.nn.stack import Stack
 from elsa.prompts.layout import BlockLayout
+from elsa.prompts.named import designed_layout
 
 # Blocks of the prompt -> what packing writes there, where that is not the name's value.
 _HOLDS = {
@@ -27,7 +28,7 @@ _HOLDS = {
 class DesignedRidgeStack(RidgeStack):
     """The ridge stack of `ridge_lsa`: its prompt holds sqrt(lam) I and the fit, made by packing."""
 
-    def _check_regulariser(self, lam: ArrayLike) -> None:
+    def _check_regulariser(self, lam: Array | np.ndarray) -> None:
         if checks.is_concrete(lam) and not np.all(np.asarray(lam) > 0):
             raise ValueError(
                 f"ridge_lsa: lam must be above 0, got {np.asarray(lam).item():g}: the weights are "
@@ -106,7 +107,7 @@ def ridge_lsa(
         positive, a layout that bias-free heads cannot use, or float64 without jax's x64 switch.
     """
     shapes = check_sizes("ridge_lsa", context_length, dim, depth, step_size, num_queries)
-    placed = layout if layout is not None else _designed_layout(shapes)
+    placed = layout if layout is not None else designed_layout(context_length, dim, num_queries)
     check_layout(
         "ridge_lsa", placed, _blocks(shapes), company=_COMPANY, apart=list(_COLUMNS.values())
     )
@@ -152,21 +153,3 @@ def _blocks(shapes: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]
     if "query_x" in shapes:
         blocks |= {"query_x": shapes["query_x"], "prediction": (shapes["query_x"][0], 1)}
     return blocks
-
-
-def _designed_layout(shapes: Mapping[str, tuple[int, int]]) -> BlockLayout:
-    """The table of the docstring."""
-    n, d = shapes["X"]
-    queries = shapes["query_x"][0] if "query_x" in shapes else 0
-    label = 2 * d if queries else d
-    boxes = {
-        "X": (0, 0, n, d),
-        "ridge": (n, 0, d, d),
-        "y": (0, label, n, 1),
-        "fit": (0, label + 1, n, 1),
-        "w": (n, label + 1, d, 1),
-    }
-    if queries:
-        boxes["query_x"] = (n + d, d, queries, d)
-        boxes["prediction"] = (n + d, label + 1, queries, 1)
-    return BlockLayout(boxes)

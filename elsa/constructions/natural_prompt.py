@@ -9,6 +9,7 @@ from elsa.heads.head import Head
 from elsa.nn.layers import ELSA
 from elsa.nn.stack import Stack
 from elsa.prompts.layout import BlockLayout
+from elsa.prompts.named import natural_layout
 
 
 def ridge_elsa(
@@ -129,15 +130,6 @@ def ridge_elsa_one_layer(
         skip=skip,
         dtype=dtype,
     )
-
-
-def natural_layout(shapes: dict[str, tuple[int, int]]) -> BlockLayout:
-    """Every block in channels of its own, from row 0 on, in the order given."""
-    blocks, channel = {}, 0
-    for name, (height, width) in shapes.items():
-        blocks[name] = (0, channel, height, width)
-        channel += width
-    return BlockLayout(blocks)
 
 
 def _prompt(

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape
 from elsa.base.precision import exact
 from elsa.heads.head import Head
 from elsa.nn.block_stack import BlockStack
@@ -57,7 +57,7 @@ class RidgeStack(BlockStack):
         )
         self.step_size, self.depth = float(step_size), stack.depth
 
-    def __call__(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def __call__(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The weights after `depth` steps, and the predictions for the query rows.
 
         Args:
@@ -80,7 +80,7 @@ class RidgeStack(BlockStack):
         return super().__call__(**blocks)
 
     @exact
-    def encode(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def encode(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The blocks of the layout, as `layout.pack` takes them, from those of a call.
 
         Takes and refuses what a call does. A designed prompt has blocks that follow from a call's:
@@ -90,14 +90,14 @@ class RidgeStack(BlockStack):
         return self._encode(self._given(blocks))
 
     @exact
-    def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def trajectory(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """ "w" after every step, [depth + 1, d, 1] or [depth + 1, d], the start first.
 
         Takes and refuses what a call does.
         """
         return self._shaped(self._steps(self._given(blocks), ("w",), ended=False), blocks)
 
-    def verify(self, key: Array, /, **blocks: Float[ArrayLike, "..."]) -> float:
+    def verify(self, key: Array, /, **blocks: AnyShape) -> float:
         """Largest error against plain gradient descent, relative to the largest entry of the
         truth or of the start.
 
@@ -120,7 +120,7 @@ class RidgeStack(BlockStack):
             expected["prediction"] = given["query_x"] @ expected["w"]
         return expected
 
-    def _drawn(self, key: Array, blocks: Mapping[str, ArrayLike]) -> dict[str, Any]:
+    def _drawn(self, key: Array, blocks: Mapping[str, AnyShape]) -> dict[str, Any]:
         drawn = super()._drawn(key, blocks)
         if "lam" not in blocks:
             drawn["lam"] = jnp.full((1, 1), 0.1 / self.step_size, self.dtype)
@@ -128,21 +128,21 @@ class RidgeStack(BlockStack):
             drawn["X"] = drawn["X"] / jnp.linalg.norm(drawn["X"], 2) * self.step_size**-0.5
         return drawn
 
-    def _filled(self, blocks: Mapping[str, ArrayLike]) -> Mapping[str, ArrayLike]:
+    def _filled(self, blocks: Mapping[str, AnyShape]) -> Mapping[str, AnyShape]:
         """w starts at zero unless it is given."""
         zero = {} if "w" in blocks else {"w": jnp.zeros(self.inputs["w"], self.dtype)}
         return {**blocks, **zero}
 
-    def _check(self, given: Mapping[str, ArrayLike]) -> None:
+    def _check(self, given: Mapping[str, Array | np.ndarray]) -> None:
         """Refuses a regulariser, and a step size that diverges on this data."""
         self._check_regulariser(given["lam"])
         self._check_step_size(given["X"], given["lam"])
 
-    def _check_regulariser(self, lam: ArrayLike) -> None:
+    def _check_regulariser(self, lam: Array | np.ndarray) -> None:
         if checks.is_concrete(lam):
             checks.at_least(self.name, lam=(np.asarray(lam)[0, 0], 0.0))
 
-    def _check_step_size(self, X: ArrayLike, lam: ArrayLike) -> None:
+    def _check_step_size(self, X: Array | np.ndarray, lam: Array | np.ndarray) -> None:
         """Refuses a step size that diverges on this data, with the interval that does not."""
         if not (checks.is_concrete(X) and checks.is_concrete(lam)):
             return
@@ -162,13 +162,13 @@ class RidgeStack(BlockStack):
             f"(the largest eigenvalue of X^T X + lam I is {largest:.6g})",
         )
 
-    def _axes(self, name: str, blocks: Mapping[str, ArrayLike]) -> int:
+    def _axes(self, name: str, blocks: Mapping[str, AnyShape]) -> int:
         """1-D answers for 1-D questions."""
         asked = name if name in blocks else "y"
         return 1 if np.ndim(blocks[asked]) < 2 else 2
 
 
-def _largest_eigenvalue(X: ArrayLike, lam: ArrayLike) -> float:
+def _largest_eigenvalue(X: Array | np.ndarray, lam: Array | np.ndarray) -> float:
     """Of X^T X + lam I, from the smaller of the two Gram matrices."""
     data = np.asarray(X, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by its name

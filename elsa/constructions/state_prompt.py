@@ -15,6 +15,7 @@ from elsa.heads.head import Head
 from elsa.nn.layers import LSA
 from elsa.nn.stack import Stack
 from elsa.prompts.layout import BlockLayout, overlap
+from elsa.prompts.named import state_layout, with_fit
 
 # Blocks of the prompt -> what packing writes there, where that is not the name's value.
 _HOLDS = {
@@ -112,7 +113,7 @@ def ridge_lsa_state(
     where = "ridge_lsa_state"
     shapes = check_sizes(where, context_length, dim, depth, step_size, num_queries)
     blocks = _blocks(shapes)
-    given = layout if layout is not None else _state_layout(blocks)
+    given = layout if layout is not None else state_layout(context_length, dim, num_queries)
     check_layout(where, given, blocks, company=_COMPANY, apart=blocks)
     context, state = given.box("X"), given.box("w")
     if overlap(context.rows, state.rows):
@@ -121,7 +122,7 @@ def ridge_lsa_state(
             f"sums over whole rows, got {(context.rows.start, context.rows.stop)} and "
             f"{(state.rows.start, state.rows.stop)}"
         )
-    placed = _with_fit(given)
+    placed = with_fit(given)
     first, step, last = _heads(placed, float(step_size))
 
     def emit(layers: list[list[Head]]) -> list[LSA]:
@@ -148,28 +149,6 @@ def _blocks(shapes: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]
     d = shapes["X"][1]
     blocks = {"X": shapes["X"], "y": shapes["y"], "ridge": (d, d), "step": (d, d), "w": (d, 1)}
     return blocks | ({"query_x": shapes["query_x"]} if "query_x" in shapes else {})
-
-
-def _state_layout(blocks: Mapping[str, tuple[int, int]]) -> BlockLayout:
-    """The table of the docstring, without its last two channels."""
-    n, d = blocks["X"]
-    first_row = {"X": 0, "query_x": n + d, "y": 0, "ridge": n, "step": n, "w": n}
-    boxes, channel = {}, 0
-    for name, row in first_row.items():
-        if name in blocks:
-            boxes[name] = (row, channel, *blocks[name])
-            channel += blocks[name][1]
-    return BlockLayout(boxes)
-
-
-def _with_fit(given: BlockLayout) -> BlockLayout:
-    """The caller's prompt with a channel for the fit appended, and one for the predictions."""
-    n, m = given.shape
-    added = {"fit": (given.box("X").row, m, given.box("X").height, 1)}
-    if "query_x" in given:
-        queries = given.box("query_x")
-        added["prediction"] = (queries.row, m + 1, queries.height, 1)
-    return given.extended(added, (n, m + len(added)))
 
 
 def _heads(

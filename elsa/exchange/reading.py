@@ -66,7 +66,7 @@ def _checked(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
             f"{sorted(metadata)}"
         )
     try:
-        about = json.loads(metadata[KEY])
+        about: dict[str, Any] = json.loads(metadata[KEY])
     except json.JSONDecodeError as error:
         raise ValueError(f"load: {path}: the metadata {KEY!r} is no JSON: {error}") from error
     version = about.get("version") if isinstance(about, dict) else None

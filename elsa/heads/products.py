@@ -1,33 +1,23 @@
-"""Symbolic heads of extended linear self-attention: one function per line of the head table.
+"""Symbolic heads of extended linear self-attention: one function for each line of the head table.
 
-With E_r = I_n[:, r] and F_c = I_m[:, c] for rows r and channels c of a block, and s a scale:
-
-    constant C to (r', c')        Bq = E_r'    Bk = E_r'   Bv = E_r' C F_c'^T    C
-    move H[r,c] to (r', c')       Bq = s E_r'  Bk = E_r    Wv = F_c F_c'^T       s H[r,c]
-    transpose H[r,c] to (r', c')  Bq = s E_r'  Wk = F_c    Bv = E_r F_c'^T       s H[r,c]^T
-    A M, M constant               Wq = s F_a   Bk = E_q    Bv = E_q M F_c'^T     rows of A
-    A^T B                         Bq = s E_r'  Wk = F_a    Wv = F_b F_c'^T       any rows r'
-    A B, B = H[r,b]               Wq = s F_a   Bk = E_r    Wv = F_b F_c'^T       rows of A
-    A B^T, B = H[r,b]             Wq = s F_a   Wk = F_b    Bv = E_r F_c'^T       rows of A
-    A B^T C                       Wq = s F_a   Wk = F_b    Wv = F_c F_c'^T       rows of A
-
-The layout gives the names their rows and channels and is asked, before a head is made, whether the
-product is exact there: a product contracted over all rows needs its two channel blocks to meet in
-no rows but their own, and a result that lands in the rows of A needs A's channels to hold nothing
-else. Boxes are taken as they lie in the prompt: a block stored transposed is used as it is stored.
+`factors` holds the table; here the only constants are C and the matrix of A M. The layout gives the
+names their rows and channels and is asked, before a head is made, whether the product is exact
+there: a product contracted over all rows needs its two channel blocks to meet in no rows but their
+own, and a result that lands in the rows of A needs A's channels to hold nothing else. Boxes are
+taken as they lie in the prompt: a block stored transposed is used as it is stored.
 Hagiwara (arXiv:2503.23814), Properties 2 to 4.
 """
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from elsa.base import checks
-from elsa.heads import placement
-from elsa.heads.head import Head, Term
-from elsa.prompts.layout import BlockLayout
+from elsa.base.arrays import AnyShape
+from elsa.heads import factors, placement
+from elsa.heads.head import Head
+from elsa.prompts.layout import BlockLayout, Box
 
 
-def constant(layout: BlockLayout, target: str, value: ArrayLike) -> Head:
+def constant(layout: BlockLayout, target: str, value: AnyShape) -> Head:
     """Writes a constant matrix: Q K^T V = E_r' E_r'^T E_r' C F_c'^T. The block is C as it lies.
 
     Raises:
@@ -35,12 +25,11 @@ def constant(layout: BlockLayout, target: str, value: ArrayLike) -> Head:
     """
     placement.require_arguments("constant", layout, target)
     checks.finite("constant", value=value)
-    stored = np.asarray(
-        checks.column("constant", target, np.asarray(value), placement.lying_shape(layout, target))
-    )
+    shape = placement.lying_shape(layout, target)
+    stored = np.asarray(checks.column("constant", target, np.asarray(value), shape), np.float64)
     rows, into = layout.box(target).rows, layout.box(target).channels
-    eye = np.eye(len(rows))
-    return Head(f"{target} += C", _rows(rows, eye), _rows(rows, eye), _rows(rows, stored), into)
+    made = factors.of(factors.rows(rows), right=stored, over=rows)
+    return Head(f"{target} += C", *made, into)
 
 
 def move(layout: BlockLayout, source: str, target: str, *, scale: float = 1.0) -> Head:
@@ -59,15 +48,9 @@ def move(layout: BlockLayout, source: str, target: str, *, scale: float = 1.0) -
         target,
         placement.lying_shape(layout, target),
     )
-    origin, place = layout.box(source), layout.box(target)
-    eye = np.eye(origin.height)
-    return Head(
-        f"{target} += {placement.show(source, scale)}",
-        _rows(place.rows, scale * eye),
-        _rows(origin.rows, eye),
-        _channels(origin.channels, np.eye(origin.width)),
-        place.channels,
-    )
+    place = layout.box(target)
+    made = factors.of(factors.rows(place.rows, scale=scale), (_boxes(layout, source), False))
+    return Head(f"{target} += {placement.show(source, scale)}", *made, place.channels)
 
 
 def transpose(layout: BlockLayout, source: str, target: str, *, scale: float = 1.0) -> Head:
@@ -79,7 +62,6 @@ def transpose(layout: BlockLayout, source: str, target: str, *, scale: float = 1
       ValueError: where the target's box has not the transposed shape.
     """
     placement.require_arguments("transpose", layout, target, scale)
-    origin, place = layout.box(source), layout.box(target)
     checks.same_shape(
         "transpose",
         f"{source}^T",
@@ -87,17 +69,13 @@ def transpose(layout: BlockLayout, source: str, target: str, *, scale: float = 1
         target,
         placement.lying_shape(layout, target),
     )
-    return Head(
-        f"{target} += {placement.show(source, scale)}^T",
-        _rows(place.rows, scale * np.eye(place.height)),
-        _channels(origin.channels, np.eye(origin.width)),
-        _rows(origin.rows, np.eye(origin.height)),
-        place.channels,
-    )
+    place = layout.box(target)
+    made = factors.of(factors.rows(place.rows, scale=scale), (_boxes(layout, source), True))
+    return Head(f"{target} += {placement.show(source, scale)}^T", *made, place.channels)
 
 
 def times_constant(
-    layout: BlockLayout, a: placement.Source, matrix: ArrayLike, target: str, *, scale: float = 1.0
+    layout: BlockLayout, a: placement.Source, matrix: AnyShape, target: str, *, scale: float = 1.0
 ) -> Head:
     """Writes s A M, M a constant matrix, into the rows of A.
 
@@ -123,14 +101,9 @@ def times_constant(
             f"{placement.show(a)}, got {layout.shape[0]}"
         )
     placement.require_landing_in_rows(where, layout, a, target)
-    identity_rows = range(width)
-    return Head(
-        f"{target} += {placement.show(a, scale)} M",
-        _combine(layout, a, scale),
-        _rows(identity_rows, np.eye(width)),
-        _rows(identity_rows, constant_matrix),
-        place.channels,
-    )
+    query = factors.channels(_boxes(layout, a), scale=scale)
+    made = factors.of(query, right=constant_matrix, over=range(width))
+    return Head(f"{target} += {placement.show(a, scale)} M", *made, place.channels)
 
 
 def transposed_product(
@@ -148,21 +121,14 @@ def transposed_product(
     """
     placement.require_arguments("transposed_product", layout, target, scale, a=a, b=b)
     where = "transposed_product"
-    place = layout.box(target)
-    placement.require_shape(
-        where,
-        layout,
-        target,
-        (placement.common_box(layout, a).width, placement.common_box(layout, b).width),
-    )
+    left, right = (placement.common_box(layout, source) for source in (a, b))
+    placement.require_shape(where, layout, target, (left.width, right.width))
     placement.require_clean_contraction(where, layout, a, b)
-    return Head(
-        f"{target} += {placement.show(a, scale)}^T {placement.show(b)}",
-        _rows(place.rows, scale * np.eye(place.height)),
-        _combine(layout, a),
-        _combine(layout, b),
-        place.channels,
-    )
+    place = layout.box(target)
+    query = factors.rows(place.rows, scale=scale)
+    made = factors.of(query, (_boxes(layout, a), True), (_boxes(layout, b), False))
+    formula = f"{target} += {placement.show(a, scale)}^T {placement.show(b)}"
+    return Head(formula, *made, place.channels)
 
 
 def product(
@@ -181,13 +147,9 @@ def product(
     )
     placement.require_shape(where, layout, target, (left.height, right.width))
     placement.require_landing_in_rows(where, layout, a, target)
-    return Head(
-        f"{target} += {placement.show(a, scale)} {b}",
-        _combine(layout, a, scale),
-        _rows(right.rows, np.eye(right.height)),
-        _combine(layout, b),
-        place.channels,
-    )
+    query = factors.channels(_boxes(layout, a), scale=scale)
+    made = factors.of(query, (_boxes(layout, b), False))
+    return Head(f"{target} += {placement.show(a, scale)} {b}", *made, place.channels)
 
 
 def product_transposed(
@@ -206,13 +168,9 @@ def product_transposed(
     )
     placement.require_shape(where, layout, target, (left.height, right.height))
     placement.require_landing_in_rows(where, layout, a, target)
-    return Head(
-        f"{target} += {placement.show(a, scale)} {b}^T",
-        _combine(layout, a, scale),
-        _combine(layout, b),
-        _rows(right.rows, np.eye(right.height)),
-        place.channels,
-    )
+    query = factors.channels(_boxes(layout, a), scale=scale)
+    made = factors.of(query, (_boxes(layout, b), True))
+    return Head(f"{target} += {placement.show(a, scale)} {b}^T", *made, place.channels)
 
 
 def triple_product(
@@ -234,28 +192,16 @@ def triple_product(
     """
     placement.require_arguments("triple_product", layout, target, scale, a=a, b=b, c=c)
     where = "triple_product"
-    left, middle, right = (
-        placement.common_box(layout, a),
-        placement.common_box(layout, b),
-        placement.common_box(layout, c),
-    )
-    placement.require_inner(
-        where,
-        f"channels of {placement.show(a)}",
-        left.width,
-        f"channels of {placement.show(b)}",
-        middle.width,
-    )
+    left, middle, right = (placement.common_box(layout, source) for source in (a, b, c))
+    first, second = (f"channels of {placement.show(source)}" for source in (a, b))
+    placement.require_inner(where, first, left.width, second, middle.width)
     placement.require_shape(where, layout, target, (left.height, right.width))
     placement.require_clean_contraction(where, layout, b, c)
     placement.require_landing_in_rows(where, layout, a, target)
-    return Head(
-        f"{target} += {placement.show(a, scale)} {placement.show(b)}^T {placement.show(c)}",
-        _combine(layout, a, scale),
-        _combine(layout, b),
-        _combine(layout, c),
-        layout.box(target).channels,
-    )
+    query = factors.channels(_boxes(layout, a), scale=scale)
+    made = factors.of(query, (_boxes(layout, b), True), (_boxes(layout, c), False))
+    formula = f"{target} += {placement.show(a, scale)} {placement.show(b)}^T {placement.show(c)}"
+    return Head(formula, *made, layout.box(target).channels)
 
 
 def skip(shape: tuple[int, int]) -> Head:
@@ -269,24 +215,13 @@ def skip(shape: tuple[int, int]) -> Head:
     checks.size("skip", **{f"shape[{axis}]": (size, 1) for axis, size in enumerate(shape)})
     n, m = shape
     channels, rows = range(m), range(min(n, m))
+    prompt = {Box(0, 0, n, m): 1.0}
     if n <= m:
-        query, key = _rows(rows, np.eye(n)), _rows(rows, np.eye(n))
-        return Head("H += H", query, key, _channels(channels, np.eye(m)), channels)
-    query, key = _channels(channels, np.eye(m)), _rows(rows, np.eye(m))
-    return Head("H += H", query, key, _rows(rows, np.eye(m)), channels)
+        made = factors.of(factors.rows(rows), (prompt, False))
+    else:
+        made = factors.of(factors.channels(prompt), over=rows)
+    return Head("H += H", *made, channels)
 
 
-def _rows(span: range, matrix: np.ndarray) -> tuple[Term, ...]:
-    return (Term("rows", span, np.asarray(matrix, dtype=np.float64)),)
-
-
-def _channels(span: range, matrix: np.ndarray) -> tuple[Term, ...]:
-    return (Term("channels", span, np.asarray(matrix, dtype=np.float64)),)
-
-
-def _combine(layout: BlockLayout, source: placement.Source, scale: float = 1.0) -> tuple[Term, ...]:
-    """One term a block of the combination, each scaled."""
-    return tuple(
-        Term("channels", layout.box(name).channels, scale * share * np.eye(layout.box(name).width))
-        for name, share in placement.shares(source).items()
-    )
+def _boxes(layout: BlockLayout, source: placement.Source) -> factors.Blocks:
+    return {layout.box(name): share for name, share in placement.shares(source).items()}

@@ -34,31 +34,42 @@ class Primitive:
       result: shape of the result, which a block "result" of the prompt takes; None where it is the
         prompt itself.
       direct: the blocks, and the constant as `constant`, to the result, the scale left out.
-      head: layout, constant and scale to the head; None for the plain matrices of mask_move.
+      line: layout, blocks, constant if there is one, "result" and, by keyword, the scale, to the
+        head; None for the plain matrices of mask_move.
       constant: shape of the constant matrix that the weights hold.
       contracted: letters that are summed over, one for each product of the formula.
-      anywhere: whether the result may land in rows that are not those of A.
+      together: blocks that must lie in the same rows, the result among them.
       scaled: whether a scale can be folded into the weights.
     """
 
     blocks: Mapping[str, str]
     result: str | None
     direct: Callable[..., np.ndarray]
-    head: Callable[[BlockLayout, np.ndarray, float], Head] | None
+    line: Callable[..., Head] | None
     constant: str | None = None
     contracted: str = ""
-    anywhere: bool = False
+    together: tuple[tuple[str, str], ...] = ()
     scaled: bool = True
+
+    def head(self, layout: BlockLayout, constant: np.ndarray, scale: float) -> Head:
+        """The head for a layout of the blocks and "result"."""
+        assert self.line is not None, "mask_move has no head"
+        own = [constant] if self.constant else []
+        return self.line(layout, *self.blocks, *own, "result", scale=scale)
+
+    def shapes(self, sizes: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """Shapes of the blocks, and of the result where it is one."""
+        own = {"result": self.result} if self.result else {}
+        return {name: _shape(axes, sizes) for name, axes in {**self.blocks, **own}.items()}
 
     def layout(self, sizes: Mapping[str, int]) -> BlockLayout:
         """Every block in channels of its own from row 0; the result one row lower where it may."""
         checks.mapping("layout", "a mapping of letters to sizes", sizes=sizes)
         checks.size("layout", **{f"sizes[{letter!r}]": (size, 1) for letter, size in sizes.items()})
         boxes, channel = {}, 0
-        given = self.blocks if self.result is None else {**self.blocks, "result": self.result}
-        for name, axes in given.items():
-            height, width = _shape(axes, sizes)
-            row = 1 if name == "result" and self.anywhere else 0
+        lower = not any("result" in names for names in self.together)
+        for name, (height, width) in self.shapes(sizes).items():
+            row = int(lower and name == "result")
             boxes[name] = (row, channel, height, width)
             channel += width
         rows = max(row + height for row, _, height, _ in boxes.values())
@@ -98,7 +109,7 @@ class Primitive:
             h[:, box.rows.start : box.rows.stop, box.channels.start : box.channels.stop] = block
         apply: Callable[..., Array] = attention.elsa
         made: list[tuple[np.ndarray, ...]]
-        if self.head is None:
+        if self.line is None:
             made, apply = [_mask_move_weights(layout)], _sandwich
         else:
             used = scales if self.scaled else [1.0]
@@ -113,7 +124,7 @@ class Primitive:
         place = (..., slice(box.row, box.rows.stop), slice(box.col, box.channels.stop))
         result = out[place].copy()
         out[place] = 0.0
-        return result, np.abs(out).max()
+        return result, np.asarray(np.abs(out).max())
 
     def error(
         self,
@@ -177,88 +188,74 @@ def _product(*factors: str) -> Callable[..., np.ndarray]:
     return direct
 
 
+def _constant(layout: BlockLayout, value: np.ndarray, target: str, *, scale: float) -> Head:
+    return products.constant(layout, target, value)
+
+
+def _skip(layout: BlockLayout, *_: str, scale: float) -> Head:
+    return products.skip(layout.shape)
+
+
+_IN_ROWS_OF_A = (("A", "result"),)
 PRIMITIVES: dict[str, Primitive] = {
     "MskMov(A)": Primitive(
-        blocks={"A": "n d"},
-        result="n d",
-        direct=_product("A"),
-        head=None,
-        anywhere=True,
-        scaled=False,
+        blocks={"A": "n d"}, result="n d", direct=_product("A"), line=None, scaled=False
     ),
     "C": Primitive(
         blocks={},
         result="n d",
         direct=lambda constant: constant[None],
-        head=lambda layout, constant, _: products.constant(layout, "result", constant),
+        line=_constant,
         constant="n d",
         scaled=False,
     ),
     "H": Primitive(
-        blocks={"H": "n d"},
-        result=None,
-        direct=_product("H"),
-        head=lambda layout, *_: products.skip(layout.shape),
-        scaled=False,
+        blocks={"H": "n d"}, result=None, direct=_product("H"), line=_skip, scaled=False
     ),
-    "s A": Primitive(
-        blocks={"A": "n d"},
-        result="n d",
-        direct=_product("A"),
-        head=lambda layout, _, scale: products.move(layout, "A", "result", scale=scale),
-        anywhere=True,
-    ),
+    "s A": Primitive(blocks={"A": "n d"}, result="n d", direct=_product("A"), line=products.move),
     "s A^T": Primitive(
-        blocks={"A": "n d"},
-        result="d n",
-        direct=_product("A^T"),
-        head=lambda layout, _, scale: products.transpose(layout, "A", "result", scale=scale),
-        anywhere=True,
+        blocks={"A": "n d"}, result="d n", direct=_product("A^T"), line=products.transpose
     ),
     "s A M": Primitive(
         blocks={"A": "n d"},
         result="n k",
         direct=_product("A", "constant"),
-        head=lambda layout, constant, scale: products.times_constant(
-            layout, "A", constant, "result", scale=scale
-        ),
+        line=products.times_constant,
         constant="d k",
         contracted="d",
+        together=_IN_ROWS_OF_A,
     ),
     "s A^T B": Primitive(
         blocks={"A": "n d", "B": "n k"},
         result="d k",
         direct=_product("A^T", "B"),
-        head=lambda layout, _, scale: products.transposed_product(
-            layout, "A", "B", "result", scale=scale
-        ),
+        line=products.transposed_product,
         contracted="n",
-        anywhere=True,
+        together=(("A", "B"),),
     ),
     "s A B": Primitive(
         blocks={"A": "n d", "B": "d k"},
         result="n k",
         direct=_product("A", "B"),
-        head=lambda layout, _, scale: products.product(layout, "A", "B", "result", scale=scale),
+        line=products.product,
         contracted="d",
+        together=_IN_ROWS_OF_A,
     ),
     "s A B^T": Primitive(
         blocks={"A": "n d", "B": "k d"},
         result="n k",
         direct=_product("A", "B^T"),
-        head=lambda layout, _, scale: products.product_transposed(
-            layout, "A", "B", "result", scale=scale
-        ),
+        line=products.product_transposed,
         contracted="d",
+        together=_IN_ROWS_OF_A,
     ),
     "s A B^T C": Primitive(
         blocks={"A": "n d", "B": "k d", "C": "k n"},
         result="n n",
         direct=_product("A", "B^T", "C"),
-        head=lambda layout, _, scale: products.triple_product(
-            layout, "A", "B", "C", "result", scale=scale
-        ),
+        line=products.triple_product,
         contracted="dk",
+        together=(*_IN_ROWS_OF_A, ("B", "C")),
     ),
 }
 """Formula -> primitive; s is the scale, A, B, C are blocks, M and C of "C" are constants."""

@@ -3,18 +3,24 @@
 from elsa.models import readout
 from elsa.models.gpt2 import GPT2
 from elsa.models.h3 import H3, DiagonalFilter, LongFilter, MergedH3
+from elsa.models.inputs import ByLayer
+from elsa.models.layer_answers import by_layer
 from elsa.models.linear_attention import LinearAttention, SoftmaxAttention
 from elsa.models.linear_transformer import LinearTransformer
 from elsa.models.linear_transformer_block import LinearTransformerBlock
 from elsa.models.one_step import Fixed, LoraAttention, LowRankAttention, MergedAttention
 from elsa.models.registry import MODELS, build
+from elsa.models.stack_model import ELSAModel, LSAModel, StackModel
 
 __all__ = [
     "GPT2",
     "H3",
     "MODELS",
+    "ByLayer",
     "DiagonalFilter",
+    "ELSAModel",
     "Fixed",
+    "LSAModel",
     "LinearAttention",
     "LinearTransformer",
     "LinearTransformerBlock",
@@ -24,6 +30,8 @@ __all__ = [
     "MergedAttention",
     "MergedH3",
     "SoftmaxAttention",
+    "StackModel",
     "build",
+    "by_layer",
     "readout",
 ]

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 from elsa.attention import gram
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
-from elsa.models.inputs import AnyPrompt, query_row, rows_of
+from elsa.models.inputs import AnyPrompt, ByLayer, query_row, rows_of
 
 _STANDARD_DEVIATION = 0.02  # of GPT-2's weights
 _WIDENING = 4  # hidden units of a feed-forward layer in units of the width
@@ -105,6 +105,16 @@ class GPT2(nnx.Module):
           TypeError, ValueError: as a call.
         """
         return jnp.stack(self._states(prompt)[0])
+
+    @at_own_precision
+    def by_layer(self, prompt: AnyPrompt) -> ByLayer:
+        """What the last norm and the readout make of the query's token after each layer.
+
+        Raises:
+          TypeError, ValueError: as a call.
+        """
+        queries = jnp.stack([state[:, -1] for state in self._states(prompt)[0]])
+        return ByLayer(self.read_out(self.norm(queries))[..., 0], None)
 
     @at_own_precision
     def attention(self, prompt: AnyPrompt) -> Float[Array, "depth batch heads s s"]:

@@ -88,7 +88,8 @@ class H3(nnx.Module):
       context_length: n, the longest context.
       state_size: None for a free tap at every lag (LongFilter), or s for a DiagonalFilter.
       shift: rows that keys lag behind values.
-      scale: multiplies the sum over the context.
+      scale: multiplies the sum over the context. It stays whatever the length of a call's prompts;
+        `Trained.model(context_length=m)` has that of m rows, with a state_size.
       dtype: of the parameters; jax's default floating dtype where None.
       precision: of the products of a call: "highest", "high" or "default".
       rngs: the stream `params` draws the weights, normal with standard deviation m^(-1/2).
@@ -178,7 +179,7 @@ class MergedH3(nnx.Module):
     Args:
       dim: d.
       context_length: n, the longest context.
-      scale: multiplies the sum over the context.
+      scale: multiplies the sum over the context, whatever the length of a call's prompts.
       dtype: of the parameters; jax's default floating dtype where None.
       precision: of the products of a call: "highest", "high" or "default".
       rngs: not drawn from; taken so that every model is built alike.

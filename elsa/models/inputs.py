@@ -1,4 +1,6 @@
-"""What the trained models take: a prompt as rows, or its Gram matrix."""
+"""What the trained models take, a prompt as rows or its Gram matrix, and what they answer."""
+
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
@@ -9,6 +11,17 @@ from elsa.base import checks
 from elsa.tasks import GramPrompt, Prompt
 
 AnyPrompt = Prompt | GramPrompt
+
+
+class ByLayer(NamedTuple):
+    """What a model would answer if it ended after each layer, the input first.
+
+    prediction: for the query, [layers + 1, batch].
+    w: the weights, where the prompt holds them, [layers + 1, batch, d]; else None.
+    """
+
+    prediction: Float[Array, "layers batch"]
+    w: Float[Array, "layers batch d"] | None
 
 
 def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:

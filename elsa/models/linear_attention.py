@@ -25,7 +25,8 @@ class LinearAttention(nnx.Module):
     Args:
       dim: d; a token has m = d + 1 channels.
       key_size: p; m where None.
-      scale: multiplies the sum over the context; 1/n keeps the weights near 1 whatever n.
+      scale: multiplies the sum over the context; 1/n keeps the weights near 1 whatever n. It stays
+        whatever the length of a call's prompts; `Trained.model(context_length=m)` has 1/m.
       dtype: of the parameters; jax's default floating dtype where None.
       precision: of the products of a call: "highest", "high" or "default".
       rngs: the stream `params` draws the weights, normal with standard deviation m^(-1/2).

@@ -13,7 +13,7 @@ from elsa.attention import gram
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import readout
-from elsa.models.inputs import AnyPrompt, context_gram, query_row, require_fit, rows_of
+from elsa.models.inputs import AnyPrompt, ByLayer, context_gram, query_row, require_fit, rows_of
 from elsa.tasks import GramPrompt, Prompt
 
 FORMS = ("auto", "gram", "direct")
@@ -33,7 +33,8 @@ class LinearTransformer(nnx.Module):
       dim: d; a token has m = d + 1 channels.
       depth: layers, each with weights of its own.
       num_heads: heads that a layer sums.
-      scale: multiplies every layer's sum over the context; 1/n keeps the weights near 1.
+      scale: multiplies every layer's sum over the context; 1/n keeps the weights near 1. It stays
+        whatever the length of a call's prompts; `Trained.model(context_length=m)` has 1/m.
       init_scale: standard deviation of the weights at the start.
       form: "gram" runs on [X y]^T [X y] at a cost that does not grow with the context; "direct" on
         the rows; "auto" takes the cheaper by counting multiplications. Equal to rounding.
@@ -121,6 +122,15 @@ class LinearTransformer(nnx.Module):
         _, during = run(tokens, row, self.query_key, self.value)
         return jnp.concatenate([rows[None], jnp.moveaxis(during, 0, 1)])
 
+    def by_layer(self, prompt: Prompt) -> ByLayer:
+        """The prediction if the transformer ended after each layer, 0 before the first.
+
+        Raises:
+          TypeError: for a GramPrompt. ValueError: as a call.
+        """
+        rows = self.hidden_states(prompt)[:, :, -1]
+        return ByLayer(readout.from_residual_stream(rows), None)
+
     @at_own_precision
     def attention(self, prompt: Prompt) -> Float[Array, "depth batch heads rows n"]:
         """Scores Z Wq Wk^T C^T of every row on those of the context, a layer's input Z = [C; q].
@@ -150,7 +160,7 @@ def _run_on_rows(
 ) -> tuple[Float[Array, " m"], Any]:
     """The query's row after all layers, and with `keep` all rows after each, [depth, n + 1, m]."""
 
-    def layer(rows: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple:
+    def layer(rows: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple[Any, Any]:
         context_NxM, query_M = rows
         first, last = weights
         contracted = jnp.einsum("ni,nj,hjk->hik", context_NxM, context_NxM, last)

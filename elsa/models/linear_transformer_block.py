@@ -1,6 +1,7 @@
 """Linear attention followed by a linear feed-forward layer, in blocks."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from elsa.attention import gram
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.models import readout
-from elsa.models.inputs import AnyPrompt, context_gram, query_row, require_fit
+from elsa.models.inputs import AnyPrompt, ByLayer, context_gram, query_row, require_fit
 from elsa.tasks import GramPrompt
 
 
@@ -38,7 +39,8 @@ class LinearTransformerBlock(nnx.Module):
       depth: blocks, each with weights of its own.
       hidden: width of the feed-forward layer; m where None. Below m it bounds the rank.
       scale: multiplies the sum over the context; where None, 1/n for the n rows of the prompt at
-        hand, which then has to be given as rows.
+        hand, which then has to be given as rows. A number stays whatever the length of a call's
+        prompts; `Trained.model(context_length=m)` has 1/m.
       init_scale: standard deviation of the weights at the start, in units of m^(-1/2) for
         attention and of hidden^(-1/2) for the feed-forward layer.
       dtype: of the parameters; jax's default floating dtype where None.
@@ -101,13 +103,28 @@ class LinearTransformerBlock(nnx.Module):
           ValueError: for prompts that do not fit the model, also Gram matrices where the scale is
             1/n of the prompt's own rows.
         """
+        return self._after(prompt, self.w_kq.shape[0])
+
+    @at_own_precision
+    def by_layer(self, prompt: AnyPrompt) -> ByLayer:
+        """The prediction if the model ended after each block, 0 before the first.
+
+        Raises:
+          ValueError: as a call.
+        """
+        blocks = range(1, self.w_kq.shape[0] + 1)
+        predictions = [self._after(prompt, number) for number in blocks]
+        return ByLayer(jnp.stack([jnp.zeros_like(predictions[0]), *predictions]), None)
+
+    def _after(self, prompt: AnyPrompt, depth: int) -> Float[Array, " batch"]:
+        """The prediction after the first blocks."""
         require_fit(prompt, self, self.w_kq.shape[-1] - 1)
         first = self._scale(prompt) * jnp.swapaxes(self.w_kq[...], 1, 2)
         last, feed_forward = (jnp.swapaxes(w, 1, 2) for w in (self.w_pv[...], self.w_mlp))
         one = functools.partial(_run_blocks, precision=self.precision)
         run = jax.vmap(one, in_axes=(0, 0, None, None, None))
         grams = context_gram(prompt, self.precision)
-        rows = run(grams, query_row(prompt), first, last, feed_forward)
+        rows = run(grams, query_row(prompt), *(w[:depth] for w in (first, last, feed_forward)))
         return readout.from_block(rows)
 
     def _scale(self, prompt: AnyPrompt) -> float:
@@ -132,7 +149,7 @@ def _run_blocks(
 ) -> Float[Array, " m"]:
     """The query's row after all blocks, G <- B^T G B and row <- row B after each."""
 
-    def block(state: tuple[Array, Array], weights: tuple[Array, ...]) -> tuple:
+    def block(state: tuple[Array, Array], weights: tuple[Array, ...]) -> tuple[Any, None]:
         (context_MxM, row_M), (first, last, mixing) = state, weights
         heads = first[None], last[None]
         multiplier = gram.right_multiplier(context_MxM, *heads, precision=precision) @ mixing

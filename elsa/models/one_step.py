@@ -7,16 +7,17 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Rows
 from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.models.inputs import AnyPrompt, label_moment, require_fit
 
 _SMALL = 32  # dimensions up to which B d^2 numbers are no burden
 
 
-class Fixed(nnx.Variable):
+class Fixed(nnx.Variable[Array]):
     """A number or array that training leaves alone."""
 
 
@@ -30,7 +31,8 @@ class MergedAttention(nnx.Module):
 
     Args:
       dim: d.
-      scale: multiplies the sum over the context; 1/n keeps W near 1 whatever n.
+      scale: multiplies the sum over the context; 1/n keeps W near 1 whatever n. It stays whatever
+        the length of a call's prompts; `Trained.model(context_length=m)` has 1/m.
       dtype: of the parameters; jax's default floating dtype where None.
       precision: of the products of a call: "highest", "high" or "default".
       rngs: not drawn from; taken so that every model is built alike.
@@ -158,7 +160,7 @@ class LoraAttention(nnx.Module):
 
     def __init__(
         self,
-        base_weight: Float[ArrayLike, "d d"],
+        base_weight: Real[ArrayLike, "d d"] | Rows,
         rank: Any,
         *,
         max_rank: int | None = None,
@@ -225,4 +227,5 @@ def _kept_columns(
         checks.size(where, rank=(known, least))
         if known > columns:
             raise ValueError(f"{where}: rank must be at most max_rank={columns}, got {known}")
-    return (jnp.arange(columns) < rank).astype(kind)
+    kept: Array = (jnp.arange(columns) < rank).astype(kind)
+    return kept

@@ -3,14 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Numbers, Rows
 
 LABEL = -1  # the label is a token's last channel
 
 
-def from_attention(output: Float[ArrayLike, "*batch m"]) -> Float[Array, "*batch"]:
+def from_attention(output: Real[ArrayLike, "*batch m"] | Numbers | Rows) -> Real[Array, "*batch"]:
     """The label channel of the query's row in an attention output, without the skip.
 
     The query's own label channel enters as 0 (Li, Rawat, Oymak, arXiv:2407.10005).
@@ -18,7 +19,9 @@ def from_attention(output: Float[ArrayLike, "*batch m"]) -> Float[Array, "*batch
     return _labels("from_attention", output=output)
 
 
-def from_residual_stream(row: Float[ArrayLike, "*batch m"]) -> Float[Array, "*batch"]:
+def from_residual_stream(
+    row: Real[ArrayLike, "*batch m"] | Numbers | Rows,
+) -> Real[Array, "*batch"]:
     """Minus the label channel of the query's row after all layers.
 
     Layers turn every label y_i into the residual y_i - <w, x_i> of the weights w that they have
@@ -28,7 +31,7 @@ def from_residual_stream(row: Float[ArrayLike, "*batch m"]) -> Float[Array, "*ba
     return -_labels("from_residual_stream", row=row)
 
 
-def from_block(row: Float[ArrayLike, "*batch m"]) -> Float[Array, "*batch"]:
+def from_block(row: Real[ArrayLike, "*batch m"] | Numbers | Rows) -> Real[Array, "*batch"]:
     """The label channel of the query's row after the last block, skip and feed-forward included.
 
     The query's label enters as 0, and what the feed-forward layer reads off its covariates is the
@@ -37,7 +40,7 @@ def from_block(row: Float[ArrayLike, "*batch m"]) -> Float[Array, "*batch"]:
     return _labels("from_block", row=row)
 
 
-def _labels(where: str, **named: ArrayLike) -> Array:
+def _labels(where: str, **named: AnyShape) -> Array:
     """The label channel of one array, given by its name."""
     checks.real(where, **named)
     [(name, array)] = named.items()

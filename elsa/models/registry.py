@@ -1,20 +1,22 @@
 """Models by name, as a config writes them."""
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 from flax import nnx
 
 from elsa.base import checks
+from elsa.base.settings import Settings
 from elsa.models.gpt2 import GPT2
 from elsa.models.h3 import H3, MergedH3
 from elsa.models.linear_attention import LinearAttention, SoftmaxAttention
 from elsa.models.linear_transformer import LinearTransformer
 from elsa.models.linear_transformer_block import LinearTransformerBlock
 from elsa.models.one_step import LoraAttention, LowRankAttention, MergedAttention
+from elsa.models.stack_model import ELSAModel, LSAModel
 
 MODELS: dict[str, type[nnx.Module]] = {
+    "elsa": ELSAModel,
     "gpt2": GPT2,
     "h3": H3,
     "linear_attention": LinearAttention,
@@ -22,13 +24,14 @@ MODELS: dict[str, type[nnx.Module]] = {
     "linear_transformer_block": LinearTransformerBlock,
     "lora_attention": LoraAttention,
     "low_rank_attention": LowRankAttention,
+    "lsa": LSAModel,
     "merged_attention": MergedAttention,
     "merged_h3": MergedH3,
     "softmax_attention": SoftmaxAttention,
 }
 
 
-def build(settings: Mapping[str, Any], *, rngs: nnx.Rngs, **given: Any) -> Any:
+def build(settings: Settings, *, rngs: nnx.Rngs, **given: Any) -> Any:
     """The model that a config names.
 
     Args:

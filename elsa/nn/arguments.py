@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape
 
 
 def looked_at(
     where: str,
-    blocks: Mapping[str, ArrayLike],
+    blocks: Mapping[str, AnyShape],
     shapes: Mapping[str, tuple[int, ...]],
     dtype: np.dtype,
 ) -> dict[str, jax.Array | np.ndarray]:

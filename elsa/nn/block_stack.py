@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape
 from elsa.base.precision import exact
 from elsa.heads.head import Head, HeadWeights
 from elsa.nn.arguments import converted, looked_at
@@ -22,7 +22,7 @@ from elsa.nn.verifying import largest_error
 from elsa.prompts.layout import BlockLayout
 
 Shapes = Mapping[str, tuple[int, ...]]
-Reference = Callable[..., Mapping[str, ArrayLike]]
+Reference = Callable[..., Mapping[str, AnyShape]]
 
 
 class BlockStack(nnx.Module):
@@ -79,7 +79,7 @@ class BlockStack(nnx.Module):
     # What a call does.
 
     @exact
-    def __call__(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def __call__(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs; one task, `jax.vmap` for a batch.
 
         1-D arrays act as columns and numbers as 1 x 1; an output comes back with as many axes as
@@ -92,17 +92,18 @@ class BlockStack(nnx.Module):
         return self._shaped(self._answer(self._given(blocks)), blocks)
 
     @exact
-    def pack(self, /, **blocks: Float[ArrayLike, "..."]) -> Float[Array, "n m"]:
+    def pack(self, /, **blocks: AnyShape) -> Float[Array, "n m"]:
         """The prompt that a call runs; takes and refuses what a call does."""
         return self._packed(self._given(blocks))
 
     @exact
-    def prompts(self, /, **blocks: Float[ArrayLike, "..."]) -> Float[Array, "layers n m"]:
+    def prompts(self, /, **blocks: AnyShape) -> Float[Array, "layers n m"]:
         """Every layer's prompt (the hidden states), the input first: [num_layers + 1, n, m]."""
-        return self.run(self.pack(**blocks), whole_prompt)[1]
+        seen: Array = self.run(self.pack(**blocks), whole_prompt)[1]
+        return seen
 
     @exact
-    def scores(self, layer: int, /, **blocks: Float[ArrayLike, "..."]) -> Float[Array, "heads n n"]:
+    def scores(self, layer: int, /, **blocks: AnyShape) -> Float[Array, "heads n n"]:
         """Attention scores (H Wq + Bq) (H Wk + Bk)^T of a layer's heads, H the prompt before it.
 
         Args:
@@ -114,11 +115,11 @@ class BlockStack(nnx.Module):
         checks.size("scores", layer=(layer, 0))
         if layer >= self.num_layers:
             raise IndexError(f"scores: layer must be below {self.num_layers}, got {layer}")
-        before = self.prompts(**blocks)[layer]
-        return self.stack.layer(int(layer)).scores(before)
+        scores: Array = self.stack.layer(int(layer)).scores(self.prompts(**blocks)[layer])
+        return scores
 
     @exact
-    def trajectory(self, /, **blocks: Float[ArrayLike, "..."]) -> dict[str, Array]:
+    def trajectory(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs if the stack ended after each step, [depth + 1, ...], the start first.
 
         Takes and refuses what a call does.
@@ -127,7 +128,7 @@ class BlockStack(nnx.Module):
         return self._shaped(self._steps(given, tuple(self.outputs), ended=True), blocks)
 
     @exact
-    def verify(self, key: Array, /, **blocks: Float[ArrayLike, "..."]) -> float:
+    def verify(self, key: Array, /, **blocks: AnyShape) -> float:
         """The largest error of an output against what it should be, computed by other means.
 
         max |out - ref| over the largest entry of the reference, or of a given block that the stack
@@ -197,7 +198,8 @@ class BlockStack(nnx.Module):
     @property
     def dtype(self) -> np.dtype:
         """The dtype that the layers compute in."""
-        return np.dtype(self.stack.body[0].wq.dtype)
+        dtype: np.dtype = np.dtype(self.stack.body[0].wq.dtype)
+        return dtype
 
     @property
     def num_layers(self) -> int:
@@ -229,11 +231,11 @@ class BlockStack(nnx.Module):
         """What opens the messages of a call."""
         return self.name
 
-    def _filled(self, blocks: Mapping[str, ArrayLike]) -> Mapping[str, ArrayLike]:
+    def _filled(self, blocks: Mapping[str, AnyShape]) -> Mapping[str, AnyShape]:
         """The call's blocks, those with a default filled in."""
         return blocks
 
-    def _check(self, given: Mapping[str, ArrayLike]) -> None:
+    def _check(self, given: Mapping[str, Array | np.ndarray]) -> None:
         """Refuses values that the layers cannot take."""
 
     def _encode(self, given: Mapping[str, Array]) -> dict[str, Array]:
@@ -244,7 +246,7 @@ class BlockStack(nnx.Module):
         """From the readout's blocks, perhaps with a leading axis of steps, to the answer's."""
         return dict(read)
 
-    def _drawn(self, key: Array, blocks: Mapping[str, ArrayLike]) -> dict[str, Any]:
+    def _drawn(self, key: Array, blocks: Mapping[str, AnyShape]) -> dict[str, Any]:
         """The blocks given, and random ones for the others."""
         shapes = dict(self._inputs)
         checks.known_names("verify", "block", blocks, shapes)
@@ -253,7 +255,7 @@ class BlockStack(nnx.Module):
         random = {n: jax.random.normal(keys[n], s, self.dtype) for n, s in missing.items()}
         return {**blocks, **random}
 
-    def _expected(self, given: Mapping[str, Array]) -> Mapping[str, ArrayLike]:
+    def _expected(self, given: Mapping[str, Array]) -> Mapping[str, AnyShape]:
         """What the outputs should be."""
         if self._reference is None:
             raise TypeError(
@@ -262,11 +264,11 @@ class BlockStack(nnx.Module):
             )
         return self._reference(**given)
 
-    def _axes(self, name: str, blocks: Mapping[str, ArrayLike]) -> int:
+    def _axes(self, name: str, blocks: Mapping[str, AnyShape]) -> int:
         """How many axes an output has."""
         return np.ndim(blocks[name]) if name in blocks else len(self.outputs[name])
 
-    def _given(self, blocks: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    def _given(self, blocks: Mapping[str, AnyShape]) -> dict[str, Array]:
         """The call's blocks, looked at, as matrices of the stack's dtype."""
         given = looked_at(self._where, self._filled(blocks), dict(self._inputs), self.dtype)
         self._check(given)
@@ -290,9 +292,7 @@ class BlockStack(nnx.Module):
         every = slice(first, last, len(self.stack.body))
         return self._decode({name: seen[name][every] for name in names}, given)
 
-    def _shaped(
-        self, out: Mapping[str, Array], blocks: Mapping[str, ArrayLike]
-    ) -> dict[str, Array]:
+    def _shaped(self, out: Mapping[str, Array], blocks: Mapping[str, AnyShape]) -> dict[str, Array]:
         """The outputs with as many axes as they should have, any leading axis kept."""
         return {
             name: value.reshape(value.shape[: value.ndim - 2 + self._axes(name, blocks)])

@@ -31,7 +31,8 @@ def is_cheaper(layers: Sequence[Any], num_layers: int, rows: int) -> bool:
     num_heads, channels, key_size = layers[0].wq.shape[-3:]
     last_product = rows * channels**2
     direct = num_layers * gram.cost_of_rows(rows, channels, key_size, num_heads)
-    return last_product + gram.cost_of_gram(rows, channels, num_heads, num_layers) < direct
+    cheaper: bool = last_product + gram.cost_of_gram(rows, channels, num_heads, num_layers) < direct
+    return cheaper
 
 
 def run(

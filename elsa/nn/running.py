@@ -1,13 +1,12 @@
 """Running a stack in one compiled program, and what is kept of the prompts on the way."""
 
 import dataclasses
-import functools
 from typing import Any
 
-import jax
 from flax import nnx
 from jaxtyping import Array
 
+from elsa.base.jit import jitted
 from elsa.nn.stack import Observer
 from elsa.prompts.layout import BlockLayout
 
@@ -28,7 +27,7 @@ def whole_prompt(h: Array) -> Array:
     return h
 
 
-@functools.partial(jax.jit, static_argnames=("graph", "observe", "ended"))
+@jitted("graph", "observe", "ended")
 def run_stack(graph: Any, state: Any, h: Array, observe: Observer | None, ended: bool) -> Any:
     """The stack that graph and state make, on a prompt; `observe` sees it as it is or ended."""
     stack = nnx.merge(graph, state)

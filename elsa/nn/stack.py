@@ -89,10 +89,11 @@ class Stack(nnx.Module):
 
     def __call__(
         self,
-        h: Float[Array, "*batch n m"],
+        h: Float[Array | np.ndarray, "*batch n m"],
         *,
         observe: Observer | None = None,
         form: str = "direct",
+        roles: Float[Array, "n roles"] | None = None,
     ) -> Any:
         """The prompt after all layers, for one prompt or a batch.
 
@@ -102,6 +103,7 @@ class Stack(nnx.Module):
             or a tree of arrays) is stacked. `lambda h: h` traces every layer's prompt.
           form: "gram" runs LSA layers on H^T H at a cost of one pass over the rows, whatever the
             depth, equal to "direct" to rounding; "auto" takes it where it is possible and cheaper.
+          roles: what the rows are, for layers whose biases belong to roles; for one prompt.
 
         Returns:
           The last prompt; with `observe`, the pair of it and the observations, whose leading axis
@@ -126,27 +128,30 @@ class Stack(nnx.Module):
             return run(prompt) if prompt.ndim == 2 else jax.vmap(run)(prompt)
         watch: Observer = observe if observe is not None else _nothing
         start = watch(prompt)
-        prompt, before = self._run(self.prologue, prompt, watch)
+        prompt, before = self._run(self.prologue, prompt, watch, roles)
         graph: Any
         graph, state = nnx.split(self.body)
 
         def period(carry: Array, own: Any) -> tuple[Array, Any]:
-            carry, seen = self._run(nnx.merge(graph, state if self.tied else own), carry, watch)
+            layers = nnx.merge(graph, state if self.tied else own)
+            carry, seen = self._run(layers, carry, watch, roles)
             return carry, _stacked(seen)
 
         prompt, during = jax.lax.scan(
             period, prompt, None if self.tied else state, length=self.depth
         )
-        prompt, after = self._run(self.epilogue, prompt, watch)
+        prompt, after = self._run(self.epilogue, prompt, watch, roles)
         if observe is None:
             return prompt
-        flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), during)
+        flat = jax.tree.map(lambda a: a.reshape(a.shape[0] * a.shape[1], *a.shape[2:]), during)
         parts = [_stacked([start, *before]), flat, *([_stacked(after)] if after else [])]
         return prompt, jax.tree.map(lambda *pieces: jnp.concatenate(pieces), *parts)
 
-    def ended(self, h: Float[Array, "*batch n m"]) -> Float[Array, "*batch n m"]:
+    def ended(
+        self, h: Float[Array, "*batch n m"], roles: Float[Array, "n roles"] | None = None
+    ) -> Float[Array, "*batch n m"]:
         """What a prompt becomes by the epilogue alone."""
-        return self._run(self.epilogue, h, _nothing)[0]
+        return self._run(self.epilogue, h, _nothing, roles)[0]
 
     def layer(self, index: int) -> Any:
         """The layer that runs as number `index`, with the weights of its own step."""
@@ -185,11 +190,16 @@ class Stack(nnx.Module):
             )
 
     def _run(
-        self, layers: Sequence[Callable[[Array], Array]], prompt: Array, watch: Observer
+        self,
+        layers: Sequence[Callable[..., Array]],
+        prompt: Array,
+        watch: Observer,
+        roles: Array | None,
     ) -> tuple[Array, list[Any]]:
         seen = []
         for layer in layers:
-            prompt = prompt + layer(prompt) if self.skip == "residual" else layer(prompt)
+            added = layer(prompt) if roles is None else layer(prompt, roles)
+            prompt = prompt + added if self.skip == "residual" else added
             seen.append(watch(prompt))
         return prompt, seen
 

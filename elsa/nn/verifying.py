@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array
+
+from elsa.base.arrays import AnyShape
 
 
 def largest_error(
-    out: Mapping[str, Array], expected: Mapping[str, ArrayLike], updated: Sequence[Array]
+    out: Mapping[str, Array], expected: Mapping[str, AnyShape], updated: Sequence[Array]
 ) -> float:
     """max |out - ref| over the largest entry of the reference or of a block that was updated.
 

@@ -3,9 +3,10 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, NumberBlock, Numbers, Rows
 from elsa.base.precision import exact
 from elsa.predictors import linear, problem
 from elsa.tasks import Prompt
@@ -14,9 +15,9 @@ from elsa.tasks import Prompt
 @exact
 def bayes(
     prompt: Prompt,
-    cov_task: Float[ArrayLike, "d d"],
-    noise_var: Float[ArrayLike, ""],
-    task_mean: Float[ArrayLike, " d"] | None = None,
+    cov_task: Real[ArrayLike, "d d"] | Rows,
+    noise_var: NumberBlock,
+    task_mean: Real[ArrayLike, " d"] | Numbers | None = None,
 ) -> Float[Array, " batch"]:
     """The best prediction of the query's label when b ~ N(b*, Psi) and the noise is N(0, s2).
 
@@ -52,10 +53,10 @@ def bayes(
     return prior + linear.ridge(white, noise_var)
 
 
-def _factor(cov_task: ArrayLike) -> ArrayLike:
+def _factor(cov_task: AnyShape) -> Array | np.ndarray:
     """T of full column rank with Psi = T T^T."""
     if not checks.is_concrete(cov_task):
-        return jnp.linalg.cholesky(jnp.asarray(cov_task))
+        return jnp.asarray(jnp.linalg.cholesky(jnp.asarray(cov_task)))
     matrix = np.asarray(cov_task, dtype=np.float64)
     slack = 8.0 * len(matrix) * float(np.finfo(np.float32).eps) * np.abs(matrix).max()
     if np.abs(matrix - matrix.T).max() > slack:
@@ -66,4 +67,5 @@ def _factor(cov_task: ArrayLike) -> ArrayLike:
             f"bayes: cov_task must be positive semi-definite, got an eigenvalue {values[0]:g}"
         )
     kept = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0.0)
-    return vectors[:, kept] * np.sqrt(values[kept])
+    factor: np.ndarray = vectors[:, kept] * np.sqrt(values[kept])
+    return factor

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import NumberBlock, Numbers, Rows
 from elsa.base.precision import exact
 from elsa.predictors import problem
 from elsa.tasks import Prompt
@@ -16,9 +17,9 @@ from elsa.tasks import Prompt
 def gradient_descent(
     prompt: Prompt,
     steps: int,
-    step_size: Float[ArrayLike, "*steps"],
-    lam: Float[ArrayLike, ""] = 0.0,
-    init: Float[ArrayLike, " d"] | None = None,
+    step_size: Real[ArrayLike, "*steps"] | Numbers | Rows,
+    lam: NumberBlock = 0.0,
+    init: Real[ArrayLike, " d"] | Numbers | None = None,
 ) -> Float[Array, " batch"]:
     """query_x . w_k after k steps w <- w - eta (X^T (X w - y) + lam w), for a batch of prompts.
 
@@ -67,7 +68,7 @@ def gradient_descent(
 
 @exact
 def polynomial_step(
-    prompt: Prompt, coefficients: Float[ArrayLike, " degree+1"]
+    prompt: Prompt, coefficients: Real[ArrayLike, " terms"] | Numbers
 ) -> Float[Array, " batch"]:
     """query_x . p(G) X^T y with p(G) = c_0 I + c_1 G + .. and G = X^T X, by Horner's rule.
 

@@ -4,9 +4,10 @@ import jax.numpy as jnp
 import jax.scipy.linalg as jsl
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import NumberBlock, Rows
 from elsa.base.precision import exact
 from elsa.predictors import problem
 from elsa.tasks import Prompt
@@ -14,7 +15,7 @@ from elsa.tasks import Prompt
 
 @exact
 def ridge_weights(
-    X: Float[ArrayLike, "n d"], y: Float[ArrayLike, "n k"], lam: Float[ArrayLike, ""]
+    X: Real[ArrayLike, "n d"] | Rows, y: Real[ArrayLike, "n k"] | Rows, lam: NumberBlock
 ) -> Float[Array, "d k"]:
     """(X^T X + lam I)^{-1} X^T y by Cholesky; one task, `jax.vmap` for a batch.
 
@@ -41,7 +42,7 @@ def ridge_weights(
 
 
 @exact
-def ridge(prompt: Prompt, lam: Float[ArrayLike, ""]) -> Float[Array, " batch"]:
+def ridge(prompt: Prompt, lam: NumberBlock) -> Float[Array, " batch"]:
     """query_x . (X^T X + lam I)^{-1} X^T y, for a batch of prompts.
 
     In O(n d min(n, d)) a prompt, by Cholesky: for n < d as X^T (X X^T + lam I)^{-1} y. With

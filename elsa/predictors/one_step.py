@@ -1,15 +1,18 @@
 """One step of preconditioned gradient descent, in the forms linear attention can take."""
 
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
+from elsa.base.arrays import Numbers, Rows
 from elsa.base.precision import exact
 from elsa.predictors import problem
 from elsa.tasks import Prompt
 
 
 @exact
-def preconditioned_step(prompt: Prompt, weight: Float[ArrayLike, "d d"]) -> Float[Array, " batch"]:
+def preconditioned_step(
+    prompt: Prompt, weight: Real[ArrayLike, "d d"] | Rows
+) -> Float[Array, " batch"]:
     """query_x^T W X^T y, with no 1/n, for a batch of prompts; its risk is `theory.pgd_risk`.
 
     Args:
@@ -28,8 +31,8 @@ def preconditioned_step(prompt: Prompt, weight: Float[ArrayLike, "d d"]) -> Floa
 @exact
 def weighted_step(
     prompt: Prompt,
-    sample_weights: Float[ArrayLike, " n"],
-    weight: Float[ArrayLike, "d d"] | None = None,
+    sample_weights: Real[ArrayLike, " n"] | Numbers,
+    weight: Real[ArrayLike, "d d"] | Rows | None = None,
 ) -> Float[Array, " batch"]:
     """query_x^T W X^T (omega * y), a weight for each example; its risk is `theory.drift_risk`.
 
@@ -53,7 +56,9 @@ def weighted_step(
 
 @exact
 def gd_beta(
-    prompt: Prompt, init: Float[ArrayLike, " d"], preconditioner: Float[ArrayLike, "d d"]
+    prompt: Prompt,
+    init: Real[ArrayLike, " d"] | Numbers,
+    preconditioner: Real[ArrayLike, "d d"] | Rows,
 ) -> Float[Array, " batch"]:
     """<b0 - (Gamma / n) X^T (X b0 - y), query_x>: a step from a learnt start, with 1/n.
 

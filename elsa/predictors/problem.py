@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape
 from elsa.tasks import Prompt
 
 
@@ -27,7 +27,7 @@ class Problem(NamedTuple):
         """x . w of each task."""
         return jnp.sum(self.query_x * w, axis=-1)
 
-    def cast(self, array: ArrayLike) -> Array:
+    def cast(self, array: AnyShape) -> Array:
         """An argument in the prompt's dtype."""
         return jnp.asarray(array, self.x.dtype)
 
@@ -49,14 +49,14 @@ def read(where: str, prompt: Prompt) -> Problem:
     return Problem(*(jnp.asarray(array, dtype) for array in taken))
 
 
-def vector(where: str, name: str, array: ArrayLike, size: int, axis: str = "d") -> None:
+def vector(where: str, name: str, array: AnyShape, size: int, axis: str = "d") -> None:
     """Refuses what is not a finite vector of the given length."""
     checks.finite(where, **{name: array})
     if np.shape(array) != (size,):
         raise ValueError(f"{where}: {name} must have shape ({axis}={size},), got {np.shape(array)}")
 
 
-def matrix(where: str, name: str, array: ArrayLike, size: int) -> None:
+def matrix(where: str, name: str, array: AnyShape, size: int) -> None:
     """Refuses what is not a finite d x d matrix."""
     checks.finite(where, **{name: array})
     if np.shape(array) != (size, size):

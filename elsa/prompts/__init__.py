@@ -2,5 +2,20 @@
 
 from elsa.prompts import edits
 from elsa.prompts.layout import BlockLayout, Box, overlap
+from elsa.prompts.named import PromptFormat, custom_format, named_format
+from elsa.prompts.packing import PackedPrompt, packed
+from elsa.prompts.roles import role_indicator, row_roles
 
-__all__ = ["BlockLayout", "Box", "edits", "overlap"]
+__all__ = [
+    "BlockLayout",
+    "Box",
+    "PackedPrompt",
+    "PromptFormat",
+    "custom_format",
+    "edits",
+    "named_format",
+    "overlap",
+    "packed",
+    "role_indicator",
+    "row_roles",
+]

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Rows
 
 
 class Box(NamedTuple):
@@ -63,7 +64,7 @@ class BlockLayout:
 
     def __init__(
         self,
-        blocks: Mapping[str, tuple[int, int, int, int]],
+        blocks: Mapping[str, Sequence[int]],
         shape: tuple[int, int] | None = None,
         transposed: Iterable[str] = (),  # one name alone is a name, not its letters
     ) -> None:
@@ -148,7 +149,7 @@ class BlockLayout:
         """F_c = I_m[:, c] for the channels c of a block."""
         return np.eye(self.shape[1])[:, self.box(name).channels]
 
-    def pack(self, /, **blocks: Float[ArrayLike, "_height _width"]) -> Float[Array, "n m"]:
+    def pack(self, /, **blocks: AnyShape) -> Float[Array, "n m"]:
         """The prompt that holds the blocks, zero elsewhere.
 
         1-D arrays act as columns and numbers as 1 x 1. The dtype is the blocks' common floating
@@ -173,7 +174,9 @@ class BlockLayout:
             h = jax.lax.dynamic_update_slice(h, jnp.asarray(stored, dtype), (box.row, box.col))
         return h
 
-    def block(self, h: Float[ArrayLike, "*batch n m"], name: str) -> Float[Array, "*batch a b"]:
+    def block(
+        self, h: Real[ArrayLike, "*batch n m"] | Rows, name: str
+    ) -> Real[Array, "*batch a b"]:
         """One block of a prompt, or of a batch or trace of prompts.
 
         Raises:
@@ -189,19 +192,21 @@ class BlockLayout:
         stored = prompt[..., box.rows.start : box.rows.stop, box.channels.start : box.channels.stop]
         return jnp.swapaxes(stored, -1, -2) if name in self.transposed else stored
 
-    def unpack(self, h: Float[ArrayLike, "*batch n m"]) -> dict[str, Float[Array, "*batch a b"]]:
+    def unpack(
+        self, h: Real[ArrayLike, "*batch n m"] | Rows
+    ) -> dict[str, Real[Array, "*batch a b"]]:
         """Every block of a prompt, or of a batch or trace of prompts, by name."""
         return {name: self.block(h, name) for name in self.blocks}
 
     def extended(
-        self, blocks: Mapping[str, tuple[int, int, int, int]], shape: tuple[int, int]
+        self, blocks: Mapping[str, Sequence[int]], shape: tuple[int, int]
     ) -> "BlockLayout":
         """This layout with more blocks, in a prompt with rows and channels appended."""
         checks.mapping("BlockLayout", "a mapping of names to boxes", blocks=blocks)
         return BlockLayout({**self.blocks, **blocks}, shape, self.transposed)
 
 
-def _box(name: str, entry: tuple[int, int, int, int]) -> Box:
+def _box(name: str, entry: Sequence[int]) -> Box:
     box = Box(*_integers(f"block {name!r}", entry, Box._fields))
     if box.height < 1 or box.width < 1:
         raise ValueError(

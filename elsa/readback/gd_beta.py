@@ -5,9 +5,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Numbers, Rows
 from elsa.base.precision import exact
 from elsa.models import LinearTransformerBlock
 
@@ -26,8 +27,8 @@ class GdBeta(NamedTuple):
 
 
 def gd_beta_block(
-    init: Float[ArrayLike, " d"],
-    preconditioner: Float[ArrayLike, "d d"],
+    init: Real[ArrayLike, " d"] | Numbers,
+    preconditioner: Real[ArrayLike, "d d"] | Rows,
     *,
     context_length: int | None = None,
     dtype: DTypeLike | None = None,

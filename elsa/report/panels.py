@@ -75,7 +75,7 @@ class Panel:
     columns: Axis
     outlines: Sequence[tuple[str, range, range]] = ()
 
-    def picture(self) -> Float[np.ndarray, "shown shown"]:
+    def picture(self) -> Float[np.ndarray, "_rows _columns"]:
         """What is drawn: NaN in the gaps."""
         seen = np.full((len(self.rows.shown), len(self.columns.shown)), np.nan)
         down = [place for place, index in enumerate(self.rows.shown) if index is not None]

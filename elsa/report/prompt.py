@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+from elsa.base.arrays import AnyShape
 from elsa.report.panels import Axis, Item, Line, Panel, Scale, draw
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PROMPTS = 4  # drawn of a deep stack: the input, two on the way, the last
 
 
+@runtime_checkable
 class BlockStack(Protocol):
     """What is needed of a stack with named blocks (see `elsa.nn.BlockStack`)."""
 
@@ -29,10 +30,10 @@ class BlockStack(Protocol):
     @property
     def weights(self) -> Sequence[Any]: ...
 
-    def prompts(self, /, **blocks: Float[ArrayLike, "_a _b"]) -> Float[Array, "layers n m"]: ...
+    def prompts(self, /, **blocks: AnyShape) -> Float[Array, "layers n m"]: ...
 
 
-def prompt_figure(stack: BlockStack, /, **blocks: Float[ArrayLike, "_a _b"]) -> "Figure":
+def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
     """Draws the prompt layer by layer, its blocks outlined and named, and the layers' weights.
 
     Of more than 4 prompts the input, the last and two evenly between are drawn; the titles say

@@ -10,11 +10,14 @@ draws or saves outside these functions does so inside `with style.applied():`.
 """
 
 import contextlib
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Real
+
+from elsa.base.arrays import Numbers
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -114,23 +117,31 @@ def figure(
 
 
 def colour(name: str | int) -> str:
-    """The colour of a construction or algorithm by name, or of the i-th of anything else."""
-    return PALETTE[name % len(PALETTE)] if isinstance(name, int) else _SERIES[name][0]
+    """The colour of a construction, algorithm or model by name, or of the i-th of anything else.
+
+    A name without a look of its own in this file has one that follows from its letters.
+    """
+    return PALETTE[name % len(PALETTE)] if isinstance(name, int) else _look(name)[0]
 
 
 def marker(name: str | int) -> str:
     """The marker that goes with `colour`."""
-    return _MARKERS[name % len(_MARKERS)] if isinstance(name, int) else _SERIES[name][1]
+    return _MARKERS[name % len(_MARKERS)] if isinstance(name, int) else _look(name)[1]
+
+
+def _look(name: str) -> tuple[str, str]:
+    drawn = zlib.crc32(name.encode())  # the same in every process
+    return _SERIES.get(name, (colour(drawn), marker(drawn // len(PALETTE))))
 
 
 def measured(
     axes: "Axes",
-    x: Float[ArrayLike, " points"],
-    y: Float[ArrayLike, " points"],
+    x: Real[ArrayLike, " points"] | Numbers,
+    y: Real[ArrayLike, " points"] | Numbers,
     *,
     name: str | int,
     label: str | None = None,
-    error: Float[ArrayLike, " points"] | None = None,
+    error: Real[ArrayLike, " points"] | Numbers | None = None,
     **line: Any,
 ) -> "Artist":
     """A solid line with the colour and marker of `name`, which is its label too by default.
@@ -148,14 +159,15 @@ def measured(
         shown = label if label is not None or isinstance(name, int) else name.replace("_", " ")
         if error is not None:
             bars = {"yerr": error, "capsize": 1.5, "elinewidth": 0.8}
-            return axes.errorbar(x, y, **{**look, "label": shown, **bars, **line})[0]
+            artist: Artist = axes.errorbar(x, y, **{**look, "label": shown, **bars, **line})[0]
+            return artist
         return axes.plot(x, y, **{**look, "label": shown, **line})[0]
 
 
 def theory(
     axes: "Axes",
-    x: Float[ArrayLike, " points"],
-    y: Float[ArrayLike, " points"],
+    x: Real[ArrayLike, " points"] | Numbers,
+    y: Real[ArrayLike, " points"] | Numbers,
     *,
     label: str | None = "theory",
     **line: Any,

@@ -9,9 +9,10 @@ V = (x' - x) x^T / |x|^2 and whose attention is that of each token to itself.
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Number, Numbers, Rows
 from elsa.base.precision import exact
 from elsa.softmax_regression import inputs
 from elsa.softmax_regression.shifts import length
@@ -19,7 +20,9 @@ from elsa.softmax_regression.shifts import length
 
 @exact
 def softmax_attention(
-    a: Float[ArrayLike, "n d"], weight: Float[ArrayLike, "d d"], value: Float[ArrayLike, "d d"]
+    a: Real[ArrayLike, "n d"] | Rows,
+    weight: Real[ArrayLike, "d d"] | Rows,
+    value: Real[ArrayLike, "d d"] | Rows,
 ) -> Float[Array, "n d"]:
     """A + softmax(A W A^T) A V, rows being tokens and the softmax that of each row.
 
@@ -40,7 +43,7 @@ def softmax_attention(
 
 
 def step_as_attention(
-    x: Float[ArrayLike, " d"], x_next: Float[ArrayLike, " d"], sharpness: float
+    x: Real[ArrayLike, " d"] | Numbers, x_next: Real[ArrayLike, " d"] | Numbers, sharpness: Number
 ) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
     """Weights (W, V) of a layer that does to the data what going from x to x_next does to them.
 
@@ -68,4 +71,4 @@ def step_as_attention(
         )
     size = length(before)
     value = jnp.outer((after - before) / size, before / size)
-    return sharpness * jnp.eye(before.shape[0], dtype=before.dtype), value
+    return jnp.eye(before.shape[0], dtype=before.dtype) * sharpness, value

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape
 
 OF = ("gradient", "loss", "softmax")
 # sup ||diag(J b) - J b f^T - f (J b)^T|| over f in the simplex: per |b|, and of J^2 alone.
@@ -76,7 +76,7 @@ class Values(NamedTuple):
     labels: Float[np.ndarray, "n1 n2"]
 
 
-def values(a1: ArrayLike | None, a2: ArrayLike, b: ArrayLike) -> Values:
+def values(a1: AnyShape | None, a2: AnyShape, b: AnyShape) -> Values:
     """The data as such matrices."""
     left = np.ones((1, 1)) if a1 is None else np.asarray(a1, np.float64)
     return Values(left, np.asarray(a2, np.float64), np.atleast_2d(np.asarray(b, np.float64)))
@@ -88,7 +88,8 @@ def of_rows(
     """The constant of each row's own softmax, loss or gradient."""
     norms, lengths = _row_norms(values)
     rows = _logit_constants(norms, lengths, values.labels, kind, radius, of, sharp)
-    return norms ** (2 if of == "gradient" else 1) * rows
+    constants: np.ndarray = norms ** (2 if of == "gradient" else 1) * rows
+    return constants
 
 
 def of_all(values: Values, kind: str, radius: float, of: str, sharp: bool) -> float:
@@ -130,7 +131,7 @@ def _logit_constants(
         sizes = np.linalg.norm(_centred(labels) if sharp else labels, axis=1)
         if sharp:
             return np.array([curvature_bound(float(size)) for size in sizes])
-        return WITHOUT_LABELS + BY_LABELS * sizes
+        return np.asarray(WITHOUT_LABELS + BY_LABELS * sizes)
     with np.errstate(over="ignore"):
         largest = np.exp(norms * radius)
         total = largest + math.sqrt(n) - 1.0
@@ -138,11 +139,13 @@ def _logit_constants(
             largest = np.exp(radius * lengths.max(axis=1))
             total = np.minimum(total, np.sqrt(np.exp(2.0 * radius * lengths).sum(axis=1)))
         change = label_operator_norm(labels) ** 2 * largest
-        return change * (total if of == "loss" else largest + total)
+        constants: np.ndarray = change * (total if of == "loss" else largest + total)
+        return constants
 
 
 def _centred(labels: np.ndarray) -> np.ndarray:
-    return labels - labels.mean(axis=1, keepdims=True)
+    centred: np.ndarray = labels - labels.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _farthest_corner(labels: np.ndarray, *, centred: bool) -> np.ndarray:
@@ -154,4 +157,5 @@ def _farthest_corner(labels: np.ndarray, *, centred: bool) -> np.ndarray:
         labels = _centred(labels)
     length = 1.0 - 1.0 / labels.shape[1] if centred else 1.0
     squares = length - 2.0 * labels.min(axis=1) + (labels**2).sum(axis=1)
-    return np.sqrt(np.maximum(squares, 0.0))
+    distances: np.ndarray = np.sqrt(np.maximum(squares, 0.0))
+    return distances

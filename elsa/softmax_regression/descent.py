@@ -1,7 +1,6 @@
 """Gradient descent and L-BFGS on an objective, in one compiled loop that keeps its history."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
+
+from elsa.base.arrays import Number
+from elsa.base.jit import jitted
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,17 +44,17 @@ class Run(NamedTuple):
 
     x: Array
     iterations: Array | int
-    losses: Float[Array | np.ndarray, " limit+1"]
-    norms: Float[Array | np.ndarray, " limit+1"]
+    losses: Float[Array | np.ndarray, " iterates"]
+    norms: Float[Array | np.ndarray, " iterates"]
     stuck: Array | bool
 
 
-_compiled = functools.partial(jax.jit, static_argnames=("objective", "limit"))
+_compiled = jitted("objective", "limit")
 
 
 @_compiled
 def gradient_descent(
-    objective: Objective, x: Array, data: tuple[Any, ...], tolerance: ArrayLike, limit: int
+    objective: Objective, x: Array, data: tuple[Any, ...], tolerance: Number, limit: int
 ) -> Run:
     """x <- x - gradient / L until the gradient's norm is at most the tolerance."""
 
@@ -68,7 +69,7 @@ def gradient_descent(
 
 @_compiled
 def lbfgs(
-    objective: Objective, x: Array, data: tuple[Any, ...], tolerance: ArrayLike, limit: int
+    objective: Objective, x: Array, data: tuple[Any, ...], tolerance: Number, limit: int
 ) -> Run:
     """optax's L-BFGS with its zoom line search, on the closed-form gradient."""
     value = _with_gradient(objective, data)
@@ -83,7 +84,8 @@ def lbfgs(
     known = optax.value_and_grad_from_state(value)  # what the line search has computed already
 
     def measured(x: Array, state: Any) -> tuple[Array, Array]:
-        return known(x, state=state)
+        found: tuple[Array, Array] = known(x, state=state)
+        return found
 
     return _loop(step, measured, x, optimizer.init(x), tolerance, limit)
 
@@ -111,14 +113,15 @@ def _loop(
     measured: Callable[[Array, Any], tuple[Array, Array]],
     x: Array,
     state: Any,
-    tolerance: ArrayLike,
+    tolerance: Number,
     limit: int,
 ) -> Run:
     """Steps until the gradient is small, x does not change any more, or the limit is reached."""
 
     def goes_on(carry: tuple[Any, ...]) -> Array:
         _, _, gradient, _, run = carry
-        return (run.iterations < limit) & (norm(gradient) > tolerance) & ~run.stuck
+        going: Array = (run.iterations < limit) & (norm(gradient) > tolerance) & ~run.stuck
+        return going
 
     def advance(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         x, loss, gradient, state, run = carry

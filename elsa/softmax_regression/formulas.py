@@ -7,13 +7,15 @@ rows' own, and the rows go through in slabs that stay in the cache. exp, * and /
 <., .> is the dot product.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from elsa.base.arrays import Number
+from elsa.base.jit import jitted
 
 SLAB = 2**18  # entries of A1 X A2^T in flight, 2 MB of float64: as much as a core's cache holds
 
@@ -109,7 +111,7 @@ KINDS = {
     "rescaled": Kind(_rescaled_residual, _rescaled_pull, _rescaled_push, _rescaled_curvature),
 }
 
-_by_kind = functools.partial(jax.jit, static_argnames="kind")
+_by_kind = jitted("kind")
 
 
 def queried(x: Array, data: Data) -> Float[Array, "n1 d2"]:
@@ -127,7 +129,7 @@ def _pulled(rows: Array, data: Data) -> Array:
     return rows[0] if data.a1 is None else data.a1.T @ rows
 
 
-@jax.jit
+@jitted()
 def probabilities(x: Array, data: Data) -> Array:
     return jax.nn.softmax(logits(x, data), axis=1).reshape(data.b.shape)
 
@@ -214,8 +216,8 @@ def dense_hessian(x: Array, data: Data, kind: str) -> Array:
     return jnp.einsum("ip,iq,irs->prqs", data.a1, data.a1, blocks).reshape(x.size, x.size)
 
 
-@functools.partial(jax.jit, static_argnames=("kind", "steps"))
-def gradient_path(x: Array, data: Data, step_size: Array, *, kind: str, steps: int) -> Array:
+@jitted("kind", "steps")
+def gradient_path(x: Array, data: Data, step_size: Number, *, kind: str, steps: int) -> Array:
     """x_0 .. x_T of x <- x - eta gradient."""
 
     def step(x: Array, _: None) -> tuple[Array, Array]:

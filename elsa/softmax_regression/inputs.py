@@ -1,15 +1,21 @@
 """What every function of the package asks of its arguments, and what it says of an overflow."""
 
+from typing import TypeAlias
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Numbers, Rows
 from elsa.softmax_regression.formulas import Data
 
+Weights: TypeAlias = Real[ArrayLike, "*weights"] | Numbers | Rows  # [d1, d2], or [d] if single
 
-def arrays(where: str, /, **axes: tuple[ArrayLike, str]) -> list[jax.Array]:
+
+def arrays(where: str, /, **axes: tuple[AnyShape, str]) -> list[jax.Array]:
     """Checks shapes and values, name -> (array, axis names); returns them in one floating dtype."""
     sizes = checks.shapes(where, **axes)
     named = {name: array for name, (array, _) in axes.items()}
@@ -20,14 +26,14 @@ def arrays(where: str, /, **axes: tuple[ArrayLike, str]) -> list[jax.Array]:
     return floats(*named.values())
 
 
-def floats(*arrays: ArrayLike) -> list[jax.Array]:
+def floats(*arrays: AnyShape) -> list[jax.Array]:
     """The arrays in the floating dtype that holds all of them; integers count as jax's own."""
     made = [jnp.asarray(array) for array in arrays]
     dtype = jnp.result_type(*made, float)
     return [array.astype(dtype) for array in made]
 
 
-def concrete(where: str, /, **arrays: ArrayLike) -> None:
+def concrete(where: str, /, **arrays: AnyShape) -> None:
     """Refuses tracers: for functions that decide by values, or leave jax.
 
     Raises:

@@ -20,13 +20,15 @@ def hidden_directions(values: Values, kind: str) -> Float[np.ndarray, "d1 d2 k"]
     hidden = np.ones((left.shape[1], right.shape[1]), bool)
     hidden[: seen[0].shape[1], : seen[1].shape[1]] = False
     rows, columns = np.nonzero(hidden)
-    return left[:, None, rows] * right[None, :, columns]
+    directions: np.ndarray = left[:, None, rows] * right[None, :, columns]
+    return directions
 
 
 def seen_part(x: np.ndarray, values: Values, kind: str) -> Float[np.ndarray, "d1 d2"]:
     """S1 S1^T X S2 S2^T, S1 and S2 orthonormal bases of the row spaces of A1 and A."""
     left, right = _seen(values, kind)
-    return left @ (left.T @ x @ right) @ right.T
+    part: np.ndarray = left @ (left.T @ x @ right) @ right.T
+    return part
 
 
 def _seen(values: Values, kind: str) -> tuple[np.ndarray, np.ndarray]:
@@ -40,4 +42,5 @@ def _row_space(data: np.ndarray, *, centred: bool) -> Float[np.ndarray, "d rank"
     matrix = data - data.mean(axis=0) if centred else data
     _, values, basis = np.linalg.svd(matrix, full_matrices=False)
     seen = values > max(data.shape) * np.finfo(np.float64).eps * size
-    return basis[seen].T
+    hidden: np.ndarray = basis[seen].T
+    return hidden

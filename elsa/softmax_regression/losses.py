@@ -12,13 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Number, Numbers, Rows
 from elsa.base.precision import exact
 from elsa.softmax_regression import formulas, inputs
 from elsa.softmax_regression.bounds import Values, values
 from elsa.softmax_regression.formulas import Data
+from elsa.softmax_regression.inputs import Weights
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
@@ -32,9 +34,9 @@ class Losses:
 
     def __init__(
         self,
-        a1: Float[ArrayLike, "n1 d1"] | None,
-        a2: Float[ArrayLike, "n2 d2"],
-        b: Float[ArrayLike, "*labels"],
+        a1: Real[ArrayLike, "n1 d1"] | Rows | None,
+        a2: Real[ArrayLike, "n2 d2"] | Rows,
+        b: Real[ArrayLike, "*labels"] | Numbers | Rows,
         kind: str = "normalized",
     ) -> None:
         where = "Problem" if a1 is not None else "Problem.single"
@@ -51,7 +53,10 @@ class Losses:
 
     @classmethod
     def single(
-        cls, a: Float[ArrayLike, "n d"], b: Float[ArrayLike, " n"], kind: str = "normalized"
+        cls,
+        a: Real[ArrayLike, "n d"] | Rows,
+        b: Real[ArrayLike, " n"] | Numbers,
+        kind: str = "normalized",
     ) -> Self:
         """The problem of one vector x [d], with data A [n, d] and labels b [n].
 
@@ -65,8 +70,8 @@ class Losses:
     @classmethod
     def planted(
         cls,
-        x: Float[ArrayLike, "*weights"],
-        *data: Float[ArrayLike, "n d"],
+        x: Weights,
+        *data: Real[ArrayLike, "_n _d"] | Rows,
         kind: str = "normalized",
     ) -> Self:
         """The problem whose labels are the softmax at x, so that x solves it with loss 0.
@@ -90,7 +95,7 @@ class Losses:
         return dataclasses.replace(blank, b=blank.probabilities(x))
 
     @exact
-    def probabilities(self, x: Float[ArrayLike, "*weights"]) -> Float[Array, "*labels"]:
+    def probabilities(self, x: Weights) -> Float[Array, "*labels"]:
         """F, the softmax of each row of Z: the attention of queries A1 to keys A2; f [n] if single.
 
         Raises:
@@ -103,7 +108,7 @@ class Losses:
         return value
 
     @exact
-    def loss(self, x: Float[ArrayLike, "*weights"]) -> Float[Array, ""]:
+    def loss(self, x: Weights) -> Float[Array, ""]:
         """|F - B|_F^2 / 2, or |U - rowsum(U) * B|_F^2 / 2 for kind "rescaled".
 
         The normalized loss takes logits of any size. The rescaled one overflows at logits of about
@@ -120,7 +125,7 @@ class Losses:
         return self._at("loss", formulas.loss, x=x)
 
     @exact
-    def log_loss(self, x: Float[ArrayLike, "*weights"]) -> Float[Array, ""]:
+    def log_loss(self, x: Weights) -> Float[Array, ""]:
         """log L, finite for logits of any size: of a row, 2 m + log(|e^{-m} r|^2 / 2), m = max(z).
 
         r is the row's residual; rows are added by log-sum-exp. Minus infinity where every residual
@@ -133,7 +138,7 @@ class Losses:
         return formulas.log_loss(weights, data, kind=self.kind)
 
     @exact
-    def gradient(self, x: Float[ArrayLike, "*weights"]) -> Float[Array, "*weights"]:
+    def gradient(self, x: Weights) -> Float[Array, "*weights"]:
         """The gradient of `loss`, with C = F - B and R = U - rowsum(U) * B.
 
             normalized:  A1^T [F * (C - rowsum(F * C))] A2
@@ -146,7 +151,9 @@ class Losses:
 
     @exact
     def hvp(
-        self, x: Float[ArrayLike, "*weights"], v: Float[ArrayLike, "*weights"]
+        self,
+        x: Weights,
+        v: Weights,
     ) -> Float[Array, "*weights"]:
         """The Hessian of `loss` at x applied to v, at the cost of one and a half gradients.
 
@@ -162,7 +169,7 @@ class Losses:
         return self._at("hvp", formulas.hvp, x=x, v=v)
 
     @exact
-    def dense_hessian(self, x: Float[ArrayLike, "*weights"]) -> Float[Array, "size size"]:
+    def dense_hessian(self, x: Weights) -> Float[Array, "size size"]:
         """The Hessian in vec(X), row-major, for small cases: sum_i (a_i a_i^T) kron (A2^T M_i A2).
 
         a_i is row i of A1, M_i the Hessian of row i's loss in its logits, [n2, n2]:
@@ -179,8 +186,8 @@ class Losses:
 
     @exact
     def gradient_path(
-        self, x: Float[ArrayLike, "*weights"], *, step_size: float, steps: int
-    ) -> Float[Array, "steps+1 *weights"]:
+        self, x: Weights, *, step_size: Number, steps: int
+    ) -> Float[Array, "{steps}+1 *weights"]:
         """x_0 .. x_T of x <- x - eta gradient, from x_0 = x.
 
         Args:
@@ -220,7 +227,7 @@ class Losses:
         stacked: Self = jax.vmap(row)(left, data.labels)
         return stacked
 
-    def _at(self, method: str, formula: Callable[..., Array], **weights: ArrayLike) -> Array:
+    def _at(self, method: str, formula: Callable[..., Array], **weights: AnyShape) -> Array:
         """The formula at the weights, and a word where it overflows."""
         where = f"Problem.{method}"
         data, *given = self._arrays(where, **weights)
@@ -228,7 +235,7 @@ class Losses:
         inputs.refuse_overflow(where, self.kind, value, given[0], data)
         return value
 
-    def _arrays(self, where: str, leading: str = "", /, **weights: ArrayLike) -> list[Any]:
+    def _arrays(self, where: str, leading: str = "", /, **weights: AnyShape) -> list[Any]:
         """The data and the weights, in one floating dtype and checked."""
         self._check(where, leading, **weights)
         queries = [] if self.a1 is None else [self.a1]
@@ -236,19 +243,19 @@ class Losses:
         left = made.pop(0) if queries else None
         return [Data(left, *made[:2]), *made[2:]]
 
-    def _values(self, where: str, **weights: ArrayLike) -> Values:
+    def _values(self, where: str, **weights: AnyShape) -> Values:
         """The data in NumPy, for what decides by values; the weights are checked only."""
         self._concrete(where, **weights)
         self._check(where, **weights)
         return values(self.a1, self.a2, self.b)
 
-    def _check(self, where: str, leading: str = "", /, **weights: ArrayLike) -> None:
+    def _check(self, where: str, leading: str = "", /, **weights: AnyShape) -> None:
         """Shapes of all, as vmap and stacking change them, and values of what is new."""
         own = f"{leading} d" if self.a1 is None else f"{leading} d1 d2"
         checks.shapes(where, **self._axes, **{name: (x, own) for name, x in weights.items()})
         checks.finite(where, **weights)
 
-    def _concrete(self, where: str, **more: ArrayLike) -> None:
+    def _concrete(self, where: str, **more: AnyShape) -> None:
         """Refuses tracers among the data and whatever else is named."""
         own = {name: array for name, (array, _) in self._axes.items()}
         inputs.concrete(where, **own, **more)

@@ -5,12 +5,14 @@ from typing import Any
 import jax
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Rows
 from elsa.base.precision import exact
 from elsa.softmax_regression import bounds, inputs, invariance, shifts, solvers, tightness
 from elsa.softmax_regression.formulas import Data
+from elsa.softmax_regression.inputs import Weights
 from elsa.softmax_regression.losses import Losses
 from elsa.softmax_regression.shifts import LabelShift, TrajectoryShift, WeightShift
 from elsa.softmax_regression.solvers import Solution
@@ -140,7 +142,7 @@ class Problem(Losses):
         basis = invariance.hidden_directions(self._values("Problem.null_directions"), self.kind)
         return basis.reshape(*self._weights_shape, basis.shape[2])
 
-    def identifiable_part(self, x: Float[ArrayLike, "*weights"]) -> Float[np.ndarray, "*weights"]:
+    def identifiable_part(self, x: Weights) -> Float[np.ndarray, "*weights"]:
         """x without its part along `null_directions`: one for all weights that are not told apart.
 
         S1 S1^T X S2 S2^T, S1 and S2 orthonormal bases of the row spaces of A1 and A2, or A2 - mean
@@ -158,7 +160,7 @@ class Problem(Losses):
     def solve(
         self,
         method: str = "newton-cg",
-        init: Float[ArrayLike, "*weights"] | None = None,
+        init: Weights | None = None,
         *,
         tolerance: float | None = None,
         max_iterations: int | None = None,
@@ -199,13 +201,7 @@ class Problem(Losses):
         return solvers.solve(where, data, self.kind, x, method, tolerance, max_iterations)
 
     @exact
-    def weight_shift(
-        self,
-        x: Float[ArrayLike, "*weights"],
-        x_next: Float[ArrayLike, "*weights"],
-        *,
-        side: str | None = None,
-    ) -> WeightShift:
+    def weight_shift(self, x: Weights, x_next: Weights, *, side: str | None = None) -> WeightShift:
         """What to do to the labels, or to the data, instead of going from x to x_next.
 
             L(X'; A1, A2, B) = L(X; A1, A2, B~) = L(X; A1~, A2, B) = L(X; A1, A2~, B)
@@ -236,7 +232,7 @@ class Problem(Losses):
 
     @exact
     def trajectory_shift(
-        self, path: Float[ArrayLike, "steps *weights"], *, side: str | None = None
+        self, path: Real[ArrayLike, "steps *weights"] | Rows, *, side: str | None = None
     ) -> TrajectoryShift:
         """`weight_shift` of every step of a path x_0 .. x_T, and of every point from the first.
 
@@ -250,7 +246,7 @@ class Problem(Losses):
         return shifts.along_path(points, data, kind=self.kind, side=self._side(where, side))
 
     @exact
-    def context_shift(self, x: Float[ArrayLike, "*weights"], after: "Problem") -> LabelShift:
+    def context_shift(self, x: Weights, after: "Problem") -> LabelShift:
         """Labels that do at fixed weights what a move of the context to that of `after` does.
 
             L(X; A1', A2', B') = L(X; A1, A2, B~),  with A1', A2', B' of `after`

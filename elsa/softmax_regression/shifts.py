@@ -9,12 +9,14 @@ value and residual that agree; gradients are taken at different points. Gao, Son
 
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from elsa.base.jit import jitted
 from elsa.softmax_regression import formulas
 from elsa.softmax_regression.bounds import label_operator_norm
 from elsa.softmax_regression.formulas import Data
@@ -65,7 +67,7 @@ class TrajectoryShift(NamedTuple):
     total: WeightShift
 
 
-@functools.partial(jax.jit, static_argnames=("kind", "side"))
+@jitted("kind", "side")
 def of_weights(x: Array, x_next: Array, data: Data, *, kind: str, side: str) -> WeightShift:
     """What stands for a step from x to x_next; side: the data that move, "queries" or "keys"."""
     change = x_next - x
@@ -81,15 +83,16 @@ def of_weights(x: Array, x_next: Array, data: Data, *, kind: str, side: str) -> 
     return WeightShift(labels, _data_shift(data.a2, *(jnp.atleast_2d(w).T for w in (x, x_next))))
 
 
-@functools.partial(jax.jit, static_argnames=("kind", "side"))
+@jitted("kind", "side")
 def along_path(path: Array, data: Data, *, kind: str, side: str) -> TrajectoryShift:
     """What stands for every step of a path, and for all of it so far."""
+    move: Callable[..., WeightShift]
     move = jax.vmap(lambda x, y: of_weights(x, y, data, kind=kind, side=side))
     first = jnp.broadcast_to(path[:1], path[1:].shape)
     return TrajectoryShift(move(path[:-1], path[1:]), move(first, path[1:]))
 
 
-@functools.partial(jax.jit, static_argnames="kind")
+@jitted("kind")
 def of_context(x: Array, before: Data, after: Data, *, kind: str) -> LabelShift:
     """Labels that do on the data before what those after do on theirs."""
     change = after.a2 - before.a2
@@ -162,7 +165,8 @@ def _row_lengths(matrix: Array) -> Array:
 
 
 def spectral(matrix: Array) -> Array:
-    return jnp.linalg.norm(_decomposable(matrix), ord=2).astype(matrix.dtype)
+    norm: Array = jnp.linalg.norm(_decomposable(matrix), ord=2).astype(matrix.dtype)
+    return norm
 
 
 def _decomposable(matrix: Array) -> Array:

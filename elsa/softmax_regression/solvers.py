@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from elsa.base import checks
+from elsa.base.jit import jitted
 from elsa.softmax_regression import bounds, descent, formulas, inputs, newton
 from elsa.softmax_regression.bounds import label_operator_norm
 from elsa.softmax_regression.descent import Objective, Run
@@ -35,8 +36,8 @@ class History:
       "stuck", no step improves on rounding.
     """
 
-    loss: Float[np.ndarray, " iterations+1"]
-    gradient_norm: Float[np.ndarray, " iterations+1"]
+    loss: Float[np.ndarray, " iterates"]
+    gradient_norm: Float[np.ndarray, " iterates"]
     tolerance: float
     stopped: str
 
@@ -121,7 +122,7 @@ def _objective(kind: str) -> Objective:
         """||P_i||^2, max(u_i) and |u_i| of every row."""
         return label_operator_norm(b) ** 2, jnp.max(u, axis=1), jnp.sqrt(jnp.sum(u**2, axis=1))
 
-    @jax.jit
+    @jitted()
     def scale(x: Array, data: Data, sizes: Sizes) -> Array:
         z = formulas.logits(x, data)
         if kind == "normalized":

@@ -1,12 +1,11 @@
 """How much of a Lipschitz constant is used: ratios of sampled pairs."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from elsa.base.jit import jitted
 from elsa.softmax_regression import formulas
 from elsa.softmax_regression.formulas import Data
 
@@ -34,10 +33,11 @@ def ratios(
         )
     rounding = ROUNDING * np.maximum(_length(values[0]), _length(values[1]))
     moved = np.maximum(_length(values[0] - values[1]) - rounding, 0.0)
-    return moved / _length(places[0] - places[1])
+    ratios: np.ndarray = moved / _length(places[0] - places[1])
+    return ratios
 
 
-@functools.partial(jax.jit, static_argnames=("shape", "pairs"))
+@jitted("shape", "pairs")
 def _pairs(
     key: PRNGKeyArray, *, shape: tuple[int, ...], pairs: int
 ) -> Float[Array, "2 pairs *weights"]:
@@ -52,7 +52,7 @@ def _pairs(
     return jnp.stack([first, jnp.where(close, first + CLOSE * second, second)])
 
 
-@functools.partial(jax.jit, static_argnames=("kind", "of"))
+@jitted("kind", "of")
 def _values(points: Array, data: Data, *, kind: str, of: str) -> Array:
     """The softmax map, the loss or its gradient at every point, [2, pairs, ...]."""
 
@@ -68,4 +68,5 @@ def _length(batch: np.ndarray) -> np.ndarray:
     rows = batch.reshape(len(batch), -1)
     size = np.abs(rows).max(axis=1, keepdims=True)
     size = np.where(size > 0, size, 1.0)  # squares may overflow
-    return size[:, 0] * np.sqrt(((rows / size) ** 2).sum(axis=1))
+    lengths: np.ndarray = size[:, 0] * np.sqrt(((rows / size) ** 2).sum(axis=1))
+    return lengths

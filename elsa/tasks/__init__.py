@@ -8,6 +8,7 @@ from elsa.tasks.prompt import GramPrompt, Prompt, Task, gram_prompt, keep_last
 from elsa.tasks.registration import task
 from elsa.tasks.registry import TASKS, build
 from elsa.tasks.retrieval import Retrieval
+from elsa.tasks.shifts import ShiftedRegression, shifted
 from elsa.tasks.spectrum import PrescribedSpectrum
 from elsa.tasks.table import Table, diabetes, read_csv, standardised
 
@@ -20,6 +21,7 @@ __all__ = [
     "PrescribedSpectrum",
     "Prompt",
     "Retrieval",
+    "ShiftedRegression",
     "Table",
     "TableContexts",
     "Task",
@@ -29,6 +31,7 @@ __all__ = [
     "gram_prompt",
     "keep_last",
     "read_csv",
+    "shifted",
     "standardised",
     "task",
 ]

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
+from elsa.base.arrays import Number
 from elsa.base.precision import exact
 from elsa.tasks import fields
 from elsa.tasks.prompt import GramPrompt, Prompt
@@ -33,8 +33,8 @@ class Alignment:
 
     dim: int
     context_length: int
-    alignment: ArrayLike
-    noise_var: ArrayLike = 0.0
+    alignment: Number
+    noise_var: Number = 0.0
 
     cuts: ClassVar[bool] = True
 

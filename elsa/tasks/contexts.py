@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Real
 
 from elsa.base import checks
 from elsa.tasks import fields
@@ -31,8 +31,8 @@ class TableContexts(RowsOnly):
       context_length: n, below the number of rows.
     """
 
-    x: Float[ArrayLike, "rows d"]
-    y: Float[ArrayLike, " rows"]
+    x: Real[ArrayLike, "rows d"]
+    y: Real[ArrayLike, " rows"]
     context_length: int
 
     cuts: ClassVar[bool] = True

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
 from elsa.base.precision import exact
@@ -11,7 +11,7 @@ from elsa.base.precision import exact
 
 @exact
 def symmetric_root(
-    where: str, name: str, matrix: Float[ArrayLike, "d d"]
+    where: str, name: str, matrix: Real[ArrayLike, "d d"]
 ) -> Float[Array, "d d"] | Float[np.ndarray, "d d"]:
     """The symmetric positive semidefinite R with R R = matrix, by eigenvalues.
 
@@ -22,9 +22,11 @@ def symmetric_root(
       ValueError: for a concrete matrix that is not finite, symmetric and positive semidefinite, to
         1e-6 of its largest entry (float32 covariances come that far off).
     """
+    root: Array | np.ndarray
     if not checks.is_concrete(matrix):
         values, vectors = jnp.linalg.eigh(jnp.asarray(matrix))
-        return (vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]) @ vectors.T
+        root = (vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]) @ vectors.T
+        return root
     checks.finite(where, **{name: matrix})
     checks.shapes(where, **{name: (matrix, "d d")})
     known = np.asarray(matrix, dtype=np.float64)
@@ -37,4 +39,5 @@ def symmetric_root(
         raise ValueError(
             f"{where}: {name} must be positive semidefinite, got an eigenvalue of {values[0]:g}"
         )
-    return (vectors * np.sqrt(np.maximum(values, 0.0))[None, :]) @ vectors.T
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))[None, :]) @ vectors.T
+    return root

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Number
 from elsa.base.precision import exact
 from elsa.tasks import fields
 from elsa.tasks.covariance import symmetric_root
@@ -38,8 +39,8 @@ class Drift(RowsOnly):
 
     dim: int
     context_length: int
-    task_corr: Float[ArrayLike, "n+1 n+1"]
-    noise_var: ArrayLike = 0.0
+    task_corr: Real[ArrayLike, "{context_length}+1 {context_length}+1"]
+    noise_var: Number = 0.0
     root: Any = dataclasses.field(init=False, repr=False)
 
     cuts: ClassVar[bool] = True  # the last rows are the nearest ones
@@ -88,8 +89,11 @@ class Drift(RowsOnly):
 
 
 def autoregressive(
-    context_length: int, correlation: ArrayLike
-) -> Float[Array, "n+1 n+1"] | Float[np.ndarray, "n+1 n+1"]:
+    context_length: int, correlation: Number
+) -> (
+    Float[Array, "{context_length}+1 {context_length}+1"]
+    | Float[np.ndarray, "{context_length}+1 {context_length}+1"]
+):
     """C_ij = correlation^|i - j| for n + 1 tasks: an autoregression of order 1, for `Drift`.
 
     Args:
@@ -105,9 +109,12 @@ def autoregressive(
     checks.finite(where, correlation=correlation)
     points = np.arange(context_length + 1)
     distance = np.abs(points[:, None] - points[None, :])
+    powers: Array | np.ndarray
     if not checks.is_concrete(correlation):
-        return jnp.asarray(correlation) ** distance
+        powers = jnp.asarray(correlation) ** distance
+        return powers
     known = np.asarray(correlation, dtype=np.float64)
     if np.abs(known) > 1.0:
         raise ValueError(f"{where}: correlation must be from -1 to 1, got {correlation}")
-    return known**distance
+    powers = known**distance
+    return powers

@@ -2,17 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from elsa.base import checks
 
+_Task = TypeVar("_Task")
 _COVARIANCES = {"cov_x", "cov_task"}
 
 
-def common(where: str, dim: int, context_length: int, **numbers: ArrayLike) -> None:
+def common(where: str, dim: int, context_length: int, **numbers: Any) -> None:
     """Refuses sizes that are no integers above 0, and numbers that are no scalars of at least 0."""
     checks.size(where, dim=(dim, 1), context_length=(context_length, 1))
     for name, number in numbers.items():
@@ -28,14 +28,14 @@ def draw(task: Any, key: Any, batch: int) -> None:
     checks.size(where, batch=(batch, 1))
 
 
-def sized(where: str, name: str, array: ArrayLike, shape: tuple[int, ...]) -> None:
+def sized(where: str, name: str, array: Any, shape: tuple[int, ...]) -> None:
     """Refuses an array of another shape, and what holds no real numbers."""
     checks.real(where, **{name: array})
     if np.shape(array) != shape:
         raise ValueError(f"{where}: {name} must have shape {shape}, got {np.shape(array)}")
 
 
-def of_config(cls: Any, where: str, given: Mapping[str, Any]) -> Any:
+def of_config(cls: type[_Task], where: str, given: Mapping[str, Any]) -> _Task:
     """The task of that class whose fields a config gives.
 
     Lists and tuples become float arrays; a covariance of one axis is a diagonal.
@@ -46,7 +46,8 @@ def of_config(cls: Any, where: str, given: Mapping[str, Any]) -> Any:
       TypeError: as the class says.
     """
     checks.mapping(where, "a mapping of fields to values", given=given)
-    declared = [field for field in dataclasses.fields(cls) if field.init]
+    kind: Any = cls
+    declared = [field for field in dataclasses.fields(kind) if field.init]
     optional = [field.name for field in declared if field.default is not dataclasses.MISSING]
     complete = [*given, *(field for field in optional if field not in given)]
     checks.names(where, "field", complete, [field.name for field in declared])

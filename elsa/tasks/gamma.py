@@ -1,16 +1,18 @@
 """Gamma and chi-square variables, all lanes of an array at once."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
+
+from elsa.base.jit import jitted
 
 
-@functools.partial(jax.jit, static_argnames="size")  # else each call compiles its loop anew
-def gamma(key: Array, shape: ArrayLike, size: tuple[int, ...]) -> Float[Array, "*size"]:
+@jitted("size")  # else each call compiles its loop anew
+def gamma(
+    key: Array, shape: Real[ArrayLike, "..."], size: tuple[int, ...]
+) -> Float[Array, "*size"]:
     """Independent Gamma variables of scale 1, exact for every shape above 0.
 
     Marsaglia and Tsang's rejection (ACM Transactions on Mathematical Software 26, 2000): for a
@@ -52,7 +54,9 @@ def gamma(key: Array, shape: ArrayLike, size: tuple[int, ...]) -> Float[Array, "
     return jnp.where(small, value * jnp.exp(power), value)
 
 
-def chi_square(key: Array, degrees: ArrayLike, size: tuple[int, ...]) -> Float[Array, "*size"]:
+def chi_square(
+    key: Array, degrees: Real[ArrayLike, "..."], size: tuple[int, ...]
+) -> Float[Array, "*size"]:
     """Independent chi-square variables; 0 where there are no degrees of freedom."""
     count = jnp.asarray(degrees, dtype=jnp.result_type(float))
     drawn = 2.0 * gamma(key, jnp.maximum(count, 1.0) / 2.0, size)

@@ -1,14 +1,15 @@
 """Linear regression with a fresh weight vector for every prompt."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Number
 from elsa.base.precision import exact
 from elsa.tasks import fields
 from elsa.tasks.covariance import symmetric_root
@@ -18,6 +19,25 @@ from elsa.tasks.registration import task
 from elsa.tasks.wishart import joint_gram, rows_asked, triangle
 
 COVARIATES = ("normal", "sphere", "gamma")
+
+
+class Parts(NamedTuple):
+    """A batch of prompts before there are labels; the last row is the query's.
+
+    weight: w, [batch, d].
+    x: covariates, [batch, n + 1, d].
+    noise: of the labels, [batch, n + 1].
+    """
+
+    weight: Float[Array, "batch d"]
+    x: Float[Array, "batch n+1 d"]
+    noise: Float[Array, "batch n+1"]
+
+
+def prompt_of(parts: Parts) -> Prompt:
+    """The prompts whose labels are <w, x> + noise."""
+    y_BxS = jnp.einsum("bsd,bd->bs", parts.x, parts.weight) + parts.noise
+    return Prompt(parts.x[:, :-1], y_BxS[:, :-1], parts.x[:, -1], y_BxS[:, -1])
 
 
 @task(static=("dim", "context_length", "covariates"))
@@ -49,12 +69,12 @@ class LinearRegression:
 
     dim: int
     context_length: int
-    noise_var: ArrayLike = 0.0
-    cov_x: Float[ArrayLike, "d d"] | None = None
-    cov_task: Float[ArrayLike, "d d"] | None = None
-    task_mean: Float[ArrayLike, " d"] | None = None
+    noise_var: Number = 0.0
+    cov_x: Real[ArrayLike, "d d"] | None = None
+    cov_task: Real[ArrayLike, "d d"] | None = None
+    task_mean: Real[ArrayLike, " d"] | None = None
     covariates: str = "normal"
-    gamma_shape: ArrayLike = 1.0
+    gamma_shape: Number = 1.0
     root_x: Any = dataclasses.field(init=False, repr=False)
     root_task: Any = dataclasses.field(init=False, repr=False)
 
@@ -85,12 +105,16 @@ class LinearRegression:
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a weight vector of its own."""
         fields.draw(self, key, batch)
+        return prompt_of(self.parts(key, batch))
+
+    @exact
+    def parts(self, key: Array, batch: int) -> Parts:
+        """What `sample` puts together, for a task that moves covariates before there are labels."""
         w_key, x_key, noise_key = jax.random.split(key, 3)
         w_BxD = self._weights(w_key, batch)
         x_BxSxD = self._covariates(x_key, (batch, self.context_length + 1))
         noise_BxS = jnp.sqrt(self.noise_var) * jax.random.normal(noise_key, x_BxSxD.shape[:2])
-        y_BxS = jnp.einsum("bsd,bd->bs", x_BxSxD, w_BxD) + noise_BxS
-        return Prompt(x_BxSxD[:, :-1], y_BxS[:, :-1], x_BxSxD[:, -1], y_BxS[:, -1])
+        return Parts(w_BxD, x_BxSxD, noise_BxS)
 
     @exact
     def sample_gram(

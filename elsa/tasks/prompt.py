@@ -1,6 +1,6 @@
 """A batch of in-context problems, row by row or as Gram matrices, and what a task is."""
 
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -37,6 +37,7 @@ class GramPrompt(NamedTuple):
     query_y: Float[Array, " batch"]
 
 
+@runtime_checkable
 class Task(Protocol):
     """What every task offers: its sizes, and prompts drawn from a key.
 

@@ -1,9 +1,9 @@
 """Tasks by name, for configs."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from elsa.base import checks
+from elsa.base.settings import Settings
 from elsa.tasks import fields
 from elsa.tasks.alignment import Alignment
 from elsa.tasks.contexts import TableContexts
@@ -11,6 +11,7 @@ from elsa.tasks.drift import Drift
 from elsa.tasks.linear_regression import LinearRegression
 from elsa.tasks.prompt import Task
 from elsa.tasks.retrieval import Retrieval
+from elsa.tasks.shifts import ShiftedRegression
 from elsa.tasks.spectrum import PrescribedSpectrum
 
 TASKS: dict[str, type] = {
@@ -19,11 +20,12 @@ TASKS: dict[str, type] = {
     "linear_regression": LinearRegression,
     "prescribed_spectrum": PrescribedSpectrum,
     "retrieval": Retrieval,
+    "shifted_regression": ShiftedRegression,
     "table": TableContexts,
 }
 
 
-def build(settings: Mapping[str, Any]) -> Task:
+def build(settings: Settings) -> Task:
     """The task that settings describe: its "name" and the fields of its class.
 
     Lists and tuples become float arrays: covariances, means, correlations. A covariance of one axis
@@ -44,6 +46,9 @@ def build(settings: Mapping[str, Any]) -> Task:
     checks.names("build", "task", [name, *(other for other in TASKS if other != name)], TASKS)
     cls: Any = TASKS[name]
     where = f"build {name!r}"
+    task: Task
     if hasattr(cls, "from_config"):  # a class whose config may say it shorter
-        return cls.from_config(where, given)
-    return fields.of_config(cls, where, given)
+        task = cls.from_config(where, given)
+        return task
+    task = fields.of_config(cls, where, given)
+    return task

@@ -88,8 +88,8 @@ class PrescribedSpectrum(RowsOnly):
         left_key, right_key, w_key, noise_key, query_key = jax.random.split(key, 5)
         n, d, rank = self.context_length, self.dim, min(self.context_length, self.dim)
         roots = jnp.sqrt(jnp.maximum(jnp.asarray(self.eigenvalues[:rank]) - self.lam, 0.0))
-        left = _frame(left_key, batch, n, rank)
-        right = _frame(right_key, batch, d, rank)
+        left = frame(left_key, batch, n, rank)
+        right = frame(right_key, batch, d, rank)
         x_BxNxD = (left * roots[None, None, :]) @ jnp.swapaxes(right, 1, 2)
         w_BxD = jax.random.normal(w_key, (batch, d))
         noise_BxS = self.noise_var**0.5 * jax.random.normal(noise_key, (batch, n + 1))
@@ -102,7 +102,7 @@ class PrescribedSpectrum(RowsOnly):
         )
 
 
-def _frame(key: Array, batch: int, rows: int, rank: int) -> Float[Array, "batch rows rank"]:
+def frame(key: Array, batch: int, rows: int, rank: int) -> Float[Array, "batch rows rank"]:
     """Uniform orthonormal columns: the Q factor of a normal matrix, signs fixed by R's diagonal."""
     q, r = jnp.linalg.qr(jax.random.normal(key, (batch, rows, rank)))
     return q * jnp.sign(jnp.diagonal(r, axis1=1, axis2=2))[:, None, :]

@@ -5,16 +5,16 @@ The Gram matrix of n rows N(0, I_m) is T T^T with T lower triangular and indepen
 N(0, 1) below. It is the triangle of Z^T = T Q, which for n < m has n columns: the others are zero.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from elsa.base import checks
+from elsa.base.arrays import Number
+from elsa.base.jit import jitted
 from elsa.tasks.gamma import chi_square
 from elsa.tasks.prompt import whole_number
 
@@ -43,7 +43,7 @@ class Centre(NamedTuple):
     labels: Float[Array, " batch"]
 
 
-@functools.partial(jax.jit, static_argnames=("batch", "dim"))
+@jitted("batch", "dim")
 def triangle(key: Array, batch: int, dim: int, degrees: int | Int[Array, ""]) -> Triangle:
     """T for `degrees` rows, d + 1 wide; `degrees` may be a tracer, 0 and above."""
     diagonal_key, below_key = jax.random.split(key)
@@ -58,11 +58,11 @@ def triangle(key: Array, batch: int, dim: int, degrees: int | Int[Array, ""]) ->
     return Triangle(whole_BxMxM[:, :dim, :dim], whole_BxMxM[:, dim, :dim], diagonal_BxM[:, dim])
 
 
-@jax.jit
+@jitted()
 def joint_gram(
     drawn: Triangle,
     weight: Float[Array, "batch d"],
-    noise_var: ArrayLike,
+    noise_var: Number,
     *,
     centre: Centre | None = None,
 ) -> Float[Array, "batch d+1 d+1"]:

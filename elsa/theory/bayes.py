@@ -1,7 +1,5 @@
 """The risk of the posterior mean, which no predictor of the same prompt beats."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
@@ -9,6 +7,8 @@ import numpy as np
 from jaxtyping import Array
 
 from elsa.base import checks
+from elsa.base.arrays import Number
+from elsa.base.jit import jitted
 from elsa.base.precision import exact
 from elsa.theory import matrices
 from elsa.theory.results import Estimate
@@ -61,11 +61,12 @@ def bayes_risk(setting: Setting, key: Array, samples: int) -> Estimate:
     return Estimate(float(risks.mean()), float(risks.std(ddof=1) / np.sqrt(samples)))
 
 
-@functools.partial(jax.jit, static_argnames=("context_length", "batch"))
+@jitted("context_length", "batch")
 def _posterior_risks(
-    key: Array, values: Array, noise_var: float, context_length: int, batch: int
+    key: Array, values: Array, noise_var: Number, context_length: int, batch: int
 ) -> Array:
     """The risk of each of `batch` contexts."""
+    noise = jnp.asarray(noise_var)
     roots = jnp.sqrt(values)
     white = jax.random.normal(key, (batch, context_length, values.size), values.dtype)
     data = white * roots[None, None]
@@ -73,10 +74,10 @@ def _posterior_risks(
         small, right = jnp.einsum("bni,bnj->bij", data, data), jnp.diag(roots)[None]
     else:
         small, right = jnp.einsum("bni,bmi->bnm", data, data), data * roots[None, None]
-    ridge = noise_var * jnp.eye(small.shape[-1], dtype=values.dtype)
+    ridge = noise * jnp.eye(small.shape[-1], dtype=values.dtype)
     factor = jnp.linalg.cholesky(small + ridge[None])
     right = jnp.broadcast_to(right, (*factor.shape[:2], values.size))
     explained = jnp.sum(jsl.solve_triangular(factor, right, lower=True) ** 2, axis=(1, 2))
     if context_length >= values.size:
-        return noise_var + noise_var * explained
-    return noise_var + jnp.sum(values) - explained
+        return noise + noise * explained
+    return noise + jnp.sum(values) - explained

@@ -8,15 +8,16 @@ Setting of Li, Rawat, Oymak (arXiv:2407.10005). Derivations: docs/theory.md.
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Real
 
+from elsa.base.arrays import AnyShape, Numbers, Rows
 from elsa.theory import matrices
 from elsa.theory.results import ScaledStep, WeightedStep
 
 
 def drift_risk(
-    sample_weights: Float[ArrayLike, " n"],
-    task_corr: Float[ArrayLike, "n+1 n+1"],
+    sample_weights: Real[ArrayLike, " n"] | Real[ArrayLike, "n 1"] | Numbers | Rows,
+    task_corr: Real[ArrayLike, "tasks tasks"] | Rows,
     *,
     dim: int,
     noise_var: float,
@@ -42,7 +43,7 @@ def drift_risk(
 
 
 def drift_optimum(
-    task_corr: Float[ArrayLike, "n+1 n+1"], *, dim: int, noise_var: float
+    task_corr: Real[ArrayLike, "tasks tasks"] | Rows, *, dim: int, noise_var: float
 ) -> WeightedStep:
     """The best weight of each example, scale included, and its risk.
 
@@ -59,7 +60,7 @@ def drift_optimum(
 
 
 def unweighted_drift_optimum(
-    task_corr: Float[ArrayLike, "n+1 n+1"], *, dim: int, noise_var: float
+    task_corr: Real[ArrayLike, "tasks tasks"] | Rows, *, dim: int, noise_var: float
 ) -> ScaledStep:
     """The best w for omega = w (1, .., 1), what attention without weights can do, and its risk.
 
@@ -76,7 +77,7 @@ def unweighted_drift_optimum(
 
 
 def _moments(
-    where: str, task_corr: ArrayLike, dim: int, noise_var: float
+    where: str, task_corr: AnyShape, dim: int, noise_var: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Q and r."""
     matrices.sizes(where, dim=dim, noise_var=noise_var)

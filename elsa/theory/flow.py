@@ -4,9 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
+from elsa.base.arrays import Numbers, Rows
 from elsa.theory import gd_beta, matrices
+from elsa.theory.matrices import Vector
 from elsa.theory.setting import Setting, require
 
 _RELATIVE = 1e-10  # tolerance of the integrator, of every entry
@@ -28,10 +30,10 @@ class GdBetaFlow(NamedTuple):
 
 
 def gd_beta_flow(
-    init: Float[ArrayLike, " d"],
-    preconditioner: Float[ArrayLike, "d d"],
+    init: Vector,
+    preconditioner: Real[ArrayLike, "d d"] | Rows,
     setting: Setting,
-    times: Float[ArrayLike, " times"],
+    times: Real[ArrayLike, " times"] | Numbers,
 ) -> GdBetaFlow:
     """Solves (b0, Gamma)' = -grad R(b0, Gamma), R = `gd_beta_risk`, from any start.
 
@@ -125,7 +127,8 @@ class _Fall:
     def _moment(self, task: np.ndarray, noise_var: float) -> np.ndarray:
         """E[X^T y y^T X] / n for tasks of that second moment."""
         H = self.data
-        return (self.rows + 1) * H @ task @ H + (np.trace(H @ task) + noise_var) * H
+        moment: np.ndarray = (self.rows + 1) * H @ task @ H + (np.trace(H @ task) + noise_var) * H
+        return moment
 
     def _curvature(self, W: np.ndarray) -> np.ndarray:
         return gd_beta.curvature(W, self.data, self.rows)

@@ -15,15 +15,19 @@ import dataclasses
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
+from elsa.base.arrays import AnyShape, Rows
 from elsa.theory import matrices, pgd
+from elsa.theory.matrices import Vector
 from elsa.theory.results import Rates, StartedStep, StartedStepGradient
 from elsa.theory.setting import Setting, require
 
 
 def gd_beta_risk(
-    init: Float[ArrayLike, " d"], preconditioner: Float[ArrayLike, "d d"], setting: Setting
+    init: Vector,
+    preconditioner: Real[ArrayLike, "d d"] | Rows,
+    setting: Setting,
 ) -> float:
     """Expected squared error of one step from `init`, for any start and preconditioner.
 
@@ -42,7 +46,9 @@ def gd_beta_risk(
 
 
 def gd_beta_gradient(
-    init: Float[ArrayLike, " d"], preconditioner: Float[ArrayLike, "d d"], setting: Setting
+    init: Vector,
+    preconditioner: Real[ArrayLike, "d d"] | Rows,
+    setting: Setting,
 ) -> StartedStepGradient:
     """The gradients of `gd_beta_risk` in b0, in the shape of `init`, and in Gamma.
 
@@ -76,7 +82,7 @@ def gd_beta_optimum(setting: Setting) -> StartedStep:
     return StartedStep(setting.task_mean.copy(), setting.context_length * weight, risk)
 
 
-def gd_beta_hessian(setting: Setting) -> Float[np.ndarray, "d+d*d d+d*d"]:
+def gd_beta_hessian(setting: Setting) -> Float[np.ndarray, "size size"]:
     """The Hessian of `gd_beta_risk` at the optimum, in (b0, Gamma row by row).
 
         [[2 Q(W*), 0], [0, (2 / n) H (x) ((n + 1) H Psi H + (M + s2) H)]],    M = tr(H Psi)
@@ -113,11 +119,14 @@ def gd_beta_rates(setting: Setting) -> Rates:
 def curvature(W: np.ndarray, H: np.ndarray, n: int) -> np.ndarray:
     """Q(W), half the Hessian of the risk in b0."""
     HWH = H @ W @ H
-    return H - n * (HWH + HWH.T) + n * (n + 1) * H @ W.T @ HWH + n * float(np.trace(HWH @ W.T)) * H
+    half_hessian: np.ndarray = (
+        H - n * (HWH + HWH.T) + n * (n + 1) * H @ W.T @ HWH + n * float(np.trace(HWH @ W.T)) * H
+    )
+    return half_hessian
 
 
 def _from_start(
-    where: str, init: ArrayLike, preconditioner: ArrayLike, setting: Setting
+    where: str, init: AnyShape, preconditioner: AnyShape, setting: Setting
 ) -> tuple[np.ndarray, Setting]:
     """W = Gamma / n, and the setting of the tasks b - b0 that are left for it to find."""
     require(where, setting)

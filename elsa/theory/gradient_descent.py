@@ -9,9 +9,10 @@ import math
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Numbers, Rows
 from elsa.theory import matrices
 from elsa.theory.results import Interval, RidgeModes
 
@@ -83,10 +84,10 @@ def decay_rate(condition_number: float) -> float:
 
 
 def ridge_modes(
-    X: Float[ArrayLike, "*tasks n d"],
-    y: Float[ArrayLike, "*tasks n"],
+    X: Real[ArrayLike, "*tasks n d"] | Rows,
+    y: Real[ArrayLike, "*tasks n"] | Numbers | Rows,
     lam: float,
-    w: Float[ArrayLike, "*tasks d"] | None = None,
+    w: Real[ArrayLike, "*tasks d"] | Numbers | Rows | None = None,
 ) -> RidgeModes:
     """A ridge problem as gradient descent sees it: what `error_curve` needs.
 
@@ -133,10 +134,10 @@ def ridge_modes(
 
 
 def error_curve(
-    eigenvalues: Float[ArrayLike, " d"],
-    start: Float[ArrayLike, "*tasks d"],
+    eigenvalues: Real[ArrayLike, " d"] | Numbers,
+    start: Real[ArrayLike, "*tasks d"] | Numbers | Rows,
     step_size: float,
-    steps: Float[ArrayLike, " t"],
+    steps: Real[ArrayLike, " t"] | Numbers,
 ) -> Float[np.ndarray, "*tasks t"]:
     """|w_t - w*| / |w_0 - w*|, exact for a given start, without running the iteration.
 
@@ -168,7 +169,8 @@ def error_curve(
     factors = np.abs(1.0 - step_size * matrices.spectrum("error_curve", values))
     with np.errstate(over="ignore"):  # a step size that diverges reaches infinity
         decay = factors[:, None] ** (2.0 * times)
-    return np.sqrt((shares / total) @ decay)
+    errors: np.ndarray = np.sqrt((shares / total) @ decay)
+    return errors
 
 
 def _check_spectrum(where: str, smallest: float, largest: float) -> None:

@@ -8,13 +8,14 @@ Polyak (1964); Golub, Varga (1961); Schulz (1933), Higham, Functions of Matrices
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Numbers, Rows
 from elsa.theory import matrices
 from elsa.theory.results import HeavyBall
 
@@ -44,15 +45,15 @@ def best_heavy_ball(smallest: float, largest: float) -> HeavyBall:
 
 
 def heavy_ball_bound(
-    condition_number: float, steps: Int[ArrayLike, " t"]
-) -> Float[np.ndarray, " t"]:
+    condition_number: float, steps: Int[ArrayLike, "t *more"] | Sequence[int]
+) -> Float[np.ndarray, "t *more"]:
     """(1 + (1 + q) t) q^t, from rest: it first grows, by up to about sqrt(kappa)/e."""
     q, t = accelerated_rate(condition_number), matrices.rounds("heavy_ball_bound", steps)
     return (1.0 + (1.0 + q) * t) * q**t
 
 
 def heavy_ball_factors(
-    eigenvalues: Float[ArrayLike, " d"], step_size: float, momentum: float, last: int
+    eigenvalues: Real[ArrayLike, " d"] | Numbers, step_size: float, momentum: float, last: int
 ) -> Float[np.ndarray, "t d"]:
     """p_t(a) for t = 0 .. last: p_{t+1} = (1 - eta a + beta) p_t - beta p_{t-1}, p_{-1} = p_0 = 1.
 
@@ -75,15 +76,15 @@ def heavy_ball_factors(
 
 
 def chebyshev_bound(
-    condition_number: float, steps: Int[ArrayLike, " t"]
-) -> Float[np.ndarray, " t"]:
+    condition_number: float, steps: Int[ArrayLike, "t *more"] | Sequence[int]
+) -> Float[np.ndarray, "t *more"]:
     """2 q^t / (1 + q^{2t}) = 1 / T_t((kappa + 1)/(kappa - 1)), the best possible on [m, L]."""
     power = accelerated_rate(condition_number) ** matrices.rounds("chebyshev_bound", steps)
     return 2.0 * power / (1.0 + power**2)
 
 
 def chebyshev_factors(
-    eigenvalues: Float[ArrayLike, " d"], smallest: float, largest: float, last: int
+    eigenvalues: Real[ArrayLike, " d"] | Numbers, smallest: float, largest: float, last: int
 ) -> Float[np.ndarray, "t d"]:
     """p_t(a) = T_t((L + m - 2 a)/(L - m)) / T_t((L + m)/(L - m)) for t = 0 .. last, a in [m, L].
 
@@ -105,12 +106,16 @@ def chebyshev_factors(
         )
     t = np.arange(last + 1)[:, None]
     if largest == smallest:
-        return np.where(t == 0, 1.0, 0.0) * np.ones_like(a)
+        at_once: np.ndarray = np.where(t == 0, 1.0, 0.0) * np.ones_like(a)
+        return at_once
     place = np.clip((largest + smallest - 2.0 * a) / (largest - smallest), -1.0, 1.0)
-    return np.cos(t * np.arccos(place)) * chebyshev_bound(largest / smallest, t)
+    factors: np.ndarray = np.cos(t * np.arccos(place)) * chebyshev_bound(largest / smallest, t)
+    return factors
 
 
-def newton_schulz_bound(residual: float, steps: Int[ArrayLike, " t"]) -> Float[np.ndarray, " t"]:
+def newton_schulz_bound(
+    residual: float, steps: Int[ArrayLike, "t *more"] | Sequence[int]
+) -> Float[np.ndarray, "t *more"]:
     """r^{2^t} for |I - A Z_0| = r: the residual squares at every step.
 
     Raises:
@@ -122,11 +127,14 @@ def newton_schulz_bound(residual: float, steps: Int[ArrayLike, " t"]) -> Float[n
     )
     times = matrices.rounds("newton_schulz_bound", steps)
     with np.errstate(over="ignore"):  # an exponent of infinity gives the limit, 0
-        return np.power(float(residual), 2.0**times)
+        bound: np.ndarray = np.power(float(residual), 2.0**times)
+    return bound
 
 
 def newton_schulz_factors(
-    eigenvalues: Float[ArrayLike, " d"], scale: Float[ArrayLike, "*tasks"], last: int
+    eigenvalues: Real[ArrayLike, " d"] | Numbers,
+    scale: Real[ArrayLike, "*tasks"] | Numbers | Rows,
+    last: int,
 ) -> Float[np.ndarray, "*tasks t d"]:
     """(1 - c a)^{2^t} for Z_0 = c I and t = 0 .. last: of w_t = Z_t X^T y against w*.
 
@@ -140,13 +148,13 @@ def newton_schulz_factors(
         raise ValueError(f"{where}: scale must be above 0, got {scales.tolist()}")
     base = 1.0 - scales[..., None, None] * matrices.spectrum(where, eigenvalues)
     with np.errstate(over="ignore"):  # a scale that diverges reaches infinity
-        powers = np.abs(base) ** (2.0 ** np.arange(last + 1, dtype=np.float64)[:, None])
+        powers: np.ndarray = np.abs(base) ** (2.0 ** np.arange(last + 1, dtype=np.float64)[:, None])
     powers[..., :1, :] = base
     return powers
 
 
 def gradient_descent_factors(
-    eigenvalues: Float[ArrayLike, " d"], step_size: float, last: int
+    eigenvalues: Real[ArrayLike, " d"] | Numbers, step_size: float, last: int
 ) -> Float[np.ndarray, "t d"]:
     """(1 - eta a)^t for t = 0 .. last.
 
@@ -162,7 +170,8 @@ def gradient_descent_factors(
 
 
 def relative_errors(
-    factors: Float[ArrayLike, "*tasks t d"], start: Float[ArrayLike, "*tasks d"]
+    factors: Real[ArrayLike, "*tasks t d"] | Rows,
+    start: Real[ArrayLike, "*tasks d"] | Numbers | Rows,
 ) -> Float[np.ndarray, "*tasks t"]:
     """|w_t - w*| / |w_0 - w*|, from the factors p_t(a_i) and w_0 - w* in A's eigenvectors.
 
@@ -181,7 +190,8 @@ def relative_errors(
     if not np.all(total > 0):
         raise ValueError("relative_errors: start must not be the solution itself, got norm 0")
     squares = matrices.real(where, "factors", factors) ** 2
-    return np.sqrt(np.einsum("...td,...d->...t", squares, shares / total))
+    errors: np.ndarray = np.sqrt(np.einsum("...td,...d->...t", squares, shares / total))
+    return errors
 
 
 def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> int:
@@ -209,7 +219,9 @@ def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> 
     raise ValueError(f"steps_until: the bound stays above tolerance={tolerance:g}")
 
 
-def settled_at(errors: Float[ArrayLike, "*tasks t"], tolerance: float) -> Int[np.ndarray, "*tasks"]:
+def settled_at(
+    errors: Real[ArrayLike, "*tasks t"] | Numbers | Rows, tolerance: float
+) -> Int[np.ndarray, "*tasks"]:
     """The first index from which a curve stays at or below a tolerance; its length if never."""
     checks.real("settled_at", errors=errors)
     checks.positive("settled_at", tolerance=tolerance)

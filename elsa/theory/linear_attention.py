@@ -19,9 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
+from elsa.base.arrays import Numbers, Rows
 from elsa.theory import matrices
+from elsa.theory.matrices import Vector
 from elsa.theory.setting import Setting, require
 
 _ANGLES = 8  # starts in the plane of (b*, 0) and the label
@@ -38,8 +40,8 @@ class LinearAttentionOptimum(NamedTuple):
     local_risks: where the descent from each start ended, smallest first.
     """
 
-    output: Float[np.ndarray, " d+1"]
-    key_query: Float[np.ndarray, "d+1 d"]
+    output: Float[np.ndarray, " m"]
+    key_query: Float[np.ndarray, "m d"]
     risk: float
     stationarity: float
     local_risks: Float[np.ndarray, " starts"]
@@ -61,11 +63,11 @@ class _Nodes(NamedTuple):
 
 
 def linear_attention_risk(
-    output: Float[ArrayLike, " d+1"],
-    key_query: Float[ArrayLike, "d+1 d"],
+    output: Real[ArrayLike, " m"] | Real[ArrayLike, "m 1"] | Numbers | Rows,
+    key_query: Real[ArrayLike, "m d"] | Rows,
     setting: Setting,
     *,
-    bias: Float[ArrayLike, " d"] | None = None,
+    bias: Vector | None = None,
 ) -> float:
     """Expected squared error of u^T G V x / n + b0 . x, exact.
 
@@ -177,7 +179,8 @@ def _gradient_in_output(nodes: _Nodes, u: np.ndarray, V: np.ndarray) -> np.ndarr
     traces = np.einsum("ij,qij->q", D, K)
     target = np.einsum("qij,qj->qi", K, nodes.points @ nodes.setting.cov_x @ V.T)
     per_node = (n + 1) / n * turned + traces[:, None] / n * seen - target
-    return 2.0 * nodes.weights @ per_node
+    gradient: np.ndarray = 2.0 * nodes.weights @ per_node
+    return gradient
 
 
 def _starts(nodes: _Nodes, coordinates: np.ndarray) -> list[np.ndarray]:

@@ -2,14 +2,17 @@
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Real
 
+from elsa.base.arrays import Rows
 from elsa.theory import matrices, pgd
 from elsa.theory.results import Step
 from elsa.theory.setting import Setting, require
 
 
-def lora_optimum(base_weight: Float[ArrayLike, "d d"], setting: Setting, *, rank: int) -> Step:
+def lora_optimum(
+    base_weight: Real[ArrayLike, "d d"] | Rows, setting: Setting, *, rank: int
+) -> Step:
     """The best W = base + (a matrix of rank at most r) for a new task, and its risk.
 
     In white coordinates, Wbar = h W h with h = Sx^{1/2} and St = h Sb h, the risk is

@@ -1,11 +1,15 @@
 """Arguments of the closed forms as checked float64 NumPy, and symmetric square roots."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Numbers, Rows
+
+Vector: TypeAlias = Real[ArrayLike, " d"] | Real[ArrayLike, "d 1"] | Numbers | Rows
 
 
 class Gaussian(NamedTuple):
@@ -26,7 +30,7 @@ class Gaussian(NamedTuple):
 LARGEST = 1e75  # products of four such numbers are finite in float64
 
 
-def real(where: str, name: str, array: ArrayLike) -> np.ndarray:
+def real(where: str, name: str, array: AnyShape) -> np.ndarray:
     """The array in float64; what is no finite real number of at most 1e75 is refused."""
     checks.finite(where, **{name: array})
     values = np.asarray(array, dtype=np.float64)
@@ -38,7 +42,7 @@ def real(where: str, name: str, array: ArrayLike) -> np.ndarray:
     return values
 
 
-def data(where: str, /, **arrays: tuple[ArrayLike, str]) -> dict[str, int]:
+def data(where: str, /, **arrays: tuple[Any, str]) -> dict[str, int]:
     """Shapes and values at once, for formulas in jax: name -> (array, axes), as `checks.shapes`.
 
     Raises:
@@ -54,7 +58,7 @@ def data(where: str, /, **arrays: tuple[ArrayLike, str]) -> dict[str, int]:
     return sizes
 
 
-def spectrum(where: str, array: ArrayLike) -> np.ndarray:
+def spectrum(where: str, array: AnyShape) -> np.ndarray:
     """Eigenvalues [d] of a positive semi-definite matrix, up to what rounding leaves below 0."""
     values = vector(where, "eigenvalues", array)
     slack = 8.0 * values.size * float(np.finfo(np.float32).eps) * np.abs(values).max()
@@ -63,7 +67,7 @@ def spectrum(where: str, array: ArrayLike) -> np.ndarray:
     return values
 
 
-def rounds(where: str, array: ArrayLike) -> np.ndarray:
+def rounds(where: str, array: AnyShape) -> np.ndarray:
     """Numbers of steps, in float64: integers of at least 0, in an array of any axes."""
     values = real(where, "steps", array)
     if values.size == 0 or np.any(values < 0) or np.any(values != np.rint(values)):
@@ -72,7 +76,7 @@ def rounds(where: str, array: ArrayLike) -> np.ndarray:
     return values
 
 
-def vector(where: str, name: str, array: ArrayLike, size: int | None = None) -> np.ndarray:
+def vector(where: str, name: str, array: AnyShape, size: int | None = None) -> np.ndarray:
     """[d] from [d] or a column [d, 1]."""
     values = real(where, name, array)
     flat = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
@@ -82,7 +86,7 @@ def vector(where: str, name: str, array: ArrayLike, size: int | None = None) -> 
     return flat
 
 
-def covariance(where: str, name: str, array: ArrayLike, size: int | None = None) -> np.ndarray:
+def covariance(where: str, name: str, array: AnyShape, size: int | None = None) -> np.ndarray:
     """A symmetric positive semi-definite matrix.
 
     Raises:
@@ -97,7 +101,7 @@ def covariance(where: str, name: str, array: ArrayLike, size: int | None = None)
     slack = 8.0 * sizes["d"] * float(np.finfo(np.float32).eps) * np.abs(matrix).max()
     if np.abs(matrix - matrix.T).max() > slack:
         raise ValueError(f"{where}: {name} must be symmetric, got {matrix.tolist()}")
-    symmetric = (matrix + matrix.T) / 2.0
+    symmetric: np.ndarray = (matrix + matrix.T) / 2.0
     if (smallest := float(np.linalg.eigvalsh(symmetric)[0])) < -slack:
         raise ValueError(
             f"{where}: {name} must be positive semi-definite, got an eigenvalue {smallest:g}"
@@ -105,7 +109,7 @@ def covariance(where: str, name: str, array: ArrayLike, size: int | None = None)
     return symmetric
 
 
-def weight(where: str, name: str, array: ArrayLike, size: int) -> np.ndarray:
+def weight(where: str, name: str, array: AnyShape, size: int) -> np.ndarray:
     """Any d x d matrix."""
     matrix = real(where, name, array)
     if matrix.shape != (size, size):

@@ -17,9 +17,10 @@ from fractions import Fraction
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import Numbers, Rows
 from elsa.theory import matrices
 from elsa.theory.results import PolynomialStep
 
@@ -55,7 +56,11 @@ def wishart_moment(*, dim: int, context_length: int, power: int) -> int:
 
 
 def multi_step_risk(
-    coefficients: Float[ArrayLike, " steps"], *, dim: int, context_length: int, noise_var: float
+    coefficients: Real[ArrayLike, " steps"] | Real[ArrayLike, "steps 1"] | Numbers | Rows,
+    *,
+    dim: int,
+    context_length: int,
+    noise_var: float,
 ) -> float:
     """Expected squared error of x . p(X^T X) X^T y for any polynomial p, exact.
 

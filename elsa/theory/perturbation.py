@@ -20,22 +20,23 @@ import jax.numpy as jnp
 import jax.scipy.linalg as jsl
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, NumberBlock, Rows
 from elsa.base.precision import exact
 from elsa.theory import matrices
 
 
 @exact
 def natural_shift(
-    X: Float[ArrayLike, "n d"],
-    y: Float[ArrayLike, "n 1"],
-    lam: Float[ArrayLike, ""],
+    X: Real[ArrayLike, "n d"] | Rows,
+    y: Real[ArrayLike, "n 1"] | Rows,
+    lam: NumberBlock,
     *,
-    d_x: Float[ArrayLike, "n d"] | None = None,
-    d_y: Float[ArrayLike, "n 1"] | None = None,
-    d_lam: Float[ArrayLike, ""] | None = None,
+    d_x: Real[ArrayLike, "n d"] | Rows | None = None,
+    d_y: Real[ArrayLike, "n 1"] | Rows | None = None,
+    d_lam: NumberBlock | None = None,
 ) -> Float[Array, "d 1"]:
     """Differential of the ridge solution in its data, for one task.
 
@@ -69,17 +70,17 @@ def natural_shift(
 
 @exact
 def designed_shift(
-    X: Float[ArrayLike, "n d"],
-    y: Float[ArrayLike, "n 1"],
-    lam: Float[ArrayLike, ""],
-    start: Float[ArrayLike, "d 1"],
+    X: Real[ArrayLike, "n d"] | Rows,
+    y: Real[ArrayLike, "n 1"] | Rows,
+    lam: NumberBlock,
+    start: Real[ArrayLike, "d 1"] | Rows,
     *,
-    d_x: Float[ArrayLike, "n d"] | None = None,
-    d_ridge: Float[ArrayLike, "d d"] | None = None,
-    d_y: Float[ArrayLike, "n 1"] | None = None,
-    d_label: Float[ArrayLike, "d 1"] | None = None,
-    d_fit: Float[ArrayLike, "n 1"] | None = None,
-    d_w: Float[ArrayLike, "d 1"] | None = None,
+    d_x: Real[ArrayLike, "n d"] | Rows | None = None,
+    d_ridge: Real[ArrayLike, "d d"] | Rows | None = None,
+    d_y: Real[ArrayLike, "n 1"] | Rows | None = None,
+    d_label: Real[ArrayLike, "d 1"] | Rows | None = None,
+    d_fit: Real[ArrayLike, "n 1"] | Rows | None = None,
+    d_w: Real[ArrayLike, "d 1"] | Rows | None = None,
 ) -> Float[Array, "d 1"]:
     """Differential of what the designed prompt's stack returns, for one task.
 
@@ -117,7 +118,7 @@ def designed_shift(
     factor, solution = _solve(data, labels, lam)
     root = jnp.sqrt(jnp.reshape(lam, ()))
 
-    def rows(top: ArrayLike | None, bottom: ArrayLike | None, width: int) -> Array:
+    def rows(top: AnyShape | None, bottom: AnyShape | None, width: int) -> Array:
         parts = [
             jnp.zeros((height, width), data.dtype) if part is None else jnp.asarray(part)
             for part, height in ((top, n), (bottom, d))
@@ -134,19 +135,19 @@ def designed_shift(
 
 @exact
 def state_shift(
-    X: Float[ArrayLike, "n d"],
-    y: Float[ArrayLike, "n 1"],
-    lam: Float[ArrayLike, ""],
-    start: Float[ArrayLike, "d 1"],
+    X: Real[ArrayLike, "n d"] | Rows,
+    y: Real[ArrayLike, "n 1"] | Rows,
+    lam: NumberBlock,
+    start: Real[ArrayLike, "d 1"] | Rows,
     step_size: float,
     *,
-    d_ridge: Float[ArrayLike, "d d"] | None = None,
-    d_step: Float[ArrayLike, "d d"] | None = None,
-    d_data: Float[ArrayLike, "d d"] | None = None,
-    d_label: Float[ArrayLike, "d 1"] | None = None,
-    context_ridge: Float[ArrayLike, "n d"] | None = None,
-    context_step: Float[ArrayLike, "n d"] | None = None,
-    context_w: Float[ArrayLike, "n 1"] | None = None,
+    d_ridge: Real[ArrayLike, "d d"] | Rows | None = None,
+    d_step: Real[ArrayLike, "d d"] | Rows | None = None,
+    d_data: Real[ArrayLike, "d d"] | Rows | None = None,
+    d_label: Real[ArrayLike, "d 1"] | Rows | None = None,
+    context_ridge: Real[ArrayLike, "n d"] | Rows | None = None,
+    context_step: Real[ArrayLike, "n d"] | Rows | None = None,
+    context_w: Real[ArrayLike, "n 1"] | Rows | None = None,
 ) -> Float[Array, "d 1"]:
     """Differential of what the state prompt's stack returns in all blocks but X and y, one task.
 
@@ -206,11 +207,11 @@ def state_shift(
 
 @exact
 def scratch_shift(
-    X: Float[ArrayLike, "n d"],
-    lam: Float[ArrayLike, ""],
+    X: Real[ArrayLike, "n d"] | Rows,
+    lam: NumberBlock,
     step_size: float,
     depth: int,
-    d_residual: Float[ArrayLike, "n 1"],
+    d_residual: Real[ArrayLike, "n 1"] | Rows,
 ) -> Float[Array, "d 1"]:
     """Error left in w after T steps when the one-layer form starts from a wrong residual.
 
@@ -258,14 +259,15 @@ def noise_gain(shift: Callable[[Array], Array], shape: tuple[int, int]) -> Float
     basis = jnp.eye(shape[0] * shape[1]).reshape(-1, *shape)
     moved = jax.vmap(shift)(basis)
     checks.real("noise_gain", **{"the result of shift": moved})
-    return jnp.linalg.norm(moved)
+    gain: Array = jnp.linalg.norm(moved)
+    return gain
 
 
 def _checked(
     where: str,
-    lam: ArrayLike,
-    changes: Mapping[str, tuple[ArrayLike | None, str]],
-    **problem: tuple[ArrayLike, str],
+    lam: NumberBlock,
+    changes: Mapping[str, tuple[AnyShape | None, str]],
+    **problem: tuple[AnyShape, str],
 ) -> dict[str, int]:
     """The sizes of a problem and of the changes that are given, columns of width 1."""
     taken = {name: (array, axes) for name, (array, axes) in changes.items() if array is not None}
@@ -281,7 +283,7 @@ def _checked(
     return sizes
 
 
-def _solve(data: Array, labels: Array, lam: ArrayLike) -> tuple[tuple[Array, bool], Array]:
+def _solve(data: Array, labels: Array, lam: NumberBlock) -> tuple[tuple[Array, bool], Array]:
     """A's Cholesky factor and w*."""
     gram = data.T @ data + jnp.reshape(lam, ()) * jnp.eye(data.shape[1], dtype=data.dtype)
     factor = jsl.cho_factor(gram)

@@ -9,14 +9,15 @@ Setting of Li, Rawat, Oymak (arXiv:2407.10005) and of Ahn et al. (arXiv:2306.002
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
+from elsa.base.arrays import Rows
 from elsa.theory import matrices
 from elsa.theory.results import Step
 from elsa.theory.setting import Setting, require
 
 
-def pgd_risk(weight: Float[ArrayLike, "d d"], setting: Setting) -> float:
+def pgd_risk(weight: Real[ArrayLike, "d d"] | Rows, setting: Setting) -> float:
     """Expected squared error of x^T W X^T y for any W, symmetric or not.
 
     With E[G Sb G] = n (n + 1) Sx Sb Sx + n tr(Sx Sb) Sx for G = X^T X and M = tr(Sx Sb),
@@ -40,7 +41,9 @@ def pgd_risk(weight: Float[ArrayLike, "d d"], setting: Setting) -> float:
     return float(np.trace(sx @ sb) + setting.noise_var - 2 * n * cross + n * square)
 
 
-def pgd_gradient(weight: Float[ArrayLike, "d d"], setting: Setting) -> Float[np.ndarray, "d d"]:
+def pgd_gradient(
+    weight: Real[ArrayLike, "d d"] | Rows, setting: Setting
+) -> Float[np.ndarray, "d d"]:
     """The gradient of `pgd_risk` in W.
 
         dL/dW = -2 n Sx Sb Sx + 2 n Sx W [(n + 1) Sx Sb Sx + (M + s2) Sx]
@@ -52,7 +55,10 @@ def pgd_gradient(weight: Float[ArrayLike, "d d"], setting: Setting) -> Float[np.
     require(where, setting)
     W = matrices.weight(where, "weight", weight, setting.dim)
     sx, sb = setting.cov_x, setting.second_moment
-    return 2 * setting.context_length * (sx @ W @ label_moment(setting) - sx @ sb @ sx)
+    gradient: np.ndarray = (
+        2 * setting.context_length * (sx @ W @ label_moment(setting) - sx @ sb @ sx)
+    )
+    return gradient
 
 
 def pgd_optimum(setting: Setting, *, rank: int | None = None) -> Step:
@@ -99,10 +105,14 @@ def label_moment(setting: Setting) -> np.ndarray:
     """(n + 1) Sx Sb Sx + (M + s2) Sx, which is E[X^T y y^T X] / n."""
     sx, sb = setting.cov_x, setting.second_moment
     signal = np.trace(sx @ sb)
-    return (setting.context_length + 1) * sx @ sb @ sx + (signal + setting.noise_var) * sx
+    moment: np.ndarray = (setting.context_length + 1) * sx @ sb @ sx + (
+        signal + setting.noise_var
+    ) * sx
+    return moment
 
 
 def shrinkage(values: np.ndarray, context_length: int, floor: float) -> np.ndarray:
     """l / ((n + 1) l + M + s2), the eigenvalues of h W* h; 0 where there is no signal at all."""
     divisor = (context_length + 1) * values + floor
-    return np.divide(values, divisor, out=np.zeros_like(values), where=divisor > 0)
+    shrunk: np.ndarray = np.divide(values, divisor, out=np.zeros_like(values), where=divisor > 0)
+    return shrunk

@@ -2,18 +2,19 @@
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import NumberBlock, Rows
 from elsa.base.precision import exact
 
 
 @exact
 def ridge_loss(
-    X: Float[ArrayLike, "n d"],
-    y: Float[ArrayLike, "n 1"],
-    w: Float[ArrayLike, "d 1"],
-    lam: Float[ArrayLike, ""],
+    X: Real[ArrayLike, "n d"] | Rows,
+    y: Real[ArrayLike, "n 1"] | Rows,
+    w: Real[ArrayLike, "d 1"],
+    lam: NumberBlock,
 ) -> Float[Array, ""]:
     """|y - X w|^2 / 2 + lam |w|^2 / 2, for one task.
 
@@ -29,11 +30,11 @@ def ridge_loss(
 
 @exact
 def ridge_gradient(
-    X: Float[ArrayLike, "n d"],
-    y: Float[ArrayLike, "n 1"],
-    w: Float[ArrayLike, "d 1"],
-    lam: Float[ArrayLike, ""],
-) -> Float[Array, "d 1"]:
+    X: Real[ArrayLike, "n d"] | Rows,
+    y: Real[ArrayLike, "n 1"] | Rows,
+    w: Real[ArrayLike, "d 1"],
+    lam: NumberBlock,
+) -> Real[Array, "d 1"]:
     """The gradient of `ridge_loss` in w, X^T (X w - y) + lam w.
 
     Raises:

@@ -85,4 +85,5 @@ def ridge_step_bound(
     X, y, w = (np.abs(np.asarray(array, np.float64)) for array in (X, y, w))
     n, d = X.shape[-2:]
     size = np.swapaxes(X, -1, -2) @ (X @ w + y) + (lam + 1.0 / step_size) * w
-    return gamma(n + 2 * d + 12, unit) * size
+    bound: np.ndarray = gamma(n + 2 * d + 12, unit) * size
+    return bound

@@ -4,10 +4,12 @@ import dataclasses
 
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 from elsa.base import checks
+from elsa.base.arrays import AnyShape, Rows
 from elsa.theory import matrices
+from elsa.theory.matrices import Vector
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
@@ -48,9 +50,9 @@ class Setting:
         dim: int,
         context_length: int,
         noise_var: float,
-        cov_x: Float[ArrayLike, "d d"] | None = None,
-        cov_task: Float[ArrayLike, "d d"] | None = None,
-        task_mean: Float[ArrayLike, " d"] | None = None,
+        cov_x: Real[ArrayLike, "d d"] | Rows | None = None,
+        cov_task: Real[ArrayLike, "d d"] | Rows | None = None,
+        task_mean: Vector | None = None,
     ):
         where = "Setting"
         laws = {"cov_x": cov_x, "cov_task": cov_task, "task_mean": task_mean}
@@ -96,7 +98,7 @@ def require(where: str, setting: object) -> None:
         )
 
 
-def _covariance(where: str, name: str, given: ArrayLike | None, dim: int) -> np.ndarray:
+def _covariance(where: str, name: str, given: AnyShape | None, dim: int) -> np.ndarray:
     if given is None:
         return _read_only(np.eye(dim))
     return _read_only(matrices.covariance(where, name, given, dim))

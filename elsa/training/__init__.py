@@ -1,14 +1,17 @@
 """Training: many models at once in one compiled program, resumable to the bit."""
 
+from elsa.training.branching import branch
 from elsa.training.errors import TrainingError
+from elsa.training.evaluation import Evaluation
+from elsa.training.fitting import fit
 from elsa.training.loading import Loaded, all_models, load
-from elsa.training.loop import fit
-from elsa.training.program import across_seeds
 from elsa.training.settings import RunSettings, TrainSettings
 from elsa.training.setup import validate
+from elsa.training.statistics import across_seeds
 from elsa.training.trained import Trained
 
 __all__ = [
+    "Evaluation",
     "Loaded",
     "RunSettings",
     "TrainSettings",
@@ -16,6 +19,7 @@ __all__ = [
     "TrainingError",
     "across_seeds",
     "all_models",
+    "branch",
     "fit",
     "load",
     "validate",

@@ -1,16 +1,13 @@
 """Checkpoints that are complete, proven unharmed, or set aside."""
 
-import contextlib
 import gc
 import hashlib
 import json
-import logging
+import math
 import os
-import re
-import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +15,13 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from elsa.base import files
+from elsa.base import checks, files
+from elsa.training.damage import (
+    CorruptCheckpointError,
+    broken_files_are_corrupt,
+    failures_are_write_errors,
+    lost_reads_are_silent,
+)
 from elsa.training.errors import TrainingError
 
 
@@ -35,16 +38,12 @@ class Restored(NamedTuple):
     notes: dict[str, Any]
 
 
-class CorruptCheckpointError(Exception):
-    """A checkpoint is not what was saved."""
-
-
 class ForeignCheckpointError(TrainingError):
     """A whole checkpoint of another program."""
 
 
 class Checkpoints:
-    """The checkpoints of one run, newest last; at most `keep` stay.
+    """The checkpoints of one run: the newest `keep` stay, and the one of the lowest loss.
 
     Arrays are written by orbax in the background, with a SHA-256 of each and of the notes, because
     a flipped bit does not show otherwise. A checkpoint appears under its step only when it is
@@ -52,13 +51,13 @@ class Checkpoints:
 
     Args:
       folder: where they are; made if need be.
-      keep: how many stay.
+      keep: how many of the newest stay.
       read_only: for analysis: nothing is written, moved or deleted.
     """
 
     def __init__(self, folder: Path, *, keep: int = 3, read_only: bool = False):
         self.folder, self._read_only = Path(os.path.abspath(folder)), read_only
-        self._keep = keep
+        self._kept = _NewestAndBest(keep)
         self._manager: ocp.CheckpointManager | None = None
 
     def __enter__(self) -> "Checkpoints":
@@ -70,16 +69,23 @@ class Checkpoints:
     def save(self, step: int, state: Any, notes: Mapping[str, Any]) -> None:
         """Starts to write a checkpoint; returns once the arrays are copied.
 
+        Args:
+          step: steps trained so far.
+          state: the tree of arrays.
+          notes: plain values; "loss", a number or None, tells which checkpoint is the best.
+
         Raises:
           files.WriteError: for this checkpoint or the one before, where the disk or a permission
             forbids it; earlier checkpoints stay.
         """
-        arrays = _named(jax.device_get(state))
+        arrays = named(jax.device_get(state))
         kinds = {name: _kind(array) for name, array in arrays.items()}
         sums = {name: digest(array) for name, array in arrays.items()}
         text = json.dumps({"kinds": kinds, "checksums": sums, "notes": dict(notes)})
-        with _failures_are_write_errors(self.folder / str(step)):
-            self._open().save(
+        with failures_are_write_errors(self.folder / str(step)):
+            manager = self._open()
+            self._kept.losses[step] = _loss(notes)
+            manager.save(
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(arrays),
@@ -96,25 +102,29 @@ class Checkpoints:
         """
         if self._manager is None:
             return
-        with _failures_are_write_errors(self.folder):
+        with failures_are_write_errors(self.folder):
             self._manager.wait_until_finished()
 
-    def restore(self, like: Any) -> Restored | None:
-        """The newest checkpoint whose arrays are those that were saved; None where there is none.
+    def restore(self, like: Any, at: int | str = "newest") -> Restored | None:
+        """A checkpoint whose arrays are those that were saved; None where there is none.
 
         A newer one that is truncated, emptied or altered is moved to `<step>.corrupt`, because
         orbax would skip all later saves up to its step; a warning names both.
 
         Args:
           like: a tree with the structure, shapes and dtypes of the state.
+          at: "newest"; "best", the one of the lowest loss; or a step. Where the newest or the best
+            is harmed, the next one is taken.
 
         Raises:
           ForeignCheckpointError: where a whole checkpoint holds other arrays than `like`.
+          FileNotFoundError: for a step that has no whole checkpoint, with those that are kept.
+          ValueError, TypeError: for `at` of another kind.
         """
         bad: list[tuple[int, str]] = []
-        found = None
-        with _lost_reads_are_silent():
-            for step in reversed(self.steps()):
+        found, order = None, self._order(at)
+        with lost_reads_are_silent():
+            for step in order:
                 try:
                     found = self._read(step, like)
                     break
@@ -124,6 +134,8 @@ class Checkpoints:
                 gc.collect()  # tasks that nobody awaits complain when they are collected
             if bad and found is None:
                 time.sleep(0.2)  # no further reading gives the threads the time to fail
+        if found is None and bad and not isinstance(at, str):
+            raise self._missing(at, f" that is whole ({bad[0][1]})")
         for step, reason in bad:
             self._set_aside(step, reason, found)
         return found
@@ -134,6 +146,26 @@ class Checkpoints:
             return []
         return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdecimal())
 
+    def _order(self, at: int | str) -> Sequence[int]:
+        """The steps to look at, the one asked for first."""
+        newest = self.steps()[::-1]
+        if isinstance(at, str):
+            checks.one_of("load", "at", at, ("newest", "best"))
+            if at == "newest":
+                return newest
+            losses = {step: self._loss_at(step) for step in newest}
+            return sorted(newest, key=lambda step: (losses[step], -step))
+        checks.integer("load", at=(at, 0))
+        if at not in newest:
+            raise self._missing(at, "")
+        return [at]
+
+    def _missing(self, step: int, more: str) -> FileNotFoundError:
+        kept = ", ".join(str(other) for other in self.steps()) or "none"
+        return FileNotFoundError(
+            f"load: {self.folder} holds no checkpoint of step {step}{more}; kept are {kept}"
+        )
+
     def close(self) -> None:
         """Waits for what is being written, and lets go of the folder.
 
@@ -142,14 +174,15 @@ class Checkpoints:
         """
         manager, self._manager = self._manager, None
         if manager is not None:
-            with _failures_are_write_errors(self.folder):
+            with failures_are_write_errors(self.folder):
                 manager.close()
 
     def _open(self) -> ocp.CheckpointManager:
         if self._manager is None:
             files.make_folder(self.folder)
+            self._kept.losses = {step: self._loss_at(step) for step in self.steps()}
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=self._keep,
+                preservation_policy=self._kept,
                 enable_async_checkpointing=True,
                 cleanup_tmp_directories=True,
             )
@@ -158,19 +191,13 @@ class Checkpoints:
 
     def _read(self, step: int, like: Any) -> Restored:
         """One checkpoint, its arrays compared with their checksums."""
-        place = self.folder / str(step)
-        wanted = _named(like)
-        with _broken_files_are_corrupt(), ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-            beside = reader.restore(place / "notes")
-            intact = beside["checksum"] == digest(beside["text"])
-        if not intact:
-            raise CorruptCheckpointError("the checksum of the notes does not match")
-        saved = json.loads(beside["text"])
+        place, wanted = self.folder / str(step), named(like)
+        saved = self._beside(step)
         _refuse_foreign(place, saved["kinds"], {name: _kind(leaf) for name, leaf in wanted.items()})
         abstract = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in wanted.items()
         }
-        with _broken_files_are_corrupt(), ocp.StandardCheckpointer() as reader:
+        with broken_files_are_corrupt(), ocp.StandardCheckpointer() as reader:
             kept = reader.restore(place / "state", abstract)
             arrays = {name: np.asarray(kept[name]) for name in wanted}
         for name, array in arrays.items():
@@ -179,6 +206,24 @@ class Checkpoints:
         leaves = [jax.numpy.asarray(arrays[name]) for name in wanted]
         state = jax.tree.unflatten(jax.tree.structure(like), leaves)
         return Restored(step, state, saved["notes"])
+
+    def _beside(self, step: int) -> dict[str, Any]:
+        """Kinds and checksums of the arrays, and the notes."""
+        place = self.folder / str(step) / "notes"
+        with broken_files_are_corrupt(), ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
+            beside = reader.restore(place)
+            intact = beside["checksum"] == digest(beside["text"])
+        if not intact:
+            raise CorruptCheckpointError("the checksum of the notes does not match")
+        saved: dict[str, Any] = json.loads(beside["text"])
+        return saved
+
+    def _loss_at(self, step: int) -> float:
+        """Infinity where there is none, or it cannot be read."""
+        try:
+            return _loss(self._beside(step)["notes"])
+        except CorruptCheckpointError:
+            return math.inf
 
     def _set_aside(self, step: int, reason: str, found: Restored | None) -> None:
         place = self.folder / str(step)
@@ -196,57 +241,30 @@ class Checkpoints:
         warnings.warn(f"{place} is corrupt ({reason}) and is now {aside}; {instead}", stacklevel=3)
 
 
-@contextlib.contextmanager
-def _failures_are_write_errors(place: Path) -> Iterator[None]:
-    """A full disk shows as an OSError, or as tensorstore's ValueError with the number in its text.
+class _NewestAndBest:
+    """What orbax asks which checkpoints stay: the newest, and the one of the lowest loss.
 
-    What was being written in the background may fail in a later call.
+    Attributes:
+      losses: by step, infinite where there is none.
     """
-    try:
-        yield
-    except OSError as error:
-        raise files.WriteError(place, error) from error
-    except ValueError as error:
-        number = re.search(r"os_error_code='(\d+)'", str(error))
-        if number is None:
-            raise
-        known = OSError(int(number[1]), os.strerror(int(number[1])))
-        raise files.WriteError(place, known) from error
+
+    def __init__(self, newest: int):
+        self.losses: dict[int, float] = {}
+        self._newest = newest
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        steps = sorted(checkpoint.step for checkpoint in checkpoints)
+        losses = {step: self.losses.get(step, math.inf) for step in steps}
+        stay = set(steps[-self._newest :])
+        if steps and min(losses.values()) < math.inf:
+            stay.add(max(steps, key=lambda step: (-losses[step], step)))
+        return [checkpoint.step in stay for checkpoint in checkpoints]
 
 
-@contextlib.contextmanager
-def _broken_files_are_corrupt() -> Iterator[None]:
-    """Orbax and tensorstore raise errors of many kinds for broken files."""
-    try:
-        yield
-    except Exception as error:
-        raise CorruptCheckpointError(f"{type(error).__name__}: {_first_line(error)}") from error
-
-
-@contextlib.contextmanager
-def _lost_reads_are_silent() -> Iterator[None]:
-    """Keeps what orbax says of reads that it gave up from burying the warning under tracebacks.
-
-    Where one array cannot be read, it closes its event loop while tensorstore still reads the
-    others, in threads that then fail, and leaves tasks that nobody awaits.
-    """
-    before, logger = sys.unraisablehook, logging.getLogger("asyncio")
-
-    def hook(found: "sys.UnraisableHookArgs") -> None:
-        closed = isinstance(found.exc_value, RuntimeError) and "is closed" in str(found.exc_value)
-        if not closed:
-            before(found)
-
-    def awaited(record: logging.LogRecord) -> bool:
-        return "was never retrieved" not in record.getMessage()
-
-    sys.unraisablehook = hook
-    logger.addFilter(awaited)
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
-        logger.removeFilter(awaited)
+def _loss(notes: Mapping[str, Any]) -> float:
+    """Notes of older versions have none."""
+    loss = notes.get("loss")
+    return math.inf if loss is None else float(loss)
 
 
 def _refuse_foreign(place: Path, there: dict[str, str], asked: dict[str, str]) -> None:
@@ -260,7 +278,7 @@ def _refuse_foreign(place: Path, there: dict[str, str], asked: dict[str, str]) -
             )
 
 
-def _named(tree: Any) -> dict[str, Any]:
+def named(tree: Any) -> dict[str, Any]:
     """The leaves by their path in the tree."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
@@ -275,8 +293,3 @@ def digest(content: Any) -> str:
     """SHA-256 of a text, or of an array's bytes."""
     data = content.encode() if isinstance(content, str) else np.asarray(content).tobytes()
     return hashlib.sha256(data).hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else ""

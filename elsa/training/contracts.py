@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 
 from elsa import models, tasks
 from elsa.tasks import GramPrompt, Prompt
@@ -94,6 +95,22 @@ def check_predictions(model: Any, came: tuple[int, ...], expected: tuple[int, ..
             f"train: {type(model).__name__} must return one prediction for each prompt, of shape "
             f"{expected}, got {came}"
         )
+
+
+def check_watched(found: Any) -> None:
+    """Refuses what is watched, [seeds, points] each, unless it is a flat dict of real numbers.
+
+    Raises:
+      TypeError: for no dict, or a name or number of another kind. ValueError: for an array.
+    """
+    said = "fit: watch must return a flat dict of name -> real number"
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise TypeError(f"{said}, got {jax.tree.map(lambda leaf: leaf.shape[2:], found)}")
+    for name, value in found.items():
+        if not hasattr(value, "shape") or np.issubdtype(value.dtype, np.complexfloating):
+            raise TypeError(f"{said}, got {name!r}: {value}")
+        if value.shape[2:]:
+            raise ValueError(f"{said}, got {name!r} of shape {value.shape[2:]}")
 
 
 def check_registered(where: str, task: Mapping[str, Any], model: Mapping[str, Any]) -> None:

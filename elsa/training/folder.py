@@ -15,18 +15,35 @@ from elsa.training.trained import CHECKPOINTS, CONFIG, METRICS
 
 
 @contextlib.contextmanager
-def held(folder: Path, settings: RunSettings) -> Iterator[None]:
-    """The folder for this process alone, its config.json the one asked for."""
+def held(
+    folder: Path, settings: RunSettings, *, overwrite: bool = False, extend: bool = False
+) -> Iterator[list[str]]:
+    """The folder for this process alone, its config.json the one asked for.
+
+    Args:
+      folder: made if need be.
+      settings: of the run.
+      overwrite: moves what the folder holds to `<folder>.<time>` first.
+      extend: lets the run that the folder holds go on to more steps.
+
+    Yields:
+      What should be said of the folder.
+
+    Raises:
+      TrainingError: where another process holds it, or it holds another run or other files.
+      files.WriteError: where the disk or a permission forbids it.
+    """
     files.make_folder(folder)
+    descriptor, said = _hold(folder), list[str]()
     try:
-        descriptor = files.hold(folder)
-    except files.BusyError as error:
-        raise TrainingError(f"{error}; wait for its end, or give another workdir") from error
-    try:
+        if overwrite and any(folder.iterdir()):
+            aside, descriptor = _start_over(folder, descriptor)
+            said.append(f"the old folder is now {aside}")
         asked = strict_json.dumps(settings.to_dict(), where="config", indent=2)
         path = folder / CONFIG
         if path.exists():
-            _refuse_other(folder, strict_json.loads(asked))
+            if goes_on_to_more_steps(folder, settings, extend=extend):
+                files.replace(path, f"{asked}\n".encode())
         elif (folder / CHECKPOINTS).exists() or (folder / METRICS).exists():
             raise TrainingError(
                 f"{folder} holds a run without {CONFIG}; put it back, or give another workdir"
@@ -34,9 +51,27 @@ def held(folder: Path, settings: RunSettings) -> Iterator[None]:
         else:
             _refuse_strangers(folder)
             files.replace(path, f"{asked}\n".encode())
-        yield
+        yield said
     finally:
         os.close(descriptor)
+
+
+def _hold(folder: Path) -> int:
+    try:
+        return files.hold(folder)
+    except files.BusyError as error:
+        raise TrainingError(f"{error}; wait for its end, or give another workdir") from error
+
+
+def _start_over(folder: Path, descriptor: int) -> tuple[Path, int]:
+    if Path.cwd().resolve().is_relative_to(folder.resolve()):
+        raise TrainingError(
+            f"{folder} holds the current folder and is not moved; give another workdir"
+        )
+    try:
+        return files.start_over(folder, descriptor)
+    except files.BusyError as error:
+        raise TrainingError(f"{error}; wait for its end, or give another workdir") from error
 
 
 def _refuse_strangers(folder: Path) -> None:
@@ -48,7 +83,19 @@ def _refuse_strangers(folder: Path) -> None:
         )
 
 
-def _refuse_other(folder: Path, asked: Any) -> None:
+def goes_on_to_more_steps(folder: Path, settings: RunSettings, *, extend: bool) -> bool:
+    """Whether the folder's run is asked to go on to more steps than it was asked for before.
+
+    Args:
+      folder: of a run, with its config.json; nothing in it is changed.
+      settings: what is asked for.
+      extend: whether a run may go on to more steps.
+
+    Raises:
+      TrainingError: for any other difference; for fewer steps, and for a run that cannot be
+        extended.
+    """
+    asked = strict_json.loads(strict_json.dumps(settings.to_dict(), where="config"))
     try:
         there = strict_json.loads((folder / CONFIG).read_bytes())
     except (ValueError, OSError) as error:
@@ -57,13 +104,36 @@ def _refuse_other(folder: Path, asked: Any) -> None:
         # an older version has written fewer settings; those it had not stand at their defaults
         defaults_out = RunSettings.from_config(there).to_dict()
         there = strict_json.loads(strict_json.dumps(defaults_out, where="config"))
+    before, now = (config.get("train", {}).get("num_steps") for config in (there, asked))
+    more = extend and isinstance(before, int) and before != now
+    if more:
+        there["train"]["num_steps"] = now
     difference = strict_json.first_difference(there, asked)
     if difference:
-        key, before, now = difference
+        key, was, wanted = difference
         raise TrainingError(
-            f"{folder} holds a run with another config: {key} is {before} there, {now} is asked "
+            f"{folder} holds a run with another config: {key} is {was} there, {wanted} is asked "
             "for. Give another workdir"
         )
+    if more and now < before:
+        raise TrainingError(
+            f"{folder} holds a run of {before:,} steps, which extend cannot shorten to {now:,}. "
+            "Give another workdir"
+        )
+    if more and before:
+        _refuse_what_depends_on_the_end(asked["train"])
+    return more
+
+
+def _refuse_what_depends_on_the_end(train: Any) -> None:
+    """More steps go on where fewer ended only if nothing was chosen with the end in view."""
+    for name, needed in {"decay": "constant", "average": 0.0, "patience": 0}.items():
+        if train[name] != needed:
+            raise TrainingError(
+                f"extend: train.{name} must be {needed!r}, got {train[name]!r}: a run of more "
+                "steps would have trained otherwise from the start. training.branch starts a new "
+                "run, in a folder of its own, from this one's checkpoint"
+            )
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from elsa.training.contracts import check_registered
 from elsa.training.errors import TrainingError
 from elsa.training.settings import RunSettings
 from elsa.training.setup import bare_program
-from elsa.training.trained import CHECKPOINTS, CONFIG, METRICS, Trained
+from elsa.training.trained import CHECKPOINTS, CONFIG, Trained
 
 RUNS = "training"  # the folder of an experiment's runs
 
@@ -32,6 +32,7 @@ def load(
     workdir: str | os.PathLike[str],
     run: str | None = None,
     *,
+    at: int | str = "newest",
     point: int = 0,
     seed: int | None = None,
 ) -> Loaded:
@@ -42,6 +43,8 @@ def load(
     Args:
       workdir: the folder of a run, or of an experiment, which holds runs in `training/`.
       run: which of an experiment's runs; the first by name where None.
+      at: which of its checkpoints: "newest"; "best", the one with the lowest loss, averaged over
+        the models that did not diverge; or a step.
       point: which point of the sweep, in the order of `all_models(workdir).program.sweep.names`.
       seed: which seed; where None, the one with the lowest mean loss over the last quarter of its
         training, of those that did not diverge.
@@ -51,13 +54,14 @@ def load(
       model: `model(task.sample(key, batch))` are predictions.
 
     Raises:
-      FileNotFoundError: where there is no run or no whole checkpoint, naming what is there.
+      FileNotFoundError: where there is no run, no whole checkpoint or none of that step, naming
+        what is there.
       KeyError: for an unknown run, naming the nearest.
       TrainingError: for a config.json that cannot be read; for a point whose seeds all diverged,
         unless a seed is asked for.
       IndexError: for a point or seed that the sweep has not.
     """
-    trained = all_models(workdir, run)
+    trained = all_models(workdir, run, at)
     seeds, points = trained.state.active.shape
     for name, index in {"point": point, "seed": 0 if seed is None else seed}.items():
         if isinstance(index, bool) or not isinstance(index, int | np.integer):
@@ -81,17 +85,18 @@ def load(
 def _best_seed(trained: Trained, point: int, diverged: np.ndarray) -> int:
     """One evaluation alone is too noisy to tell seeds apart: a quarter of them is averaged."""
     late = np.asarray(trained.state.best)[:, point]
-    if (trained.folder / METRICS).exists():
-        steps, losses = trained.risk_along_training()
-        known = steps <= trained.step
-        if known.any():
-            own = losses[known, :, point]
-            late = own[-math.ceil(len(own) / 4) :].mean(axis=0)
+    steps, losses = trained.risk_along_training()
+    known = steps <= trained.step
+    if known.any():
+        own = losses[known, :, point]
+        late = own[-math.ceil(len(own) / 4) :].mean(axis=0)
     return int(np.argmin(np.where(diverged, np.inf, late)))
 
 
-def all_models(workdir: str | os.PathLike[str], run: str | None = None) -> Trained:
-    """All models of a run as far as its last whole checkpoint goes.
+def all_models(
+    workdir: str | os.PathLike[str], run: str | None = None, at: int | str = "newest"
+) -> Trained:
+    """All models of a run as far as its last whole checkpoint goes, or the one asked for.
 
     Raises:
       FileNotFoundError, KeyError, TrainingError: as `load`.
@@ -106,7 +111,7 @@ def all_models(workdir: str | os.PathLike[str], run: str | None = None) -> Train
     check_registered(f"load: {folder}", settings.task, settings.model)
     with Checkpoints(folder / CHECKPOINTS, read_only=True) as checkpoints:
         program = bare_program(settings)  # what it lacks, the checkpoint has
-        found = checkpoints.restore(jax.eval_shape(program.init))
+        found = checkpoints.restore(jax.eval_shape(program.init), at)
     if found is None:
         raise FileNotFoundError(f"load: {folder} holds no whole checkpoint yet")
     return Trained(program, found.state, found.step, folder)

@@ -2,10 +2,9 @@
 
 import contextlib
 import math
-import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,97 +13,44 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from elsa.base import checks
-from elsa.training.checkpoint import Checkpoints, Restored, digest
+from elsa.training.checkpoint import Checkpoints, Restored
 from elsa.training.errors import TrainingError
-from elsa.training.folder import held, stop_signals
+from elsa.training.folder import stop_signals
 from elsa.training.program import Program
 from elsa.training.progress import TrainingProgress
-from elsa.training.settings import RunSettings
-from elsa.training.sweep import make_sweep
+from elsa.training.state import Skipped, TrainState
 from elsa.training.trained import CHECKPOINTS, EVENTS, METRICS, Trained
-from elsa.training.writers import EventFiles, MetricsFile
+from elsa.training.writers import EventFiles, MetricsFile, metrics_line, plain
 
 _MANY_POINTS = 24  # beyond, TensorBoard shows the whole sweep's mean and range only
 
 
-def fit(
-    config: Mapping[str, Any],
-    workdir: str | os.PathLike[str],
-    *,
-    given: Mapping[str, Any] | None = None,
-    targets: Sequence[float] | np.ndarray | None = None,
-    screen: Console | None = None,
-    name: str | None = None,
-) -> Trained:
-    """Trains the models of a config, or goes on where the folder's last checkpoint stands.
-
-    Loss, sampling and update of all models run in one compiled scan. A run that was killed at any
-    moment ends with the same bits as one that was not. Ctrl-C and SIGTERM write a checkpoint first.
+class Run:
+    """One process's part of a run.
 
     Args:
-      config: the fields of RunSettings, nested mappings.
-      workdir: the run's folder: config.json, metrics.jsonl, checkpoints/, tensorboard/.
-      given: arrays that the model takes beside the config, as LoraAttention's base_weight.
-      targets: the loss that theory predicts at each point, for progress and TensorBoard.
+      program: compiled for its settings.
+      folder: held by this process.
+      targets: the loss that theory predicts at each point; None where unknown.
       screen: where to show progress; silent where None.
-      name: of the run, for progress; the folder's name where None.
-
-    Raises:
-      KeyError, TypeError, ValueError: for a config that makes no run, or an array in `given` that
-        the model does not take.
-      TrainingError: where the folder holds another run or is in use, or every model diverged.
-      files.WriteError: where the disk is full; what was there is kept.
-      KeyboardInterrupt: after Ctrl-C, once the checkpoint is written; its text says so.
+      name: of the run.
+      sums: digests of arrays that are not in the config, by what they are: "given", "init".
+      watcher: numbers of all models, computed at each evaluation; None where nothing is watched.
     """
-    settings = RunSettings.from_config(config)
-    checks.instance("fit", str | os.PathLike, "a path", workdir=workdir)
-    if given is not None:
-        checks.mapping("fit", "a mapping of arguments to arrays", given=given)
-    if name is not None:
-        checks.instance("fit", str, "the run's name", name=name)
-    sweep = make_sweep(settings)
-    if targets is not None:
-        checks.finite("fit", targets=targets)
-        targets = np.asarray(targets)
-        checks.shapes("fit", targets=(targets, "points"))
-        if len(targets) != len(sweep):
-            raise ValueError(
-                f"fit: targets must have a number for each of the {len(sweep)} points, "
-                f"got {len(targets)}"
-            )
-    _require_arrays(given or {}, settings)
-    program = Program(settings, sweep, **(given or {}))
-    folder = Path(workdir)
-    with held(folder, settings):
-        sums = {key: digest(np.asarray(value)) for key, value in (given or {}).items()}
-        return _Run(program, folder, targets, screen, name or folder.name, sums).train()
-
-
-def _require_arrays(given: Mapping[str, Any], settings: RunSettings) -> None:
-    """Refuses what belongs into the config, from which `load` builds the model again."""
-    for name, value in given.items():
-        if np.ndim(value) == 0 or name in settings.model:
-            raise ValueError(
-                f"fit: given must hold arrays that the config leaves out, got {name!r}: "
-                f"{value!r}; plain values belong into the config's model"
-            )
-
-
-class _Run:
-    """One process's part of a run."""
 
     def __init__(
         self,
         program: Program,
         folder: Path,
+        *,
         targets: Any,
         screen: Console | None,
         name: str,
-        given: Mapping[str, str],
+        sums: Mapping[str, Mapping[str, str]],
+        watcher: Callable[[TrainState], Mapping[str, Any]] | None = None,
     ):
         self.program, self.folder, self.targets, self.name = program, folder, targets, name
-        self.given = dict(given)
+        self.sums, self.watcher = {key: dict(value) for key, value in sums.items()}, watcher
         self.settings, self.train_settings = program.settings, program.settings.train
         target = None if targets is None else float(np.mean(targets))
         models = self.settings.num_seeds * len(program.sweep)
@@ -116,36 +62,62 @@ class _Run:
             target=target,
         )
 
-    def train(self) -> Trained:
-        """Restores, trains to the end, and leaves a checkpoint of it."""
+    def train(
+        self, begin: Callable[[], TrainState], *, said: Sequence[str] = (), at_once: bool = False
+    ) -> Trained:
+        """Restores, trains to the end, and leaves a checkpoint of it.
+
+        Args:
+          begin: the state of a run that has no whole checkpoint.
+          said: lines for the screen.
+          at_once: whether the first checkpoint is written before the first step.
+
+        Raises:
+          TrainingError, files.WriteError, KeyboardInterrupt: as `fit`.
+        """
+        for line in said:
+            self.progress.say(f"{self.name}: {line}")
         with Checkpoints(self.folder / CHECKPOINTS, keep=self.train_settings.keep) as checkpoints:
-            like = jax.eval_shape(self.program.init)
-            found = checkpoints.restore(like)
-            start = found or Restored(0, self.program.init(), {"position": 0, "finished": False})
-            self._refuse_other_arrays(start.notes.get("given", self.given))
+            found = checkpoints.restore(jax.eval_shape(self.program.init))
+            start = found or Restored(0, begin(), {"position": 0, **self.sums})
+            self._refuse_other_arrays(start.notes)
             # what "auto" takes may change between versions, but not within a run
             self.program.sampler = start.notes.get("sampler", self.program.sampler)
             metrics = MetricsFile(self.folder / METRICS, int(start.notes["position"]))
-            if start.notes["finished"]:
+            if found and self._is_finished(start.step, start.state):
                 self._report_diverged(np.asarray(start.state.diverged))
+                return Trained(self.program, start.state, start.step, self.folder)
+            if not found and self.watcher:
+                metrics.append({"step": 0, "watched": self._watched(start.state)})
+            if not found and (at_once or self._is_finished(0, start.state)):
+                self._save(checkpoints, metrics, 0, start.state, None)
+            if self._is_finished(start.step, start.state):
+                checkpoints.wait()
                 return Trained(self.program, start.state, start.step, self.folder)
             events = EventFiles(self.folder / EVENTS, start.step)
             with contextlib.closing(events), self.progress, stop_signals() as asked_to_stop:
-                if found:
+                if found and start.step:
                     self.progress.say(
                         f"{self.name}: going on from step {start.step:,} in {self.folder}"
                     )
                     self.progress.resumes(start.step)
                 return self._loop(start, checkpoints, metrics, events, asked_to_stop)
 
-    def _refuse_other_arrays(self, there: Mapping[str, str]) -> None:
+    def _is_finished(self, step: int, state: TrainState) -> bool:
+        return step >= self.train_settings.num_steps or not np.asarray(state.active).any()
+
+    def _refuse_other_arrays(self, notes: Mapping[str, Any]) -> None:
         """The checkpoint's arrays count, so that others would be passed over without a word."""
-        for key in sorted({*there, *self.given}):
-            if there.get(key) != self.given.get(key):
-                raise TrainingError(
-                    f"{self.folder} holds a run with another {key}; give the same array, or "
-                    "another workdir"
-                )
+        # the first versions wrote no digests of what was given; of a start, there was none
+        there = {"given": notes.get("given", self.sums["given"]), "init": notes.get("init", {})}
+        for kind, own in self.sums.items():
+            for key in sorted({*there[kind], *own}):
+                if there[kind].get(key) != own.get(key):
+                    other = f"init, which differs in {key}" if kind == "init" else key
+                    raise TrainingError(
+                        f"{self.folder} holds a run with another {other}; give the same "
+                        f"{'init' if kind == 'init' else 'array'}, or another workdir"
+                    )
 
     def _loop(
         self,
@@ -162,20 +134,13 @@ class _Run:
             state, losses = self.program.advance(state, jnp.int32(step))
             step += train.evaluate_every
             loss = np.asarray(losses, np.float64)
-            active = np.asarray(state.active)
-            metrics.append(_record(step, loss, active, np.asarray(state.diverged)))
+            metrics.append(self._line(step, loss, state))
             self._show(step, loss, events)
-            finished = step >= train.num_steps or not active.any()
+            finished = self._is_finished(step, state)
             due = time.monotonic() - saved >= train.checkpoint_seconds
             if finished or due or asked_to_stop.is_set():
                 events.flush()
-                notes = {
-                    "position": metrics.position,
-                    "finished": finished,
-                    "given": self.given,
-                    "sampler": self.program.sampler,
-                }
-                checkpoints.save(step, state, notes)
+                self._save(checkpoints, metrics, step, state, loss)
                 saved = time.monotonic()
             if asked_to_stop.is_set():
                 checkpoints.wait()
@@ -186,6 +151,37 @@ class _Run:
         checkpoints.wait()
         self._report_diverged(np.asarray(state.diverged))
         return Trained(self.program, state, step, self.folder)
+
+    def _line(self, step: int, loss: np.ndarray, state: TrainState) -> dict[str, Any]:
+        """One line of metrics.jsonl."""
+        line = metrics_line(step, loss, np.asarray(state.active), np.asarray(state.diverged))
+        if isinstance(state.skipped, Skipped):
+            line["skipped"] = int(np.asarray(state.skipped.lately).sum())
+        if self.watcher:
+            line["watched"] = self._watched(state)
+        return line
+
+    def _watched(self, state: TrainState) -> dict[str, Any]:
+        found = self.watcher(state) if self.watcher else {}
+        return {name: plain(np.asarray(value, np.float64)) for name, value in found.items()}
+
+    def _save(
+        self,
+        checkpoints: Checkpoints,
+        metrics: MetricsFile,
+        step: int,
+        state: TrainState,
+        loss: np.ndarray | None,
+    ) -> None:
+        usable = [] if loss is None else loss[~np.asarray(state.diverged) & np.isfinite(loss)]
+        notes = {
+            "position": metrics.position,
+            "finished": self._is_finished(step, state),
+            "sampler": self.program.sampler,
+            "loss": float(np.mean(usable)) if len(usable) else None,
+            **self.sums,
+        }
+        checkpoints.save(step, state, notes)
 
     def _show(self, step: int, loss: np.ndarray, events: EventFiles) -> None:
         finite = loss[np.isfinite(loss)]
@@ -213,18 +209,6 @@ class _Run:
             self.progress.say(
                 f"{self.name}: {int(diverged.sum())} of {diverged.size} models diverged and stopped"
             )
-
-
-def _record(
-    step: int, loss: np.ndarray, active: np.ndarray, diverged: np.ndarray
-) -> dict[str, Any]:
-    """One line of metrics.jsonl: losses by seed and point, None where they are not finite."""
-    return {
-        "step": step,
-        "loss": [[float(v) if math.isfinite(v) else None for v in row] for row in loss],
-        "active": int(active.sum()),
-        "diverged": int(diverged.sum()),
-    }
 
 
 def _short(value: Any) -> str:

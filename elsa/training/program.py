@@ -1,55 +1,30 @@
 """The compiled heart of training: loss, sampling and update of all models in one scan."""
 
 import functools
-import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from elsa import models
-from elsa.base import checks
 from elsa.base.precision import products_at
-from elsa.training import contracts, sampling
-from elsa.training.settings import RunSettings, TrainSettings
+from elsa.training import contracts, descent, sampling
+from elsa.training.settings import RunSettings
+from elsa.training.state import Skipped, TrainState
 from elsa.training.sweep import Point, Sweep, pick
 
 # Streams of randomness below the root key, named once.
 INIT, DATA, EVALUATION = 0, 1, 2
+Watch = Callable[[Any, Any], dict[str, Any]]  # (model, task) -> numbers by name
 # What jax's own switch for all programs of a process asks of XLA, for a run's programs alone.
 _QUICKLY_COMPILED = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
 }
-
-
-class TrainState(NamedTuple):
-    """All models of a run; every leaf starts with the axes [seeds, points].
-
-    params: trained arrays.
-    mean: their average over the last steps, where one is asked for; else ().
-    fixed: arrays that training leaves alone.
-    optimizer: state of Adam.
-    active: False for a model that has stopped.
-    diverged: True for a model whose loss, gradient or next parameters were not finite; it stopped
-      one step before.
-    best: the loss of the last evaluation that fell by the fraction asked for.
-    stale: evaluations since then.
-    """
-
-    params: Any
-    mean: Any
-    fixed: Any
-    optimizer: Any
-    active: Bool[Array, "seeds points"]
-    diverged: Bool[Array, "seeds points"]
-    best: Float[Array, "seeds points"]
-    stale: Int[Array, "seeds points"]
 
 
 class Program:
@@ -65,20 +40,17 @@ class Program:
 
     def __init__(self, settings: RunSettings, sweep: Sweep, **given: Any):
         self.settings, self.sweep, self._given = settings, sweep, given
-        self._transform = _transform(settings.train)
+        self._transform = descent.transform(settings.train)
         # averaging starts with this step
         self._averaged_from = round(settings.train.num_steps * (1.0 - settings.train.average))
-        self._schedule = _schedule(settings.train)
-        # the sweep's smallest, in plain numbers: a model checks them only while they are known
-        smallest = {axis: min(settings.sweep[axis]) for axis in sweep.points.model}
-        # its shapes are enough: nothing is drawn, and no operation compiled, to check a config
-        model = nnx.eval_shape(lambda: self._build(jax.random.key(0), smallest))
+        self._schedule = descent.schedule(settings.train)
+        model = self.bare()
         self._graph: Any = nnx.split(model)[0]
         point = pick(sweep, 0)
         self.sampler = sampling.choose(settings.train.sampler, model, point, len(sweep))
         name, draw = settings.task["name"], sampling.SAMPLE[self.sampler]
         contracts.check_prompts(name, self.sampler, draw, point)
-        options = None if settings.train.optimise else _QUICKLY_COMPILED
+        self._options = options = None if settings.train.optimise else _QUICKLY_COMPILED
         self.init = jax.jit(self._init, compiler_options=options)
         self.advance = jax.jit(self._advance, donate_argnums=0, compiler_options=options)
         self.risk = jax.jit(
@@ -91,11 +63,23 @@ class Program:
         advance: Any = self.advance
         return int(advance._cache_size())
 
-    def model(self, state: TrainState, seed: int, point: int) -> Any:
-        """One trained model."""
+    def compiled(self, function: Callable[..., Any]) -> Any:
+        """Another function, compiled as the run's own are."""
+        return jax.jit(function, compiler_options=self._options)
+
+    def bare(self, **sizes: Any) -> Any:
+        """The run's model with shapes in place of arrays, for another context_length and scale
+        than those trained with where `sizes` holds them."""
+        # the sweep's smallest, in plain numbers: a model checks them only while they are known
+        smallest = {axis: min(self.settings.sweep[axis]) for axis in self.sweep.points.model}
+        # its shapes are enough: nothing is drawn, and no operation compiled, to check a config
+        return nnx.eval_shape(lambda: self._build(jax.random.key(0), smallest, **sizes))
+
+    def model(self, state: TrainState, seed: int, point: int, graph: Any = None) -> Any:
+        """One trained model, with another graph than the run's where one is given."""
         arrays = self.weights(state), state.fixed
         own = jax.tree.map(lambda leaf: leaf[seed, point], arrays)
-        return nnx.merge(self._graph, *own)
+        return nnx.merge(self._graph if graph is None else graph, *own)
 
     def each(self, state: TrainState, read: Callable[[Any], Any]) -> Any:
         """`read(model)` of every model, mapped over seeds and points."""
@@ -105,20 +89,50 @@ class Program:
 
         return jax.jit(jax.vmap(jax.vmap(one)))(self.weights(state), state.fixed)
 
+    def watcher(self, watch: Watch) -> Callable[[TrainState], dict[str, Array]]:
+        """`watch(model, task)` of every model as one compiled function of the state.
+
+        Returns:
+          A function to name -> [seeds, points].
+
+        Raises:
+          TypeError, ValueError: where `watch` gives anything but a flat dict of real numbers.
+        """
+
+        def one(params: Any, fixed: Any, task: Any) -> Any:
+            return watch(nnx.merge(self._graph, params, fixed), task)
+
+        points = jax.vmap(one, in_axes=(0, 0, self.sweep.axes.task))
+        seeds = jax.vmap(points, in_axes=(0, 0, None))
+        compiled = jax.jit(seeds, compiler_options=self._options)
+
+        def asked(state: TrainState) -> tuple[Any, ...]:
+            return self.weights(state), state.fixed, self.sweep.points.task
+
+        def watched(state: TrainState) -> dict[str, Array]:
+            found: dict[str, Array] = compiled(*asked(state))
+            return found
+
+        # not the compiled one: options are for a program of its own, which a traced one is not
+        contracts.check_watched(
+            jax.eval_shape(lambda state: seeds(*asked(state)), jax.eval_shape(self.init))
+        )
+        return watched
+
     def weights(self, state: TrainState) -> Any:
         """What training has found: the averages where the run asks for them."""
         return state.mean if self.settings.train.average else state.params
 
-    def _build(self, key: Array, arguments: dict[str, Any]) -> Any:
+    def _build(self, key: Array, arguments: dict[str, Any], **sizes: Any) -> Any:
         task = self.sweep.points.task
+        own = {"context_length": task.context_length, "scale": 1.0 / task.context_length}
         return models.build(
             {**self.sweep.model, **self._given, **arguments},
             rngs=nnx.Rngs(params=key),
             dim=task.dim,
-            context_length=task.context_length,
-            scale=1.0 / task.context_length,
             dtype=self.settings.dtype,
             precision=self.settings.train.matmul_precision,
+            **{**own, **sizes},
         )
 
     def _root(self, stream: int) -> Array:
@@ -147,10 +161,14 @@ class Program:
             diverged=jnp.zeros(shape, bool),
             best=jnp.full(shape, jnp.inf, self.settings.dtype),
             stale=jnp.zeros(shape, jnp.int32),
+            skipped=Skipped(jnp.zeros(shape, jnp.int32), jnp.zeros(shape, jnp.int32))
+            if self.settings.train.skip_nonfinite
+            else (),
         )
 
     def _advance(self, state: TrainState, first: Array) -> tuple[TrainState, Array]:
-        """`evaluate_every` steps from step `first` on, and every model's mean loss over them."""
+        """`evaluate_every` steps from step `first` on, and every model's mean loss over them, NaN
+        where all of them were left out."""
         train, seeds = self.settings.train, jnp.arange(self.settings.num_seeds)
         own_data = None if train.share_data else 0
 
@@ -164,8 +182,11 @@ class Program:
             every = jax.vmap(points, in_axes=(0, None, own_data))
             return every(state, self.sweep.points, keys[0] if train.share_data else keys)
 
+        if isinstance(state.skipped, Skipped):
+            none = jnp.zeros_like(state.skipped.lately)
+            state = state._replace(skipped=state.skipped._replace(lately=none))
         state, losses = jax.lax.scan(body, state, first + jnp.arange(train.evaluate_every))
-        loss = losses.mean(axis=0)
+        loss = losses.mean(axis=0) if not train.skip_nonfinite else descent.finite_mean(losses)
         better = loss < state.best * (1.0 - train.min_improvement)
         stale = jnp.where(better, 0, state.stale + 1)
         waits = (stale < train.patience) if train.patience else jnp.ones_like(state.active)
@@ -194,40 +215,62 @@ class Program:
         self, step: Array, state: TrainState, point: Point, key: Array
     ) -> tuple[TrainState, Array]:
         """One step of one model; a model that has stopped keeps what it has."""
-        prompt = self._draw(point, key, self.settings.train.batch)
+        train = self.settings.train
+        prompt = self._draw(point, key, train.batch)
 
-        def loss_of(params: Any) -> Array:
+        def loss_of(params: Any) -> tuple[Array, Array]:
             model: Any = nnx.merge(self._graph, params, state.fixed)
-            return jnp.mean((self._predict(model, prompt) - prompt.query_y) ** 2)
+            residuals = self._predict(model, prompt) - prompt.query_y
+            squared = jnp.mean(residuals**2)
+            if train.loss == "huber":
+                return descent.huber(residuals, train.huber_delta), squared
+            return squared, squared
 
-        loss, gradient = jax.value_and_grad(loss_of)(state.params)
+        (descended, loss), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         updates, optimizer = self._transform.update(gradient, state.optimizer, state.params)
         rate = point.learning_rate * jnp.asarray(self._schedule(step), self.settings.dtype)
         params = jax.tree.map(lambda old, change: old - rate * change, state.params, updates)
-        numbers = [loss, optax.tree.norm(gradient), *jax.tree.leaves(params)]
+        numbers = [descended, optax.tree.norm(gradient), *jax.tree.leaves(params)]
         finite = jnp.stack([jnp.isfinite(number).all() for number in numbers]).all()
-        goes_on = state.active & finite
+        moves = state.active & finite
+        active, sound, skipped = moves, finite, state.skipped
+        if isinstance(skipped, Skipped):
+            in_a_row = jnp.where(finite, 0, skipped.in_a_row + 1)
+            sound = in_a_row <= train.skip_nonfinite
+            active = state.active & sound
+            skipped = Skipped(
+                jnp.where(state.active, in_a_row, skipped.in_a_row),
+                skipped.lately + (state.active & ~finite),
+            )
+            loss = jnp.where(finite, loss, jnp.nan)  # left out of the mean over the stretch
 
         def kept(new: Array, old: Array) -> Array:
-            return jnp.where(goes_on, new, old)
+            return jnp.where(moves, new, old)
 
         mean = state.mean
-        if self.settings.train.average:
-            count = jnp.maximum(step - self._averaged_from + 1, 1)
-            share = 1.0 / count.astype(self.settings.dtype)
-
-            def averaged(new: Array, old: Array) -> Array:
-                # a change of the old mean, so that rounding does not pile up over many steps
-                return kept(jnp.where(count > 1, old + share * (new - old), new), old)
-
-            mean = jax.tree.map(averaged, params, mean)
+        if train.average:
+            # a step that is left out has the weights before it, which count once more
+            reached = jax.tree.map(kept, params, state.params) if train.skip_nonfinite else params
+            mean = self._averaged(step, reached, state.mean, active)
         return state._replace(
             params=jax.tree.map(kept, params, state.params),
             mean=mean,
             optimizer=jax.tree.map(kept, optimizer, state.optimizer),
-            active=goes_on,
-            diverged=state.diverged | (state.active & ~finite),
+            active=active,
+            diverged=state.diverged | (state.active & ~sound),
+            skipped=skipped,
         ), loss
+
+    def _averaged(self, step: Array, params: Any, mean: Any, active: Bool[Array, ""]) -> Any:
+        """The mean of a model's weights with those after this step."""
+        count = jnp.maximum(step - self._averaged_from + 1, 1)
+        share = 1.0 / count.astype(self.settings.dtype)
+
+        def averaged(new: Array, old: Array) -> Array:
+            # a change of the old mean, so that rounding does not pile up over many steps
+            return jnp.where(active, jnp.where(count > 1, old + share * (new - old), new), old)
+
+        return jax.tree.map(averaged, params, mean)
 
     def _risk(
         self, state: TrainState, first: Array, *, batch: int, num_batches: int
@@ -252,40 +295,3 @@ class Program:
 
         _, (means, squares) = jax.lax.scan(body, None, first + jnp.arange(num_batches))
         return means.mean(axis=0), squares.mean(axis=0)
-
-
-def _transform(train: TrainSettings) -> optax.GradientTransformation:
-    """Adam without its learning rate, which differs between the points of a sweep."""
-    clip = [optax.clip_by_global_norm(train.max_gradient_norm)] if train.max_gradient_norm else []
-    return optax.chain(*clip, optax.scale_by_adam())
-
-
-def _schedule(train: TrainSettings) -> optax.Schedule:
-    """The learning rate as a share of its highest value."""
-    rest = max(train.num_steps - train.warmup, 1)
-    falls = (
-        optax.cosine_decay_schedule(1.0, rest)
-        if train.decay == "cosine"
-        else optax.constant_schedule(1.0)
-    )
-    if not train.warmup:
-        return falls
-    rises = optax.linear_schedule(1.0 / (train.warmup + 1), 1.0, train.warmup)
-    return optax.join_schedules([rises, falls], [train.warmup])
-
-
-def across_seeds(
-    values: Float[np.ndarray, "seeds *points"],
-) -> tuple[Float[np.ndarray, "*points"], Float[np.ndarray, "*points"]]:
-    """Mean over the seeds and its standard error, which one seed alone does not have (NaN)."""
-    checks.real("across_seeds", values=values)
-    if np.ndim(values) == 0 or np.shape(values)[0] == 0:
-        raise ValueError(
-            f"across_seeds: values must have an axis of seeds, got shape {np.shape(values)}"
-        )
-    values = np.asarray(values, np.float64)
-    count = len(values)
-    mean = np.mean(values, axis=0)
-    with np.errstate(invalid="ignore"):  # the spread of infinite values is NaN
-        spread = np.std(values, axis=0, ddof=1) if count > 1 else np.full_like(mean, np.nan)
-    return mean, spread / math.sqrt(count)

@@ -59,7 +59,7 @@ class TrainingProgress:
             console=screen,
             refresh_per_second=4,
             transient=True,
-            disable=screen is None or not screen.is_terminal,
+            disable=screen is None or not screen.is_terminal or not num_steps,
         )
         self._task = self._bar.add_task(name, total=num_steps, speed="", loss="compiling")
 

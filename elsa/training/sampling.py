@@ -61,7 +61,8 @@ def sample_rows(point: Point, key: Array, batch: int) -> Prompt:
 @exact
 def sample_gram(point: Point, key: Array, batch: int) -> GramPrompt:
     """Gram matrices drawn at once, at a cost that does not grow with the context."""
-    return point.task.sample_gram(key, batch, point.length)
+    prompt: GramPrompt = point.task.sample_gram(key, batch, point.length)
+    return prompt
 
 
 SAMPLE: dict[str, Sampler] = {"rows": sample_rows, "gram": sample_gram}

@@ -7,9 +7,11 @@ from typing import Any, Self
 
 from elsa.base import checks
 from elsa.base.precision import EXACT, known
+from elsa.base.settings import Settings
 
 DECAYS = ("cosine", "constant")
 SAMPLERS = ("auto", "rows", "gram")
+LOSSES = ("squared", "huber")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,8 @@ class TrainSettings:
     """How the models are trained; every model of a sweep alike, but for what the sweep varies.
 
     Attributes:
-      num_steps: updates; a multiple of evaluate_every.
+      num_steps: updates; a multiple of evaluate_every. 0 leaves the models as they were built, to
+        be measured.
       batch: prompts of one step.
       learning_rate: Adam's, at its highest.
       warmup: steps over which it rises from 0.
@@ -26,6 +29,14 @@ class TrainSettings:
         averaged (Polyak and Juditsky 1992), which takes most of the sampling noise out of them; 0
         for the weights of the last step.
       max_gradient_norm: gradients above it are scaled down to it; 0 leaves them.
+      loss: what is descended, of the residual r of a prompt: "squared", r^2, or "huber", r^2 up to
+        |r| = huber_delta and the tangent 2 huber_delta |r| - huber_delta^2 beyond, which single
+        prompts of a deep model do not dominate. Losses that are written are squared errors always.
+      huber_delta: where the Huber loss becomes a line.
+      adam_b2: the decay of Adam's mean of squared gradients.
+      skip_nonfinite: a step whose loss, gradient or next parameters are not finite is left out,
+        and a model stops as diverged after more than so many of them in a row; 0 stops it at the
+        first.
       evaluate_every: steps between two lines of metrics.jsonl.
       patience: a model stops once its loss has not fallen by `min_improvement` (a fraction) for
         this many evaluations; 0 trains to the end.
@@ -56,27 +67,39 @@ class TrainSettings:
     keep: int = 3
     optimise: bool = True
     matmul_precision: str = EXACT
+    loss: str = "squared"
+    huber_delta: float = 3.0
+    adam_b2: float = 0.999
+    skip_nonfinite: int = 0
 
     def __post_init__(self) -> None:
         where = "train"
         checks.size(
             where,
-            num_steps=(self.num_steps, 1),
+            num_steps=(self.num_steps, 0),
             batch=(self.batch, 1),
             warmup=(self.warmup, 0),
             evaluate_every=(self.evaluate_every, 1),
             patience=(self.patience, 0),
             keep=(self.keep, 1),
+            skip_nonfinite=(self.skip_nonfinite, 0),
         )
-        numbers = ("average", "max_gradient_norm", "min_improvement", "checkpoint_seconds")
-        for name in ("learning_rate", *numbers):
+        numbers = (
+            "average",
+            "max_gradient_norm",
+            "min_improvement",
+            "checkpoint_seconds",
+            "adam_b2",
+        )
+        for name in ("learning_rate", "huber_delta", *numbers):
             checks.shapes(where, **{name: (getattr(self, name), "")})
-        checks.positive(where, learning_rate=self.learning_rate)
+        checks.positive(where, learning_rate=self.learning_rate, huber_delta=self.huber_delta)
         checks.finite(where, **{name: getattr(self, name) for name in numbers})
         checks.at_least(where, **{name: (getattr(self, name), 0.0) for name in numbers})
         checks.boolean(where, share_data=self.share_data, optimise=self.optimise)
         checks.one_of(where, "decay", self.decay, DECAYS)
         checks.one_of(where, "sampler", self.sampler, SAMPLERS)
+        checks.one_of(where, "loss", self.loss, LOSSES)
         known(where, self.matmul_precision, name="matmul_precision")
         if self.num_steps % self.evaluate_every:
             raise ValueError(
@@ -85,7 +108,9 @@ class TrainSettings:
             )
         if self.average > 1.0:
             raise ValueError(f"{where}: average must be at most 1.0, got {self.average!r}")
-        if self.warmup > self.num_steps:
+        if self.adam_b2 >= 1.0:
+            raise ValueError(f"{where}: adam_b2 must be below 1, got {self.adam_b2!r}")
+        if 0 < self.num_steps < self.warmup:  # a run of no steps has no rate to raise
             raise ValueError(
                 f"{where}: warmup must be at most num_steps={self.num_steps}, got {self.warmup}"
             )
@@ -130,7 +155,7 @@ class RunSettings:
                 )
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
+    def from_config(cls, config: Settings) -> Self:
         """From nested mappings, a ConfigDict or what config.json holds.
 
         Raises:
@@ -156,7 +181,8 @@ class RunSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested values, every default written out."""
-        return _plain(dataclasses.asdict(self))
+        fields: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return fields
 
     @property
     def points(self) -> list[dict[str, Any]]:

@@ -1,17 +1,15 @@
 """A run's program from its settings, without the arrays that only training has."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from elsa import models
+from elsa.base.settings import Settings
 from elsa.training.program import Program
 from elsa.training.settings import RunSettings
 from elsa.training.sweep import make_sweep
 
 
-def validate(config: Mapping[str, Any]) -> RunSettings:
+def validate(config: Settings) -> RunSettings:
     """The settings of a run that could be trained: its tasks and its model are built and let go.
 
     Raises:

@@ -76,6 +76,9 @@ def make_sweep(settings: RunSettings) -> Sweep:
     for axis in of_model:
         model[f"max_{axis}"] = max(settings.sweep[axis])
         model.pop(axis, None)
+    for axis in _traced(settings):
+        checks.finite("sweep", **{axis: np.asarray(settings.sweep[axis], float)})
+        model.pop(axis, None)
     stacked, axes = stack(points)
     return Sweep(names, stacked, axes, model)
 
@@ -86,7 +89,7 @@ def build_task(settings: RunSettings, name: Mapping[str, Any]) -> Any:
     Raises:
       KeyError, ValueError, TypeError: as `tasks.build`.
     """
-    not_of_task = (*_OF_TRAINING, *_of_model(settings))
+    not_of_task = (*_OF_TRAINING, *_of_model(settings), *_traced(settings))
     own = {axis: value for axis, value in name.items() if axis not in not_of_task}
     task = {**settings.task, **own}
     lengths = settings.sweep.get("context_length", ())
@@ -105,8 +108,14 @@ def _may_sweep() -> list[str]:
 
 
 def _of_model(settings: RunSettings) -> list[str]:
-    """The axes of the sweep that are arguments of the model."""
+    """The axes of the sweep that are whole numbers of the model."""
     return [axis for axis in settings.sweep if axis in _may_sweep()]
+
+
+def _traced(settings: RunSettings) -> list[str]:
+    """The axes of the sweep that are numbers of the model, which its class names in `traced`."""
+    cls = models.MODELS.get(settings.model.get("name", ""))
+    return [axis for axis in settings.sweep if axis in getattr(cls, "traced", ())]
 
 
 def _cuts(settings: RunSettings) -> bool:
@@ -123,7 +132,8 @@ def _cuts(settings: RunSettings) -> bool:
             f"sweep: {cls.__name__} must say whether `tasks.keep_last` leaves a task of its kind; "
             "add cuts = True or False to the class"
         )
-    return cls.cuts
+    cuts: bool = cls.cuts
+    return cuts
 
 
 def _check_axes(settings: RunSettings) -> None:
@@ -132,7 +142,8 @@ def _check_axes(settings: RunSettings) -> None:
     if cls is None:
         return  # `tasks.build` says what is wrong
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
-    known = [*_OF_TRAINING, *_may_sweep(), *fields, *getattr(cls, "sweeps", ())]
+    known = [*_OF_TRAINING, *_may_sweep(), *_traced(settings), *fields]
+    known += getattr(cls, "sweeps", ())
     checks.known_names("sweep", "axis", settings.sweep, known)
     for axis, values in settings.sweep.items():
         if axis != "context_length" and any(isinstance(v, str) for v in values):
@@ -154,7 +165,8 @@ def _point(settings: RunSettings, name: dict[str, Any], longest: dict[str, Any])
         jax.tree.map(lambda leaf: np.asarray(leaf, settings.dtype), task),
         None if length is None else np.int32(length),
         rate,
-        {axis: np.int32(name[axis]) for axis in _of_model(settings)},
+        {axis: np.int32(name[axis]) for axis in _of_model(settings)}
+        | {axis: np.asarray(name[axis], settings.dtype) for axis in _traced(settings)},
     )
 
 
@@ -186,9 +198,10 @@ def stack(trees: Sequence[Any]) -> tuple[Any, Any]:
 def pick(sweep: Sweep, index: int) -> Point:
     """The point of that index, alone."""
     # the axes tree has None for shared leaves: it is the tree of points that tells its leaves
-    return jax.tree.map(
+    point: Point = jax.tree.map(
         lambda leaf, axis: leaf if axis is None else leaf[index],
         sweep.points,
         sweep.axes,
         is_leaf=lambda leaf: leaf is None,
     )
+    return point

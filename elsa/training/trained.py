@@ -11,7 +11,10 @@ from rich.console import Console
 
 from elsa.base import checks, strict_json
 from elsa.training import progress
-from elsa.training.program import Program, TrainState
+from elsa.training.evaluation import Evaluation, evaluate
+from elsa.training.lengths import graph_at
+from elsa.training.program import Program
+from elsa.training.state import TrainState
 from elsa.training.sweep import build_task
 
 _BATCHES = 100  # batches of one call in an evaluation, between which its progress shows
@@ -32,15 +35,27 @@ class Trained(NamedTuple):
     step: int
     folder: Path
 
-    def model(self, seed: int = 0, point: int = 0) -> Any:
-        """One model.
+    def model(self, seed: int = 0, point: int = 0, *, context_length: int | None = None) -> Any:
+        """One model, scaled by the length that it was trained on or, where one is given, another.
+
+        Where a model is scaled by 1/n of its context's rows, that is a plain number of the model,
+        which a call on a prompt of m rows does not change; with `context_length` = m it is 1/m. In
+        a sweep over lengths, whose longest is N, a point of n rows is trained with the scale 1/N,
+        and for m rows has (1/N) (n/m). A scale that the config gives stays what it is.
 
         Raises:
-          IndexError: for a seed or point that the run has not. TypeError: for no integer.
+          IndexError: for a seed or point that the run has not.
+          TypeError, ValueError: for no integer, a length below 1, and models that cannot run on
+            another length, as H3 with a filter of as many taps, saying what can.
         """
         seeds, points = self.state.active.shape
         _within("model", seed=(seed, seeds), point=(point, points))
-        return self.program.model(self.state, seed, point)
+        graph = (
+            None
+            if context_length is None
+            else graph_at("Trained.model", self.program, point, context_length)
+        )
+        return self.program.model(self.state, seed, point, graph)
 
     def task(self, point: int = 0) -> Any:
         """The task of one point, at its own context length; errors as `model`."""
@@ -80,6 +95,48 @@ class Trained(NamedTuple):
         variance = np.maximum(square - mean**2, 0.0)
         return mean, np.sqrt(variance / (total - 1)) if total > 1 else np.full_like(mean, np.nan)
 
+    def evaluate(
+        self,
+        num_prompts: int,
+        *,
+        task: Any = None,
+        draw: int = 0,
+        screen: Console | None = None,
+        name: str | None = None,
+        **shifts: Any,
+    ) -> Evaluation:
+        """Squared errors of every model on fresh prompts, of its own task or of another law.
+
+            trained.evaluate(20_000)                                 # the task trained on
+            trained.evaluate(20_000, context_length=80)              # longer contexts
+            trained.evaluate(20_000, query_scale=3.0)                # see tasks.shifted
+            trained.evaluate(20_000, task=tasks.Retrieval(5, 20, 0.5))
+
+        Models are scaled by the length of the contexts that they are given, as `model` says. The
+        mean is what `risk` measures; with three layers and more single prompts dominate it, as a
+        stack of L layers is a polynomial of degree 3^L in its prompt, and the median and the mean
+        of the best 99.9 % are there to be looked at beside it.
+
+        The errors of all prompts are kept, in float64 on the host, at most 10^8 of them; the device
+        holds 2^22 of them at once, or those of one batch where these are more.
+
+        Args:
+          num_prompts: at least so many, a multiple of the batch trained with.
+          task: any task of the run's dim, or settings for `tasks.build`; where None, the task that
+            each point was trained on.
+          draw: numbers of the same seed give the same prompts; 0 those of `risk`.
+          screen: where to show progress; silent where None.
+          name: of the run, for progress; the folder's name where None.
+          **shifts: of the task, for `tasks.shifted`. A context_length of a run's own task is given
+            to its settings, so that a drift given by its correlation has one of any length.
+
+        Raises:
+          ValueError, TypeError: for less than one prompt or more than 10^8 errors; for a task of
+            another dim, or a shift that it cannot have; for a model that cannot run on contexts of
+            that length.
+        """
+        return evaluate(self, num_prompts, task=task, draw=draw, screen=screen, name=name, **shifts)
+
     def each(self, read: Callable[[Any], Any]) -> Any:
         """`read(model)` of every model, in one mapped call: an array, or a tree of them, with the
         axes [seeds, points, ...]."""
@@ -94,11 +151,36 @@ class Trained(NamedTuple):
         Every step draws fresh prompts, so that this is the risk of models that no step has fitted
         to these prompts.
         """
-        text = (self.folder / METRICS).read_text(encoding="utf-8")
+        records = [record for record in self._records() if "loss" in record]
+        losses = [record["loss"] for record in records]
+        return _steps(records), self._stacked(losses)
+
+    def watched_along_training(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The steps at which the run's `watch` was called, [times], and what it gave of every
+        model, name -> [times, seeds, points], NaN where it was not finite or gave no such name."""
+        records = [record for record in self._records() if "watched" in record]
+        names = dict.fromkeys(name for record in records for name in record["watched"])
+        absent = np.full(self.state.active.shape, np.nan)
+        return _steps(records), {
+            name: self._stacked([record["watched"].get(name, absent) for record in records])
+            for name in names
+        }
+
+    def _records(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, which a run of no steps need not have."""
+        path = self.folder / METRICS
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
         whole = text.rpartition("\n")[0]  # the last line may be in writing just now
-        records = [strict_json.loads(line) for line in whole.splitlines()]
-        losses = np.array([record["loss"] for record in records], np.float64)
-        return np.array([record["step"] for record in records]), losses
+        return [strict_json.loads(line) for line in whole.splitlines()]
+
+    def _stacked(self, tables: list[Any]) -> np.ndarray:
+        """[times, seeds, points], also where there is none."""
+        found = [np.array(table, np.float64) for table in tables]
+        return np.reshape(found, (len(found), *self.state.active.shape))
+
+
+def _steps(records: list[dict[str, Any]]) -> np.ndarray:
+    return np.array([record["step"] for record in records], int)
 
 
 def _within(where: str, **places: tuple[int, int]) -> None:

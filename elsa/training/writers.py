@@ -1,11 +1,14 @@
 """Metrics of a run: a line of JSON for each evaluation, and TensorBoard's event files."""
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from elsa.base import files, strict_json
 from elsa.training.errors import TrainingError
@@ -110,3 +113,20 @@ class EventFiles:
             yield
         except OSError as error:
             raise files.WriteError(self._folder, error) from error
+
+
+def metrics_line(
+    step: int, loss: np.ndarray, active: np.ndarray, diverged: np.ndarray
+) -> dict[str, Any]:
+    """One line of metrics.jsonl: losses by seed and point."""
+    return {
+        "step": step,
+        "loss": plain(loss),
+        "active": int(active.sum()),
+        "diverged": int(diverged.sum()),
+    }
+
+
+def plain(table: np.ndarray) -> list[list[float | None]]:
+    """Numbers by seed and point, None where they are not finite."""
+    return [[float(v) if math.isfinite(v) else None for v in row] for row in table]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -96,4 +97,5 @@ def spectrum(config: ConfigDict) -> tasks.PrescribedSpectrum:
 
 @functools.lru_cache(maxsize=1)  # the same for every case
 def _sampled(drawn: tasks.PrescribedSpectrum, seed: int, batch: int) -> tasks.Prompt:
-    return jax.jit(drawn.sample, static_argnums=1)(jax.random.key(seed), batch)
+    sample: Callable[..., tasks.Prompt] = jax.jit(drawn.sample, static_argnums=1)
+    return sample(jax.random.key(seed), batch)

@@ -225,4 +225,6 @@ EXPERIMENT = Experiment(
     tables=report.tables,
     figures=report.figures,
     check=check,
+    main="decay_mean",
+    target="decay_theory",
 )

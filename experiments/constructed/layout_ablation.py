@@ -1,7 +1,7 @@
 """Fixed and rebuilt weights on prompts whose blocks were moved, changed or made noisy."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -79,6 +79,7 @@ def _perturbations(config: ConfigDict, family: Family) -> list[Record]:
 
     prompts = {"none": h}
     for label, place in places.items():
+        pack: Callable[..., jax.Array]
         pack = jax.vmap(lambda given, place=place: place.pack(**given))
         prompts[label] = h.at[:, : place.shape[0], : place.shape[1]].set(pack(blocks))
     for label, edit in changes.items():

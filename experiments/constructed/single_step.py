@@ -89,9 +89,14 @@ def _compare(case: Case, tasks: Mapping[str, jax.Array], lams: Sequence[float]) 
     @jax.jit
     def run(weights: Any, lams: jax.Array) -> jax.Array:
         def step(weights: Any, lam: jax.Array) -> jax.Array:
-            return jax.vmap(lambda task: nnx.merge(graph, weights)(**task, lam=lam)["w"])(tasks)
+            def answer(task: Mapping[str, jax.Array]) -> jax.Array:
+                w: jax.Array = nnx.merge(graph, weights)(**task, lam=lam)["w"]
+                return w
 
-        return jax.vmap(step)(weights, lams)
+            return jax.vmap(answer)(tasks)
+
+        each: Callable[..., jax.Array] = jax.vmap(step)
+        return each(weights, lams)
 
     with np.errstate(invalid="ignore"):  # where lambda is refused
         stepped = np.asarray(run(weights, jnp.asarray(used, kind)), np.float64)
@@ -139,6 +144,8 @@ def _refusal(stack: constructions.RidgeStack, tasks: Mapping[str, jax.Array], la
 @jax.jit
 def _gradients(tasks: Mapping[str, jax.Array], lam: float) -> tuple[jax.Array, jax.Array]:
     """The gradient of the ridge loss by formula and by automatic differentiation."""
+    by_formula: Callable[..., jax.Array]
+    by_jax: Callable[..., jax.Array]
     by_formula = jax.vmap(lambda task: theory.ridge_gradient(**task, lam=lam))
     by_jax = jax.vmap(lambda task: jax.grad(_loss_of_w)(task["w"], task["X"], task["y"], lam))
     return by_formula(tasks), by_jax(tasks)

@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from absl import flags
@@ -36,6 +37,25 @@ def load(spec: str) -> ConfigDict:
         the words of `get_config` if that refuses the mode.
     """
     path, colon, mode = spec.partition(":")
+    module = module_of(spec)
+    if not hasattr(module, "get_config"):
+        raise RunError(f"{path} is no config: it defines no get_config(mode)")
+    try:
+        config = module.get_config(mode) if colon else module.get_config()
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{spec}: {message_of(error)}") from error
+    if not isinstance(config, ConfigDict):
+        raise RunError(f"{path}: get_config must return a ConfigDict, got {type(config).__name__}")
+    return config.lock()
+
+
+def module_of(spec: str) -> ModuleType:
+    """The config file of "path/to/file.py" or "file.py:MODE" as a module.
+
+    Raises:
+      RunError: if there is no such file (naming the nearest in configs/), or it cannot be read.
+    """
+    path = spec.partition(":")[0]
     if not Path(path).is_file():
         raise RunError(f"no config file {path!r}{_near_files(path)}; --list shows them all")
     found = importlib.util.spec_from_file_location("config_file", path)
@@ -44,23 +64,19 @@ def load(spec: str) -> ConfigDict:
     module = importlib.util.module_from_spec(found)
     try:
         found.loader.exec_module(module)
-        if not hasattr(module, "get_config"):
-            raise RunError(f"{path} is no config: it defines no get_config(mode)")
-        config = module.get_config(mode) if colon else module.get_config()
     except SyntaxError as error:
         raise RunError(f"{path}, line {error.lineno}: {error.msg}") from error
     except (ValueError, TypeError, KeyError) as error:
         raise RunError(f"{spec}: {message_of(error)}") from error
-    if not isinstance(config, ConfigDict):
-        raise RunError(f"{path}: get_config must return a ConfigDict, got {type(config).__name__}")
-    return config.lock()
+    return module
 
 
-def default_workdir(spec: str) -> Path:
-    """runs/NAME for configs/NAME.py; a mode gets a folder of its own, runs/NAME-MODE."""
+def default_workdir(spec: str, *, sweep: bool = False) -> Path:
+    """runs/NAME for configs/NAME.py; a mode and a sweep get their own, runs/NAME-MODE-sweep."""
     path, _, mode = spec.partition(":")
     name = Path(path).stem
-    return Path("runs") / (name if mode in ("", "full") else f"{name}-{mode}")
+    parts = [name, *([mode] if mode not in ("", "full") else []), *(["sweep"] if sweep else [])]
+    return Path("runs") / "-".join(parts)
 
 
 def apply_overrides(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
@@ -79,7 +95,8 @@ def apply_overrides(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
     """
     overrides = _one_word_each(config, arguments)
     for override in overrides:
-        _apply(config, override)
+        name, _, text = override.partition("=")
+        set_key(config, name.removeprefix("--config."), text, said=override)
     return overrides
 
 
@@ -121,8 +138,7 @@ def _one_word_each(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
         if match is None:
             raise RunError(_unexpected(argument, known))
         key, value = match["key"], match["value"]
-        if key not in known:
-            raise RunError(_unknown_key(argument, key, config))
+        refuse_unknown_key(config, key, said=argument)
         if isinstance(known[key], bool) and value is None:
             value = "=false" if match["no"] else "=true"
         elif match["no"]:
@@ -135,35 +151,38 @@ def _one_word_each(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def _apply(config: ConfigDict, override: str) -> None:
-    """Sets one key by ml_collections' parser, and holds tuples to the type of their elements."""
-    name, _, text = override.partition("=")
-    key = name.removeprefix("--config.")
-    *groups, last = key.split(".")
-    holder = config
-    for group in groups:
-        holder = holder[group]
+def set_key(config: ConfigDict, key: str, text: str, *, said: str) -> None:
+    """Sets one key by ml_collections' parser, and holds tuples to the type of their elements.
+
+    Args:
+      config: changed in place; derived values follow.
+      key: dotted, one that the config has.
+      text: the value as it stands on a command line.
+      said: what the user wrote, which opens an error's message.
+
+    Raises:
+      RunError: for a value of another type than the config's, and a key that a text cannot set.
+    """
+    holder, last = holder_of(config, key)
     before, kind = holder[last], holder.get_type(last)
     if key == "experiment":
         raise RunError(
-            f"{override}: experiment says which driver reads this config; give the --config of "
+            f"{said}: experiment says which driver reads this config; give the --config of "
             "the other experiment instead. Nothing was run."
         )
     if kind not in _KINDS:
         raise RunError(
-            f"{override}: {key} is a {kind.__name__} and can only be set in the config file. "
+            f"{said}: {key} is a {kind.__name__} and can only be set in the config file. "
             "Nothing was run."
         )
     wrong = RunError(
-        f"{override}: {key} is {_KINDS[kind]} ({before!r} in the config), got {text!r}. "
+        f"{said}: {key} is {_KINDS[kind]} ({before!r} in the config), got {text!r}. "
         "Nothing was run."
     )
-    values = flags.FlagValues()
+    values, words = flags.FlagValues(), ["run", f"--config.{key}={text}"]
     try:
-        config_flags.DEFINE_config_dict(
-            "config", config, flag_values=values, sys_argv=["run", override]
-        )
-        values(["run", override])
+        config_flags.DEFINE_config_dict("config", config, flag_values=values, sys_argv=words)
+        values(words)
     except (flags.Error, ValueError, TypeError) as error:
         raise wrong from error
     if kind is tuple and len({type(element) for element in before}) == 1:
@@ -177,12 +196,21 @@ def _apply(config: ConfigDict, override: str) -> None:
         holder[last] = after
 
 
+def holder_of(config: ConfigDict, key: str) -> tuple[ConfigDict, str]:
+    """The group that a dotted key lies in, and the key's last part."""
+    *groups, last = key.split(".")
+    for group in groups:
+        config = config[group]
+    return config, last
+
+
 def _unexpected(argument: str, known: Iterable[str]) -> str:
     """Why a word that is no override is refused, with the flag it may have meant."""
     if not argument.startswith("-"):
         return f"unexpected argument {argument!r}. Nothing was run."
     name = argument.lstrip("-").partition("=")[0]
-    own = ["config", "workdir", "overwrite", "list"]
+    own = ["config", "workdir", "overwrite", "list", "extend", "branch"]
+    own += ["sweep", "sweep_mode", "sweep_samples"]
     near = difflib.get_close_matches(name, own, n=1) or [
         f"config.{key}" for key in _nearest(name, known)
     ]
@@ -190,15 +218,21 @@ def _unexpected(argument: str, known: Iterable[str]) -> str:
     return f"unknown flag {argument}{hint} Nothing was run."
 
 
-def _unknown_key(argument: str, key: str, config: ConfigDict) -> str:
-    """Why a key is refused, with the nearest ones: all of a group, or all there are."""
+def refuse_unknown_key(config: ConfigDict, key: str, *, said: str) -> None:
+    """Refuses a key that the config has not.
+
+    Raises:
+      RunError: naming what was said and the nearest keys: all of a group, or all there are.
+    """
     known = list(keys(config))
+    if key in known:
+        return
     below = [other for other in known if other.startswith(f"{key}.")]
     if below:
-        return f"{argument}: {key} is a group; set {' or '.join(below)}. Nothing was run."
+        raise RunError(f"{said}: {key} is a group; set {' or '.join(below)}. Nothing was run.")
     near = _nearest(key, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}."
-    return f"{argument}: the config has no key {key!r}; {hint} Nothing was run."
+    raise RunError(f"{said}: the config has no key {key!r}; {hint} Nothing was run.")
 
 
 def _nearest(key: str, known: Iterable[str]) -> list[str]:

@@ -10,11 +10,12 @@ from rich.console import Console
 
 from elsa.base import strict_json
 from elsa.base.files import WriteError
-from experiments.harness import terminal
+from experiments.harness import going_on, terminal
 from experiments.harness.environment import environment
 from experiments.harness.experiment import (
     FAILED,
     INTERRUPTED,
+    Branch,
     Case,
     Experiment,
     Place,
@@ -32,7 +33,13 @@ from experiments.harness.folder import (
     ways_out,
 )
 
-NEWER = {"train.matmul_precision": "highest"}  # settings that older runs did not write
+NEWER = {  # settings that older runs did not write
+    "train.matmul_precision": "highest",
+    "train.loss": "squared",
+    "train.huber_delta": 3.0,
+    "train.adam_b2": 0.999,
+    "train.skip_nonfinite": 0,
+}
 
 
 def run(
@@ -41,8 +48,11 @@ def run(
     workdir: str | Path,
     *,
     overwrite: bool = False,
+    extend: bool = False,
+    branch: Branch | None = None,
     command: str = "",
     screen: Console | None = None,
+    brief: bool = False,
 ) -> Summary:
     """Runs an experiment in a folder, or takes up the run that the folder holds.
 
@@ -51,8 +61,12 @@ def run(
       config: the resolved config.
       workdir: the run folder; the same config in it goes on, any other is refused.
       overwrite: moves what is in the folder to `<workdir>.<time>` first.
+      extend: lets the folder's run go on to a larger train.num_steps, all else equal; what the
+        shorter one measured is set aside, and an empty folder starts a run.
+      branch: where training runs start, in a folder that begins; origin.json keeps it.
       command: the command line that repeats this run, for env.json and for whoever resumes.
       screen: where to print; standard output by default.
+      brief: prints progress alone, no tables and no places of files.
 
     Returns:
       The summary, as it stands in summary.json.
@@ -62,16 +76,22 @@ def run(
         full disk, Ctrl-C; the message says what is kept. A bug of the driver comes as it is.
     """
     screen = screen or terminal.console()
-    asked, cases = _question(experiment, config)
+    asked, cases = question(experiment, config)
+    place = Path(workdir)
+    about = experiment, config, cases, place
+    more = going_on.extension(*about, overwrite=overwrite) if extend else None
+    start = going_on.origin(*about, branch, overwrite=overwrite)
     folder: RunFolder | None = None
     try:
-        with RunFolder.open(workdir, asked, overwrite=overwrite, newer=NEWER) as folder:
+        with RunFolder.open(place, asked, overwrite=overwrite, newer=NEWER, extend=more) as folder:
+            if start is not None:
+                folder.write_json(going_on.ORIGIN, going_on.as_json(start))
             _refuse_foreign_cases(folder, cases)
             if len(folder.cases) < len(cases):
                 folder.write_environment(environment(asked, command))
-            _announce(folder, cases, screen)
-            _compute(experiment, config, cases, folder, screen)
-            return _report(experiment, config, folder, screen)
+            _announce(folder, cases, screen, brief=brief)
+            _compute(experiment, config, cases, Place(place, screen, start), folder)
+            return _report(experiment, config, folder, None if brief else screen)
     except FolderError as error:
         raise RunError(message_of(error)) from error
     except WriteError as error:
@@ -89,10 +109,14 @@ def run(
         raise
 
 
-def _question(
+def question(
     experiment: Experiment, config: ConfigDict
 ) -> tuple[dict[str, Any], Mapping[str, Case]]:
-    """The config as plain values, and its cases; refuses what the driver's check refuses."""
+    """The config as plain values, and its cases.
+
+    Raises:
+      RunError: for what the driver's check refuses, no plain JSON, and no case at all.
+    """
     try:
         if experiment.check is not None:
             experiment.check(config)
@@ -115,7 +139,9 @@ def _refuse_foreign_cases(folder: RunFolder, cases: Mapping[str, Case]) -> None:
         )
 
 
-def _announce(folder: RunFolder, cases: Mapping[str, Case], screen: Console) -> None:
+def _announce(
+    folder: RunFolder, cases: Mapping[str, Case], screen: Console, *, brief: bool
+) -> None:
     """Says what the folder holds already."""
     for note in folder.notes:
         terminal.say(screen, note)
@@ -127,6 +153,8 @@ def _announce(folder: RunFolder, cases: Mapping[str, Case], screen: Console) -> 
         )
     elif kept:
         text = f"resuming {folder.path}: {kept} of {total} cases are kept"
+    elif brief:
+        return
     else:
         text = f"{total} case{'s' * (total > 1)} in {folder.path}"
     terminal.say(screen, text)
@@ -136,15 +164,14 @@ def _compute(
     experiment: Experiment,
     config: ConfigDict,
     cases: Mapping[str, Case],
+    place: Place,
     folder: RunFolder,
-    screen: Console,
 ) -> None:
     """Runs the cases ahead, each recorded on the disk before the next begins."""
     kept = folder.cases
     if len(kept) == len(cases):
         return
-    place = Place(folder.path, screen)
-    with terminal.CaseProgress(screen, total=len(cases), kept=len(kept)) as progress:
+    with terminal.CaseProgress(place.screen, total=len(cases), kept=len(kept)) as progress:
         for case, settings in cases.items():
             if case in kept:
                 continue
@@ -161,18 +188,20 @@ def _compute(
 
 
 def _report(
-    experiment: Experiment, config: ConfigDict, folder: RunFolder, screen: Console
+    experiment: Experiment, config: ConfigDict, folder: RunFolder, screen: Console | None
 ) -> Summary:
     """Writes summary and figures from the records, prints the tables and where the files are."""
     text = strict_json.dumps(experiment.summarise(config, folder.records), where=SUMMARY)
     summary: Summary = strict_json.loads(text)  # as a rebuild would read it
     folder.write_json(SUMMARY, summary)
-    for table in experiment.tables(summary):
-        screen.print(table)
+    if screen:
+        for table in experiment.tables(summary):
+            screen.print(table)
     paths = [folder.path / name for name in (SUMMARY, METRICS, CONFIG, ENV)]
     for name, figure in experiment.figures(config, folder.records, summary).items():
         paths += folder.write_figure(name, figure)
-    terminal.say(screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
+    if screen:
+        terminal.say(screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
     return summary
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ml_collections import ConfigDict
 
@@ -20,16 +20,29 @@ Summary = dict[str, Any]
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130  # exit codes: a wrong question, a full disk, Ctrl-C
 
 
+class Branch(NamedTuple):
+    """Where runs start that go on from others, with settings of their own.
+
+    folder: of an experiment, or of one run; absolute.
+    at: which of a run's checkpoints: "newest", "best" or a step.
+    """
+
+    folder: "Path"
+    at: int | str
+
+
 @dataclasses.dataclass(frozen=True)
 class Place:
     """Where a case runs, for those that take long and keep files of their own.
 
     folder: the run's folder.
     screen: where progress is shown.
+    branch: where its training starts; None for fresh models.
     """
 
     folder: "Path"
     screen: "Console"
+    branch: Branch | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +60,19 @@ class Experiment:
       figures: name -> figure (`matplotlib.figure.Figure`, not pyplot), from records and summary.
       check: refuses a bad config before anything is computed or written, by a ValueError,
         TypeError, KeyError or OSError whose text is all the user sees.
+      shares: of a config, which of its dotted keys may be axes within one program, and the name of
+        each such axis: points of a sweep that differ in them alone are one run. The records of such
+        a run hold the axis' value by its name, in their `point` or as a field of their own. None:
+        every point of a sweep is a run of its own.
+      with_axes: a config that runs these axes in one program: from a config, whose copy it may
+        change, and name of each axis -> values, whose product it takes. It goes with `shares`.
+      extends: refuses, as `check` does, that the training run of a case in a folder goes on to the
+        config's larger train.num_steps. None: there are no runs to go on.
+      branches: refuses, as `check` does, that the training run of a case in a folder starts from
+        another; the last argument says whether what the folder holds is moved away first. None:
+        there are no runs to start.
+      main: the field of a record that a sweep draws and prints; one in a group is `above.below`.
+      target: the field that says what theory predicts for it, where a record has one.
     """
 
     cases: Callable[[ConfigDict], Mapping[str, Case]]
@@ -55,6 +81,16 @@ class Experiment:
     tables: Callable[[Summary], Sequence["Table"]]
     figures: Callable[[ConfigDict, list[Record], Summary], Mapping[str, "Figure"]]
     check: Callable[[ConfigDict], None] | None = None
+    shares: Callable[[ConfigDict], Mapping[str, str]] | None = None
+    with_axes: Callable[[ConfigDict, Mapping[str, tuple[Any, ...]]], ConfigDict] | None = None
+    extends: Callable[[ConfigDict, Case, "Path"], None] | None = None
+    branches: Callable[[ConfigDict, Case, "Path", Branch, bool], None] | None = None
+    main: str = "risk"
+    target: str = "target"
+
+    def __post_init__(self) -> None:
+        if (self.shares is None) != (self.with_axes is None):
+            raise TypeError("Experiment: shares and with_axes go together, got only one of them")
 
 
 class RunError(Exception):

@@ -5,19 +5,20 @@ The same question in the folder goes on where it stopped; any other content is r
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from elsa.base import files, strict_json
 from elsa.report import style
-from experiments.harness import records
+from experiments.harness import going_on, records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIG, ENV, METRICS, SUMMARY = "config.json", "env.json", "metrics.jsonl", "summary.json"
+FIGURES = "figures"
 # What must be alike for two parts of a run to be of one kind; time and command need not.
 _SAME_KIND = ("versions", "commit", "uncommitted_changes", "device", "x64")
 
@@ -41,6 +42,9 @@ class RunFolder:
       notes: what its user should be told: a folder moved away, a line dropped, other versions.
     """
 
+    what: ClassVar[str] = "run"  # how a refusal names what the folder holds ...
+    asked: ClassVar[str] = CONFIG  # ... and the file that says what was asked
+
     def __init__(self, path: Path, descriptor: int):
         self.path = path
         self.records: list[records.Record] = []
@@ -55,7 +59,8 @@ class RunFolder:
         *,
         overwrite: bool = False,
         newer: Mapping[str, Any] = MappingProxyType({}),
-    ) -> "RunFolder":
+        extend: Callable[[], None] | None = None,
+    ) -> Self:
         """Makes the folder, or opens one that holds the same config.
 
         Args:
@@ -63,6 +68,8 @@ class RunFolder:
           config: the resolved config, plain JSON values only.
           overwrite: moves what is there to `<path>.<time>` first, whatever it is.
           newer: dotted keys that older versions did not write, and what their runs had.
+          extend: lets a run go on to a larger train.num_steps, unless it raises; what the shorter
+            one measured is set aside.
 
         Raises:
           FolderError: if the folder holds anything else, is in use, or has a damaged file.
@@ -76,12 +83,12 @@ class RunFolder:
         files.make_folder(place)
         folder = cls(place, _hold(place))
         try:
-            if overwrite and not _is_empty(place):
+            if overwrite and not folder._is_empty():
                 folder._move_aside()
-            if _is_empty(place):
-                folder.write_json(CONFIG, wanted)
+            if folder._is_empty():
+                folder.write_json(cls.asked, wanted)
             else:
-                folder._reopen(wanted, newer)
+                folder._reopen(wanted, newer, extend)
         except BaseException as error:
             folder.close()
             for note in folder.notes:
@@ -89,7 +96,7 @@ class RunFolder:
             raise
         return folder
 
-    def __enter__(self) -> "RunFolder":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -178,26 +185,44 @@ class RunFolder:
                     dpi=300,
                     metadata={"Date": None} if ending == "svg" else None,
                 )
-            paths.append(self.path / "figures" / f"{name}.{ending}")
+            paths.append(self.path / FIGURES / f"{name}.{ending}")
             files.replace(paths[-1], image.getvalue())
         return paths
 
-    def _reopen(self, wanted: dict[str, Any], newer: Mapping[str, Any]) -> None:
+    def _is_empty(self) -> bool:
+        """Whether the folder holds nothing but the remains of a kill during its first write."""
+        try:
+            return set(os.listdir(self.path)) <= {files.temporary(self.path / self.asked).name}
+        except OSError as error:
+            raise files.WriteError(self.path, error, verb="open folder") from error
+
+    def _reopen(
+        self,
+        wanted: dict[str, Any],
+        newer: Mapping[str, Any],
+        extend: Callable[[], None] | None,
+    ) -> None:
         """Takes over the records of a folder with the same config, and refuses any other."""
-        if not (self.path / CONFIG).exists():
+        if not (self.path / self.asked).exists():
             raise FolderError(
-                f"{self.path} is not empty and holds no run (no {CONFIG}). {ways_out(self.path)}"
+                f"{self.path} is not empty and holds no {self.what} (no {self.asked}). "
+                f"{ways_out(self.path)}"
             )
-        before = _read(self.path / CONFIG)
+        before = _read(self.path / self.asked)
         for name, value in newer.items():
             _fill_in(before, wanted, name.split("."), value)
+        steps = None if extend is None else going_on.fewer_steps(before, wanted)
+        if steps is not None:
+            before["train"]["num_steps"] = wanted["train"]["num_steps"]
         difference = strict_json.first_difference(before, wanted)
         if difference:
             key, there, asked = difference
             raise FolderError(
-                f"{self.path} holds a run with another config: "
+                f"{self.path} holds a {self.what} with another config: "
                 f"{key} is {there} there, {asked} is asked for. {ways_out(self.path)}"
             )
+        if extend is not None and steps is not None:
+            self._go_on(wanted, steps, extend)
         metrics = self.path / METRICS
         try:
             data = metrics.read_bytes() if metrics.exists() else b""
@@ -212,6 +237,20 @@ class RunFolder:
             files.replace(metrics, data[:length])
             self.notes.append(f"{metrics}: {dropped}; it is dropped, and that case runs again")
 
+    def _go_on(self, wanted: dict[str, Any], steps: int, refuse: Callable[[], None]) -> None:
+        """Makes room for records of more steps; the config last, so that a kill spoils nothing."""
+        more = wanted["train"]["num_steps"]
+        if more < steps:
+            raise FolderError(
+                f"{self.path} holds a run of {steps:,} steps, which --extend cannot shorten to "
+                f"{more:,}. {ways_out(self.path)}"
+            )
+        refuse()
+        aside = going_on.set_aside(self.path, (SUMMARY, FIGURES, METRICS), steps)
+        self.write_json(self.asked, wanted)
+        kept = f"; {', '.join(path.name for path in aside)} are what it was" if aside else ""
+        self.notes.append(f"{self.path} goes on from {steps:,} to {more:,} steps{kept}")
+
     def _move_aside(self) -> None:
         """Renames the folder and holds a new, empty one in its place."""
         inside = [Path.cwd(), Path(__file__)]
@@ -220,12 +259,11 @@ class RunFolder:
                 f"{self.path} holds the current folder or this program and is not moved; "
                 "give another --workdir"
             )
-        aside = files.move_aside(self.path)
+        try:
+            aside, self._descriptor = files.start_over(self.path, self._descriptor)
+        except files.BusyError as error:
+            raise FolderError(f"{error}; wait for its end, or give another --workdir") from error
         self.notes.append(f"the old folder is now {aside}")
-        files.make_folder(self.path)
-        descriptor = _hold(self.path)
-        self.close()  # of the old folder, which no other run took while it was moved
-        self._descriptor = descriptor
 
 
 def _fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:
@@ -236,14 +274,6 @@ def _fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:
             _fill_in(there.get(first), wanted[first], rest, value)
         else:
             there.setdefault(first, value)
-
-
-def _is_empty(path: Path) -> bool:
-    """Whether the folder holds nothing but the remains of a kill during its very first write."""
-    try:
-        return set(os.listdir(path)) <= {files.temporary(path / CONFIG).name}
-    except OSError as error:
-        raise files.WriteError(path, error, verb="open folder") from error
 
 
 def _hold(path: Path) -> int:

@@ -5,6 +5,7 @@ A config holds `runs`, name -> task, model and sweep, and what all runs share: `
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from ml_collections import ConfigDict
 
 from elsa import training
 from elsa.base import checks
+from elsa.training.program import Watch
 from elsa.training.sweep import build_task
-from experiments.harness.experiment import FAILED, Case, Place, Record, RunError
+from experiments.harness.experiment import FAILED, Branch, Case, Place, Record, RunError
+from experiments.trained import runs
 from experiments.trained.predictions import Predict, Prediction, Run
 
 _PLACES = 51  # of a line of theory
@@ -31,6 +34,18 @@ def check(config: ConfigDict) -> None:
     for name in config.runs:
         settings = settings_of(config, config.runs[name].to_dict())
         training.validate(settings)
+
+
+def refuse_extension(config: ConfigDict, case: Case, folder: Path) -> None:
+    """Refuses a run of the folder that cannot go on to the config's steps."""
+    runs.refuse_extension(settings_of(config, case), case["run"], folder)
+
+
+def refuse_branch(
+    config: ConfigDict, case: Case, folder: Path, branch: Branch, overwrite: bool
+) -> None:
+    """Refuses a run that cannot start from the branch's checkpoint, or does not come from it."""
+    runs.refuse_branch(settings_of(config, case), case["run"], folder, branch, overwrite)
 
 
 def settings_of(config: ConfigDict, case: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,8 +94,19 @@ def train(
     predict: Predict,
     *,
     given: Mapping[str, Any] | None = None,
+    watch: Watch | None = None,
+    init: Any = None,
+    keep_lost: bool = False,
 ) -> tuple[training.Trained, list[Record]]:
     """Trains one run in `training/NAME` of the run's folder; a record for each point.
+
+    Args:
+      config, case, place: of the run.
+      predict: what theory says at a point.
+      given: arrays that the model takes at its start.
+      watch: of a model and its task, what `training.fit` writes along training.
+      init: where the models start, as `training.fit` takes it; None for fresh ones.
+      keep_lost: gives a point whose seeds all diverged a record without a risk.
 
     Raises:
       RunError: where training cannot go on; KeyboardInterrupt and files.WriteError pass through.
@@ -88,20 +114,21 @@ def train(
     expected = predictions(config, case, predict, given)
     targets = np.array([prediction["target"] for _, prediction in expected])
     try:
-        trained = training.fit(
+        trained = runs.trained(
             settings_of(config, case),
-            place.folder / "training" / case["run"],
+            case["run"],
+            place,
+            init=init,
             given=given,
             targets=targets,
-            screen=place.screen,
-            name=case["run"],
+            watch=watch,
         )
     except training.TrainingError as error:
         raise RunError(str(error), exit_code=FAILED) from error
     risk, spread = trained.risk(config.eval_prompts, screen=place.screen, name=case["run"])
     risk = np.where(np.asarray(trained.state.diverged), np.nan, risk)
     lost = [point for index, (point, _) in enumerate(expected) if np.isnan(risk[:, index]).all()]
-    if lost:
+    if lost and not keep_lost:
         raise RunError(
             f"{case['run']}: every seed diverged at {lost[0] or 'its only point'}; a lower "
             f"config.train.learning_rate may help, it was {config.train.learning_rate}",
@@ -110,16 +137,17 @@ def train(
     weights = _preconditioners(trained)
     records = []
     for index, (point, prediction) in enumerate(expected):
-        record = _record(case, point, prediction, risk[:, index], spread[:, index])
+        record = record_of(case, point, prediction, risk[:, index], spread[:, index])
         best = prediction.get("preconditioner")
         if weights is not None and best is not None:
             kept = weights[~np.isnan(risk[:, index]), index]  # no diverged ones
-            record["preconditioner_distance"] = distances(kept, np.asarray(best))
+            if len(kept):
+                record["preconditioner_distance"] = distances(kept, np.asarray(best))
         records.append({**record, "steps": trained.step})
     return trained, records
 
 
-def _record(
+def record_of(
     case: Mapping[str, Any],
     point: Mapping[str, Any],
     prediction: Prediction,
@@ -127,20 +155,23 @@ def _record(
     errors: np.ndarray,
 ) -> Record:
     """Measured and predicted risk of one point, over its seeds."""
-    finite = risks[np.isfinite(risks)]
-    mean, standard_error = (np.asarray(v) for v in training.across_seeds(finite[:, None]))
+    finite, target = risks[np.isfinite(risks)], float(prediction["target"])
+    some = len(finite) > 0
+    mean, standard_error = (
+        np.asarray(v) for v in training.across_seeds(finite[:, None] if some else np.zeros((1, 1)))
+    )
     return {
         "run": case["run"],
         "model": case["model"]["name"],
         "point": {axis: _plain(value) for axis, value in point.items()},
-        "risk": float(mean[0]),
+        "risk": float(mean[0]) if some else None,
         "standard_error": float(standard_error[0]) if len(finite) > 1 else None,
-        "evaluation_error": float(np.nanmean(errors)),
+        "evaluation_error": float(np.nanmean(errors)) if some else None,
         "risks": [float(value) if np.isfinite(value) else None for value in risks],
         "diverged": int(len(risks) - len(finite)),
-        "target": float(prediction["target"]),
-        "excess": float(mean[0] / prediction["target"] - 1.0),
-        "best_excess": float(finite.min() / prediction["target"] - 1.0),
+        "target": target,
+        "excess": float(mean[0] / target - 1.0) if some else None,
+        "best_excess": float(finite.min() / target - 1.0) if some else None,
         "lines": {name: float(value) for name, value in prediction.get("lines", {}).items()},
     }
 
@@ -154,7 +185,8 @@ def _preconditioners(trained: training.Trained) -> np.ndarray | None:
     """The merged weights of all models, where the model has them."""
     if not hasattr(type(trained.model()), "preconditioner"):
         return None
-    return trained.each(lambda model: model.preconditioner)
+    preconditioners: np.ndarray | None = trained.each(lambda model: model.preconditioner)
+    return preconditioners
 
 
 def distances(

@@ -23,7 +23,15 @@ _MODELS = {
     "merged_h3": "merged H3",
     "gpt2": "GPT-2",
 }
-_MARKERS = {"o": "circles", "s": "squares", "^": "triangles", "D": "diamonds"}
+_MARKERS = {
+    "o": "circles",
+    "s": "squares",
+    "^": "triangles",
+    "D": "diamonds",
+    "v": "triangles on a corner",
+    "P": "plus signs",
+    "X": "crosses",
+}
 _STROKES = ((0, (4, 3)), "-", (0, (6, 1.5, 1, 1.5)))  # of lines beside the dotted target
 _FEW = 6  # values that all get a tick
 

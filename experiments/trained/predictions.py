@@ -53,7 +53,8 @@ class Run:
                 f"{self.kind.__name__} must say whether it can weigh the examples of a context by "
                 "their place; add weighs_rows = True or False to the class, beside takes_gram"
             )
-        return self.kind.weighs_rows
+        weighs: bool = self.kind.weighs_rows
+        return weighs
 
 
 Predict = Callable[[Any, Mapping[str, Any], Run], Prediction]  # task, point of the sweep, run

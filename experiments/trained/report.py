@@ -24,8 +24,9 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
         "rows": [{key: value for key, value in r.items() if key != "seconds"} for r in records],
         **{
             f"largest_{excess}": {
-                model: max(abs(r[excess]) for r in records if r["model"] == model)
+                model: max(gaps)
                 for model in models
+                if (gaps := [abs(r[excess]) for r in _reached(records) if r["model"] == model])
             }
             for excess in ("excess", "best_excess")
         },
@@ -54,7 +55,8 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
 
     seeds = summary["num_seeds"]
     lost = sum(row["diverged"] for row in summary["rows"])
-    prompts = max(row["evaluation_error"] / row["risk"] for row in summary["rows"])
+    found = _reached(summary["rows"])
+    prompts = max((row["evaluation_error"] / row["risk"] for row in found), default=0.0)
     weights = any("preconditioner_distance" in row for row in summary["rows"])
     heads = ["run", "point", "risk", "± s.e.", "theory", "excess", "best seed", "weight off by"]
     made = Table(
@@ -88,15 +90,22 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
         made.add_row(
             row["run"],
             ", ".join(f"{symbol(axis)} {_value(v)}" for axis, v in row["point"].items()),
-            f"{row['risk']:.5g}",
+            "diverged" if row["risk"] is None else f"{row['risk']:.5g}",
             "-" if row["standard_error"] is None else f"{row['standard_error']:.2g}",
             f"{row['target']:.5g}",
-            f"{100 * row['excess']:+.2f} %",
-            f"{100 * row['best_excess']:+.2f} %",
+            *(
+                "-" if v is None else f"{100 * v:+.2f} %"
+                for v in (row["excess"], row["best_excess"])
+            ),
             "-" if off is None else _off(off),
             end_section=not following or following[0]["run"] != row["run"],
         )
     return made
+
+
+def _reached(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The records of points where a seed came to its end."""
+    return [row for row in rows if row["risk"] is not None]
 
 
 def total_error(record: Mapping[str, Any]) -> float:
@@ -106,16 +115,23 @@ def total_error(record: Mapping[str, Any]) -> float:
 
 def evaluation_error(record: Mapping[str, Any]) -> float:
     """Standard error of one seed's risk, of the prompts that measured it."""
-    return record["evaluation_error"]
+    error: float = record["evaluation_error"]
+    return error
 
 
 def best_risk(record: Mapping[str, Any]) -> float:
     """The lowest risk over the seeds."""
-    return min(risk for risk in record["risks"] if risk is not None)
+    risk: float = min(risk for risk in record["risks"] if risk is not None)
+    return risk
 
 
 def _mean_risk(record: Mapping[str, Any]) -> float:
-    return record["risk"]
+    risk: float = record["risk"]
+    return risk
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:+.2f} %"
 
 
 def _off(distance: Mapping[str, float]) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict
@@ -68,7 +69,18 @@ class TrainedSpec:
             tables=self.tables,
             figures=self.figures or self.risk,
             check=measure.check,
+            extends=self.refuse_extension,
+            branches=measure.refuse_branch,
         )
+
+    def refuse_extension(self, config: ConfigDict, case: Case, folder: Path) -> None:
+        """Refuses a run of the folder that cannot go on to the config's steps."""
+        if self.given is not None:
+            raise ValueError(
+                f"--extend: runs of {config.experiment} start from arrays of other runs, which "
+                "more steps would change; give another --workdir"
+            )
+        measure.refuse_extension(config, case, folder)
 
     def measure(self, config: ConfigDict, case: Case, place: Place) -> list[Record]:
         """One record for each point of a run."""

@@ -99,7 +99,8 @@ def _softmax_derivatives() -> Result:
     f = f / f.sum(axis=1, keepdims=True)
 
     def pull(upon: np.ndarray) -> np.ndarray:
-        return f * (upon - (f * upon).sum(axis=1, keepdims=True))
+        pulled: np.ndarray = f * (upon - (f * upon).sum(axis=1, keepdims=True))
+        return pulled
 
     c, df = f - labels, pull(queries @ along @ keys.T)
     mean = (f * c).sum(axis=1, keepdims=True)

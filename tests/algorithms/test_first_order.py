@@ -7,7 +7,7 @@ import pytest
 
 from elsa import algorithms
 from elsa.algorithms import chebyshev, gradient_descent, heavy_ball, multi_output_ridge
-from tests.helpers import descend, ridge_problem
+from tests.helpers import descend, ridge_problem, table
 
 # X^T X + 0.5 I = [[5.75, 1.5], [1.5, 2.5]]; the numbers below come from a separate calculation.
 EXAMPLE = {
@@ -204,7 +204,7 @@ def test_chebyshev_needs_as_many_steps_as_theory_says(kappa, steps):
     assert 2 * q**steps <= 1e-10 < 2 * q ** (steps - 1)
 
 
-@pytest.mark.parametrize(
+@table(
     "make, message",
     [
         (lambda: gradient_descent(0.0), "gradient_descent: step_size must be finite and above 0"),

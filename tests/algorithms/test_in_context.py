@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elsa.algorithms import gd_plus_plus, preconditioned_gradient_descent
+from tests.helpers import table
 
 
 def problem(n, d, k, seed=0):
@@ -71,7 +72,7 @@ def test_gd_plus_plus_without_curvature_is_gradient_descent():
     np.testing.assert_allclose(out["y"], plain["y"], rtol=1e-13)
 
 
-@pytest.mark.parametrize(
+@table(
     "make, message",
     [
         (lambda: preconditioned_gradient_descent(np.ones((2, 3))), r"shape \(d, d\), got \(2, 3\)"),

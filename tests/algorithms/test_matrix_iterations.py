@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elsa import algorithms
+from tests.helpers import table
 
 
 def iterate(step, depth, state, **fixed):
@@ -169,7 +170,7 @@ def test_polar_moves_every_singular_value_on_its_own(n, d):
     np.testing.assert_allclose(iterate(algorithms.polar(), 30, {"Y": Y})["Y"], U @ Vt, atol=1e-13)
 
 
-@pytest.mark.parametrize(
+@table(
     "make, error, message",
     [
         (lambda: algorithms.matrix_power(0), ValueError, "exponent must be at least 1"),

@@ -14,6 +14,7 @@ from tests.helpers import (
     attention_reference,
     attention_rounding,
     intermediate_shapes,
+    table,
 )
 
 # n, m, p: scores formed in the first four (n (p + m) < 2 p m), K^T V in the others; (4, 4, 4) and
@@ -91,7 +92,7 @@ def test_long_prompts_never_form_scores(n, m, p):
         assert max(int(np.prod(shape)) for shape in shapes) <= n * max(m, p)
 
 
-@pytest.mark.parametrize("place", range(6))
+@table("place", range(6))
 def test_a_wrong_shape_is_named(place):
     h, w = draw(4, 3, 2)
     name, weights = HeadWeights._fields[place], list(w)
@@ -181,7 +182,7 @@ def test_mask_move_undoes_itself(data):
     np.testing.assert_array_equal(back_left @ left, kept)
 
 
-@pytest.mark.parametrize("span", [(2, 2), (3, 1), (-1, 2), (0, 5), (5, 6)])
+@table("span", [(2, 2), (3, 1), (-1, 2), (0, 5), (5, 6)])
 def test_mask_move_names_a_range_that_is_empty_or_outside(span):
     message = rf"mask_move: rows must be a range .* <= 4, got \({span[0]}, {span[1]}\)"
     with pytest.raises(ValueError, match=message):
@@ -190,7 +191,7 @@ def test_mask_move_names_a_range_that_is_empty_or_outside(span):
         elsa.mask_move((9, 4), (0, 1), span, (0, 0))
 
 
-@pytest.mark.parametrize("by, moved", [(2, (3, 5)), (-2, (-1, 1)), (-9, (-8, -6)), (7, (8, 10))])
+@table("by, moved", [(2, (3, 5)), (-2, (-1, 1)), (-9, (-8, -6)), (7, (8, 10))])
 def test_mask_move_names_a_range_that_moves_outside(by, moved):
     message = rf"mask_move: rows \(1, 3\) shifted by {by} is \({moved[0]}, {moved[1]}\), which "
     with pytest.raises(ValueError, match=message):

@@ -9,6 +9,7 @@ from flax import nnx
 from elsa import models, nn
 from elsa.base import checks
 from elsa.softmax_regression import Problem
+from tests.helpers import table
 
 
 def test_shapes_binds_axes_in_the_order_given():
@@ -16,7 +17,7 @@ def test_shapes_binds_axes_in_the_order_given():
     assert sizes == {"n": 2, "m": 3}
 
 
-@pytest.mark.parametrize(
+@table(
     "array, axes, message",
     [
         (np.zeros((2, 3, 1)), "n m", r"f: b must have 2 axes \(n=4, m\), got shape \(2, 3, 1\)"),
@@ -42,8 +43,8 @@ def test_same_shape_names_both_blocks():
         checks.same_shape("move", "w", (8, 1), "y", (100, 1))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, jnp.bfloat16])
+@table("bad", [np.nan, np.inf, -np.inf])
+@table("dtype", [np.float64, np.float32, jnp.bfloat16])
 def test_finite_names_array_entry_and_count(bad, dtype):
     array = np.zeros((3, 2), dtype)
     array[1, 1] = array[2, 0] = bad
@@ -63,9 +64,7 @@ def test_finite_takes_numbers_lists_and_no_entries():
     checks.finite("pack", number=1, series=[1.0, 2.0], none=np.zeros((0, 3)), large=2**62)
 
 
-@pytest.mark.parametrize(
-    "array", [np.ones(2) * 1j, np.array(["1.0"]), "1.0", None, [None], np.ones(2) > 0, True]
-)
+@table("array", [np.ones(2) * 1j, np.array(["1.0"]), "1.0", None, [None], np.ones(2) > 0, True])
 def test_finite_refuses_what_is_no_real_number(array):
     with pytest.raises(TypeError, match="pack: X must hold real numbers, got dtype"):
         checks.finite("pack", X=array)
@@ -100,14 +99,14 @@ def test_at_least_admits_the_bound_and_refuses_below_and_nan():
             checks.at_least("f", lam=(bad, 0))
 
 
-@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf])
+@table("bad", [0.0, -1.0, np.nan, np.inf])
 def test_positive_refuses_zero_below_and_not_finite(bad):
     checks.positive("f", step_size=5e-324)
     with pytest.raises(ValueError, match=f"f: step_size must be finite and above 0, got {bad}"):
         checks.positive("f", step_size=bad)
 
 
-@pytest.mark.parametrize("bad", ["0.1", None, 1j])
+@table("bad", ["0.1", None, 1j])
 def test_bounds_refuse_what_is_no_number(bad):
     with pytest.raises(TypeError, match="f: step_size must hold real numbers"):
         checks.positive("f", step_size=bad)
@@ -129,7 +128,7 @@ def test_integer_admits_numpy_integers_and_its_bound():
     checks.integer("f", depth=(0, 0), size=(np.int32(3), 1))
 
 
-@pytest.mark.parametrize("bad", [2.0, np.float64(2), "2", None, True, np.array(2), jnp.array(2)])
+@table("bad", [2.0, np.float64(2), "2", None, True, np.array(2), jnp.array(2)])
 def test_integer_refuses_other_kinds(bad):
     with pytest.raises(TypeError, match="f: depth must be an integer, got"):
         checks.integer("f", depth=(bad, 0))
@@ -179,13 +178,13 @@ def test_float_dtype_needs_the_switch_for_float64():
         checks.float_dtype("f", np.float64)
 
 
-@pytest.mark.parametrize("bad", [int, "int32", np.complex64, bool, "abc"])
+@table("bad", [int, "int32", np.complex64, bool, "abc"])
 def test_float_dtype_refuses_other_kinds(bad):
     with pytest.raises(TypeError, match="f: dtype must be a floating-point type, got"):
         checks.float_dtype("f", bad)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.5, -1.0, np.nan, np.inf])
+@table("value", [0.0, 0.5, -1.0, np.nan, np.inf])
 def test_interval_is_open_and_is_given(value):
     checks.interval("f", 0.25, 0.0, 0.5, name="step_size", reason="it diverges")
     message = rf"f: step_size must lie in \(0, 0.5\), got {value:g}: it diverges"
@@ -204,7 +203,7 @@ def test_boolean_takes_true_and_false(value):
     checks.boolean("f", tied=value)
 
 
-@pytest.mark.parametrize("value", ["no", 0, 1, None, np.ones(2, bool)])
+@table("value", ["no", 0, 1, None, np.ones(2, bool)])
 def test_boolean_refuses_what_only_counts_as_true_or_false(value):
     with pytest.raises(TypeError, match=r"f: tied must be True or False, got "):
         checks.boolean("f", tied=value)
@@ -219,7 +218,7 @@ FLAGS = {
 }
 
 
-@pytest.mark.parametrize("name", FLAGS)
+@table("name", FLAGS)
 def test_flags_are_checked_where_they_are_taken(name):
     where, flag = name.split()
     with pytest.raises(TypeError, match=f"{where}: {flag} must be True or False, got"):
@@ -237,7 +236,7 @@ def test_column_makes_matrices(array, shape):
     np.testing.assert_array_equal(np.ravel(matrix), np.ravel(array))
 
 
-@pytest.mark.parametrize("array", [np.zeros(3), np.zeros((1, 3)), np.zeros((3, 1, 1)), 1.0])
+@table("array", [np.zeros(3), np.zeros((1, 3)), np.zeros((3, 1, 1)), 1.0])
 def test_column_refuses_another_shape_and_shows_the_one_given(array):
     message = rf"f: block 'w' must have shape \(2, 1\), got \({str(np.shape(array))[1:-1]}\)"
     with pytest.raises(ValueError, match=message):

@@ -139,3 +139,15 @@ def test_move_aside_keeps_the_content_and_numbers_a_name_that_is_taken(tmp_path,
 def test_move_aside_says_what_cannot_be_moved(tmp_path):
     with pytest.raises(files.WriteError, match=r"cannot move .*none: No such file"):
         files.move_aside(tmp_path / "none")
+
+
+def test_start_over_holds_a_new_folder_and_lets_the_old_one_go(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "kept").write_text("a")
+    aside, held = files.start_over(folder, files.hold(folder))
+    assert (aside / "kept").read_text() == "a" and list(folder.iterdir()) == []
+    with pytest.raises(files.BusyError, match="is in use by another run"):
+        files.hold(folder)
+    os.close(files.hold(aside))
+    os.close(held)

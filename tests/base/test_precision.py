@@ -13,6 +13,7 @@ from elsa import models, nn
 from elsa.attention import gram
 from elsa.base import precision
 from elsa.nn import gram_form
+from tests.helpers import table
 from tests.precision.products import HIGHEST, precisions
 
 A = jnp.ones((3, 3))
@@ -75,7 +76,7 @@ CHOICES = {
 }
 
 
-@pytest.mark.parametrize("name", CHOICES)
+@table("name", CHOICES)
 def test_precision_is_an_argument_of_the_pure_functions(name):
     function = CHOICES[name]
     with jax.default_matmul_precision("high"):
@@ -86,7 +87,7 @@ def test_precision_is_an_argument_of_the_pure_functions(name):
         function(precision="fast")
 
 
-@pytest.mark.parametrize("name", models.MODELS)
+@table("name", models.MODELS)
 def test_precision_is_an_argument_of_every_model(name):
     assert (
         inspect.signature(models.MODELS[name].__init__).parameters["precision"].default == "highest"

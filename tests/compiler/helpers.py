@@ -41,7 +41,7 @@ def by_hand(stack, blocks, *, h=None, dtype=np.float64):
     prompt = np.pad(prompt, ((0, rows - n), (0, channels - m)))
     for weights in layers_of(stack):
         own = type(weights)(*(np.asarray(array, dtype) for array in weights))
-        prompt = layer(prompt, own, skip=stack.program.skip)
+        prompt = layer(prompt, own, skip=stack.stages.heads.skip)
     return unpacked(stack.readout, prompt)
 
 
@@ -68,20 +68,20 @@ def place(layout, h, name):
 
 def layers_of(stack):
     """The weights of every layer that runs, in order; a skip head is part of `stack.weights`."""
-    schedule, layers = stack.program.schedule, stack.layers
-    if stack.program.skip == "head":
+    schedule, layers = stack.stages.plan.schedule, stack.layers
+    if stack.stages.heads.skip == "head":
         yield from weights_of(stack)
         return
     dense = [stack_dense(heads, stack.readout.shape) for heads in layers]
-    first, last = stack.program.parts
+    first, last = stack.stages.heads.parts
     body = dense[first : len(dense) - last]
-    repeats = schedule.depth if stack.program.variants == 1 else 1
+    repeats = schedule.depth if stack.stages.plan.variants == 1 else 1
     yield from (*dense[:first], *(body * repeats), *dense[len(dense) - last :])
 
 
 def weights_of(stack):
     """`stack.weights`, one entry for every layer that runs."""
-    schedule, weights = stack.program.schedule, stack.weights
+    schedule, weights = stack.stages.plan.schedule, stack.weights
     first = len(weights) - len(schedule.epilogue) - max(len(schedule.step), 1)
     last = len(weights) - len(schedule.epilogue)
     yield from weights[:first]
@@ -125,7 +125,7 @@ def assert_agrees(step, shapes, depth=2, *, blocks=None, seed=0, dense=False, **
     if dense:
         outs.append(elsa.compile(step, shapes, depth, execution="dense", **options)(**blocks))
     for out in outs:
-        assert set(out) == set(stack.program.outputs)
+        assert set(out) == set(stack.stages.plan.outputs)
         assert error(out, states) <= TOLERANCE
     for name, value in outs[0].items():
         assert value.shape == np.shape(blocks[name]), name

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import elsa
+from elsa.compiler.dense import Weights
 from elsa.compiler.stack import CompiledStack
 from tests.compiler import random_programs
 from tests.compiler.helpers import by_hand, draw
@@ -125,7 +126,8 @@ def outputs(stack: CompiledStack, blocks: dict[str, np.ndarray], seed: int) -> A
     yield "weights in NumPy", EPS[np.float64], by_hand(stack, blocks)
     dtype = (np.float64, np.float32)[seed % 2]
     for execution in ("auto", *(["dense"] if seed % DENSE == 0 else [])):
-        run = CompiledStack(stack.program, stack.depth, execution, np.dtype(dtype))
+        weights = Weights(stack.stages.heads, np.dtype(dtype))
+        run = CompiledStack(stack.stages._replace(weights=weights), execution)
         yield f"{execution}, {dtype.__name__}", EPS[dtype], run(**blocks)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import elsa
 from tests.compiler.helpers import assert_agrees, draw
+from tests.helpers import table
 
 SQUARE = {"A": (3, 3)}
 TWO = {"A": (3, 3), "B": (3, 3)}
@@ -20,7 +21,7 @@ def with_t(A, *, t):
     return {"A": (1 + t) * A}
 
 
-@pytest.mark.parametrize(
+@table(
     "step, shapes, options, message",
     [
         (lambda A: {"B": A}, SQUARE, {}, r"unknown block returned by the step 'B', known are"),
@@ -62,7 +63,7 @@ def test_a_step_that_does_not_fit_is_a_compile_error(step, shapes, options, mess
         elsa.compile(step, shapes, **options)
 
 
-@pytest.mark.parametrize(
+@table(
     "arguments, error, message",
     [
         ({"depth": -1}, ValueError, "compile: depth must be at least 0, got -1"),
@@ -191,7 +192,7 @@ def test_constants_of_the_step_are_read_in_float64_whatever_jax_computes_in():
         stack = elsa.compile(step, SQUARE, dtype="float32")
     (number,) = {
         p.coefficient[0]
-        for layer in stack.program.schedule.step
+        for layer in stack.stages.plan.schedule.step
         for a in layer
         for p in a.products
         if p.operands

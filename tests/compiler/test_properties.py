@@ -92,9 +92,9 @@ def by_hand(layers, h):
 
 def in_order(stack, layers):
     """Layers as stored -> layers as they run."""
-    first, last = stack.program.parts
+    first, last = stack.stages.heads.parts
     stop = len(layers) - last
-    return [*layers[:first], *layers[first:stop] * stack.program.schedule.depth, *layers[stop:]]
+    return [*layers[:first], *layers[first:stop] * stack.stages.plan.schedule.depth, *layers[stop:]]
 
 
 def close(stack, h, expected, largest):
@@ -112,7 +112,7 @@ def test_rearranging_heads_rows_and_channels_changes_rounding_only(shapes, seed)
     step, blocks = program(shapes, seed), drawn(shapes, seed)
     expected, largest = evaluated(step, blocks)
     stack = elsa.compile(step, shapes, DEPTH)
-    size = n, m = stack.program.slots.shape
+    size = n, m = stack.stages.placed.shape
     h = np.asarray(stack.pack(**blocks))
     layers = list(stack.layers)
     if not layers:

@@ -8,6 +8,7 @@ import elsa
 from elsa import algorithms
 from tests.compiler.helpers import by_hand
 from tests.compiler.iterations import ITERATIONS, step_of
+from tests.helpers import table
 
 WAYS = [("unrolled", 3), ("unrolled", 8), ("unrolled", 40), ("fori", 30), ("scan", 20)]
 SOME = [("gradient descent", "unrolled", 30), ("chebyshev polynomial", "unrolled", 6)]
@@ -164,7 +165,7 @@ def test_a_regrouped_plan_is_measured_and_refused_past_its_bound(monkeypatch):
     shapes = {"X": (30, 5), "y": (30, 1), "w": (5, 1)}
     stack = elsa.compile(step, shapes, 100, reassociate="gram")
     assert stack.num_layers <= 102 and "plan: gram" in str(stack)
-    worst = max(measured.ratio for measured in stack.program.rounding)
+    worst = max(measured.ratio for measured in stack.stages.plan.rounding)
     assert 3 < worst < 100
     monkeypatch.setattr("elsa.compiler.pipeline.MAX_ROUNDING", worst / 2)
     with pytest.raises(elsa.CompileError, match=r"\"gram\" rounds \S+ times as much as the step"):
@@ -180,7 +181,7 @@ def test_a_step_whose_constants_are_float64_is_measured_in_float32(takes_t):
 
     options = {"tied": not takes_t, "reassociate": "gram", "dtype": "float32"}
     stack = elsa.compile(step, {"w": (3, 1)}, 2, **options)
-    assert stack.program.rounding
+    assert stack.stages.plan.rounding
     assert stack.verify(jax.random.key(0)) < 1e-6
 
 
@@ -225,7 +226,7 @@ def test_what_is_not_true_or_false_is_refused(options):
         elsa.compile(lambda w: {"w": 2 * w}, {"w": (2, 1)}, **options)
 
 
-@pytest.mark.parametrize("value", ["abc", None, 1, "Gram"])
+@table("value", ["abc", None, 1, "Gram"])
 def test_an_unknown_plan_is_refused(value):
     with pytest.raises(ValueError, match="reassociate must be True, 'gram' or False, got"):
         elsa.compile(lambda w: {"w": 2 * w}, {"w": (2, 1)}, reassociate=value)

@@ -11,7 +11,7 @@ import elsa
 from elsa import algorithms
 from elsa.heads.head import stack_dense
 from tests.compiler.helpers import TOLERANCE, by_hand, draw, error, path, weights_of
-from tests.helpers import outside, scattered_layout
+from tests.helpers import outside, scattered_layout, table
 
 
 def test_an_untied_step_without_layers_of_its_own_has_weights():
@@ -110,13 +110,13 @@ def test_weights_are_those_of_the_heads_and_run_by_hand(options):
     h = np.asarray(stack.layout.pack(**blocks))
     rows, channels = stack.readout.shape
     h = np.pad(h, ((0, rows - h.shape[0]), (0, channels - h.shape[1])))
-    skip = stack.program.skip == "head"
+    skip = stack.stages.heads.skip == "head"
     for weights in weights_of(stack):
         h = sum((elsa.elsa(h, *head) for head in zip(*weights, strict=True)), 0.0 if skip else h)
     states = expected(options, blocks)
     assert error(stack.readout.unpack(h), states) <= TOLERANCE
     if not skip:
-        first, last = stack.program.parts
+        first, last = stack.stages.heads.parts
         stored = [*stack.weights[:first], *stack.weights[len(stack.weights) - last :]]
         heads = [*stack.layers[:first], *stack.layers[len(stack.layers) - last :]]
         for arrays, own in zip(stored, heads, strict=True):
@@ -179,7 +179,7 @@ def test_blocks_come_back_with_the_axes_they_had():
     assert stack(**blocks | {"s": 2})["s"] == 0.5  # a Python integer
 
 
-@pytest.mark.parametrize(
+@table(
     "blocks, error_type, message",
     [
         ({}, ValueError, r"missing block \['A'\]"),
@@ -258,14 +258,14 @@ def test_the_listing_has_a_line_for_every_head(options):
     )
     stack = compiled(options, layout=layout)
     text = str(stack)
-    program = stack.program
-    first, last = program.parts
-    shown = stack.layers[: first + len(program.schedule.step)] + stack.layers[-last:]
+    schedule = stack.stages.plan.schedule
+    first, last = stack.stages.heads.parts
+    shown = stack.layers[: first + len(schedule.step)] + stack.layers[-last:]
     for heads in shown:
         for head in heads:
             assert f"    {head.formula}    (p = {head.key_size})" in text
     assert f"ridge, 3 steps: {stack.num_layers} layers, {stack.num_heads} heads" in text
     titles = re.findall(r"^  (\w+)", text, flags=re.MULTILINE)
-    counts = {"plan": 1, "load": 1, "prologue": first - 1, "step": len(program.schedule.step)}
+    counts = {"plan": 1, "load": 1, "prologue": first - 1, "step": len(schedule.step)}
     counts["epilogue"] = last
     assert titles == [title for title, count in counts.items() for _ in range(count)]

@@ -6,6 +6,7 @@ import pytest
 
 import elsa
 from tests.compiler.test_stack import RIDGE, ridge
+from tests.helpers import table
 
 
 def test_verify_measures_the_largest_error_of_a_block():
@@ -28,13 +29,13 @@ NO_BLOCKS += [([[1.0], [1.0, 2.0]], TypeError, "X must be an array of numbers")]
 NO_BLOCKS += [(np.full((5, 3), np.nan), ValueError, "X must be finite, got nan")]
 
 
-@pytest.mark.parametrize("block, kind, message", NO_BLOCKS)
+@table("block, kind, message", NO_BLOCKS)
 def test_verify_refuses_what_is_no_block(block, kind, message):
     with pytest.raises(kind, match=f"verify: {message}"):
         elsa.compile(ridge, RIDGE, 4).verify(jax.random.key(0), X=block)
 
 
-@pytest.mark.parametrize("key", [0, None, jax.random.split(jax.random.key(0), 2)])
+@table("key", [0, None, jax.random.split(jax.random.key(0), 2)])
 def test_verify_refuses_what_is_no_key(key):
     with pytest.raises(TypeError, match=r"verify: key must be one key, as of jax.random.key\(0\)"):
         elsa.compile(ridge, RIDGE, 4).verify(key)

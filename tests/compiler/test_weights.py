@@ -35,7 +35,7 @@ def by_weights(stack, blocks=BLOCKS):
 
 def runs_products(function, *arguments):
     """Whether the program is that of the products on the blocks."""
-    return "name=_structured" in str(jax.make_jaxpr(function)(*arguments))
+    return "name=answers" in str(jax.make_jaxpr(function)(*arguments))
 
 
 def test_the_weights_are_leaves_and_a_new_stack_runs_products():
@@ -167,7 +167,7 @@ def test_long_data_compiles_without_large_arrays():
     shapes = {"X": (n, 10), "y": (n, 1), "lam": (1, 1), "w": (10, 1)}
     stack = elsa.compile(step, shapes, 2, dtype=np.float32)
     assert sum(np.size(leaf) for leaf in jax.tree.leaves(stack)) < 100
-    assert dense.num_bytes(stack.program, np.dtype(np.float32)) > dense.MAX_BYTES
+    assert stack.stages.weights.num_bytes > dense.MAX_BYTES
 
 
 def test_the_trajectory_of_edited_weights_needs_one_epilogue():
@@ -179,7 +179,7 @@ def test_the_trajectory_of_edited_weights_needs_one_epilogue():
     assert stack.trajectory(**blocks)["w"].shape == (4, 2, 1)
     wv = stack.stack.body[0].wv
     wv[...] = 2.0 * wv[...]
-    if stack.program.schedule.epilogue:
+    if stack.stages.plan.schedule.epilogue:
         with pytest.raises(ValueError, match=r"trajectory: the last layers of .* depend on t"):
             stack.trajectory(**blocks)
     else:

@@ -9,7 +9,7 @@ import pytest
 from elsa import BlockLayout
 from elsa.constructions import ridge_elsa, ridge_lsa
 from tests.constructions.ridge_cases import elsa_forms, forms, forms_with_zero
-from tests.helpers import RIDGE_FORMS, relative_error, ridge_problem
+from tests.helpers import RIDGE_FORMS, relative_error, ridge_problem, table
 
 
 def make(form, depth=2, step_size=0.1, **options):
@@ -24,7 +24,7 @@ def blocks(**changed):
 
 
 @forms
-@pytest.mark.parametrize(
+@table(
     "name, bad, kind, message",
     [
         ("context_length", 0, ValueError, "must be at least 1, got 0"),
@@ -70,7 +70,7 @@ def test_an_unknown_skip_is_refused(form):
 
 
 @elsa_forms
-@pytest.mark.parametrize("change", ["missing", "unknown", "shape"])
+@table("change", ["missing", "unknown", "shape"])
 def test_a_natural_layout_must_have_the_blocks(form, change):
     boxes = {"X": (0, 0, 5, 3), "y": (0, 3, 5, 1), "lam": (0, 4, 1, 1), "w": (0, 5, 3, 1)}
     RIDGE_FORMS[form](5, 3, 2, 0.1, layout=BlockLayout(boxes))
@@ -96,7 +96,7 @@ DESIGNED = {
 }
 
 
-@pytest.mark.parametrize(
+@table(
     "changed, message",
     [
         ({"ridge": (5, 8, 3, 3)},
@@ -121,7 +121,7 @@ def test_a_designed_layout_must_keep_company(changed, message):
         ridge_lsa(5, 3, 2, 0.1, num_queries=2, layout=layout)
 
 
-@pytest.mark.parametrize(
+@table(
     "changed, first, second",
     [
         ({"query_x": (8, 0, 2, 3)}, "X", "query_x"),
@@ -179,9 +179,7 @@ def test_missing_blocks_are_named(form):
 
 
 @forms
-@pytest.mark.parametrize(
-    "name, shape", [("X", (3, 5)), ("y", (4,)), ("y", (1, 5)), ("w", (5,)), ("lam", (2,))]
-)
+@table("name, shape", [("X", (3, 5)), ("y", (4,)), ("y", (1, 5)), ("w", (5,)), ("lam", (2,))])
 def test_wrong_shapes_are_named(form, ask, name, shape):
     expected = {"X": (5, 3), "y": (5, 1), "w": (3, 1), "lam": (1, 1)}[name]
     message = re.escape(f"block '{name}' must have shape {expected}, got {shape}")
@@ -192,8 +190,8 @@ def test_wrong_shapes_are_named(form, ask, name, shape):
 
 
 @forms
-@pytest.mark.parametrize("name", ["X", "y", "lam", "w", "query_x"])
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@table("name", ["X", "y", "lam", "w", "query_x"])
+@table("bad", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_named(form, name, bad):
     given = blocks(query_x=np.ones((1, 3)))
     given[name] = given[name].copy()
@@ -246,7 +244,7 @@ def test_a_step_that_diverges_is_met_with_the_interval(form, ask):
 
 
 @forms
-@pytest.mark.parametrize("n, d", [(5, 3), (3, 5)])
+@table("n, d", [(5, 3), (3, 5)])
 def test_the_interval_is_open_and_as_large_as_it_can_be(form, n, d):
     """At exactly 2 / L an error along one direction never dies; just below it does."""
     given = {"X": 2 * np.eye(n, d), "y": np.ones(n), "lam": 4.0}  # L = 8, all numbers exact

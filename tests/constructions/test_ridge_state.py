@@ -13,7 +13,7 @@ import elsa
 from elsa import BlockLayout
 from elsa.constructions import ridge_elsa, ridge_lsa, ridge_lsa_state
 from tests.constructions.ridge_cases import assert_answers, solve
-from tests.helpers import descend, relative_error, ridge_problem
+from tests.helpers import descend, relative_error, ridge_problem, table
 
 
 def layer_in_numpy(h, weights):
@@ -120,7 +120,7 @@ def test_any_rows_and_channels_that_keep_company_will_do():
     assert_answers(stack(**blocks), blocks, descend(blocks, eta, 6)[-1], 1e-12)
 
 
-@pytest.mark.parametrize(
+@table(
     "changed, message",
     [
         ({"y": (8, 17, 4, 1)}, "blocks ['X', 'y'] must share their rows, got [(7, 11), (8, 12)]"),
@@ -137,7 +137,7 @@ def test_a_layout_that_whole_channels_cannot_keep_apart_is_refused(changed, mess
         ridge_lsa_state(4, 3, 2, 0.1, num_queries=2, layout=BlockLayout(LAYOUT | changed))
 
 
-@pytest.mark.parametrize("first", [0, 4, 48])
+@table("first", [0, 4, 48])
 def test_state_rows_that_meet_those_of_the_context_are_refused(first):
     """A head sums over whole rows: X would meet lam I there, which gave an answer off by 0.1."""
     n, d = 50, 5

@@ -60,7 +60,7 @@ def test_the_numpy_code_runs_a_compiled_stack(name, page, tmp_path):
     rng = np.random.default_rng(0)
     blocks = {
         block: (rng.normal(size=shape) / sum(shape)).astype(stack.dtype)
-        for block, shape in stack.program.inputs.items()
+        for block, shape in stack.inputs.items()
     }
     out = page.run(*page.load(tmp_path / "stack.safetensors"), **blocks)
     expected = stack(**blocks)

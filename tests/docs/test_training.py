@@ -3,12 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from elsa import tasks
+from elsa import tasks, training
 from scripts.readme_commands import fences
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
-(CODE,) = [fence.text for fence in fences(PAGE) if fence.language == "python"]
+CODE, MORE = [fence.text for fence in fences(PAGE) if fence.language == "python"]
 
 
 def test_its_code_trains_to_the_optima_it_prints(tmp_path, monkeypatch):
@@ -21,6 +22,17 @@ def test_its_code_trains_to_the_optima_it_prints(tmp_path, monkeypatch):
     assert np.all(np.abs(excess) < 4 * spread + 0.02)
     assert names["task"].context_length == 20
     assert names["model"].preconditioner.shape == (4, 4)
+
+
+@pytest.mark.slow
+def test_its_runs_go_on_branch_and_start_where_others_ended(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"training": training}
+    exec(compile(MORE, "docs/training.md", "exec"), names)
+    assert names["branch"].step == names["again"].step == 400
+    np.testing.assert_array_equal(names["steps"], np.arange(0, 401, 100))
+    size = np.abs(names["branch"].model().weight[...]).max()
+    assert names["watched"]["largest weight"][0] == np.float32(size)
 
 
 def test_it_names_every_task():

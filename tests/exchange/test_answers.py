@@ -31,7 +31,7 @@ def test_a_compiled_stack_comes_back(name, tmp_path):
         assert out[block].shape == case.inputs[block]
         np.testing.assert_allclose(out[block], expected[block], rtol=1e-12, atol=1e-14)
     assert (loaded.layout, loaded.readout) == (stack.layout, stack.readout)
-    if stack.program.schedule.depth:  # depth 0 stores a layer that never runs
+    if stack.stages.plan.schedule.depth:  # depth 0 stores a layer that never runs
         assert (loaded.num_layers, loaded.num_heads) == (stack.num_layers, stack.num_heads)
     for ours, theirs in zip(loaded.weights, stack.weights, strict=True):
         for mine, other in zip(ours, theirs, strict=True):

@@ -12,6 +12,7 @@ import elsa
 from elsa.exchange.format import KEY
 from elsa.nn import LSA, Stack
 from tests.exchange.cases import RIDGE, about, compiled, drawn, layer
+from tests.helpers import table
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def changed(data, folder, metadata=None, tensors=None):
     return path
 
 
-@pytest.mark.parametrize("kept", [0, 5, 100, -1])
+@table("kept", [0, 5, 100, -1])
 def test_a_file_cut_short_is_refused(kept, exported, tmp_path):
     path = tmp_path / "a"
     path.write_bytes(exported[:kept])
@@ -56,7 +57,7 @@ def test_files_from_elsewhere_are_refused(tmp_path):
         elsa.load(path)
 
 
-@pytest.mark.parametrize("version", [2, None, "1"])
+@table("version", [2, None, "1"])
 def test_another_version_is_refused(version, exported, tmp_path):
     path = changed(exported, tmp_path, lambda entry: {**entry, "version": version})
     message = f"format version {version!r}, but this elsa reads version 1"
@@ -73,7 +74,7 @@ KEYS = ("name", "dtype", "skip", "tied", "depth", "order")
 KEYS += ("layout", "readout", "inputs", "outputs", "holds")
 
 
-@pytest.mark.parametrize("key", KEYS)
+@table("key", KEYS)
 def test_every_entry_of_the_metadata_is_needed_and_has_its_kind(key, exported, tmp_path):
     path = changed(exported, tmp_path, lambda e: {k: v for k, v in e.items() if k != key})
     with pytest.raises(ValueError, match=rf"load: .*the metadata lacks '{key}'"):
@@ -138,7 +139,7 @@ METADATA = {
 }
 
 
-@pytest.mark.parametrize("name", METADATA)
+@table("name", METADATA)
 def test_metadata_that_contradicts_itself_or_the_weights_is_refused(name, exported, tmp_path):
     change, message = METADATA[name]
     path = changed(exported, tmp_path, change)
@@ -177,7 +178,7 @@ TENSORS = {
 }
 
 
-@pytest.mark.parametrize("name", TENSORS)
+@table("name", TENSORS)
 def test_tensors_that_do_not_fit_are_refused(name, exported, tmp_path):
     change, message = TENSORS[name]
     path = changed(exported, tmp_path, tensors=change)

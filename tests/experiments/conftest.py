@@ -74,7 +74,9 @@ def squares():
 
 @pytest.fixture
 def config():
-    return ConfigDict({"experiment": "squares", "sizes": (1, 2, 3), "shift": 0.0, "repeats": 1})
+    return ConfigDict(
+        {"experiment": "squares", "sizes": (1, 2, 3), "size": 0, "shift": 0.0, "repeats": 1}
+    )
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import types
 from pathlib import Path
 
 import jax
+import polars as pl
 import pytest
 from absl import flags
 from absl.testing import flagsaver
 
 from experiments import run
 from experiments.harness import command_line
-from experiments.harness.experiment import RunError
+from experiments.harness.experiment import FAILED, REFUSED, RunError
 
 ROOT = Path(run.__file__).parents[1]
 CONFIG = '''"""Squares are squares.
@@ -97,6 +98,15 @@ def test_another_workdir_and_flags_in_any_order(entry):
             "experiment says which driver",
         ),
         (["--config=configs/squares.py", "--workdir="], "--workdir is empty"),
+        (["--config=configs/squares.py", "--sweep.shft=1,2"], "did you mean shift? Nothing was"),
+        (["--config=configs/squares.py", "--sweep"], "squares.py defines no sweep(); name keys"),
+        (["--config=configs/squares.py", "--sweep_mode=zip"], "need keys to sweep: --sweep.KEY="),
+        (["--config=configs/squares.py", "--sweep_samples=2"], "need keys to sweep: --sweep.KEY="),
+        (
+            ["--config=configs/squares.py", "--sweeps"],
+            "unknown flag --sweeps; did you mean --sweep?",
+        ),
+        (["--sweep.shift=1,2"], "no config given"),
     ],
 )
 def test_a_users_error_is_one_message_and_exit_code_2_and_writes_nothing(
@@ -114,7 +124,66 @@ def test_a_config_of_an_unknown_experiment_is_refused(entry, capsys):
     assert "config.experiment must be one of" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--nolist=1"], ["--workdir"], ["--overwrite=perhaps"]])
+SWEEP = """
+def sweep():
+    return {"shift": (0.0, 2.0), "repeats": (1,)}
+"""
+
+
+def test_a_sweep_has_a_folder_of_its_own_and_its_command_repeats_it(entry, squares):
+    words = ["--config=configs/squares.py:quick", "--sweep.shift=1:100:log:3", "--config.repeats=2"]
+    assert entry(*words) == 0
+    folder = Path("runs/squares-quick-sweep")
+    assert pl.read_parquet(folder / "table.parquet")["square"].to_list() == [2, 2, 11, 11, 101, 101]
+    environment = json.loads((folder / "groups/shift=1.0/env.json").read_text())
+    again = environment["command"].split()
+    assert again[3:] == [words[0], f"--workdir={folder}", words[2], words[1]]
+    (folder / "table.parquet").unlink()
+    assert entry(*again[3:]) == 0
+    assert len(squares.measured) == 3 and (folder / "table.parquet").exists()
+
+
+def test_the_modes_zip_and_random(entry):
+    config = "--config=configs/squares.py:quick"
+    words = ["--sweep.shift=1,2", "--sweep.repeats=1,2", "--sweep_mode=zip"]
+    assert entry(config, *words, "--workdir=pairs") == 0
+    assert pl.read_parquet("pairs/table.parquet")["repeats"].to_list() == [1, 2, 2]
+    words = ["--sweep.shift=0:1:lin", "--sweep_mode=random", "--sweep_samples=3"]
+    assert entry(config, *words, "--workdir=drawn") == 0
+    assert pl.read_parquet("drawn/table.parquet")["shift"].n_unique() == 3
+    command = json.loads(next(Path("drawn/groups").glob("*/env.json")).read_text())["command"]
+    assert command.endswith(" ".join(words))
+
+
+def test_the_sweep_of_a_config_file_runs_if_it_is_asked_for_and_gives_way(entry):
+    Path("configs/squares.py").write_text(CONFIG + SWEEP)
+    config = "--config=configs/squares.py:quick"
+    assert entry(config) == 0 and entry(config, "--sweep") == 0
+    assert entry(config, "--sweep", "--sweep.shift=5", "--workdir=given") == 0
+    assert sorted(os.listdir("runs")) == ["squares-quick", "squares-quick-sweep"]
+    found = pl.read_parquet("runs/squares-quick-sweep/table.parquet")
+    assert found["shift"].to_list() == [0.0, 2.0]
+    assert pl.read_parquet("given/table.parquet")["shift"].to_list() == [5.0]
+    command = next(Path("runs/squares-quick-sweep/groups").glob("*/env.json")).read_text()
+    assert json.loads(command)["command"].endswith("--sweep")
+
+
+def test_a_point_that_fails_ends_with_1(entry, squares, capsys):
+    def fail(n):
+        if not squares.measured:
+            squares.measured.append(0)
+            raise RunError("every seed diverged", exit_code=FAILED)
+
+    squares.before = fail
+    assert entry("--config=configs/squares.py:quick", "--sweep.shift=1,2") == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: 1 of 2 groups failed; the same command tries them again:")
+    assert "shift=1.0: every seed diverged" in printed.err and "table.parquet" in printed.out
+
+
+@pytest.mark.parametrize(
+    "words", [["--nolist=1"], ["--workdir"], ["--overwrite=perhaps"], ["--sweep_mode=zap"]]
+)
 def test_a_flag_that_cannot_be_read_ends_with_2(entry, capsys, words):
     with pytest.raises(SystemExit) as stopped:
         entry(*words)
@@ -196,7 +265,7 @@ def test_a_dtype_that_does_not_exist_is_refused():
 
 def test_the_drivers_flags_are_the_documented_ones():
     own = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(run)}
-    assert {"config", "workdir", "overwrite", "list"} <= own
+    assert {"config", "workdir", "overwrite", "list", "sweep", "sweep_mode", "sweep_samples"} <= own
 
 
 # As a command, from another folder: a driver module beside the config stands in for ours.
@@ -255,3 +324,13 @@ def test_the_command_itself_lists_and_refuses():
     missing = command("--config=configs/no_such_experiment.py")
     assert missing.returncode == 2 and missing.stderr.count("\n") == 1
     assert missing.stderr.startswith("error: no config file")
+
+
+@pytest.mark.parametrize("flag", ["--extend", "--branch=runs/other"])
+def test_runs_that_go_on_are_no_sweep_and_train_something(entry, capsys, flag):
+    assert entry("--config=configs/squares.py", "--sweep.shift=1.0,2.0", flag) == REFUSED
+    assert entry("--config=configs/squares.py", flag) == REFUSED
+    one, other = capsys.readouterr().err.splitlines()
+    assert one == "error: --extend and --branch take one run, and no sweep. Nothing was run."
+    assert other.startswith(f"error: {flag.partition('=')[0]}: the experiment squares has no tr")
+    assert not Path("runs").exists()

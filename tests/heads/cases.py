@@ -1,10 +1,14 @@
-"""The lines of the head table, and the blocks that they are computed on directly."""
+"""The lines of the head table on any layout, and the blocks that they are computed on directly."""
 
 import numpy as np
 
-from elsa import BlockLayout, heads
+from elsa import BlockLayout
+from elsa.heads.table import PRIMITIVES
 
 SHAPE = (8, 16)  # of every prompt here, so that jax compiles little
+M = np.random.default_rng(7).normal(size=(4, 4))  # the constant matrix, cut to size
+# Without mask_move, which is no head, and skip, which fills the prompt.
+LINES = [name for name, line in PRIMITIVES.items() if line.line is not None and line.result]
 
 
 def own_channels(rng, shapes, same_rows=()):
@@ -22,6 +26,12 @@ def own_channels(rng, shapes, same_rows=()):
         boxes[str(name)] = (starts[name], channel + gap, height, width)
         channel += gap + width
     return BlockLayout(boxes, SHAPE)
+
+
+def drawn_layout(rng, name, n, d, k):
+    """Places for the blocks of a line."""
+    line = PRIMITIVES[name]
+    return own_channels(rng, line.shapes({"n": n, "d": d, "k": k}), line.together)
 
 
 def filled(rng, layout):
@@ -42,65 +52,22 @@ def lying(layout, h, name):
     return h[box.row : box.row + box.height, box.col : box.col + box.width]
 
 
-M = np.random.default_rng(7).normal(size=(4, 4))  # the constant matrix, cut to size
-
-# Name of the line -> the head, the same from the blocks, shapes of A, B, C, T for sizes a to d,
-# and the blocks that must share their rows.
-TABLE = {
-    "constant": (
-        lambda lay, s: heads.constant(lay, "T", s * M[: lay.box("T").height, : lay.box("T").width]),
-        lambda A, B, C, T: M[: T.shape[0], : T.shape[1]],
-        lambda a, b, c, d: {"T": (a, b)},
-        [],
-    ),
-    "move": (
-        lambda lay, s: heads.move(lay, "A", "T", scale=s),
-        lambda A, B, C, T: A,
-        lambda a, b, c, d: {"A": (a, b), "T": (a, b)},
-        [],
-    ),
-    "transpose": (
-        lambda lay, s: heads.transpose(lay, "A", "T", scale=s),
-        lambda A, B, C, T: A.T,
-        lambda a, b, c, d: {"A": (a, b), "T": (b, a)},
-        [],
-    ),
-    "times_constant": (
-        lambda lay, s: heads.times_constant(
-            lay, "A", M[: lay.box("A").width, : lay.box("T").width], "T", scale=s
-        ),
-        lambda A, B, C, T: A @ M[: A.shape[1], : T.shape[1]],
-        lambda a, b, c, d: {"A": (a, b), "T": (a, c)},
-        [("A", "T")],
-    ),
-    "transposed_product": (
-        lambda lay, s: heads.transposed_product(lay, "A", "B", "T", scale=s),
-        lambda A, B, C, T: A.T @ B,
-        lambda a, b, c, d: {"A": (a, b), "B": (a, c), "T": (b, c)},
-        [("A", "B")],
-    ),
-    "product": (
-        lambda lay, s: heads.product(lay, "A", "B", "T", scale=s),
-        lambda A, B, C, T: A @ B,
-        lambda a, b, c, d: {"A": (a, b), "B": (b, c), "T": (a, c)},
-        [("A", "T")],
-    ),
-    "product_transposed": (
-        lambda lay, s: heads.product_transposed(lay, "A", "B", "T", scale=s),
-        lambda A, B, C, T: A @ B.T,
-        lambda a, b, c, d: {"A": (a, b), "B": (c, b), "T": (a, c)},
-        [("A", "T")],
-    ),
-    "triple_product": (
-        lambda lay, s: heads.triple_product(lay, "A", "B", "C", "T", scale=s),
-        lambda A, B, C, T: A @ B.T @ C,
-        lambda a, b, c, d: {"A": (a, b), "B": (c, b), "C": (c, d), "T": (a, d)},
-        [("A", "T"), ("B", "C")],
-    ),
-}
+def constant_of(layout, name):
+    """The constant C, or M of A M."""
+    rows = layout.box("A").width if "A" in PRIMITIVES[name].blocks else layout.box("result").height
+    return M[:rows, : layout.box("result").width]
 
 
-def directly(line, layout, h):
-    """The head's formula on the blocks, landed in the target."""
-    blocks = {name: lying(layout, h, name) if name in layout else None for name in "ABCT"}
-    return landed(layout, "T", TABLE[line][1](**blocks))
+def head_of(name, layout, scale=1.0):
+    """The head of a line; a constant is scaled by hand."""
+    line = PRIMITIVES[name]
+    held = constant_of(layout, name) if line.constant else np.zeros((0, 0))
+    return line.head(layout, held if line.scaled else scale * held, scale)
+
+
+def directly(name, layout, h):
+    """The line's formula on the blocks, landed in the result."""
+    line = PRIMITIVES[name]
+    given = {block: lying(layout, h, block) for block in line.blocks}
+    given |= {"constant": constant_of(layout, name)} if line.constant else {}
+    return landed(layout, "result", line.direct(**given))

@@ -9,7 +9,8 @@ import pytest
 
 from elsa import BlockLayout, heads
 from elsa.heads import placement
-from tests.heads.cases import SHAPE, TABLE, directly, filled
+from elsa.heads.table import PRIMITIVES
+from tests.heads.cases import LINES, SHAPE, M, directly, filled, head_of
 from tests.helpers import attention_reference, attention_rounding
 
 
@@ -19,7 +20,7 @@ def unasked(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(placement, "require_landing_in_rows", lambda *_: None)
             patch.setattr(placement, "require_clean_contraction", lambda *_: None)
-            return TABLE[line][0](layout, 1.0)
+            return head_of(line, layout)
 
     return make
 
@@ -32,42 +33,43 @@ def is_wrong(line, layout, head):
     return bool((error > 1e6 * attention_rounding(h, weights)).any())
 
 
-CONTRACTED = {"A": (0, 0, 3, 2), "B": (0, 2, 3, 1), "T": (0, 3, 2, 1)}
-ROWS = {"A": (0, 0, 3, 2), "B": (0, 2, 2, 1), "T": (0, 3, 3, 1)}
-TRIPLE = {"A": (0, 0, 3, 2), "B": (0, 2, 4, 2), "C": (0, 4, 4, 1), "T": (0, 5, 3, 1)}
+CONTRACTED = {"A": (0, 0, 3, 2), "B": (0, 2, 3, 1), "result": (0, 3, 2, 1)}
+ROWS = {"A": (0, 0, 3, 2), "B": (0, 2, 2, 1), "result": (0, 3, 3, 1)}
+TRIPLE = {"A": (0, 0, 3, 2), "B": (0, 2, 4, 2), "C": (0, 4, 4, 1), "result": (0, 5, 3, 1)}
 
 
 @pytest.mark.parametrize(
     "line, boxes, message",
     [
-        ("transposed_product", {**CONTRACTED, "P": (4, 0, 2, 2), "Q": (5, 2, 2, 1)},
+        ("s A^T B", {**CONTRACTED, "P": (4, 0, 2, 2), "Q": (5, 2, 2, 1)},
          "blocks 'P' and 'Q' share channels with A and B and meet in other rows"),
-        ("transposed_product", {**CONTRACTED, "P": (4, 0, 2, 4)},
+        ("s A^T B", {**CONTRACTED, "P": (4, 0, 2, 4)},
          "blocks 'P' and 'P' share channels with A and B and meet in other rows"),
-        ("transposed_product", {**CONTRACTED, "B": (1, 2, 3, 1)},
+        ("s A^T B", {**CONTRACTED, "B": (1, 2, 3, 1)},
          "A and B must lie in the same rows to be contracted, got 0:3 and 1:4"),
-        ("times_constant", {"A": (0, 0, 3, 2), "T": (1, 2, 3, 1)},
-         "the result lands in the rows of A, 0:3, but block 'T' lies in rows 1:4; move it"),
-        ("times_constant", {"A": (0, 0, 3, 2), "T": (0, 2, 3, 1), "P": (3, 1, 1, 1)},
+        ("s A M", {"A": (0, 0, 3, 2), "result": (1, 2, 3, 1)},
+         "the result lands in the rows of A, 0:3, but block 'result' lies in rows 1:4; move it"),
+        ("s A M", {"A": (0, 0, 3, 2), "result": (0, 2, 3, 1), "P": (3, 1, 1, 1)},
          "block 'P' shares channels with 'A', so that its rows would receive a product too"),
-        ("product", {**ROWS, "T": (2, 3, 3, 1)}, "the result lands in the rows of A, 0:3, but"),
-        ("product", {**ROWS, "P": (5, 1, 2, 3)}, "block 'P' shares channels with 'A'"),
-        ("product", {**ROWS, "B": (3, 1, 2, 1)}, "block 'B' shares channels with 'A'"),
-        ("product_transposed", {**ROWS, "B": (0, 3, 1, 2), "T": (3, 0, 3, 1)},
-         "the result lands in the rows of A, 0:3, but block 'T' lies in rows 3:6"),
-        ("product_transposed", {**ROWS, "B": (3, 0, 1, 2)}, "block 'B' shares channels with 'A'"),
-        ("triple_product", {**TRIPLE, "T": (1, 5, 3, 1)}, "the result lands in the rows of A"),
-        ("triple_product", {**TRIPLE, "P": (3, 0, 1, 1)}, "block 'P' shares channels with 'A'"),
-        ("triple_product", {**TRIPLE, "C": (1, 4, 4, 1)},
+        ("s A B", {**ROWS, "result": (2, 3, 3, 1)}, "the result lands in the rows of A, 0:3, but"),
+        ("s A B", {**ROWS, "P": (5, 1, 2, 3)}, "block 'P' shares channels with 'A'"),
+        ("s A B", {**ROWS, "B": (3, 1, 2, 1)}, "block 'B' shares channels with 'A'"),
+        ("s A B^T", {**ROWS, "B": (0, 3, 1, 2), "result": (3, 0, 3, 1)},
+         "the result lands in the rows of A, 0:3, but block 'result' lies in rows 3:6"),
+        ("s A B^T", {**ROWS, "B": (3, 0, 1, 2)}, "block 'B' shares channels with 'A'"),
+        ("s A B^T C", {**TRIPLE, "result": (1, 5, 3, 1)}, "the result lands in the rows of A"),
+        ("s A B^T C", {**TRIPLE, "P": (3, 0, 1, 1)}, "block 'P' shares channels with 'A'"),
+        ("s A B^T C", {**TRIPLE, "C": (1, 4, 4, 1)},
          "B and C must lie in the same rows to be contracted, got 0:4 and 1:5"),
-        ("triple_product", {**TRIPLE, "P": (4, 3, 2, 2)},
+        ("s A B^T C", {**TRIPLE, "P": (4, 3, 2, 2)},
          "blocks 'P' and 'P' share channels with B and C and meet in other rows"),
     ],
 )  # fmt: skip
 def test_a_layout_in_which_the_product_would_be_wrong_is_refused(line, boxes, message, unasked):
     layout = BlockLayout(boxes, SHAPE)
-    with pytest.raises(ValueError, match=f"{line}: .*{message}"):
-        TABLE[line][0](layout, 1.0)
+    where = PRIMITIVES[line].line.__name__
+    with pytest.raises(ValueError, match=f"{where}: .*{message}"):
+        head_of(line, layout)
     assert is_wrong(line, layout, unasked(line, layout))
 
 
@@ -75,18 +77,18 @@ def test_a_layout_in_which_the_product_would_be_wrong_is_refused(line, boxes, me
     "line, boxes",
     [
         # Other blocks in the same channels do no harm where they meet nothing.
-        ("transposed_product", {**CONTRACTED, "P": (4, 0, 2, 2), "Q": (6, 2, 2, 1)}),
-        ("transposed_product", {"A": (0, 0, 3, 2), "B": (0, 2, 3, 1), "T": (3, 2, 2, 1)}),
-        ("product", {**ROWS, "P": (5, 2, 3, 2)}),
-        ("product_transposed", {"A": (0, 0, 3, 2), "B": (0, 2, 1, 2), "T": (0, 4, 3, 1),
+        ("s A^T B", {**CONTRACTED, "P": (4, 0, 2, 2), "Q": (6, 2, 2, 1)}),
+        ("s A^T B", {"A": (0, 0, 3, 2), "B": (0, 2, 3, 1), "result": (3, 2, 2, 1)}),
+        ("s A B", {**ROWS, "P": (5, 2, 3, 2)}),
+        ("s A B^T", {"A": (0, 0, 3, 2), "B": (0, 2, 1, 2), "result": (0, 4, 3, 1),
                                 "P": (1, 2, 2, 2)}),
-        ("triple_product", {**TRIPLE, "P": (4, 2, 2, 1), "Q": (6, 4, 2, 1)}),
-        ("triple_product", {**TRIPLE, "A": (5, 0, 3, 2), "T": (5, 4, 3, 1)}),
+        ("s A B^T C", {**TRIPLE, "P": (4, 2, 2, 1), "Q": (6, 4, 2, 1)}),
+        ("s A B^T C", {**TRIPLE, "A": (5, 0, 3, 2), "result": (5, 4, 3, 1)}),
     ],
 )  # fmt: skip
 def test_shared_channels_are_admitted_where_the_product_stays_right(line, boxes):
     layout = BlockLayout(boxes, SHAPE)
-    assert not is_wrong(line, layout, TABLE[line][0](layout, 1.0))
+    assert not is_wrong(line, layout, head_of(line, layout))
 
 
 def anywhere(rng, shapes):
@@ -108,17 +110,17 @@ def anywhere(rng, shapes):
     return BlockLayout(dict(zip(shapes, boxes, strict=True)), (8, 12))
 
 
-@pytest.mark.parametrize("line", list(TABLE)[3:])
+@pytest.mark.parametrize("line", LINES[3:])
 def test_refused_is_exactly_what_would_be_wrong(line, unasked):
     rng = np.random.default_rng(11)
     seen = {True: 0, False: 0}
     for _ in range(400):
-        shapes = TABLE[line][2](*rng.integers(1, 4, size=4))
+        shapes = PRIMITIVES[line].shapes(dict(zip("ndk", rng.integers(1, 4, size=3), strict=True)))
         layout = anywhere(rng, shapes | {"P": tuple(rng.integers(1, 4, size=2))})
         if layout is None:
             continue
         try:
-            head, refused = TABLE[line][0](layout, 1.0), False
+            head, refused = head_of(line, layout), False
         except ValueError:
             head, refused = unasked(line, layout), True
         assert refused == is_wrong(line, layout, head), layout
@@ -176,11 +178,11 @@ def test_times_constant_needs_a_row_for_every_channel():
         heads.times_constant(layout, "A", np.eye(3), "T")
 
 
-@pytest.mark.parametrize("line", list(TABLE)[1:])
+@pytest.mark.parametrize("line", LINES[1:])
 def test_unknown_blocks_are_named(line):
     layout = BlockLayout({"aa": (0, 0, 1, 1)})
-    with pytest.raises(KeyError, match=r"BlockLayout: unknown block '[ABCT]', known are"):
-        TABLE[line][0](layout, 1.0)
+    with pytest.raises(KeyError, match=r"BlockLayout: unknown block '(A|B|C|result)', known are"):
+        PRIMITIVES[line].head(layout, M, 1.0)
 
 
 def test_a_weight_that_is_not_finite_is_refused():

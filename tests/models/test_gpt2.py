@@ -11,7 +11,7 @@ from flax import nnx
 from elsa import tasks
 from elsa.models import GPT2, build
 from elsa.tasks import Prompt, gram_prompt
-from tests.helpers import relative_error
+from tests.helpers import relative_error, table
 
 
 def prompts(n, d, batch=3, seed=0):
@@ -139,7 +139,7 @@ def test_a_config_builds_it_in_the_dtype_of_the_run():
     assert {leaf.dtype for leaf in jax.tree.leaves(nnx.split(made)[1])} == {np.dtype("float32")}
 
 
-@pytest.mark.parametrize(
+@table(
     "given, message",
     [
         ({"dim": 0}, "dim must be at least 1, got 0"),

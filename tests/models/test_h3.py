@@ -4,6 +4,7 @@ import pytest
 from flax import nnx
 
 from elsa import models, tasks
+from tests.helpers import table
 from tests.models.trained import (
     SIZES,
     assert_close,
@@ -121,7 +122,7 @@ def test_gram_matrices_are_refused_because_rows_are_weighed_one_by_one(name):
         model(tasks.gram_prompt(prompt_of((2, 3, 2))))
 
 
-@pytest.mark.parametrize(
+@table(
     "make, error, message",
     [
         (lambda: models.LongFilter(0), ValueError, "LongFilter: length must be at least 1"),

@@ -4,6 +4,7 @@ import pytest
 from flax import nnx
 
 from elsa import models, tasks
+from tests.helpers import table
 from tests.models.trained import (
     SIZES,
     assert_close,
@@ -117,7 +118,7 @@ def test_weights_start_normal_with_a_variance_of_one_over_the_channels(kind):
         assert float(leaf[...].std()) == pytest.approx(0.1, rel=0.03)
 
 
-@pytest.mark.parametrize(
+@table(
     "make, error, message",
     [
         (lambda: models.LinearAttention(0, rngs=RNGS), ValueError, "LinearAttention: dim must be"),

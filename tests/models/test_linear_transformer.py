@@ -6,6 +6,7 @@ import pytest
 from flax import nnx
 
 from elsa import models, tasks, theory
+from tests.helpers import table
 from tests.models.trained import SIZES, assert_close, permuted, plain, predict, prompt_of
 
 RNGS = nnx.Rngs(0)
@@ -102,7 +103,7 @@ def test_gram_matrices_cannot_be_run_on_directly():
         transformer(2, 1, form="direct")(tasks.gram_prompt(prompt_of((2, 3, 2))))
 
 
-@pytest.mark.parametrize(
+@table(
     "arguments, error, message",
     [
         ({"dim": 0}, ValueError, "LinearTransformer: dim must be at least 1"),

@@ -9,7 +9,7 @@ from flax import nnx
 from elsa import tasks
 from elsa.models import LinearTransformerBlock, build
 from elsa.tasks import Prompt, gram_prompt
-from tests.helpers import relative_error
+from tests.helpers import relative_error, table
 
 # (n, d, depth, hidden, scale): one row, one covariate, fewer rows than covariates, narrow, wide
 SIZES = [(1, 1, 1, None, 0.3), (6, 1, 3, 4, 0.3), (3, 5, 1, 2, None), (4, 2, 4, 7, None)]
@@ -87,7 +87,7 @@ def test_a_config_builds_it_with_the_scale_of_the_engine():
     assert made.scale == 0.1 and made.w1.shape == (2, 4, 4) and made.w_kq.shape == (2, 4, 4)
 
 
-@pytest.mark.parametrize(
+@table(
     "given, message",
     [
         ({"dim": 0}, "dim must be at least 1, got 0"),

@@ -5,6 +5,7 @@ import pytest
 from flax import nnx
 
 from elsa import models, tasks
+from tests.helpers import table
 from tests.models.trained import SIZES, assert_close, filled, permuted, predict, prompt_of, steps
 
 RNGS = nnx.Rngs(0)
@@ -115,7 +116,7 @@ def test_a_float32_model_is_float32_throughout_where_jax_computes_in_float64(ran
     assert model.preconditioner.dtype == np.float32
 
 
-@pytest.mark.parametrize(
+@table(
     "make, error, message",
     [
         (lambda: models.MergedAttention(0), ValueError, "MergedAttention: dim must be at least 1"),

@@ -4,6 +4,7 @@ import pytest
 from flax import nnx
 
 from elsa import models
+from tests.helpers import table
 from tests.models.trained import prompt_of
 
 GIVEN = {"dim": 2, "context_length": 3, "scale": 0.5, "dtype": "float32"}
@@ -41,7 +42,7 @@ def test_a_config_s_own_argument_goes_before_the_task_s():
     assert model.weight.shape == (3, 3)
 
 
-@pytest.mark.parametrize(
+@table(
     "settings, error, message",
     [
         ({"name": "merged_atention"}, KeyError, r"unknown model.*did you mean 'merged_attention'"),

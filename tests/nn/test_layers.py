@@ -11,7 +11,7 @@ import elsa
 from elsa import BlockLayout, heads
 from elsa.heads.head import HeadWeights
 from elsa.nn import ELSA, LSA
-from tests.helpers import assert_within, attention_reference, attention_rounding
+from tests.helpers import assert_within, attention_reference, attention_rounding, table
 
 SHAPE, KEY_SIZE, NUM_HEADS = (4, 3), 2, 3
 LAYOUT = BlockLayout({"X": (0, 0, 4, 2), "y": (0, 2, 4, 1), "w": (0, 3, 2, 1), "r": (0, 4, 4, 1)})
@@ -168,8 +168,8 @@ def test_no_heads_are_refused(kind):
         kind.from_heads([], LAYOUT.shape)
 
 
-@pytest.mark.parametrize("kind", [LSA, ELSA])
-@pytest.mark.parametrize("shape", [(3,), (), (1, 2, *SHAPE)])
+@table("kind", [LSA, ELSA])
+@table("shape", [(3,), (), (1, 2, *SHAPE)])
 def test_prompts_with_other_axes_are_refused(kind, shape):
     message = rf"{kind.__name__}: the prompt must have shape \(n, m\) or \(batch, n, m\), got \("
     with pytest.raises(ValueError, match=message):
@@ -183,7 +183,7 @@ def test_prompts_of_another_size_are_refused():
         make(ELSA)(np.zeros((2, 6, 3)))
 
 
-@pytest.mark.parametrize("name", ["rows", "channels", "key_size", "num_heads"])
+@table("name", ["rows", "channels", "key_size", "num_heads"])
 def test_sizes_below_one_are_named(name):
     sizes = {"rows": 2, "channels": 2, "key_size": 2, "num_heads": 2, name: 0}
     with pytest.raises(ValueError, match=f"ELSA: {name} must be at least 1, got 0"):

@@ -11,7 +11,7 @@ from elsa import BlockLayout, heads
 from elsa.heads.head import Head, Term
 from elsa.nn import ELSA, LSA, Stack
 from elsa.nn.stack import with_skip_head
-from tests.helpers import program_size, relative_error
+from tests.helpers import program_size, relative_error, table
 
 ROWS, CHANNELS, KEY_SIZE = 4, 3, 2
 ROUNDING = 1e-13  # a few layers of well-scaled products in float64, relative
@@ -245,7 +245,7 @@ def test_gradients_flow_to_the_input_and_through_observations():
     assert relative_error(jax.jit(jax.grad(value))(h), jax.grad(plainly)(h)) <= ROUNDING
 
 
-@pytest.mark.parametrize("depth, kind", [(-1, ValueError), (1.0, TypeError), (None, TypeError)])
+@table("depth, kind", [(-1, ValueError), (1.0, TypeError), (None, TypeError)])
 def test_a_depth_that_is_no_count_is_refused(depth, kind):
     with pytest.raises(kind, match="Stack: depth must be"):
         Stack([lsa_layer(0)], depth)
@@ -268,7 +268,7 @@ def test_an_unknown_skip_is_refused():
         Stack([lsa_layer(0)], 3, skip="none")
 
 
-@pytest.mark.parametrize("place", ["body", "prologue", "epilogue"])
+@table("place", ["body", "prologue", "epilogue"])
 def test_a_skip_head_needs_biases(place):
     layers = {"body": [elsa_layer(0)], place: [lsa_layer(0)]}
     with pytest.raises(ValueError, match=r"Stack: skip='head' needs layers with biases .* got LSA"):

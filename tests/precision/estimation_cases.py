@@ -75,11 +75,26 @@ def _drift(root: np.ndarray) -> tasks.Drift:
     return tasks.Drift(DIM, ROWS, root)
 
 
+def _shifted(scale: Any) -> tasks.ShiftedRegression:
+    return tasks.ShiftedRegression(tasks.LinearRegression(4, 1), scale, True, True)
+
+
 def _tasks() -> dict[str, Case]:
     spectrum = tasks.PrescribedSpectrum(DIM, ROWS, 10.0)
     contexts = tasks.TableContexts.from_table(_TABLE, 4)
     return {
         **_task(lambda cov, mean: tasks.LinearRegression(DIM, ROWS, 0.1, cov, cov, mean), *_LAW),
+        **_task(_shifted, np.float64(2.0)),
+        "tasks.ShiftedRegression.dim": Run(lambda: _shifted(2.0).dim),
+        "tasks.ShiftedRegression.context_length": Run(lambda: _shifted(2.0).context_length),
+        "tasks.ShiftedRegression.from_config": Run(
+            lambda: tasks.ShiftedRegression.from_config("test", {"dim": 2, "context_length": 1})
+        ),
+        "tasks.shifted": Run(lambda: _shifted(2.0)),
+        "tasks.LinearRegression.parts": traced(
+            lambda cov, mean: tasks.LinearRegression(DIM, ROWS, 0.1, cov, cov, mean).parts(_KEY, 2),
+            *_LAW,
+        ),
         **_task(lambda scale: tasks.Alignment(DIM, ROWS, scale), np.float64(0.5)),
         **_task(lambda scale: tasks.Retrieval(DIM, ROWS, scale), np.float64(0.5)),
         **_task(_drift, tasks.autoregressive(ROWS, 0.9)),

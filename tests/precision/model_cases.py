@@ -180,5 +180,8 @@ def cases() -> dict[str, Case]:
             np.int32(0),
             gradient=False,
         ),
+        "training.Trained.evaluate": Run(
+            lambda: trained.evaluate(2, context_length=2), products=True
+        ),
         "training.Trained.each": Run(lambda: trained.each(_read), products=True),
     }

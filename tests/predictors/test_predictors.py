@@ -8,6 +8,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 
 from elsa import predictors
 from elsa.tasks import Prompt
+from tests.helpers import table
 from tests.theory.helpers import random_covariance
 
 # (batch, n, d): one row, one channel, fewer rows than channels, square, tall
@@ -210,8 +211,8 @@ def test_ridge_either_side_is_the_solution_of_the_normal_equations(n, d, lam, se
 GOOD = prompts(2, 4, 3)
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize(
+@table("name", CALLS)
+@table(
     "change, message",
     [
         ({"x": np.ones((4, 3))}, "x must have 3 axes"),

@@ -5,12 +5,13 @@ import pytest
 
 from elsa import predictors
 from elsa.tasks import Prompt
+from tests.helpers import table
 
 _DRAWN = np.random.default_rng(0).normal
 GOOD = Prompt(_DRAWN(size=(2, 4, 3)), _DRAWN(size=(2, 4)), _DRAWN(size=(2, 3)), _DRAWN(size=2))
 
 
-@pytest.mark.parametrize(
+@table(
     "call, error, message",
     [
         (lambda: predictors.ridge(GOOD, -0.1), ValueError, "ridge: lam must be at least 0.0"),

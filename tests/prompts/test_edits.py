@@ -5,6 +5,7 @@ import pytest
 
 from elsa import BlockLayout
 from elsa.prompts import edits
+from tests.helpers import table
 
 LAYOUT = BlockLayout({"X": (0, 0, 4, 2), "y": (0, 3, 4, 1), "w": (4, 3, 2, 1)}, shape=(7, 6))
 
@@ -37,7 +38,7 @@ def test_a_turned_block_holds_the_transpose_and_twice_is_nothing():
     assert edits.turned(turned, "X") == layout
 
 
-@pytest.mark.parametrize(
+@table(
     "change, error, message",
     [
         (lambda: edits.moved(LAYOUT, ["X"], rows=4), ValueError, "leaves the prompt"),

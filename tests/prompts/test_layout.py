@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elsa import BlockLayout
-from tests.helpers import layouts, outside
+from tests.helpers import layouts, outside, table
 
 REGRESSION = BlockLayout(
     {"X": (0, 0, 3, 2), "y": (0, 2, 3, 1), "lam": (4, 0, 1, 1), "w": (4, 2, 1, 2)},
@@ -127,9 +127,7 @@ def test_a_block_may_have_any_name(name):
     np.testing.assert_array_equal(layout.unpack(layout.pack(**{name: [[1, 2]]}))[name], [[1, 2]])
 
 
-@pytest.mark.parametrize(
-    "box", [(0, 1, 2, 1), (2, 1, 9, 9), (0, 0, 1, 1), (0, 0, 9, 9), (1, 1, 1, 1)]
-)
+@table("box", [(0, 1, 2, 1), (2, 1, 9, 9), (0, 0, 1, 1), (0, 0, 9, 9), (1, 1, 1, 1)])
 def test_overlapping_boxes_are_named(box):
     message = r"BlockLayout: blocks 'a' \(0, 0, 3, 2\) and 'b' \(.*\) overlap; boxes are \(row, col"
     with pytest.raises(ValueError, match=message):
@@ -140,7 +138,7 @@ def test_boxes_may_touch():
     BlockLayout({"a": (0, 0, 3, 2), "b": (3, 0, 1, 2), "c": (0, 2, 4, 1), "d": (3, 3, 1, 1)})
 
 
-@pytest.mark.parametrize("box", [(-1, 0, 1, 1), (0, -1, 1, 1), (2, 0, 2, 1), (0, 3, 1, 2)])
+@table("box", [(-1, 0, 1, 1), (0, -1, 1, 1), (2, 0, 2, 1), (0, 3, 1, 2)])
 def test_a_box_outside_the_prompt_is_named(box):
     row, col, height, width = box
     message = (
@@ -156,21 +154,21 @@ def test_a_negative_corner_is_outside_whatever_the_shape():
         BlockLayout({"a": (-1, 0, 2, 1)})
 
 
-@pytest.mark.parametrize("box", [(0, 0, 0, 1), (0, 0, 1, 0), (0, 0, -1, 2)])
+@table("box", [(0, 0, 0, 1), (0, 0, 1, 0), (0, 0, -1, 2)])
 def test_an_empty_box_is_named(box):
     message = r"BlockLayout: block 'a' must have height and width of at least 1, got \(0, 0, "
     with pytest.raises(ValueError, match=message):
         BlockLayout({"a": box}, shape=(3, 4))
 
 
-@pytest.mark.parametrize("box", [(0, 0, 1), (0, 0, 1, 1, 1), (0, 0, 2.5, 1), (0, 0, "2", 1), 3])
+@table("box", [(0, 0, 1), (0, 0, 1, 1, 1), (0, 0, 2.5, 1), (0, 0, "2", 1), 3])
 def test_a_box_is_four_integers(box):
     message = r"BlockLayout: block 'a' must be integers \(row, col, height, width\), got "
     with pytest.raises(ValueError, match=message):
         BlockLayout({"a": box}, shape=(3, 4))
 
 
-@pytest.mark.parametrize("shape", [(3,), (3, 4, 1), (3.5, 4), 3])
+@table("shape", [(3,), (3, 4, 1), (3.5, 4), 3])
 def test_the_shape_is_two_integers(shape):
     with pytest.raises(ValueError, match=r"BlockLayout: shape must be integers \(n, m\), got "):
         BlockLayout({"a": (0, 0, 1, 1)}, shape=shape)
@@ -198,7 +196,7 @@ def test_missing_blocks_are_listed():
         REGRESSION.pack(lam=1.0, X=np.zeros((3, 2)))
 
 
-@pytest.mark.parametrize(
+@table(
     "name, value",
     [("X", np.zeros((2, 3))), ("X", np.zeros(6)), ("X", np.zeros((1, 3, 2))), ("y", [1.0, 2.0]),
      ("y", np.zeros((1, 3))), ("w", np.zeros((1, 2))), ("lam", [1.0, 2.0]), ("X", 1.0)],
@@ -222,7 +220,7 @@ def test_values_that_are_not_finite_are_named(bad):
     assert not np.isfinite(jax.jit(lambda b: REGRESSION.pack(**b))(blocks)[2, 1])
 
 
-@pytest.mark.parametrize("bad", [np.ones(3) * 1j, ["a", "b", "c"], [None] * 3, np.ones(3) > 0])
+@table("bad", [np.ones(3) * 1j, ["a", "b", "c"], [None] * 3, np.ones(3) > 0])
 def test_values_that_are_no_real_numbers_are_refused(bad):
     with pytest.raises(TypeError, match="pack: y must hold real numbers, got dtype"):
         REGRESSION.pack(**{**blocks_of(REGRESSION), "y": bad})
@@ -234,7 +232,7 @@ def test_complex_tracers_are_refused():
         jax.jit(lambda blocks: REGRESSION.pack(**blocks))(blocks)
 
 
-@pytest.mark.parametrize("shape", [(4, 5), (5,), (), (2, 5, 3)])
+@table("shape", [(4, 5), (5,), (), (2, 5, 3)])
 def test_a_prompt_of_another_shape_is_refused(shape):
     message = r"BlockLayout: the prompt must have shape \(\.\.\., 5, 4\), got \("
     with pytest.raises(ValueError, match=message):

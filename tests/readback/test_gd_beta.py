@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from elsa import predictors, readback
 from elsa.models import LinearAttention, LinearTransformerBlock
 from elsa.tasks import Prompt, gram_prompt
-from tests.helpers import relative_error
+from tests.helpers import relative_error, table
 
 # (n, d): one row and one covariate, fewer rows than covariates, tall
 SIZES = [(1, 1), (3, 5), (9, 3)]
@@ -103,7 +103,7 @@ def test_reading_works_under_jit_vmap_and_grad():
     assert np.isfinite(jax.jit(jax.grad(residual_of))(jnp.ones(2))).all()
 
 
-@pytest.mark.parametrize(
+@table(
     "init, gamma, message",
     [
         (np.ones((2, 1)), np.eye(2), r"init must have 1 axes \(d\), got shape \(2, 1\)"),

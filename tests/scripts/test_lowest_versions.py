@@ -3,6 +3,7 @@
 import pytest
 
 from scripts import lowest_versions
+from tests.helpers import table
 
 
 def test_each_bound_becomes_the_version_that_it_names():
@@ -11,7 +12,7 @@ def test_each_bound_becomes_the_version_that_it_names():
     assert list(lowest_versions.pinned(bounds)) == pins
 
 
-@pytest.mark.parametrize("bound", ["jax", "jax<1", "jax>=0.8,<1", "jax[cuda13]>=0.8", "jax==0.8"])
+@table("bound", ["jax", "jax<1", "jax>=0.8,<1", "jax[cuda13]>=0.8", "jax==0.8"])
 def test_a_bound_that_names_no_lowest_version_is_refused(bound):
     with pytest.raises(ValueError, match="must be written as 'name>=version', got 'jax"):
         list(lowest_versions.pinned([bound]))

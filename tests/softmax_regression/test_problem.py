@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from elsa.softmax_regression import Problem
-from tests.helpers import relative_error
+from tests.helpers import relative_error, table
 from tests.softmax_regression.cases import MATRIX, MATRIX_V, MATRIX_X, METHODS, A, B, V, X, drawn
 
 SINGLE = Problem.single(A, B)
@@ -58,7 +58,7 @@ def test_integers_count_as_numbers():
     assert float(whole.loss([1, 0])) == pytest.approx(float(real.loss([1.0, 0.0])))
 
 
-@pytest.mark.parametrize(
+@table(
     "call, error, message",
     [
         (lambda: Problem.single(A, B[:2]), ValueError, r"single: b must have shape \(n=3\), got"),
@@ -88,7 +88,7 @@ def test_bad_data_are_refused(call, error, message):
         call()
 
 
-@pytest.mark.parametrize("method", [*METHODS, "probabilities"])
+@table("method", [*METHODS, "probabilities"])
 def test_bad_weights_are_refused_by_every_method(method):
     matrix, rest = Problem(**MATRIX), METHODS.get(method, 1) - 1
     stacked = jax.tree.map(lambda array: array[None], SINGLE)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from elsa import tasks
+from tests.helpers import table
 from tests.tasks.helpers import BATCH, assert_mean, sample
 
 ROWS = 5
@@ -45,7 +46,7 @@ def test_real_data_is_cut_as_it_is():
     assert {tuple(row) for row in drawn.reshape(-1, 11).tolist()} <= rows
 
 
-@pytest.mark.parametrize(
+@table(
     "changed, error, message",
     [
         ({"context_length": ROWS}, ValueError, "must be below the number of rows 5, got 5"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from elsa import tasks
+from tests.helpers import table
 from tests.tasks.helpers import CORR, assert_mean, fast, gram_of_rows, sample, sample_gram
 
 
@@ -115,7 +116,7 @@ def test_a_traced_correlation_is_factored_by_jax():
         jax.jit(lambda rho: tasks.Drift(2, 3, tasks.autoregressive(2, rho)).root)(0.8)
 
 
-@pytest.mark.parametrize(
+@table(
     "make, error, message",
     [
         (lambda: tasks.Retrieval(2, 3, 1.1), ValueError, "alignment must be at most 1, got 1.1"),

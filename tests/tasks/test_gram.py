@@ -10,6 +10,7 @@ from scipy import stats
 
 from elsa import tasks
 from elsa.tasks.wishart import rows_asked
+from tests.helpers import table
 from tests.tasks.helpers import (
     MEAN,
     WITH_GRAM,
@@ -155,7 +156,7 @@ def test_a_length_is_the_context_length_or_what_jax_numpy_and_python_hold():
     assert [rows_asked("here", n, 4) for n in (2, np.int32(2), jnp.asarray(2))] == [2, 2, 2]
 
 
-@pytest.mark.parametrize(
+@table(
     "length, error, message",
     [
         (0, ValueError, "sample_gram: length must be at least 1, got 0"),
@@ -163,7 +164,7 @@ def test_a_length_is_the_context_length_or_what_jax_numpy_and_python_hold():
         (np.array([1, 2]), TypeError, "length must be an integer"),
     ],
 )
-@pytest.mark.parametrize("name", WITH_GRAM)
+@table("name", WITH_GRAM)
 def test_bad_lengths_are_refused(name, length, error, message):
     with pytest.raises(error, match=message):
         WITH_GRAM[name].sample_gram(jax.random.key(0), 2, length)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from elsa import tasks
+from tests.helpers import table
 from tests.tasks.helpers import (
     COV_TASK,
     COV_X,
@@ -106,7 +107,7 @@ def test_singular_covariances_keep_to_their_range():
     np.testing.assert_allclose(gram[:, 1, :], 2.0 * gram[:, 0, :], atol=1e-5)
 
 
-@pytest.mark.parametrize(
+@table(
     "changed, error, message",
     [
         ({"dim": 0}, ValueError, "LinearRegression: dim must be at least 1"),

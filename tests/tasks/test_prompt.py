@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from elsa import tasks
+from tests.helpers import table
 from tests.tasks.helpers import SMALL
 
 RNG = np.random.default_rng(0)
@@ -42,7 +43,7 @@ def test_keep_last_maps_over_lengths():
         np.testing.assert_array_equal(found[length], tasks.keep_last(PROMPT, length).y)
 
 
-@pytest.mark.parametrize(
+@table(
     "length, error, message",
     [
         (6, ValueError, "keep_last: length must be at most n=5, got 6"),
@@ -56,7 +57,7 @@ def test_keep_last_refuses_lengths(length, error, message):
         tasks.keep_last(PROMPT, length)
 
 
-@pytest.mark.parametrize(
+@table(
     "part, message",
     [
         ({"y": PROMPT.y[:, 1:]}, r"y must have shape \(batch=2, n=5\), got \(2, 4\)"),

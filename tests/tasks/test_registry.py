@@ -5,6 +5,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from elsa import tasks
+from tests.helpers import table
 
 SETTINGS = {
     "linear_regression": {
@@ -15,6 +16,7 @@ SETTINGS = {
     "alignment": {"dim": 2, "context_length": 3, "alignment": 0.5, "noise_var": 0.1},
     "drift": {"dim": 2, "context_length": 1, "task_corr": ((1, 0.5), (0.5, 1))},
     "prescribed_spectrum": {"dim": 2, "context_length": 3, "condition_number": 10.0},
+    "shifted_regression": {"dim": 3, "context_length": 2, "query_scale": 2.0},
     "table": {"x": ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0)), "y": (1.0, 2.0, 3.0), "context_length": 2},
 }  # fmt: skip
 
@@ -34,7 +36,7 @@ def test_every_task_of_the_registry_is_tried_here():
     assert set(tasks.TASKS) == set(SETTINGS)
 
 
-@pytest.mark.parametrize(
+@table(
     "settings, error, message",
     [
         ({"name": "drif"}, KeyError, r"unknown task 'drif', known are .*did you mean 'drift'"),
@@ -65,4 +67,4 @@ def test_bad_settings_are_refused(settings, error, message):
 
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_every_task_says_whether_its_last_rows_are_a_context_of_its_kind(name):
-    assert tasks.TASKS[name].cuts is (name != "prescribed_spectrum")
+    assert tasks.TASKS[name].cuts is (name not in ("prescribed_spectrum", "shifted_regression"))

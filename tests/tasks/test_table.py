@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elsa import tasks
+from tests.helpers import table
 
 
 def written(folder, content):
@@ -21,7 +22,7 @@ def test_a_file_becomes_covariates_and_labels_in_the_order_of_its_columns(tmp_pa
     assert table.name == "sizes"
 
 
-@pytest.mark.parametrize(
+@table(
     "content, error, message",
     [
         ("größe,y\n1,2\n".encode("latin-1"), ValueError, r"must be UTF-8, got the byte 0xf6 at"),

@@ -3,23 +3,13 @@
 In NumPy, so that a test of one setting does not wait for a compiler.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from elsa import theory
+from elsa.tasks import Prompt
 
 SX, SB = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([[1.0, 0.3], [0.3, 0.5]])
 SB_NEW = np.array([[0.4, -0.1], [-0.1, 1.5]])
-
-
-class Batch(NamedTuple):
-    """x [B, n, d], y [B, n], query_x [B, d], query_y [B]; as a prompt."""
-
-    x: np.ndarray
-    y: np.ndarray
-    query_x: np.ndarray
-    query_y: np.ndarray
 
 
 def random_covariance(rng, dim, rank=None):
@@ -63,7 +53,7 @@ def _root(cov):
 def _labelled(rng, x, tasks, noise_var, scale=1.0):
     """y = x . b scale + noise for x, tasks [B, n + 1, d], the query last."""
     y = scale * np.sum(x * tasks, axis=-1) + noise_var**0.5 * rng.normal(size=x.shape[:2])
-    return Batch(x[:, :-1], y[:, :-1], x[:, -1], y[:, -1])
+    return Prompt(x[:, :-1], y[:, :-1], x[:, -1], y[:, -1])
 
 
 def independent(rng, batch, setting):

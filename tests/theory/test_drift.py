@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from elsa import theory
+from tests.helpers import table
 from tests.theory import helpers
 
 CORRELATIONS = {
@@ -68,7 +69,7 @@ def test_tasks_unrelated_to_the_query_are_not_used():
     assert omega.shape == (3,) and not omega.any() and risk == pytest.approx(3.2)
 
 
-@pytest.mark.parametrize(
+@table(
     "change, error, message",
     [
         ({"task_corr": np.ones((2, 3))}, ValueError, "task_corr must have shape"),
@@ -82,7 +83,7 @@ def test_tasks_unrelated_to_the_query_are_not_used():
         ({"noise_var": -1.0}, ValueError, "noise_var must be at least 0.0"),
     ],
 )
-@pytest.mark.parametrize("function", [theory.drift_optimum, theory.unweighted_drift_optimum])
+@table("function", [theory.drift_optimum, theory.unweighted_drift_optimum])
 def test_bad_arguments(function, change, error, message):
     good = {"task_corr": helpers.autoregressive(2, 0.5), "dim": 3, "noise_var": 0.1}
     with pytest.raises(error, match=f"{function.__name__}: .*{message}"):

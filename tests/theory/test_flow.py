@@ -8,6 +8,7 @@ import scipy.integrate
 import scipy.optimize
 
 from elsa import theory
+from tests.helpers import table
 from tests.theory import helpers
 
 # (n, d, noise_var)
@@ -87,7 +88,7 @@ def test_a_column_is_a_start_too():
     np.testing.assert_array_equal(column.inits, plain.inits)
 
 
-@pytest.mark.parametrize("times", [[], [1.0, 1.0], [-1.0, 0.0], [[0.0, 1.0]], 1.0])
+@table("times", [[], [1.0, 1.0], [-1.0, 0.0], [[0.0, 1.0]], 1.0])
 def test_times_must_rise_from_zero(times):
     start, setting = draw(1, 1, 0.0)
     with pytest.raises(ValueError, match="gd_beta_flow: times must rise from 0 or above"):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from elsa import theory
+from tests.helpers import table
 from tests.theory import helpers
 
 # (n, d, noise_var, rank of Psi)
@@ -135,7 +136,7 @@ def test_a_start_may_be_a_column_and_its_gradient_is_one():
     assert of_column == theory.gd_beta_risk(plain, gamma, flat)
 
 
-@pytest.mark.parametrize(
+@table(
     "change, message",
     [
         ({"init": np.ones(3)}, r"init must have shape \(2,\), got \(3,\)"),
@@ -144,7 +145,7 @@ def test_a_start_may_be_a_column_and_its_gradient_is_one():
         ({"preconditioner": np.eye(3)}, "preconditioner must have shape"),
     ],
 )
-@pytest.mark.parametrize("function", [theory.gd_beta_risk, theory.gd_beta_gradient])
+@table("function", [theory.gd_beta_risk, theory.gd_beta_gradient])
 def test_bad_arguments(function, change, message):
     good = {"init": np.ones(2), "preconditioner": np.eye(2), "setting": helpers.WORKED}
     with pytest.raises(ValueError, match=f"{function.__name__}: {message}"):

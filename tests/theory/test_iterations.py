@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elsa import theory
+from tests.helpers import table
 
 
 def _quadratic(kappa, dim=7, seed=0):
@@ -99,7 +100,7 @@ def test_settled_at_is_the_first_index_from_which_the_curve_stays_below():
     np.testing.assert_array_equal(theory.settled_at(curves, 0.5), [3, 0, 5, 3])
 
 
-@pytest.mark.parametrize(
+@table(
     "call, match",
     [
         (lambda: theory.accelerated_rate(0.5), "condition_number must be at least 1"),

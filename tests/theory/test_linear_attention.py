@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from elsa import theory
+from elsa.tasks import Prompt
+from tests.helpers import table
 from tests.theory import helpers
 
 U, V = np.array([0.2, -0.1, 0.5]), np.array([[0.6, 0.1], [-0.2, 0.7], [0.05, -0.3]])
@@ -34,7 +36,7 @@ def test_worked_examples():
     with_bias = theory.linear_attention_risk(U, V, EXAMPLE, bias=[0.5, 0.0])
     assert with_bias == pytest.approx(3.9291685, rel=5e-9)
     x, y = [[[1.0, 0.0], [0.5, -1.0], [2.0, 1.0]]], [[1.0, -0.5, 2.0]]
-    prompt = helpers.Batch(np.array(x), np.array(y), np.array([[0.3, 0.7]]), np.zeros(1))
+    prompt = Prompt(np.array(x), np.array(y), np.array([[0.3, 0.7]]), np.zeros(1))
     np.testing.assert_allclose(layer(U, V)(prompt), 0.250291667, rtol=5e-9)
 
 
@@ -163,7 +165,7 @@ def test_a_covariate_that_is_always_zero_is_not_seen():
     assert nothing.risk == 0.0 and not nothing.key_query.any()
 
 
-@pytest.mark.parametrize(
+@table(
     "change, message",
     [
         ({"output": np.ones(2)}, r"output must have shape \(3,\), got \(2,\)"),

@@ -3,6 +3,7 @@ import pytest
 import scipy.optimize
 
 from elsa import theory
+from tests.helpers import table
 from tests.theory import helpers
 
 
@@ -69,7 +70,7 @@ def test_a_task_without_signal_or_noise_needs_no_correction():
     assert risk == 0.0
 
 
-@pytest.mark.parametrize(
+@table(
     "change, error, message",
     [
         ({"base_weight": np.eye(3)}, ValueError, r"base_weight must have shape \(d=2, d=2\)"),

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from elsa import predictors, theory
+from tests.helpers import table
 from tests.theory import helpers
 
 # (d, n, s2): one dimension, one row, fewer rows than columns, square, tall, much noise
@@ -96,7 +97,7 @@ def test_many_steps_approach_the_posterior_mean():
     assert left[1] < 0.2 * left[0] and left[2] < 0.01 * left[1] + 4 * error
 
 
-@pytest.mark.parametrize(
+@table(
     "change, error, message",
     [
         ({"dim": 0}, ValueError, "dim must be at least 1, got 0"),
@@ -108,7 +109,7 @@ def test_many_steps_approach_the_posterior_mean():
         ({"steps": 1.5}, TypeError, "steps must be an integer, got 1.5"),
     ],
 )
-@pytest.mark.parametrize("function", [theory.multi_step_optimum, theory.multi_step_sizes])
+@table("function", [theory.multi_step_optimum, theory.multi_step_sizes])
 def test_bad_arguments(function, change, error, message):
     good = {"dim": 3, "context_length": 4, "noise_var": 0.1, "steps": 2}
     with pytest.raises(error, match=f"{function.__name__}: {message}"):
@@ -119,7 +120,7 @@ def risk_of(coefficients, noise_var=0.1):
     return theory.multi_step_risk(coefficients, **sizes_of(3, 4, noise_var))
 
 
-@pytest.mark.parametrize(
+@table(
     "call, error, message",
     [
         (lambda: moment(3, 4, -1), ValueError, "power must be at least 0, got -1"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elsa import theory
+from tests.helpers import table
 
 LAM, STEP = 0.3, 1e-6
 
@@ -169,7 +170,7 @@ def test_shifts_work_under_jit_grad_and_vmap():
     assert np.isfinite(slope)
 
 
-@pytest.mark.parametrize(
+@table(
     "call, message",
     [
         (lambda X, y: theory.natural_shift(X, y[:-1], LAM), "natural_shift: y must have shape"),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elsa import theory
+from tests.helpers import table
 from tests.theory import helpers
 
 # (n, d, noise_var, rank of Sb)
@@ -162,7 +163,7 @@ def test_the_square_is_complete_at_every_shape(n, d, rank, noise_var, seed):
     assert least >= noise_var
 
 
-@pytest.mark.parametrize(
+@table(
     "call, error, message",
     [
         (

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elsa import theory
+from tests.helpers import table
 from tests.theory import helpers
 
 
@@ -114,8 +115,8 @@ FUNCTIONS = [
 ]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
-@pytest.mark.parametrize(
+@table("function", FUNCTIONS)
+@table(
     "change, error, message",
     [
         ({"dim": 0}, ValueError, "dim must be at least 1, got 0"),

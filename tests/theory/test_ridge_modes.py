@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elsa import theory
+from tests.helpers import table
 
 
 def problem(n, d, tasks=None, seed=0):
@@ -63,7 +64,7 @@ def test_the_decay_rate_is_infinite_where_one_step_is_exact():
         theory.decay_rate(0.9)
 
 
-@pytest.mark.parametrize(
+@table(
     "call, message",
     [
         (lambda X, y: theory.ridge_modes(X, y[:-1], 1.0), "'rows of X' and 'y'"),

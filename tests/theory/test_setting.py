@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from elsa import theory
+from tests.helpers import table
 from tests.theory import helpers
 
 SIZES = {"dim": 2, "context_length": 5, "noise_var": 0.5}
@@ -112,7 +113,7 @@ def test_every_function_of_a_setting_refuses_what_is_none():
             call(eye)
 
 
-@pytest.mark.parametrize(
+@table(
     "change, error, message",
     [
         ({"dim": 0}, ValueError, "dim must be at least 1, got 0"),

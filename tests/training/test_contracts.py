@@ -11,6 +11,7 @@ from elsa import models, tasks, training
 from elsa.training import contracts
 from elsa.training.errors import TrainingError
 from elsa.training.setup import bare_program
+from tests.helpers import table
 
 
 def prompts(batch, n=4, d=2, **changed):
@@ -32,7 +33,7 @@ def run_of(monkeypatch, own, model="merged_attention", **fields):
     return {"task": task, "model": {"name": model}, "train": train}
 
 
-@pytest.mark.parametrize(
+@table(
     "sample, error, message",
     [
         (

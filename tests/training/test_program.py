@@ -7,37 +7,7 @@ import pytest
 from elsa import tasks, theory, training
 from elsa.training.program import EVALUATION
 from tests.training import cases
-
-
-def descend(config, task, *, seed=0, length=None):
-    """Adam on merged attention with the gradient by hand; the keys are those of the engine."""
-    train = config["train"]
-    steps, warmup, clip = train["num_steps"], train.get("warmup", 0), train.get("max_gradient_norm")
-    root = jax.random.fold_in(jax.random.key(config["seed"]), 1)
-    weight = first = second = np.zeros((task.dim, task.dim))
-    losses, last = [], []
-    for t in range(steps):
-        key = jax.random.fold_in(jax.random.fold_in(root, seed), t)
-        prompt = task.sample(key, train["batch"])
-        if length is not None:
-            prompt = tasks.keep_last(prompt, length)
-        x, y, query, label = (np.asarray(part) for part in prompt)
-        moments = np.einsum("bnd,bn->bd", x, y) / task.context_length
-        residuals = np.einsum("bi,ij,bj->b", query, weight, moments) - label
-        losses.append(np.mean(residuals**2))
-        gradient = 2 * np.einsum("b,bi,bj->ij", residuals, query, moments) / len(label)
-        if clip:
-            gradient = gradient * min(1.0, clip / np.linalg.norm(gradient))
-        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
-        update = first / (1 - 0.9 ** (t + 1)) / (np.sqrt(second / (1 - 0.999 ** (t + 1))) + 1e-8)
-        falls = 0.5 * (1 + np.cos(np.pi * (t - warmup) / (steps - warmup)))
-        share = (t + 1) / (warmup + 1) if t < warmup else falls
-        if train.get("decay") == "constant" and t >= warmup:
-            share = 1.0
-        weight = weight - train["learning_rate"] * share * update
-        last.append(weight)
-    averaged = np.mean(last[-round(steps * train["average"]) or -1 :], axis=0)
-    return averaged, np.reshape(losses, (-1, train["evaluate_every"])).mean(axis=1)
+from tests.training.by_hand import descend
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,14 @@ import pytest
 from ml_collections import ConfigDict
 
 from elsa.training import RunSettings, TrainSettings
+from tests.helpers import table
 from tests.training import cases
 
 
-@pytest.mark.parametrize(
+@table(
     "field, value, error, message",
     [
-        ("num_steps", 0, ValueError, "num_steps must be at least 1, got 0"),
+        ("num_steps", -1, ValueError, "num_steps must be at least 0, got -1"),
         ("num_steps", 2.5, TypeError, "num_steps must be an integer, got 2.5"),
         ("num_steps", 25, ValueError, "num_steps must be a multiple of evaluate_every=6, got 25"),
         ("batch", 0, ValueError, "batch must be at least 1"),
@@ -35,6 +36,12 @@ from tests.training import cases
         ("share_data", "False", TypeError, "share_data must be True or False, got 'False'"),
         ("checkpoint_seconds", -1.0, ValueError, "checkpoint_seconds must be at least 0"),
         ("keep", 0, ValueError, "keep must be at least 1"),
+        ("loss", "hubert", ValueError, "loss must be one of .*'huber'.*, got 'hubert'"),
+        ("huber_delta", 0.0, ValueError, "huber_delta must be finite and above 0"),
+        ("adam_b2", 1.0, ValueError, "adam_b2 must be below 1, got 1.0"),
+        ("adam_b2", -0.1, ValueError, "adam_b2 must be at least 0"),
+        ("skip_nonfinite", -1, ValueError, "skip_nonfinite must be at least 0"),
+        ("skip_nonfinite", True, TypeError, "skip_nonfinite must be an integer, got True"),
     ],
 )
 def test_a_bad_training_setting_is_refused_by_its_name(field, value, error, message):
@@ -42,7 +49,7 @@ def test_a_bad_training_setting_is_refused_by_its_name(field, value, error, mess
         RunSettings.from_config(cases.config(train={field: value}))
 
 
-@pytest.mark.parametrize(
+@table(
     "changes, error, message",
     [
         ({"seed": 2**32}, ValueError, r"training: seed must be below 2\*\*32, got 4294967296"),
@@ -62,7 +69,12 @@ def test_a_bad_run_setting_is_refused_by_its_name(changes, error, message):
         RunSettings.from_config(cases.config(**changes))
 
 
-@pytest.mark.parametrize("key", ["task", "model", "train"])
+def test_a_run_of_no_steps_may_name_a_warmup_and_any_spacing_of_evaluations():
+    settings = RunSettings.from_config(cases.config(train={"num_steps": 0, "warmup": 5}))
+    assert settings.train.num_steps == 0
+
+
+@table("key", ["task", "model", "train"])
 def test_a_missing_part_is_named(key):
     config = cases.config()
     del config[key]

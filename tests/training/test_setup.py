@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from elsa import training
+from tests.helpers import table
 
 GOOD = {
     "task": {"name": "linear_regression", "dim": 3, "context_length": 5},
@@ -29,7 +30,7 @@ def test_a_model_that_takes_arrays_at_its_start_can_be_checked_without_them():
     assert training.validate({**config, "task": table}).task == table
 
 
-@pytest.mark.parametrize(
+@table(
     "config, error, message",
     [
         (changed("task", noise_var=-1.0), ValueError, "noise_var must be at least 0.0, got -1.0"),

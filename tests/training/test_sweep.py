@@ -5,6 +5,7 @@ import pytest
 from elsa import tasks
 from elsa.training import RunSettings
 from elsa.training.sweep import build_task, make_sweep, pick, stack
+from tests.helpers import table
 from tests.training import cases
 
 
@@ -89,7 +90,7 @@ def test_trees_that_differ_in_more_than_numbers_are_refused():
         sweep_of(sweep={"cov_x": (None, (1.0, 2.0))})
 
 
-@pytest.mark.parametrize(
+@table(
     "sweep, error, message",
     [
         ({"nose_var": (0.1, 0.2)}, KeyError, "nose_var.*did you mean 'noise_var'"),

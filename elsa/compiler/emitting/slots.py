@@ -8,18 +8,19 @@ What is written over a living value, as a state is, has the absolute accuracy of
 """
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from elsa.compiler.planning.chains import Chain, bare
-from elsa.compiler.planning.layers import Layer, Schedule
+from elsa.compiler.planning.chains import Chain
+from elsa.compiler.planning.layers import Layer, Plan, Schedule
 from elsa.prompts.layout import BlockLayout, Box
+
+Moves = tuple[tuple[str, Box, Box, bool], ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Slots:
+class Placed:
     """Boxes of a schedule's values.
 
     boxes: chain -> box in the private prompt.
@@ -27,6 +28,8 @@ class Slots:
     over: for each layer of the schedule, the values it writes over what they were, as states are.
     clears: for each layer of the schedule, the values that it takes away, read for the last time.
     shape: (rows, channels) of the private prompt.
+    layout: where the inputs lie in the caller's prompt.
+    moves: what the load layer moves: name, the caller's box, the private box, stored transposed.
     """
 
     boxes: Mapping[Chain, Box]
@@ -34,24 +37,71 @@ class Slots:
     over: tuple[frozenset[Chain], ...]
     clears: tuple[frozenset[Chain], ...]
     shape: tuple[int, int]
+    layout: BlockLayout
+    moves: Moves
+
+    def __str__(self) -> str:
+        """A line for each value: its rows and channels, and where an input comes from."""
+        given = {place: f", from {_span(box)}" for _, box, place, _ in self.moves}
+        return "\n".join(
+            ["prompt {} x {}".format(*self.shape)]
+            + [f"  {self.names[c]}: {_span(b)}{given.get(b, '')}" for c, b in self.boxes.items()]
+        )
 
 
-def allot(schedule: Schedule, inputs: Mapping[Chain, Box], shape: tuple[int, int]) -> Slots:
-    """Places for every value of a schedule.
+def _span(box: Box) -> str:
+    rows, channels = box.rows, box.channels
+    return f"rows {rows.start}:{rows.stop}, channels {channels.start}:{channels.stop}"
+
+
+def placed(plan: Plan, layout: BlockLayout | None) -> Placed:
+    """Places for every value of a plan.
 
     Args:
-      schedule: the layers.
-      inputs: the inputs' boxes, each with channels of its own from row 0 on.
-      shape: of the prompt that the boxes lie in; rows and channels are appended as needed.
+      layout: where the inputs lie in the caller's prompt, from where they are moved; None where
+        they have channels of their own from row 0 on.
+
+    Raises:
+      TypeError, ValueError: for what is no layout, or one of other blocks.
     """
+    if layout is not None and not isinstance(layout, BlockLayout):
+        raise TypeError(f"compile: layout must be a BlockLayout, got {type(layout).__name__}")
+    sizes = {name: chain.shape for name, chain in plan.inputs.items()}
+    own, channel = {}, 0 if layout is None else layout.shape[1]
+    for name, (height, width) in sizes.items():
+        own[name] = Box(0, channel, height, width)
+        channel += width
+    given = BlockLayout(own) if layout is None else layout
+    asked = {name: given.shape_of(name) for name in given}
+    if asked != sizes:
+        raise ValueError(f"compile: layout must have the blocks {sizes}, got {asked}")
+    moved = own if layout is not None else {}
+    moves = tuple((n, given.box(n), box, n in given.transposed) for n, box in moved.items())
+
+    schedule, lives = plan.schedule, _lives(plan.schedule)
+    inputs = {plan.inputs[name]: box for name, box in own.items()}
+    boxes, clears, channels = _allotted(schedule, lives, inputs, channel)
+    over = tuple(
+        frozenset(
+            target
+            for target in (assign.target for assign in layer)
+            if target in inputs or (target in schedule.carried and index > lives[target].start)
+        )
+        for index, layer in enumerate(schedule.layers)
+    )
+    rows = max([given.shape[0], *(box.height for box in boxes.values())])
+    return Placed(boxes, plan.names, over, clears, (rows, channels), given, moves)
+
+
+def _allotted(
+    schedule: Schedule, lives: Mapping[Chain, "_Life"], inputs: Mapping[Chain, Box], channel: int
+) -> tuple[dict[Chain, Box], tuple[frozenset[Chain], ...], int]:
+    """Boxes of all values, those that each layer takes away, and the first channel left free."""
     boxes = dict(inputs)
-    names = {chain: chain.factors[0].node.name for chain in inputs}
-    lives = _lives(schedule)
     clears: list[set[Chain]] = [set() for _ in schedule.layers]
     for chain, life in lives.items():
         if life.cleared is not None:
             clears[life.cleared].add(chain)
-    rows, channel = shape
     holders: dict[Box, Chain] = {}  # box -> the last value in it
     for chain, life in sorted(lives.items(), key=lambda item: item[1].start):
         if chain in inputs:
@@ -65,17 +115,7 @@ def allot(schedule: Schedule, inputs: Mapping[Chain, Box], shape: tuple[int, int
             box = Box(0, channel, height, width)
             channel += width
         boxes[chain], holders[box] = box, chain
-        names[chain] = _name(chain, names)
-    rows = max([rows, *(box.height for box in boxes.values())])
-    over = tuple(
-        frozenset(
-            target
-            for target in (assign.target for assign in layer)
-            if target in inputs or (target in schedule.carried and index > lives[target].start)
-        )
-        for index, layer in enumerate(schedule.layers)
-    )
-    return Slots(boxes, names, over, tuple(map(frozenset, clears)), (rows, channel))
+    return boxes, tuple(map(frozenset, clears)), channel
 
 
 class _Life(NamedTuple):
@@ -119,18 +159,6 @@ def _read(layer: Layer) -> set[Chain]:
     return {chain for a in layer for product in a.products for chain, _ in product.operands}
 
 
-def _name(chain: Chain, taken: Mapping[Chain, str]) -> str:
-    """`X^T X` where the value is a product of blocks, else `v1`, `v2`, ..."""
-    plain = all(const is None for const in chain.consts)
-    leaves = all(factor.node.kind == "leaf" for factor in chain.factors)
-    if plain and leaves:
-        return " ".join(f"{f.node.name}{'^T' if f.flipped else ''}" for f in chain.factors)
-    if chain.bare and chain.factors[0].flipped and bare(chain.factors[0].T) in taken:
-        return f"{taken[bare(chain.factors[0].T)]}^T"
-    used = set(taken.values())
-    return next(name for name in (f"v{i}" for i in itertools.count(1)) if name not in used)
-
-
-def readout(slots: Slots, outputs: Mapping[str, Chain]) -> BlockLayout:
+def readout(placed: Placed, outputs: Mapping[str, Chain]) -> BlockLayout:
     """Where the outputs lie in the private prompt."""
-    return BlockLayout({name: slots.boxes[chain] for name, chain in outputs.items()}, slots.shape)
+    return BlockLayout({name: placed.boxes[chain] for name, chain in outputs.items()}, placed.shape)

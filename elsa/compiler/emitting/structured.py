@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from elsa.base.jit import jitted
 from elsa.base.precision import exact
 from elsa.compiler.planning.chains import Chain
-from elsa.compiler.planning.layers import Layer, Schedule
+from elsa.compiler.planning.layers import Layer, Plan, Schedule
 from elsa.compiler.planning.plan import Product
 from elsa.compiler.tracing.graph import const_array
 
@@ -34,9 +35,10 @@ def _numbers(product: Product) -> tuple[np.ndarray, list[np.ndarray | None]]:
     return product.coefficient, [None if ref is None else const_array(ref) for ref in constants]
 
 
+@jitted("plan", "trace")
 @exact
-def run(
-    schedule: Schedule, blocks: Environment, outputs: Mapping[str, Chain], *, trace: bool
+def answers(
+    plan: Plan, blocks: dict[str, jax.Array], *, trace: bool
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """All layers on the blocks.
 
@@ -44,22 +46,25 @@ def run(
       The outputs at the end, and, with `trace`, what they would be if the stack ended after each
       step, [depth, ...]; else nothing.
     """
+    schedule, given = plan.schedule, {plan.inputs[name]: block for name, block in blocks.items()}
     steps, refresh = schedule.direct, _variant(numbers_of(schedule.refresh), 0)
     step_numbers, late_numbers = numbers_of(steps), numbers_of(schedule.epilogue)
     variants = max((len(leaf) for leaf in jax.tree.leaves([step_numbers, late_numbers])), default=1)
     dtype = next(iter(blocks.values())).dtype
-    env = _layers(schedule.prologue, _variant(numbers_of(schedule.prologue), 0), blocks)
+    env = _layers(schedule.prologue, _variant(numbers_of(schedule.prologue), 0), given)
     keys = schedule.carried
     fixed = {chain: value for chain, value in env.items() if chain not in keys}
 
-    def period(state: list[jax.Array], own: Numbers) -> tuple[list[jax.Array], dict]:
+    def period(
+        state: list[jax.Array], own: Numbers
+    ) -> tuple[list[jax.Array], dict[str, jax.Array]]:
         step, late = own if own is not None else _variant([step_numbers, late_numbers], 0)
         after = _layers(steps, step, {**fixed, **dict(zip(keys, state, strict=True))})
         after = _layers(schedule.refresh, refresh, after)
         if not trace:
             return [after[key] for key in keys], {}
         ended = _layers(schedule.epilogue, late, after)
-        return [after[key] for key in keys], {name: ended[c] for name, c in outputs.items()}
+        return [after[key] for key in keys], {name: ended[c] for name, c in plan.outputs.items()}
 
     each = None
     if variants > 1:
@@ -68,7 +73,7 @@ def run(
     env = {**fixed, **dict(zip(keys, state, strict=True))}
     if schedule.depth:
         env = _layers(schedule.epilogue, _variant(late_numbers, -1), env)
-    return {name: env[chain] for name, chain in outputs.items()}, seen
+    return {name: env[chain] for name, chain in plan.outputs.items()}, seen
 
 
 def _variant(numbers: Numbers, index: int) -> Numbers:

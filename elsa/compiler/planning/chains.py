@@ -5,7 +5,7 @@ transposed) and constants Ci between them (None for the identity).
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def constant(chain: Chain) -> np.ndarray:
     return const_array(first)
 
 
-def order(chain: Chain) -> tuple:
+def order(chain: Chain) -> tuple[tuple[Any, ...], tuple[int, ...]]:
     return tuple((f.node.uid, f.flipped) for f in chain.factors), tuple(
         const.node.uid if const else -1 for const in chain.consts
     )

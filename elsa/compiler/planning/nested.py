@@ -29,7 +29,7 @@ from elsa.compiler.planning.exact_terms import (
     may_be_exact,
     only_moves,
 )
-from elsa.compiler.planning.places import Places, are_apart, places_of, turned
+from elsa.compiler.planning.places import are_apart, places_of
 from elsa.compiler.tracing.graph import Node, Ref, reachable
 
 Output = tuple[Node | None, Ref]
@@ -77,11 +77,10 @@ class _Sums:
 
     def __init__(self, nodes: Sequence[Node], kept: Collection[Node], *, products: bool) -> None:
         self.nodes, self.kept, self.products = nodes, set(kept), products
-        self._places: dict[Node, Places] = {}
         self._exact: dict[Node, bool] = {}  # computed without rounding, or cancelled so
         self._terms: dict[Node, Terms] = {}
         for node in nodes:
-            self._places[node] = places_of(node, self._places)
+            places_of(Ref(node))
             inner = [part for _, part in node.parts]
             data = [part for part in inner if part.node.kind != "const"]
             rounded = node.kind in ("mul", "scale") and len(data) > 1
@@ -94,7 +93,7 @@ class _Sums:
         before = len(self.kept)
         for node in self.nodes:
             self._terms[node] = self._terms_of(node)
-            if node in self.kept or node.kind != "add" or self._is_apart(node):
+            if node in self.kept or node.kind != "add" or are_apart(node):
                 continue
             for context in contexts[node]:
                 terms = self.cancelling(node)
@@ -122,7 +121,7 @@ class _Sums:
         """Whether a value is taken apart into terms that are added in one place."""
         while node not in self.kept and node.kind in ("add", "mul"):
             if len(node.parts) > 1 and node.kind == "add":
-                return not self._is_apart(node)
+                return not are_apart(node)
             data = [part.node for _, part in node.parts if part.node.kind != "const"]
             if len(data) != 1:
                 return False
@@ -158,9 +157,6 @@ class _Sums:
             if all(self._exact[part] and not self._is_sum(part) for part in data):
                 return {Term(Ref(node)): np.ones(1)}
         return total
-
-    def _is_apart(self, node: Node) -> bool:
-        return are_apart([turned(self._places, part) for _, part in node.parts])
 
     def _contexts(self, outputs: Sequence[Output]) -> dict[Node, list[Context]]:
         """Every way in which a value is taken apart, from the outside in."""
@@ -202,7 +198,7 @@ class _Sums:
                 yield part, ALONE._replace(lossy=True, outermost=False)
 
     def _terms_inside(self, node: Node, context: Context) -> Iterable[tuple[Ref, Context]]:
-        together = len(node.parts) > 1 and not self._is_apart(node)
+        together = len(node.parts) > 1 and not are_apart(node)
         for coefficient, part in node.parts:
             inner = context._replace(
                 coefficient=context.coefficient * coefficient,

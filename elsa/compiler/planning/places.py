@@ -1,6 +1,5 @@
 """Where a value can hold anything but zero, and which constants only put entries in places."""
 
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +19,18 @@ class _Box(NamedTuple):
 Places = tuple[_Box, ...]  # the boxes outside of which a value is zero
 
 
-def places_of(node: Node, places: Mapping[Node, Places]) -> Places:
-    """The places of a value, given those of its parts."""
+def places_of(ref: Ref) -> Places:
+    """The places of a value, found once; of a long chain of values the first ones first."""
+    if not ref.node.places:
+        ref.node.places = _found(ref.node)
+    found: Places = ref.node.places
+    return tuple(_Box(box.columns, box.rows) for box in found) if ref.flipped else found
+
+
+def _found(node: Node) -> Places:
     if node.array is not None:
         return _filled((node.array != 0).any(axis=0))
-    parts = [turned(places, part) for _, part in node.parts]
+    parts = [places_of(part) for _, part in node.parts]
     if node.kind == "mul":
         left, right = (part for _, part in node.parts)
         if left.node.kind == "const":
@@ -59,20 +65,16 @@ def _filled(entries: np.ndarray) -> Places:
     )
 
 
-def turned(places: Mapping[Node, Places], part: Ref) -> Places:
-    found = places[part.node]
-    return tuple(_Box(box.columns, box.rows) for box in found) if part.flipped else found
-
-
 def _all(boxes: Places) -> _Box:
     rows, columns = (np.stack(lines) for lines in zip(*boxes, strict=True))
     return _Box(np.logical_or.reduce(rows), np.logical_or.reduce(columns))
 
 
-def are_apart(parts: Sequence[Places]) -> bool:
-    """Whether no two values of one shape can be other than zero in the same place."""
-    if len(parts) < 2:
+def are_apart(node: Node) -> bool:
+    """Whether no two parts of a sum can be other than zero in the same place."""
+    if len(node.parts) < 2:
         return True
+    parts = [places_of(part) for _, part in node.parts]
     shape = parts[0][0].rows.size, parts[0][0].columns.size
     if sum(_size(part) for part in parts) > shape[0] * shape[1]:
         return False

@@ -10,32 +10,39 @@ from collections.abc import Mapping
 from typing import Literal
 
 from elsa.compiler.planning.candidates import candidates
-from elsa.compiler.planning.layers import Schedule
+from elsa.compiler.planning.chains import bare
+from elsa.compiler.planning.layers import Plan, Schedule
 from elsa.compiler.planning.nested import Output, whole
 from elsa.compiler.planning.polynomial import TooManyTermsError
 from elsa.compiler.planning.residuals import MAX_COLUMNS, carry
-from elsa.compiler.planning.scheduler import LateStartError, NoTwinError, Scheduler
+from elsa.compiler.planning.scheduler import Candidate, LateStartError, NoTwinError, Scheduler, Step
 from elsa.compiler.tracing.graph import Graph, Ref
+from elsa.compiler.tracing.steps import Traced
 
 
-def schedule(
-    graph: Graph, outputs: Mapping[str, Ref], depth: int, *, reassociate: bool | Literal["gram"]
-) -> Schedule:
-    """The best schedule found for `depth` applications of a step.
+def planned(traced: Traced, *, reassociate: bool | Literal["gram"]) -> Plan:
+    """The best schedule found for a step, no layers where it is never applied.
 
     Args:
-      graph: the step's values.
-      outputs: name of a block -> its value after one step.
-      depth: how often the step runs; 0 gives no layers.
       reassociate: False plans products as the step forms them; True carries residuals as states
         where that saves layers; "gram" distributes and regroups products within an iteration.
     """
+    graph = traced.graph
+    inputs = {name: bare(graph.leaf(name, matrix)) for name, matrix in traced.shapes.items()}
+    outputs = {name: inputs[name] for name in traced.outputs}
+    found = _schedule(graph, traced.outputs, traced.depth, reassociate=reassociate)
+    return Plan(found, inputs, outputs, graph.variants if found.depth else 1, reassociate)
+
+
+def _schedule(
+    graph: Graph, outputs: Mapping[str, Ref], depth: int, *, reassociate: bool | Literal["gram"]
+) -> Schedule:
     states = {name: ref for name, ref in outputs.items() if ref != graph.leaf(name, ref.shape)}
     if depth == 0 or not states:
         return Schedule((), (), (), (), 0)
-    best = _best(graph, states, {}, depth, gram=reassociate == "gram")
+    step = Step(graph, states, {}, depth)
+    best = _best(step, gram=reassociate == "gram")
     assert best is not None, "keeping every sum always has a schedule"
-    starts: dict[str, Ref] = {}
     while reassociate is True and depth > 1 and len(best.step) > 1:
         residuals = {
             assign.target.factors[0].node: None
@@ -44,38 +51,36 @@ def schedule(
         }
         ways = []
         for columns in MAX_COLUMNS:
-            now, new = carry(graph, states, residuals, columns)
-            found = _best(graph, now, starts | new, depth, gram=False) if new else None
+            now, new = carry(graph, step.states, residuals, columns)
+            way = step._replace(states=now, starts={**step.starts, **new})
+            found = _best(way, gram=False) if new else None
             if found is not None and found.num_layers < best.num_layers:
-                ways.append((found, now, starts | new))
+                ways.append((found, way))
         if not ways:
             break
-        best, states, starts = min(ways, key=lambda way: way[0].cost)
+        best, step = min(ways, key=lambda way: way[0].cost)
     return best
 
 
-def _best(
-    graph: Graph, states: Mapping[str, Ref], starts: Mapping[str, Ref], depth: int, *, gram: bool
-) -> Schedule | None:
+def _best(step: Step, *, gram: bool) -> Schedule | None:
     """The cheapest candidate; None where a residual is not there before the first step."""
     best: Schedule | None = None
     # What no step reads is computed once; where there is one step, whichever has fewer layers.
-    when = (True, False) if depth == 1 else (True,)
-    leaves = {name: graph.leaf(name, ref.shape).node for name, ref in states.items()}
+    when = (True, False) if step.depth == 1 else (True,)
+    leaves = {name: step.graph.leaf(name, ref.shape).node for name, ref in step.states.items()}
     outputs: list[Output] = [
-        (None if name in starts else leaves[name], ref) for name, ref in states.items()
+        (None if name in step.starts else leaves[name], ref) for name, ref in step.states.items()
     ]
-    outputs += [(None, ref) for ref in starts.values()]
+    outputs += [(None, ref) for ref in step.starts.values()]
     for kept in candidates(outputs, leaves.values(), gram=gram):
-        before = whole(states, kept)
-        keep = kept | before
+        before = whole(step.states, kept)
         for late in when:
             with contextlib.suppress(TooManyTermsError, LateStartError):
-                one = (graph, states, starts, depth, keep, before)
+                one = Candidate(kept | before, before, regroup=gram, late=late, turn=True)
                 try:
-                    found = Scheduler(*one, regroup=gram, late=late, turn=True).run()
+                    found = Scheduler(step, one).run()
                 except NoTwinError:
-                    found = Scheduler(*one, regroup=gram, late=late, turn=False).run()
+                    found = Scheduler(step, one._replace(turn=False)).run()
                 best = found if best is None or found.cost < best.cost else best
         if best is not None and not gram:
             break

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from elsa.compiler.planning.chains import Chain, Monomial, bare
 from elsa.compiler.planning.layers import Assign, Layer, Schedule
@@ -20,38 +21,45 @@ class NoTwinError(Exception):
     """A state's transpose that cannot be computed from what the state is computed from."""
 
 
-class Scheduler:
-    """Plans one candidate.
+class Step(NamedTuple):
+    """What is planned.
 
-    Args:
-      graph: the step's values.
-      states: name of a block -> its value after one step.
-      starts: name of a residual among the states -> its value from the others.
-      depth: how often the step runs.
-      keep: the values computed as they stand.
-      before: new values of states that are added up before they are written.
-      regroup: whether products are formed in any order.
-      late: whether what no step reads is computed once, after the last.
-      turn: whether the transpose of a state may be carried beside it.
+    graph: the step's values.
+    states: name of a block -> its value after one step.
+    starts: name of a residual among the states -> its value from the others.
+    depth: how often the step runs.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        states: Mapping[str, Ref],
-        starts: Mapping[str, Ref],
-        depth: int,
-        keep: frozenset[Node],
-        before: frozenset[Node],
-        *,
-        regroup: bool,
-        late: bool,
-        turn: bool,
-    ) -> None:
-        self.graph, self.depth, self.regroup = graph, depth, regroup
-        self.states, self.starts, self.before = states, starts, before
+    graph: Graph
+    states: Mapping[str, Ref]
+    starts: Mapping[str, Ref]
+    depth: int
+
+
+class Candidate(NamedTuple):
+    """One way to plan it.
+
+    keep: the values computed as they stand.
+    before: of these, new values of states that are added up before they are written.
+    regroup: whether products are formed in any order.
+    late: whether what no step reads is computed once, after the last.
+    turn: whether the transpose of a state may be carried beside it.
+    """
+
+    keep: frozenset[Node]
+    before: frozenset[Node]
+    regroup: bool
+    late: bool
+    turn: bool
+
+
+class Scheduler:
+    """Plans one candidate."""
+
+    def __init__(self, step: Step, candidate: Candidate) -> None:
+        self.graph, self.states, self.starts, self.depth = graph, states, starts, depth = step
+        keep, self.before, self.regroup, late, self.turn = candidate
         self.leaves = {name: graph.leaf(name, ref.shape) for name, ref in states.items()}
-        self.turn = turn
         self.late = self._late() if late else set()
         moving = {self.leaves[name].node for name in states if name not in self.late}
         self._moving: dict[Node, bool] = dict.fromkeys(moving, True)
@@ -65,8 +73,8 @@ class Scheduler:
             self.expander,
             self._invariant,
             rounds,
-            regroup=regroup,
-            twin=lambda _: turn,
+            regroup=self.regroup,
+            twin=lambda _: self.turn,
             begun=self.begun,
         )
         self._prepare(self.planner)

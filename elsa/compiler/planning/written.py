@@ -12,7 +12,7 @@ add entries up, as C and D in C (D A), are not multiplied with one another.
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from elsa.compiler.planning.places import Places, are_apart, places_of, places_only, turned
+from elsa.compiler.planning.places import are_apart, places_of, places_only
 from elsa.compiler.tracing.graph import Node, Ref
 
 
@@ -24,7 +24,6 @@ def as_written(nodes: Sequence[Node], moving: Collection[Node] = ()) -> frozense
       moving: the leaves that change from step to step.
     """
     several: dict[Node, bool] = {}
-    places: dict[Node, Places] = {}
     sums: dict[Node, _Sums] = {}
     scaled: dict[Node, bool] = {}  # whether data of one entry has been multiplied into a sum
     kept: set[Node] = set()
@@ -53,10 +52,10 @@ def as_written(nodes: Sequence[Node], moving: Collection[Node] = ()) -> frozense
                 keep(inner)
             several[node] = several[left.node] or several[right.node]
         else:
-            apart = are_apart([turned(places, part) for _, part in node.parts])
-            several[node] = not apart or any(several[part.node] for _, part in node.parts)
+            several[node] = not are_apart(node) or any(several[part.node] for _, part in node.parts)
         scaled[node] = by_data or any(scaled[part.node] for _, part in node.parts)
-        places[node], sums[node] = places_of(node, places), _sums(node, sums)
+        sums[node] = _sums(node, sums)
+        places_of(Ref(node))
     return frozenset(kept)
 
 

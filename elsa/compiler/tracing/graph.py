@@ -6,7 +6,7 @@ axis of variants: one for a tied step, one for each step otherwise.
 
 import dataclasses
 from collections.abc import Collection, Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Node:
     parts: (coefficients [variants], Ref) of an add; (None, Ref) otherwise.
     carried: True where a loop hands the value on to its next iteration.
     stored: True where every plan computes the value as it stands.
+    monomials: of a "sum".
+    places: where the value can be other than zero, once the planner has looked.
     """
 
     kind: Kind
@@ -38,7 +40,8 @@ class Node:
     parts: tuple[tuple[np.ndarray | None, "Ref"], ...] = ()
     carried: bool = False
     stored: bool = False
-    monomials: tuple = ()
+    monomials: tuple[Any, ...] = ()
+    places: tuple[Any, ...] = ()
 
     def __repr__(self) -> str:
         return self.name or f"v{self.uid}"
@@ -155,7 +158,7 @@ class Graph:
         ref.node.stored = True
         return ref
 
-    def sum(self, monomials: Sequence, shape: tuple[int, int]) -> Ref:
+    def sum(self, monomials: Sequence[Any], shape: tuple[int, int]) -> Ref:
         """A value that the planner gathered from monomials of an output."""
         key = ("sum", tuple((m.coefficient.tobytes(), m.chain) for m in monomials))
         node = self._node(key, "sum", shape, monomials=tuple(monomials), stored=True)
@@ -177,6 +180,22 @@ def const_array(ref: Ref) -> np.ndarray:
     array = ref.node.array
     assert array is not None
     return np.swapaxes(array, 1, 2) if ref.flipped else array
+
+
+def in_front(number: float) -> str:
+    """A number in front of a product: nothing for 1, `-` for -1."""
+    return {1.0: "", -1.0: "-"}.get(number, f"{number:.6g} ")
+
+
+def letter(const: Ref) -> str:
+    """A constant in a formula: C with its shape."""
+    return "C[{}x{}]".format(*const.shape)
+
+
+def joined(terms: Iterable[str]) -> str:
+    """Terms of a sum, those that begin with `-` taken away."""
+    first, *rest = terms
+    return first + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in rest)
 
 
 def varies(array: np.ndarray) -> bool:

@@ -78,7 +78,7 @@ def _require_array(name: Any, value: Any) -> None:
         )
 
 
-def signature(jaxpr: Any) -> tuple:
+def signature(jaxpr: Any) -> tuple[Any, ...]:
     """The structure of a jaxpr: equations, shapes and wiring, but no number."""
     number: dict[Any, int] = {}
 

@@ -103,7 +103,10 @@ class _Tracer:
                 return _evaluate(eqns, known)
             if name in rules.CONTROL:
                 rules.CONTROL[name].check(eqn.params)
-                return getattr(self, f"_{name}")(eqns, values, place)
+                outputs: Sequence[Value | Known | Refused] = getattr(self, f"_{name}")(
+                    eqns, values, place
+                )
+                return outputs
             refused = [value for value in values if isinstance(value, Refused)]
             if refused:
                 return refused[:1] * len(eqn.outvars)

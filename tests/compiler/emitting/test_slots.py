@@ -30,7 +30,7 @@ def test_a_small_value_in_the_place_of_a_large_one_keeps_its_accuracy():
     for depth in (1, 2, 5):
         assert_agrees(sharing, shapes, depth=depth, blocks=blocks, dense=depth == 5)
     stack = elsa.compile(sharing, shapes, 2)
-    columns = [p for p in stack.program.slots.boxes.values() if p.width == 1 and p.height == 3]
+    columns = [p for p in stack.stages.placed.boxes.values() if p.width == 1 and p.height == 3]
     assert len(set(columns)) < len(columns), "no place is used twice; the test tests nothing"
 
 
@@ -96,7 +96,7 @@ def test_stored_values_never_take_the_name_of_a_block(name):
 
     shapes = {name: (3, 3), "B": (3, 3)}
     stack = elsa.compile(step, shapes, 2, reassociate=False)
-    names = list(stack.program.slots.names.values())
+    names = list(stack.stages.plan.names.values())
     assert len(set(names)) == len(names), names
     assert_agrees(step, shapes, reassociate=False)
 

@@ -106,7 +106,7 @@ def assert_differences_are_kept(name, execution, depth=2):
         own = evaluated(step, blocks, dtype, depth)[-1]
         shapes = {block: value.shape for block, value in blocks.items()}
         stack = elsa.compile(step, shapes, depth, execution=execution, dtype=dtype)
-        lost = error({block: own[block] for block in stack.program.outputs}, exact)
+        lost = error({block: own[block] for block in stack.stages.plan.outputs}, exact)
         assert error(stack(**blocks), exact) <= 100 * max(lost, np.finfo(dtype).eps), dtype
 
 
@@ -149,7 +149,7 @@ def test_a_step_with_an_array_of_its_own_is_measured():
     """In float32, though the compiler reads it in float64."""
     offset = np.full((N, 1), 0.5)
     stack = elsa.compile(lambda z: {"z": 0.5 * z - offset}, {"z": (N, 1)}, 3, reassociate="gram")
-    assert all(found.ratio < 2 for found in stack.program.rounding)
+    assert all(found.ratio < 2 for found in stack.stages.plan.rounding)
 
 
 def test_a_loop_whose_terms_double_is_planned():

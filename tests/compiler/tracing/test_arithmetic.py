@@ -7,6 +7,7 @@ import pytest
 
 import elsa
 from tests.compiler.helpers import assert_agrees
+from tests.helpers import table
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (4, 2), (4, 3), (3, 3)])
@@ -137,7 +138,7 @@ def test_products_of_entries_compile_where_one_side_is_a_number_or_both_are_vect
     assert agrees(jnp.multiply, first, second).num_layers == 1
 
 
-@pytest.mark.parametrize("first, second", [((3, 4), (4,)), ((3, 4), (3, 1)), ((3,), (3,))])
+@table("first, second", [((3, 4), (4,)), ((3, 4), (3, 1)), ((3,), (3,))])
 def test_other_products_of_entries_are_refused(first, second):
     with (
         jax.numpy_rank_promotion("allow"),

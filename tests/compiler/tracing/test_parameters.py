@@ -11,6 +11,7 @@ from elsa.compiler.tracing import rules
 from tests.compiler.helpers import by_hand, draw
 from tests.compiler.tracing import parameter_cases, rearranging_cases
 from tests.compiler.tracing.parameter_cases import BLOCKS, OPERANDS
+from tests.helpers import table
 
 CASES = parameter_cases.CASES | rearranging_cases.CASES
 DECLARED = {name: rule.parameters for name, rule in rules.RULES.items()} | rules.CONTROL
@@ -79,7 +80,7 @@ def compare(name, functions, blocks, expected):
             assert error.max(initial=0.0) <= bound, (name, way)
 
 
-@pytest.mark.parametrize("primitive", CASES)
+@table("primitive", CASES)
 def test_what_a_rule_cannot_do_is_refused_by_name(primitive):
     for case in CASES[primitive]:
         for way, function in wanted(case) if case.refused else ():
@@ -106,7 +107,7 @@ def values_of(primitive, *, refused):
     return found
 
 
-@pytest.mark.parametrize("primitive", DECLARED)
+@table("primitive", DECLARED)
 def test_the_table_gives_every_parameter_more_than_one_value(primitive):
     """Parameters that another version of jax has are not seen; undeclared ones may not be."""
     declared = DECLARED[primitive]
@@ -118,7 +119,7 @@ def test_the_table_gives_every_parameter_more_than_one_value(primitive):
         assert refused[name] - seen[name], f"no refused value of {name}"
 
 
-@pytest.mark.parametrize("primitive", DECLARED)
+@table("primitive", DECLARED)
 def test_a_parameter_of_another_jax_is_refused_unless_it_asks_for_nothing(primitive):
     DECLARED[primitive].check({"new_in_jax": None})
     with pytest.raises(NotLinearError, match=r"new_in_jax=True: .* does not know this parameter"):

@@ -13,7 +13,7 @@ from configs import convergence_synthetic as synthetic_config
 from experiments.constructed import convergence
 from experiments.harness import engine
 from experiments.harness.experiment import Place, RunError
-from tests.helpers import descend
+from tests.helpers import descend, table
 
 CONSTRUCTIONS = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
 METHODS = ("gradient_descent", *CONSTRUCTIONS)
@@ -186,7 +186,7 @@ def test_a_table_of_the_users_runs_and_a_capped_depth_is_said_plainly(csv, tmp_p
     np.testing.assert_allclose(record["measured"]["median"], record["exact"]["median"], rtol=1e-8)
 
 
-@pytest.mark.parametrize(
+@table(
     "changes, message",
     [
         ({"lam": -1.0}, "lam must be at least 0"),
@@ -231,7 +231,7 @@ def test_data_without_a_solution_to_compare_with_is_refused(csv, tmp_path):
         convergence.check(config)
 
 
-@pytest.mark.parametrize(
+@table(
     "changes, message",
     [
         ({"condition_numbers": (0.5,)}, "condition_number must be at least 1"),

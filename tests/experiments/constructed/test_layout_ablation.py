@@ -9,6 +9,7 @@ from experiments.constructed.ablation_problems import problems
 from experiments.constructed.layout_ablation import EXPERIMENT
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
+from tests.helpers import table
 
 POSED = {"rows of X permuted", "columns of X permuted", "X × 0.9", "y × 2", "λ × 2"}
 ALL = config_file.get_config().constructions
@@ -150,7 +151,7 @@ def test_real_data_poses_problems_of_the_same_kind():
     np.testing.assert_allclose(gradient, -given.lam * given.solution, atol=1e-12)
 
 
-@pytest.mark.parametrize(
+@table(
     "key, value, message",
     [
         ("task.name", "iris", "task.name must be one of"),

@@ -7,6 +7,7 @@ from configs import primitives as config_file
 from experiments.constructed.primitives import EXPERIMENT
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
+from tests.helpers import table
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_table_and_figure_are_there(outcome):
     assert (folder / "figures" / "errors.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize(
+@table(
     "key, value, message",
     [
         ("shapes", ("3x4",), "shapes must be n x d x k"),

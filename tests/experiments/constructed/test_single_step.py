@@ -7,6 +7,7 @@ from configs import single_step as config_file
 from experiments.constructed.single_step import EXPERIMENT
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
+from tests.helpers import table
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_figure_is_there(outcome):
     assert (outcome[2] / "figures" / "errors.svg").stat().st_size > 0
 
 
-@pytest.mark.parametrize(
+@table(
     "key, value, message",
     [
         ("shapes", ("3x4x5",), "shapes must be N x d"),

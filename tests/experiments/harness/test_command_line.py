@@ -7,6 +7,7 @@ from ml_collections import ConfigDict, config_dict
 
 from experiments.harness import command_line
 from experiments.harness.experiment import RunError
+from tests.helpers import table
 
 GOOD = '''
 """A claim."""
@@ -67,7 +68,7 @@ def test_a_config_is_loaded_in_its_mode_and_locked(folder, spec, depth):
     assert config.depth == depth and config.twice == 2 * depth and config.is_locked
 
 
-@pytest.mark.parametrize(
+@table(
     "spec, message",
     [
         (
@@ -86,7 +87,7 @@ def test_a_wrong_file_or_mode_is_told_the_nearest_or_the_known(folder, spec, mes
         command_line.load(spec)
 
 
-@pytest.mark.parametrize(
+@table(
     "source, message",
     [
         ("x = (1,\n", r"bad.py, line 1: '\(' was never closed"),

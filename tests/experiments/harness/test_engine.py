@@ -9,6 +9,7 @@ import re
 import pytest
 
 from elsa.base import files
+from elsa.training import TrainSettings
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
 
@@ -244,3 +245,9 @@ def test_a_bug_of_the_driver_comes_as_it_is_with_what_is_kept(run, squares):
     with pytest.raises(ZeroDivisionError, match="a bug") as bug:
         run()
     assert "1 of 3 cases are kept in" in bug.value.__notes__[0]
+
+
+def test_what_older_runs_did_not_write_stands_at_what_they_did():
+    settings = TrainSettings(num_steps=100)
+    for key, value in engine.NEWER.items():
+        assert getattr(settings, key.removeprefix("train.")) == value

@@ -113,6 +113,15 @@ def test_overwrite_does_not_move_the_folder_one_stands_in(tmp_path, monkeypatch)
     assert tree(tmp_path) == {"below/notes": b"x"}
 
 
+def test_a_folder_that_another_run_takes_while_it_is_moved_is_left_to_it(run, monkeypatch):
+    def taken(path, descriptor):
+        raise files.BusyError(f"{path} is in use by another run")
+
+    monkeypatch.setattr(files, "start_over", taken)
+    with pytest.raises(FolderError, match="in use by another run; wait for its end, or give"):
+        RunFolder.open(run, CONFIG, overwrite=True)
+
+
 def test_overwrite_does_not_move_the_program(tmp_path, monkeypatch):
     (tmp_path / "elsa").mkdir()
     (tmp_path / "elsa" / "folder.py").write_text("x")

@@ -8,6 +8,7 @@ import pytest
 
 from elsa.base import strict_json
 from experiments.harness import records
+from tests.helpers import table
 
 ONE = records.dump("one", {"error": 0.1, "sizes": [1, 2]}, seconds=0.25)
 TWO = records.dump("two", [{"error": 1e-300}, {"error": None}], seconds=1)
@@ -29,7 +30,7 @@ def test_no_file_has_no_records():
     assert records.parse(b"") == ([], 0, "")
 
 
-@pytest.mark.parametrize("cut", range(1, len(TWO)))
+@table("cut", range(1, len(TWO)))
 def test_a_case_that_a_kill_cut_anywhere_is_left_out_whole(cut):
     found, length, dropped = records.parse(ONE + TWO[:cut])
     assert [record["case"] for record in found] == ["one"]
@@ -37,7 +38,7 @@ def test_a_case_that_a_kill_cut_anywhere_is_left_out_whole(cut):
     assert "cut off" in dropped or "only 1 of the 2 records of case 'two'" in dropped
 
 
-@pytest.mark.parametrize(
+@table(
     "data, message",
     [
         (ONE[:-9] + b"\n" + LAST, "line 1: no JSON"),
@@ -63,7 +64,7 @@ def test_any_other_damage_is_an_error_with_its_line(data, message):
         records.parse(data)
 
 
-@pytest.mark.parametrize(
+@table(
     "results, error, message",
     [
         ({"risk": {"mean": math.nan}}, ValueError, "case 'c': risk.mean is nan, which JSON"),

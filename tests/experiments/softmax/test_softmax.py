@@ -11,6 +11,7 @@ from experiments.harness import engine
 from experiments.harness.experiment import RunError
 from experiments.softmax import lipschitz, problems, shift
 from experiments.softmax import solvers as regression
+from tests.helpers import table
 
 CONFIGS = {regression: softmax_regression, lipschitz: softmax_lipschitz, shift: softmax_shift}
 
@@ -98,7 +99,7 @@ def test_figures_name_their_axes_and_curves(solved, bounded, shifted):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 0
 
 
-@pytest.mark.parametrize(
+@table(
     "driver, key, value, message",
     [
         (regression, "problems", ("double 3x4",), "problems must be named as 'single 200x16'"),
@@ -125,7 +126,7 @@ def test_a_bad_config_is_refused_before_anything_is_computed(driver, key, value,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("config_file", CONFIGS.values())
+@table("config_file", CONFIGS.values())
 def test_an_unknown_mode_is_refused(config_file):
     with pytest.raises(ValueError, match="mode must be 'full' or 'quick', got 'fast'"):
         config_file.get_config("fast")

@@ -17,6 +17,7 @@ from experiments.trained import gd_beta_flow as flow
 from experiments.trained import measure, prior_mean
 from experiments.trained import mlp_ablation as ablation
 from experiments.trained import prior_mean_gap as gap
+from tests.helpers import table
 
 CONFIGS = {
     along_training: block_vs_attention,
@@ -99,7 +100,7 @@ def test_shares_tell_seeds_that_reach_theory_from_those_at_rank_one():
     assert prior_mean.shares(record) == {"reached": 0.25, "stalled": 0.25, "elsewhere": 0.5}
 
 
-@pytest.mark.parametrize(
+@table(
     "driver, changes, message",
     [
         (along_training, {"runs.linear_attention.model.name": "h3"}, "model must be one of"),
@@ -115,7 +116,7 @@ def test_a_config_that_makes_no_run_is_refused(tmp_path, driver, changes, messag
         run(driver, tmp_path / "run", **changes)
 
 
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=lambda config: config.__name__)
+@table("config", CONFIGS.values())
 def test_an_unknown_mode_is_refused(config):
     with pytest.raises(ValueError, match="mode must be"):
         config.get_config("slow")

@@ -16,6 +16,7 @@ from elsa.training.writers import MetricsFile
 from experiments import run
 from experiments.harness import engine
 from experiments.harness.experiment import INTERRUPTED, RunError
+from tests.helpers import table
 
 # name -> how far the best seed may stay above theory after the quick mode's few hundred steps,
 # beside 4 standard errors of the evaluation: what Adam at its step size has not removed by then
@@ -24,12 +25,13 @@ NAMES = {
     "attention_vs_h3": 0.02,
     "depth": 0.02,
     "drift": 0.02,
+    "length": 0.02,
     "lora": 0.02,
     "low_rank": 0.02,
     "retrieval": 0.02,
 }
-# of the four that share a driver or a machinery with another one
-SLOW = ("alignment", "drift", "lora", "retrieval")
+# of the five that share a driver or a machinery with another one
+SLOW = ("alignment", "drift", "length", "lora", "retrieval")
 PARAMETERS = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES
 ]
@@ -124,6 +126,15 @@ def test_what_an_experiment_says_beyond_its_target(outcome):
         descent, polynomial, bayes = record["lines"].values()
         assert bayes <= polynomial * 1.01 and polynomial < descent  # Bayes is sampled
         assert min(record["risks"]) < descent + 4 * record["evaluation_error"]
+    elif name == "length":
+        for record in records:
+            rescaled, optimum = record["lines"].values()
+            known = optimum - 1e-12  # that of a length is the best at it, to rounding
+            assert min(record["own_weights"]) >= known and rescaled >= known
+            at_training = record["point"]["context_length"] == 5
+            assert (rescaled == pytest.approx(optimum)) is at_training
+            for low, risk, high in zip(record["low"], record["risks"], record["high"], strict=True):
+                assert low < risk < high
     elif name == "lora":
         by_rank = {r["point"]["rank"]: r for r in records if "rank" in r["point"]}
         full = by_rank[max(by_rank)]
@@ -162,7 +173,7 @@ def test_ctrl_c_in_the_middle_keeps_a_checkpoint_and_the_same_command_goes_on(
     assert "going on from step 50" in screen.file.getvalue()
 
 
-@pytest.mark.parametrize(
+@table(
     "key, value, message",
     [
         ("train.evaluate_every", 7, "num_steps must be a multiple of evaluate_every=7"),
@@ -170,7 +181,7 @@ def test_ctrl_c_in_the_middle_keeps_a_checkpoint_and_the_same_command_goes_on(
         ("num_seeds", 0, "num_seeds must be at least 1"),
     ],
 )
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_a_bad_config_is_refused_before_anything_is_computed(name, key, value, message, tmp_path):
     config = config_of(name)
     config.update_from_flattened_dict({key: value})
@@ -179,7 +190,34 @@ def test_a_bad_config_is_refused_before_anything_is_computed(name, key, value, m
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@table("name", NAMES)
 def test_an_unknown_mode_is_refused(name):
     with pytest.raises(ValueError, match=f"{name}: mode must be 'full' or 'quick', got 'fast'"):
         config_of(name, "fast")
+
+
+@pytest.mark.parametrize(
+    "key, value, error, message",
+    [
+        ("lengths", (4, 0), ValueError, "lengths must be at least 1, got 0"),
+        ("runs.merged_attention.model.name", "merged_h3", ValueError, "model must be one of"),
+        ("runs.merged_attention.sweep", {"noise_var": (0.1, 0.2)}, ValueError, "without a sweep"),
+        (
+            "runs.merged_attention.task",
+            {"name": "retrieval", "dim": 2, "context_length": 5, "alignment": 0.1},
+            ValueError,
+            "every run must train one linear_regression, without a sweep, got 'retrieval'",
+        ),
+    ],
+)
+def test_lengths_are_for_one_weight_trained_on_one_linear_regression(key, value, error, message):
+    config = config_of("length")
+    with config.unlocked():
+        *path, last = key.split(".")
+        place = config
+        for part in path:
+            place = place[part]
+        del place[last]
+        place[last] = value
+    with pytest.raises(error, match=message):
+        experiment_of("length").check(config)

@@ -1,18 +1,16 @@
 """A trained experiment from a few words: its predictions, its records, its figure."""
 
-import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from configs import base
 from elsa import models, tasks, theory
 from elsa.report import style
 from experiments.trained import measure, predictions
 from experiments.trained.spec import TrainedSpec
+from tests.helpers import table
 
 SPEC = TrainedSpec(title="risks", x="context_length", x_label="n")
 TASK = {"name": "drift", "dim": 2, "context_length": 4, "correlation": 0.9, "noise_var": 0.1}
@@ -106,7 +104,7 @@ def test_models_with_targets_of_their_own_have_lines_of_their_own():
     assert axes.get_ylim()[0] == 0.0
 
 
-@pytest.mark.parametrize("name", ["x", "hue", "panel"])
+@table("name", ["x", "hue", "panel"])
 def test_a_name_that_no_record_has_is_refused_with_those_there_are(name):
     config = config_of({"correlation": (0.5, 0.9)})
     names = {"x": "correlation", name: "corelation"}
@@ -176,16 +174,10 @@ def test_the_arrays_that_a_run_was_given_reach_its_prediction(monkeypatch, tmp_p
     assert measure.predictions(config, case, predict, seen) == [({}, {"target": 1.0})]
 
 
-def test_the_example_of_how_to_add_one_is_a_whole_experiment():
-    text = (Path(base.__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
-    (example,) = re.findall(r"```python\n(  SPEC = .*?)```", text, re.DOTALL)
-    code = re.sub("^  ", "", example, flags=re.MULTILINE)
-    assert len(code.splitlines()) <= 25 + 40  # what a config and a driver may have
-    made = {"TrainedSpec": TrainedSpec, "base": base, "ConfigDict": ConfigDict}
-    exec(compile(code, "CONTRIBUTING.md", "exec"), made)
-    for mode in ("full", "quick"):
-        config = made["get_config"](mode)
-        made["EXPERIMENT"].check(config)
-    records = records_of(config)
-    (axes,) = made["EXPERIMENT"].figures(config, records, {})["risk"].axes
+def test_every_colour_has_its_own_line_of_theory():
+    task = {"name": "linear_regression", "dim": 2, "context_length": 4}
+    sweep = {"noise_var": (0.1, 1.0), "context_length": (2, 4)}
+    spec = TrainedSpec(title="", x="context_length", x_label="n", hue="noise_var")
+    records = records_of(config_of(sweep, task, NAMES[:1]))
+    (axes,) = spec.risk(config_of(sweep, task, NAMES[:1]), records, {})["risk"].axes
     assert len(records) == 4 and len(theory_lines(axes)) == 2

@@ -1,0 +1,13 @@
+"""What a config is to the rooms below the drivers: values by name."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Settings(Protocol):
+    """What `dict` takes: a mapping, or a ConfigDict, which to Python is no mapping."""
+
+    def keys(self) -> Iterable[str]: ...
+
+    def __getitem__(self, name: str, /) -> Any: ...

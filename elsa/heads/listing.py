@@ -1,0 +1,24 @@
+"""Layers of symbolic heads in words."""
+
+from collections.abc import Sequence
+
+from elsa.heads.head import Head
+
+
+def heads_by_layer(
+    titles: Sequence[str], layers: Sequence[Sequence[Head]], edited: Sequence[set[int]] = ()
+) -> list[str]:
+    """A title for each layer and a line for each of its heads.
+
+    edited: for each layer the numbers of heads whose weights are others than the formula's.
+    """
+    lines = []
+    for index, (title, heads) in enumerate(zip(titles, layers, strict=False)):
+        lines.append(f"  {title}")
+        changed = edited[index] if index < len(edited) else set()
+        lines += [
+            f"    {head.formula}    (p = {head.key_size})"
+            + ", edited: its weights are others" * (number in changed)
+            for number, head in enumerate(heads)
+        ]
+    return lines

@@ -1,0 +1,286 @@
+"""Stacks of LSA and ELSA layers as trained models: pack a task's prompt, run, read the answer."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Array, Float
+
+from elsa.base import checks
+from elsa.base.precision import EXACT, at_own_precision, known
+from elsa.models import stack_layers, starts
+from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
+from elsa.prompts import PackedPrompt, PromptFormat, custom_format, named_format, packed
+from elsa.prompts.layout import BlockLayout
+from elsa.prompts.named import NAMES
+from elsa.prompts.roles import Role, role_indicator
+from elsa.tasks import Prompt
+
+LAYOUTS = (*NAMES, "custom")
+INITS = ("random", "construction", "compiled")
+BIASES = ("role", "position")
+Boxes = Mapping[str, tuple[int, int, int, int]]
+
+
+class StackModel(nnx.Module):
+    """A stack of attention layers on a task's prompt, random, built by hand, or compiled.
+
+        H_0 = packed(x, y, query_x);    H <- H + sum of heads(H)    num_layers times
+
+    The answer is read from the block `prediction` of the last prompt, or is query_x w where the
+    prompt holds w and no query. `prompts.packed` normalises by the examples that are there.
+
+    Args:
+      dim: d.
+      context_length: n; others may be run where the layout and the biases admit it.
+      depth: layers of a random stack; steps of one that is built or compiled.
+      layout: how the prompt is written, as `prompts.named_format` says, or "custom".
+      boxes: for "custom", block -> (row, col, height, width).
+      num_heads: heads a layer of a random stack.
+      key_size: p of a random stack; the number of channels where 0.
+      tied: whether all steps share their weights.
+      biases: of ELSA: "role", a row for each role of a row (`prompts.row_roles`), or "position",
+        one for each row, which fixes the context's length.
+      init: "random"; "construction", ridge regression by weights written by hand; "compiled", by
+        the compiler.
+      algorithm: which construction or step; the first that the layout has where "".
+      init_scale: standard deviation of a random stack's weights, in units of 1 / sqrt(m).
+      noise: standard deviation of what is added to every weight of a stack that is not random.
+      step_size: eta of gradient descent on the mean over the examples, and the start eta I of
+        Newton-Schulz.
+      lam: the regulariser, of the whole context's sum of squares, that the prompt tells.
+      dtype: of the parameters; jax's default floating dtype where None.
+      precision: of the products of a call: "highest", "high" or "default".
+      rngs: the stream `params` draws weights and noise.
+
+    Raises:
+      ValueError, TypeError: for a size below its least, an unknown name, or a combination that
+        cannot be built, with those that can.
+    """
+
+    takes_gram = False
+    weighs_rows = False
+    traced = ("noise", "init_scale")  # numbers that may differ between the models of one program
+    has_biases: ClassVar[bool]
+
+    def __init__(
+        self,
+        dim: int,
+        context_length: int,
+        depth: int = 1,
+        *,
+        layout: str = "stacked",
+        boxes: Boxes | None = None,
+        num_heads: int = 1,
+        key_size: int = 0,
+        tied: bool = False,
+        biases: str = "role",
+        init: str = "random",
+        algorithm: str = "",
+        init_scale: Float[ArrayLike, ""] = 0.3,
+        noise: Float[ArrayLike, ""] = 0.0,
+        step_size: float = 0.5,
+        lam: float = 0.0,
+        dtype: DTypeLike | None = None,
+        precision: str = EXACT,
+        rngs: nnx.Rngs,
+    ) -> None:
+        where = type(self).__name__
+        checks.integer(where, dim=(dim, 1), context_length=(context_length, 1), depth=(depth, 0))
+        checks.integer(where, num_heads=(num_heads, 1), key_size=(key_size, 0))
+        checks.at_least(where, init_scale=(init_scale, 0.0), noise=(noise, 0.0), lam=(lam, 0.0))
+        checks.positive(where, step_size=step_size)
+        checks.boolean(where, tied=tied)
+        checks.one_of(where, "layout", layout, LAYOUTS)
+        checks.one_of(where, "init", init, INITS)
+        checks.one_of(where, "biases", biases, BIASES)
+        if (layout == "custom") != (boxes is not None):
+            raise ValueError(f"{where}: boxes and layout='custom' need each other, got {layout!r}")
+        self.precision = known(where, precision)
+        self.dim, self.context_length, self.tied = dim, context_length, tied
+        self.lam, self.step_size, self.biases = float(lam), float(step_size), biases
+        kind = checks.float_dtype(where, dtype)
+        if init == "random":
+            self._start = None
+            self.prompt_format = (
+                custom_format(boxes) if boxes is not None else named_format(layout, dim)
+            )
+            channels = self.prompt_format.layout(context_length).shape[1]
+            indicator = self._indicator()
+            self.stack = stack_layers.drawn(
+                depth,
+                channels,
+                key_size or channels,
+                num_heads,
+                roles=None if indicator is None else indicator.shape[1],
+                tied=tied,
+                init_scale=init_scale / channels**0.5,
+                dtype=kind,
+                precision=precision,
+                rngs=rngs,
+            )
+        else:
+            sizes: dict[str, Any] = {"dim": dim, "depth": depth, "step_size": float(step_size)}
+            start = starts.built(
+                init,
+                layout,
+                algorithm,
+                context_length=context_length,
+                boxes=boxes,
+                dtype=kind,
+                **sizes,
+            )
+            self._start, self.prompt_format = nnx.static(start), start.prompt
+            self.stack = stack_layers.from_stack(
+                start.stack(context_length).stack,
+                indicator=self._indicator(),
+                tied=tied,
+                noise=noise,
+                dtype=kind,
+                precision=precision,
+                where=f"{where}: {start.prompt.name}",
+                rngs=rngs,
+            )
+
+    @at_own_precision
+    def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
+        """The predictions for a batch of prompts.
+
+        Raises:
+          TypeError: for Gram matrices.
+          ValueError: for prompts that do not fit the model, also another context length than the
+            model's where its layout or its biases fix it.
+        """
+        context = self._context(prompt)
+        readout = self._readout(context.x.shape[1])
+
+        def one(given: PackedPrompt, query_x: Array) -> Array:
+            return _prediction(self._run(given), readout, query_x)
+
+        return jax.vmap(one)(self._pack(context), context.query_x)
+
+    @at_own_precision
+    def hidden_states(self, prompt: AnyPrompt) -> Float[Array, "layers batch rows m"]:
+        """Every layer's prompt, the input first: [num_layers + 1, batch, rows, m].
+
+        Raises:
+          TypeError, ValueError: as a call.
+        """
+        given = self._pack(self._context(prompt))
+        states = jax.vmap(lambda one: self._run(one, lambda h: h)[1], out_axes=1)(given)
+        return jnp.asarray(states)
+
+    @at_own_precision
+    def by_layer(self, prompt: AnyPrompt) -> ByLayer:
+        """The answer if the stack ended after each layer, its last, output layers apart.
+
+        Raises:
+          TypeError, ValueError: as a call.
+        """
+        context = self._context(prompt)
+        readout = self._readout(context.x.shape[1])
+        root = jnp.sqrt(self.lam / context.x.shape[1])
+
+        def one(given: PackedPrompt, query_x: Array) -> tuple[Array, Array]:
+            def read(h: Array) -> tuple[Array, Array]:
+                last = self.stack.ended(h, *self._roles_of(given))
+                w = readout.block(last, "w")[:, 0] if "w" in readout else jnp.zeros(0, h.dtype)
+                return _prediction(last, readout, query_x), w
+
+            _, seen = self._run(given, read)
+            predictions, weights = seen
+            last = len(predictions) - len(self.stack.epilogue)
+            return predictions[:last], weights[:last]
+
+        prediction, w = jax.vmap(one, out_axes=1)(self._pack(context), context.query_x)
+        if "w" not in readout:
+            return ByLayer(prediction, None)
+        held = self.prompt_format.holds.get("ridge")
+        return ByLayer(prediction, w / root if held == "sqrt(lam) I" else w)
+
+    @property
+    def num_layers(self) -> int:
+        """Layers that run."""
+        return self.stack.num_layers
+
+    def _context(self, prompt: AnyPrompt) -> Prompt:
+        context = rows_of(prompt, self, self.dim)
+        length = context.x.shape[1]
+        if length != self.context_length and not self._takes_any_length:
+            fixed = "biases='position'" if self.prompt_format.any_length else "its layout"
+            raise ValueError(
+                f"{type(self).__name__}: the context must have the {self.context_length} examples "
+                f"that {fixed} fixes, got {length}"
+            )
+        return context
+
+    @property
+    def _takes_any_length(self) -> bool:
+        by_position = self.has_biases and self.biases == "position"
+        return self.prompt_format.any_length and not by_position
+
+    @property
+    def _known(self) -> tuple[Role, ...]:
+        """The roles that a row may have, at every context length."""
+        form: PromptFormat = self.prompt_format
+        return form.known_roles(self.dim, self.context_length)
+
+    def _indicator(self) -> Float[np.ndarray, "n roles"] | None:
+        """1 where a row has a role; None without biases."""
+        if not self.has_biases:
+            return None
+        roles = self.prompt_format.roles(self.context_length)
+        if self.biases == "position":
+            return np.eye(len(roles))
+        return role_indicator(roles, self._known)
+
+    def _pack(self, context: Prompt) -> PackedPrompt:
+        dtype = jax.tree.leaves(nnx.state(self.stack, nnx.Param))[0].dtype
+
+        def one(x: Array, y: Array, query_x: Array) -> PackedPrompt:
+            cast = (jnp.asarray(a, dtype) for a in (x, y, query_x))
+            return packed(
+                self.prompt_format, self._known, *cast, lam=self.lam, step_size=self.step_size
+            )
+
+        return jax.vmap(one)(context.x, context.y, context.query_x)
+
+    def _roles_of(self, given: PackedPrompt) -> tuple[Array, ...]:
+        """What layers take beside the prompt."""
+        if not self.has_biases:
+            return ()
+        if self.biases == "position":
+            return (jnp.eye(given.h.shape[0], dtype=given.h.dtype),)
+        return (given.roles,)
+
+    def _run(self, given: PackedPrompt, observe: Any = None) -> Any:
+        roles = self._roles_of(given)
+        return self.stack(given.h, observe=observe, roles=roles[0] if roles else None)
+
+    def _readout(self, context_length: int) -> BlockLayout:
+        if self._start is None:
+            return self.prompt_format.layout(context_length)
+        return self._start.stack(context_length).readout
+
+
+class LSAModel(StackModel):
+    """A `StackModel` of layers without biases."""
+
+    has_biases = False
+
+
+class ELSAModel(StackModel):
+    """A `StackModel` of layers with biases."""
+
+    has_biases = True
+
+
+def _prediction(h: Array, readout: BlockLayout, query_x: Array) -> Array:
+    """The block `prediction`, or query_x w where there is none."""
+    if "prediction" in readout:
+        return readout.block(h, "prediction")[0, 0]
+    return query_x @ readout.block(h, "w")[:, 0]

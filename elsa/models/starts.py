@@ -1,0 +1,142 @@
+"""Where a stack starts that is not drawn: built by hand, or compiled from a step."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from elsa import algorithms, compiler, constructions
+from elsa.base import checks
+from elsa.nn.block_stack import BlockStack
+from elsa.prompts.layout import BlockLayout
+from elsa.prompts.named import PromptFormat
+
+
+class Source(NamedTuple):
+    """What a stack may start from.
+
+    build: of context_length, dim, depth, step_size, dtype: the stack, and for "custom" of the
+      layout too.
+    holds: blocks besides X, y, query_x and lam -> what packing writes there; all others start at 0.
+    """
+
+    build: Callable[..., BlockStack]
+    holds: Mapping[str, str]
+
+
+def _with_query(build: Callable[..., BlockStack]) -> Callable[..., BlockStack]:
+    return functools.partial(build, num_queries=1)
+
+
+_NATURAL = {
+    "ridge_elsa": Source(_with_query(constructions.ridge_elsa), {}),
+    "ridge_elsa_one_layer": Source(_with_query(constructions.ridge_elsa_one_layer), {}),
+}
+# layout -> constructions on it by name, the first the default
+CONSTRUCTIONS: dict[str, dict[str, Source]] = {
+    "stacked": {"least_squares_lsa": Source(constructions.least_squares_lsa, {})},
+    "natural": _NATURAL,
+    "designed": {
+        "ridge_lsa": Source(_with_query(constructions.ridge_lsa), {"ridge": "sqrt(lam) I"})
+    },
+    "source": {
+        "ridge_lsa_state": Source(
+            _with_query(constructions.ridge_lsa_state), {"ridge": "lam I", "step": "sqrt(eta) I"}
+        )
+    },
+    "custom": _NATURAL,
+}
+
+
+def _compile(
+    step: Callable[[float], Callable[..., Mapping[str, Any]]],
+    states: Mapping[str, Callable[[int], tuple[int, int]]],
+) -> Callable[..., BlockStack]:
+    """Compiles a step on the natural prompt."""
+
+    def build(
+        context_length: int, dim: int, depth: int, step_size: float, *, dtype: np.dtype
+    ) -> BlockStack:
+        inputs = {"X": (context_length, dim), "y": (context_length, 1), "lam": (1, 1)}
+        inputs |= {state: shape(dim) for state, shape in states.items()} | {"w": (dim, 1)}
+        return compiler.compile(step(step_size), inputs, depth, execution="dense", dtype=dtype)
+
+    return build
+
+
+# steps for ridge regression, compiled on the natural prompt; the first is the default
+ALGORITHMS: dict[str, Source] = {
+    "gradient_descent": Source(_compile(algorithms.gradient_descent, {}), {}),
+    "newton_schulz_ridge": Source(
+        _compile(lambda step_size: algorithms.newton_schulz_ridge(), {"Z": lambda dim: (dim, dim)}),
+        {"Z": "eta I"},
+    ),
+}
+
+
+class Start(NamedTuple):
+    """A stack to start from, at any context length.
+
+    stack: of the context length: the stack as built.
+    prompt: how its prompt is written.
+    """
+
+    stack: Callable[[int], BlockStack]
+    prompt: PromptFormat
+
+
+def built(
+    init: str,
+    layout: str,
+    name: str,
+    *,
+    context_length: int,
+    boxes: Mapping[str, tuple[int, int, int, int]] | None = None,
+    **sizes: Any,
+) -> Start:
+    """A stack of `depth` steps of an algorithm for ridge regression.
+
+    Args:
+      init: "construction", weights written by hand, or "compiled".
+      layout: of the prompt.
+      name: of the construction or of the compiled step; "" for the first there is.
+      context_length: n of the first stack; `Start.stack` makes those of other lengths.
+      boxes: where the blocks lie, for layout "custom".
+      **sizes: dim, depth, step_size, dtype.
+
+    Raises:
+      ValueError: for a layout on which there is none, or an unknown name, with those there are; as
+        the construction or the compiler says.
+    """
+    table = CONSTRUCTIONS if init == "construction" else {"natural": ALGORITHMS}
+    if layout not in table:
+        raise ValueError(
+            f"StackModel: init={init!r} needs a layout out of {list(table)}, got {layout!r}; "
+            "init='random' takes any"
+        )
+    known = table[layout]
+    chosen = name or next(iter(known))
+    checks.one_of("StackModel", "algorithm", chosen, known)
+    given = {} if boxes is None else {"layout": BlockLayout(boxes)}
+
+    @functools.cache
+    def stack(length: int) -> BlockStack:
+        with jax.ensure_compile_time_eval():  # also where a model is made within jit
+            return known[chosen].build(length, **sizes, **given)
+
+    def placed(length: int) -> BlockLayout:
+        found = stack(length)
+        return BlockLayout(found.layout.blocks, found.readout.shape, found.layout.transposed)
+
+    data = [
+        block for block in ("X", "y", "query_x", "lam") if block in stack(context_length).layout
+    ]
+    prompt = PromptFormat(
+        name=chosen,
+        layout=placed,
+        holds={**{block: block for block in data}, **known[chosen].holds},
+        any_length=boxes is None,
+    )
+    return Start(stack, prompt)

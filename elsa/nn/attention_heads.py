@@ -1,0 +1,159 @@
+"""What LSA and ELSA layers share: how their arrays are drawn, given, read and summed over."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.typing import ArrayLike, DTypeLike
+from jaxtyping import Array, Float
+
+from elsa.base import checks
+from elsa.base.precision import EXACT, at_own_precision
+from elsa.heads.head import Head, HeadWeights, stack_dense
+
+_AXES = {"wq": "mp", "wk": "mp", "wv": "mm", "bq": "np", "bk": "np", "bv": "nm"}
+
+
+class AttentionHeads(nnx.Module):
+    """What LSA and ELSA share; a subclass says which arrays it has, and draws them."""
+
+    fields: ClassVar[tuple[str, ...]]
+    precision: str
+    wq: nnx.Param[Array]
+    wk: nnx.Param[Array]
+    wv: nnx.Param[Array]
+    bq: nnx.Param[Array]
+    bk: nnx.Param[Array]
+
+    def _draw(
+        self,
+        num_heads: int,
+        dtype: DTypeLike | None,
+        rngs: nnx.Rngs,
+        init_scale: Float[ArrayLike, ""],
+        **sizes: tuple[str, int],
+    ) -> None:
+        """Draws the arrays; sizes are argument name -> (axis letter of the formula, size)."""
+        where = type(self).__name__
+        checks.at_least(where, init_scale=(init_scale, 0.0))
+        init = nnx.initializers.normal(init_scale)
+        checks.size(where, num_heads=(num_heads, 1), **{k: (v, 1) for k, (_, v) in sizes.items()})
+        checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
+        kind, size_of = checks.float_dtype(where, dtype), dict(sizes.values())
+        for name in self.fields:
+            shape = (num_heads, *(size_of[axis] for axis in _AXES[name]))
+            setattr(self, name, nnx.Param(init(rngs.params(), shape, kind)))
+
+    @classmethod
+    def _abstract(
+        cls,
+        shape: tuple[int, int],
+        key_size: int,
+        num_heads: int,
+        dtype: DTypeLike | None,
+        precision: str,
+    ) -> Self:
+        raise NotImplementedError
+
+    @classmethod
+    def from_heads(
+        cls,
+        heads: Sequence[Head],
+        shape: tuple[int, int],
+        *,
+        dtype: DTypeLike | None = None,
+        precision: str = EXACT,
+    ) -> Self:
+        """The module whose weights are those of symbolic heads, for prompts of shape (n, m).
+
+        The weights are float64 until here and are cast once.
+
+        Raises:
+          ValueError: for no heads; for LSA, naming a head that needs a bias.
+        """
+        if not heads:
+            raise ValueError(f"{cls.__name__}: heads must name at least one head, got none")
+        for head in heads:
+            if head.has_bias and "bq" not in cls.fields:
+                raise ValueError(
+                    f"{cls.__name__}: head '{head.formula}' writes constant rows, which needs a "
+                    "bias; use ELSA"
+                )
+        kind = checks.float_dtype(cls.__name__, dtype)
+        made = stack_dense(heads, shape, kind)  # nobody else has them: no copy is needed
+        return cls._with({n: jax.device_put(getattr(made, n)) for n in cls.fields}, kind, precision)
+
+    @classmethod
+    def from_weights(
+        cls, weights: HeadWeights, *, dtype: DTypeLike | None = None, precision: str = EXACT
+    ) -> Self:
+        """The module with the given weights, heads along the first axis, cast once.
+
+        One more axis in front holds the weights of every step of an untied stack.
+
+        Raises:
+          ValueError: for a dtype that is none, or weights beyond its range.
+        """
+        kind = checks.float_dtype(cls.__name__, dtype)
+        checks.in_range(cls.__name__, kind, **weights._asdict())
+        arrays = {name: jnp.asarray(getattr(weights, name), kind) for name in cls.fields}
+        return cls._with(arrays, kind, precision, rows=weights.bv.shape[-2])
+
+    @classmethod
+    def _with(
+        cls, arrays: Mapping[str, Array], kind: np.dtype, precision: str, *, rows: int = 0
+    ) -> Self:
+        """The module that has these arrays, of that dtype."""
+        num_heads, m, key_size = arrays["wq"].shape[-3:]
+        rows = arrays["bv"].shape[-2] if "bv" in arrays else rows
+        module: Self = nnx.merge(*_skeleton(cls, (rows, m), key_size, num_heads, kind, precision))
+        for name, array in arrays.items():
+            setattr(module, name, nnx.Param(array))
+        return module
+
+    @property
+    def weights(self) -> HeadWeights:
+        """The weights of all heads along the first axis; arrays the module has not are zeros."""
+        own = {name: np.asarray(getattr(self, name)[...]) for name in self.fields}
+        lead, (m, p) = own["wq"].shape[:-2], own["wq"].shape[-2:]
+        size_of = {"n": 0, "m": m, "p": p}
+        return HeadWeights(
+            *(
+                own.get(name, np.zeros((*lead, *(size_of[axis] for axis in axes))))
+                for name, axes in _AXES.items()
+            )
+        )
+
+    @at_own_precision
+    def scores(self, h: Float[Array | np.ndarray, "n m"]) -> Float[Array, "heads n n"]:
+        """Attention scores (H Wq + Bq) (H Wk + Bk)^T of every head on one prompt."""
+        prompt = jnp.asarray(h)
+        queries, keys = prompt @ self.wq[...], prompt @ self.wk[...]
+        if "bq" in self.fields:
+            queries, keys = queries + self.bq[...], keys + self.bk[...]
+        return queries @ keys.swapaxes(-1, -2)
+
+    def _sum(self, head: Callable[..., Array], h: Array | np.ndarray) -> Array:
+        """Sums a head function over the heads, on one prompt or on a batch of prompts."""
+        if jnp.ndim(h) not in (2, 3):
+            raise ValueError(
+                f"{type(self).__name__}: the prompt must have shape (n, m) or (batch, n, m), "
+                f"got {jnp.shape(h)}"
+            )
+        weights = [getattr(self, name)[...] for name in self.fields]
+        one = functools.partial(head, precision=self.precision)
+        heads = jax.vmap(one, in_axes=(None, *(0 for _ in weights)))
+        if jnp.ndim(h) == 2:
+            return heads(h, *weights).sum(axis=0)
+        batch = jax.vmap(heads, in_axes=(0, *(None for _ in weights)))
+        return batch(h, *weights).sum(axis=1)
+
+
+@functools.cache  # tracing a constructor takes 30 ms, filling in the weights 1 ms
+def _skeleton(cls: type[AttentionHeads], *sizes: Any) -> tuple[Any, Any]:
+    """The structure of a module of given sizes, without values."""
+    return nnx.split(cls._abstract(*sizes))

@@ -1,0 +1,41 @@
+"""What is descended and how: the loss, Adam without its rate, and the rate along training."""
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from elsa.training.settings import TrainSettings
+
+
+def huber(residuals: Float[Array, " batch"], delta: float) -> Float[Array, ""]:
+    """Mean of r^2 where |r| <= delta, and of its tangent 2 delta |r| - delta^2 beyond."""
+    size = jnp.abs(residuals)
+    inside = jnp.minimum(size, delta)  # no square of a large residual, which may overflow
+    return jnp.mean(inside**2 + 2.0 * delta * (size - inside))
+
+
+def finite_mean(losses: Float[Array, "steps *models"]) -> Float[Array, "*models"]:
+    """The mean over the steps whose loss is finite; NaN where none is."""
+    finite = jnp.isfinite(losses)
+    total = jnp.where(finite, losses, 0.0).sum(axis=0)
+    return jnp.where(finite.any(axis=0), total / jnp.maximum(finite.sum(axis=0), 1), jnp.nan)
+
+
+def transform(train: TrainSettings) -> optax.GradientTransformation:
+    """Adam without its learning rate, which differs between the points of a sweep."""
+    clip = [optax.clip_by_global_norm(train.max_gradient_norm)] if train.max_gradient_norm else []
+    return optax.chain(*clip, optax.scale_by_adam(b2=train.adam_b2))
+
+
+def schedule(train: TrainSettings) -> optax.Schedule:
+    """The learning rate as a share of its highest value."""
+    rest = max(train.num_steps - train.warmup, 1)
+    falls = (
+        optax.cosine_decay_schedule(1.0, rest)
+        if train.decay == "cosine"
+        else optax.constant_schedule(1.0)
+    )
+    if not train.warmup:
+        return falls
+    rises = optax.linear_schedule(1.0 / (train.warmup + 1), 1.0, train.warmup)
+    return optax.join_schedules([rises, falls], [train.warmup])

@@ -1,0 +1,65 @@
+"""A trained model on contexts of another length than the one that it was trained on."""
+
+import inspect
+from typing import Any
+
+import jax
+from flax import nnx
+
+from elsa.base import checks
+from elsa.training.program import Program
+
+
+def graph_at(where: str, program: Program, point: int, context_length: int) -> Any:
+    """The graph that gives a point's trained arrays the scale of contexts of this length.
+
+    A model that is scaled by 1/n of the prompts that it is trained on is scaled by 1/m on contexts
+    of m rows. In a sweep over lengths, whose prompts are all as long as the longest, N, with zeros
+    in the place of rows that a shorter one has not, every point trains with the scale 1/N; a point
+    of n rows is then scaled by (1/N) (n/m), so that at m = n it is what was trained. A scale that
+    the config gives stays what it is.
+
+    Args:
+      where: the caller, which opens the message.
+      context_length: m.
+
+    Raises:
+      TypeError, ValueError: for a length that is no integer above 0; for a model of which some
+        arrays are of the length trained on, unless it has no scale and m is shorter; for one that
+        was given arrays that hold the scale.
+    """
+    checks.integer(where, context_length=(context_length, 1))
+    longest = program.sweep.points.task.context_length
+    own = program.sweep.names[point].get("context_length", longest)
+    if context_length == own:
+        return nnx.split(program.bare())[0]
+    like = program.bare(context_length=own)
+    kind = type(like)
+    scaled = "scale" in inspect.signature(kind.__init__).parameters
+    said = f"{where}: {kind.__name__} was trained on contexts of {own} rows and cannot be run on "
+    said += f"{context_length}"
+    given = list(getattr(kind, "arrays", {}))
+    if given and scaled:
+        raise ValueError(
+            f"{said}: the {given[0]} that it was given holds the scale of {own} rows; train with "
+            f"task.context_length={context_length} and a {given[0]} for it"
+        )
+    scale = own / (longest * context_length)
+    other = program.bare(context_length=context_length, scale=scale)
+    for (path, known), (_, found) in zip(_arrays(like), _arrays(other), strict=True):
+        if known.shape == found.shape:
+            continue
+        if context_length < own and not scaled:
+            return nnx.split(program.bare())[0]  # which takes shorter contexts as they are
+        name = ".".join(str(key.key) for key in path if isinstance(key, jax.tree_util.DictKey))
+        raise ValueError(
+            f"{said}: its {name} is of shape {known.shape}, and would be {found.shape}; train with "
+            f"task.context_length={context_length} or with context_length among the axes of the "
+            "sweep, or take a model without an array for each row, as linear_attention or h3 with "
+            "state_size"
+        )
+    return nnx.split(other)[0]
+
+
+def _arrays(model: Any) -> Any:
+    return jax.tree_util.tree_leaves_with_path(nnx.split(model)[1])

@@ -1,0 +1,136 @@
+"""Runs that go on to more steps (--extend), and runs that start from others (--branch)."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from elsa.base import files, strict_json
+from experiments.harness.experiment import Branch, Case, Experiment, RunError, message_of
+
+ORIGIN = "origin.json"  # of a run that starts from others: their folder, and the checkpoint
+_STEPS = "train.num_steps"
+
+
+def branch_of(text: str) -> Branch:
+    """The folder and the checkpoint of "FOLDER", "FOLDER@newest", "FOLDER@best" or "FOLDER@STEP".
+
+    Raises:
+      RunError: for no text, and a folder that is not there whose name ends in another "@...".
+    """
+    match = re.fullmatch(r"(?P<folder>.+?)(@(?P<at>newest|best|\d+))?", text)
+    if match is None:
+        raise RunError("--branch is empty; give the folder of a run, as in --branch=runs/train")
+    folder, at = match["folder"], match["at"] or "newest"
+    if "@" in folder and not Path(folder).exists():
+        raise RunError(f"--branch={text}: expected FOLDER@newest, FOLDER@best or FOLDER@STEP")
+    return Branch(Path(os.path.abspath(folder)), int(at) if at.isdecimal() else at)
+
+
+def extension(
+    experiment: Experiment,
+    config: ConfigDict,
+    cases: Mapping[str, Case],
+    workdir: Path,
+    *,
+    overwrite: bool,
+) -> Callable[[], None]:
+    """What refuses that the folder's runs go on to the config's steps.
+
+    Raises:
+      RunError: for an experiment that trains no runs, and with --overwrite.
+    """
+    refuse = experiment.extends
+    if refuse is None:
+        raise RunError(f"--extend: the experiment {_name(config)} has no training runs to go on")
+    if overwrite:
+        raise RunError("--extend goes on in the folder, --overwrite starts anew: leave one out")
+
+    def check() -> None:
+        try:
+            for case in cases.values():
+                refuse(config, case, workdir)
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise RunError(message_of(error)) from error
+
+    return check
+
+
+def origin(
+    experiment: Experiment,
+    config: ConfigDict,
+    cases: Mapping[str, Case],
+    workdir: Path,
+    asked: Branch | None,
+    *,
+    overwrite: bool,
+) -> Branch | None:
+    """Where the folder's runs start: as it was begun, or as is asked for; None for fresh models.
+
+    Raises:
+      RunError: for an experiment that trains no runs; a folder that was begun otherwise; where the
+        checkpoint is absent, or does not fit this config.
+    """
+    there = None if overwrite else _read(workdir / ORIGIN)
+    start = asked or there
+    if start is None:
+        return None
+    if experiment.branches is None:
+        raise RunError(f"--branch: the experiment {_name(config)} has no training runs to start")
+    if there is not None and start != there:
+        raise RunError(
+            f"{workdir} holds a branch of {there.folder}@{there.at}, {start.folder}@{start.at} is "
+            "asked for; give another --workdir"
+        )
+    if start.folder.is_relative_to(os.path.abspath(workdir)):
+        raise RunError(f"--branch={start.folder} lies in --workdir={workdir}; give another one")
+    try:
+        for case in cases.values():
+            experiment.branches(config, case, workdir, start, overwrite)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise RunError(message_of(error)) from error
+    return start
+
+
+def as_json(branch: Branch) -> dict[str, Any]:
+    """What origin.json holds."""
+    return {"folder": str(branch.folder), "at": branch.at}
+
+
+def fewer_steps(there: Mapping[str, Any], asked: Mapping[str, Any]) -> int | None:
+    """The steps of the config that is there, where another number of them is asked for."""
+    before, now = (config.get("train", {}).get("num_steps") for config in (there, asked))
+    return before if isinstance(before, int) and isinstance(now, int) and before != now else None
+
+
+def set_aside(folder: Path, names: tuple[str, ...], steps: int) -> list[Path]:
+    """Renames what a run of fewer steps has left to NAME.STEPS, numbered if that is taken.
+
+    Returns:
+      The new places, in the order of `names`.
+
+    Raises:
+      files.WriteError: where one cannot be renamed; it then stays where it is.
+    """
+    return [
+        files.rename_free(folder / name, f"{folder / name}.{steps}")
+        for name in names
+        if (folder / name).exists()
+    ]
+
+
+def _read(path: Path) -> Branch | None:
+    if not path.exists():
+        return None
+    try:
+        found = strict_json.loads(path.read_bytes())
+        return Branch(Path(found["folder"]), found["at"])
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise RunError(f"cannot read {path}: {message_of(error)}") from error
+
+
+def _name(config: ConfigDict) -> str:
+    return str(config.get("experiment"))

@@ -1,0 +1,146 @@
+"""Which points of a sweep are one run: those that an experiment computes in one program."""
+
+import dataclasses
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from elsa.base import strict_json
+from experiments.harness import sweep
+from experiments.harness.experiment import Experiment, Record, RunError, message_of
+from experiments.harness.sweep import Point
+
+OWN_COLUMNS = ("group", "case", "part", "status", "seed", "seconds", "message")  # of the table
+_LONGEST, _HASH = 80, 8  # characters of a name, and of what makes a shortened one unique
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Group:
+    """One run of a sweep.
+
+    Attributes:
+      name: of its folder, from the values of the keys that all of its points have in common.
+      config: of the run.
+      points: all keys of the sweep -> values, for each point.
+      axes: dotted key -> name of the axis, for the keys in which the points differ.
+    """
+
+    name: str
+    config: ConfigDict
+    points: Sequence[Point]
+    axes: Mapping[str, str]
+
+    def point_of(self, record: Record) -> Point:
+        """The point that a record is of.
+
+        Raises:
+          ValueError: if it is of none: the driver does not do what its `shares` says.
+        """
+        own = record.get("point") or {}
+        said = {name: own.get(name, record.get(name)) for name in self.axes.values()}
+        for point in self.points:
+            if all(point[key] == said[name] for key, name in self.axes.items()):
+                return point
+        raise ValueError(f"group {self.name}: a record is of {said}, which is no point of it")
+
+
+def columns(keys: Iterable[str]) -> dict[str, str]:
+    """How tables call dotted keys: by their last part, in full where others have it too."""
+    names: dict[str, str] = {}
+    lasts = [key.rpartition(".")[2] for key in keys]
+    for key, last in zip(keys, lasts, strict=True):
+        names[key] = last if lasts.count(last) == 1 and last not in OWN_COLUMNS else key
+    return {key: f"config.{n}" if n in OWN_COLUMNS else n for key, n in names.items()}
+
+
+def grouped(experiment: Experiment, config: ConfigDict, points: Sequence[Point]) -> list[Group]:
+    """The points as runs, in the order of their first points.
+
+    Args:
+      experiment: whose `shares` says what a program may vary; without it a point is a group.
+      config: the base config.
+      points: of the sweep, all with the same keys.
+
+    Raises:
+      RunError: where the experiment refuses the config of a point.
+    """
+    together: dict[str, tuple[Mapping[str, str], list[Point]]] = {}
+    for point in points:
+        shared = _shared(experiment, config, point)
+        own = {key: value for key, value in point.items() if key not in shared}
+        same = strict_json.dumps([own, shared], where="sweep")
+        together.setdefault(same, (shared, []))[1].append(point)
+    names = columns(points[0])
+    return [
+        _group(experiment, config, part, axes, names)
+        for shared, found in together.values()
+        for axes, part in _products(shared, found)
+    ]
+
+
+def _shared(experiment: Experiment, config: ConfigDict, point: Point) -> dict[str, str]:
+    """The swept keys that the point's program may vary, and the names of their axes."""
+    if experiment.shares is None:
+        return {}
+    try:
+        found = experiment.shares(sweep.with_values(config, point))
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        said = ", ".join(f"{key} = {value}" for key, value in point.items())
+        raise RunError(f"{said}: {message_of(error)}") from error
+    return {
+        key: found[key]
+        for key, value in point.items()
+        if key in found and isinstance(value, int | float | str)
+    }
+
+
+def _products(
+    shared: Mapping[str, str], points: Sequence[Point]
+) -> list[tuple[Mapping[str, str], Sequence[Point]]]:
+    """Cuts different points into parts that are products of some axes, one axis less a time."""
+    sizes = [len({point[key] for point in points}) for key in shared]
+    if len(points) == math.prod(sizes):
+        return [(shared, points)]
+    first, *rest = shared
+    parts: dict[Any, list[Point]] = {}
+    for point in points:
+        parts.setdefault(point[first], []).append(point)
+    fewer = {key: shared[key] for key in rest}
+    return [found for part in parts.values() for found in _products(fewer, part)]
+
+
+def _group(
+    experiment: Experiment,
+    config: ConfigDict,
+    points: Sequence[Point],
+    axes: Mapping[str, str],
+    names: Mapping[str, str],
+) -> Group:
+    own = {key: value for key, value in points[0].items() if key not in axes}
+    changed = sweep.with_values(config, own)
+    if axes and experiment.with_axes is not None:
+        values = {
+            name: tuple(dict.fromkeys(point[key] for point in points)) for key, name in axes.items()
+        }
+        changed = experiment.with_axes(changed.unlock(), values).lock()
+    return Group(_name({names[key]: value for key, value in own.items()}), changed, points, axes)
+
+
+def _name(values: Mapping[str, Any]) -> str:
+    """A folder's name: `depth=2,learning_rate=0.01`, cut and numbered by a hash where it must."""
+    text = ",".join(f"{name}={_text(value)}" for name, value in values.items()) or "all"
+    safe = re.sub(r"[^\w.,=+-]", "_", text, flags=re.ASCII)
+    if safe == text and len(text) <= _LONGEST:
+        return text
+    plain = strict_json.dumps(dict(values), where="sweep").encode()
+    return f"{safe[: _LONGEST - _HASH - 1]}-{hashlib.sha256(plain).hexdigest()[:_HASH]}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return "+".join(map(_text, value))
+    return str(value)

@@ -1,0 +1,232 @@
+"""Runs the groups of a sweep, one ordinary run each, and keeps their table up to date."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from elsa.base import files
+from experiments.harness import engine, records, sweep_figure, table, terminal
+from experiments.harness.experiment import (
+    FAILED,
+    INTERRUPTED,
+    Experiment,
+    RunError,
+    message_of,
+)
+from experiments.harness.folder import METRICS, FolderError, RunFolder
+from experiments.harness.grouping import Group, columns, grouped
+from experiments.harness.sweep import Sweep
+from experiments.harness.table import Outcome
+
+ASKED, TABLE, GROUPS, FIGURE = "sweep.json", "table.parquet", "groups", "sweep"
+
+
+class SweepFolder(RunFolder):
+    """The folder of a sweep: what was asked, table, figure, and a folder for each group.
+
+    Its records are the groups that came to their end, figures and all.
+    """
+
+    what, asked = "sweep", ASKED
+
+
+def run(
+    experiment: Experiment,
+    config: ConfigDict,
+    sweep: Sweep,
+    workdir: str | Path,
+    *,
+    overwrite: bool = False,
+    command: str = "",
+    screen: Console | None = None,
+    prepare: Callable[[ConfigDict], None] = lambda config: None,
+) -> list[table.Row]:
+    """Runs all points of a sweep in a folder, or takes up the sweep that the folder holds.
+
+    Each group of points is a run of the engine in `groups/NAME`. `table.parquet` is replaced after
+    every group. A group that fails is reported at the end; the others run all the same, and the
+    same command tries it again.
+
+    Args:
+      experiment: what runs.
+      config: the base config.
+      sweep: the points.
+      workdir: the folder; the same base config and sweep in it go on, anything else is refused.
+      overwrite: moves what is in the folder to `<workdir>.<time>` first.
+      command: the command line that repeats this sweep.
+      screen: where to print; standard output by default.
+      prepare: called with the config of a group before that is checked, and before it runs.
+
+    Returns:
+      The rows of the table.
+
+    Raises:
+      RunError: for a bad config of any point, before anything is computed; a folder that holds
+        something else, a full disk, Ctrl-C; at the end, if a group failed.
+    """
+    screen = screen or terminal.console()
+    parts = grouped(experiment, config, sweep.points())
+    for group in parts:
+        _check(experiment, group, prepare)
+    held = {"config": config.to_dict(), **sweep.asked()}
+    newer = {f"config.{key}": value for key, value in engine.NEWER.items()}
+    running = _Running(experiment, parts, command, screen, prepare)
+    again = f" To go on, run:\n  {command}" if command else ""
+    try:
+        with SweepFolder.open(workdir, held, overwrite=overwrite, newer=newer) as folder:
+            for note in folder.notes:
+                terminal.say(screen, note)
+            found = running.all(folder)
+    except FolderError as error:
+        raise RunError(message_of(error)) from error
+    except files.WriteError as error:
+        text = "\n".join([f"{error}. {running.done}{again}", *getattr(error, "__notes__", ())])
+        raise RunError(text, exit_code=FAILED) from error
+    except KeyboardInterrupt as error:
+        raise RunError(f"interrupted. {running.done}{again}", exit_code=INTERRUPTED) from error
+    running.refuse_failures()
+    return found
+
+
+def _check(experiment: Experiment, group: Group, prepare: Callable[[ConfigDict], None]) -> None:
+    """Refuses the sweep for one group that cannot run, before any of them does."""
+    try:
+        prepare(group.config)
+        engine.question(experiment, group.config)
+    except RunError as error:
+        raise RunError(
+            f"{group.name}: {error}\nNothing was run. Leave that point out; --sweep_mode=zip takes "
+            "the points one by one."
+        ) from error
+
+
+@dataclasses.dataclass
+class _Running:
+    """The groups of a sweep while they run.
+
+    Attributes:
+      outcomes: name of a group -> what came of it, for those behind.
+    """
+
+    experiment: Experiment
+    groups: Sequence[Group]
+    command: str
+    screen: Console
+    prepare: Callable[[ConfigDict], None]
+    outcomes: dict[str, Outcome] = dataclasses.field(default_factory=dict)
+
+    @property
+    def done(self) -> str:
+        """How far the sweep is, as a sentence."""
+        behind = sum(not outcome.failure for outcome in self.outcomes.values())
+        return f"{behind} of {len(self.groups)} groups are done."
+
+    def all(self, folder: SweepFolder) -> list[table.Row]:
+        """Runs what is not done yet, and reports."""
+        for group in self.groups:
+            kept = _kept(self.experiment, group, folder)
+            if kept is not None:
+                self.outcomes[group.name] = Outcome(group, kept)
+        ahead = [group for group in self.groups if group.name not in self.outcomes]
+        points = sum(len(group.points) for group in self.groups)
+        kept_text = f", of which {len(self.outcomes)} are kept" if self.outcomes else ""
+        text = f"{points} points in {len(self.groups)} groups{kept_text}, in {folder.path}"
+        terminal.say(self.screen, text)
+        start = time.perf_counter()
+        for index, group in enumerate(ahead):
+            each = (time.perf_counter() - start) / index if index else 0.0
+            left = f"  (about {terminal.duration(each * (len(ahead) - index))} left)" * (index > 0)
+            number = len(self.groups) - len(ahead) + index + 1
+            terminal.say(self.screen, f"group {number} of {len(self.groups)}: {group.name}{left}")
+            self.outcomes[group.name] = self._one(group, folder)
+            files.replace(folder.path / TABLE, table.parquet(self.rows(), self.names))
+        return self._report(folder)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Swept key -> column."""
+        return columns(self.groups[0].points[0])
+
+    def rows(self) -> list[table.Row]:
+        """The rows of the groups behind, in the order of the sweep."""
+        behind = [self.outcomes[g.name] for g in self.groups if g.name in self.outcomes]
+        return [row for outcome in behind for row in table.rows(outcome, self.names)]
+
+    def refuse_failures(self) -> None:
+        """Says at the end which groups failed, if any did.
+
+        Raises:
+          RunError: naming them.
+        """
+        failed = {name: each.failure for name, each in self.outcomes.items() if each.failure}
+        if failed:
+            lines = [f"  {name}: {failure}" for name, failure in failed.items()]
+            text = f"{len(failed)} of {len(self.groups)} groups failed; the same command tries them"
+            raise RunError("\n".join([f"{text} again:", *lines]), exit_code=FAILED)
+
+    def _one(self, group: Group, folder: SweepFolder) -> Outcome:
+        """Runs one group to its end, or to the error that is its own."""
+        self.prepare(group.config)
+        place, start, failure = folder.path / GROUPS / group.name, time.perf_counter(), ""
+        try:
+            engine.run(
+                self.experiment,
+                group.config,
+                place,
+                command=self.command,
+                screen=self.screen,
+                brief=True,
+            )
+        except RunError as error:
+            own = error.exit_code == FAILED and not isinstance(error.__cause__, files.WriteError)
+            if not own:
+                raise RunError(f"{error}\n{self.done}", exit_code=error.exit_code) from error
+            failure = str(error)
+            terminal.say(self.screen, f"{group.name} failed: {failure}")
+        except Exception as error:
+            error.add_note(self.done)
+            raise
+        if not failure and group.name not in folder.cases:
+            seconds = time.perf_counter() - start
+            folder.append(group.name, {"points": len(group.points)}, seconds=seconds)
+        return Outcome(group, _read(place), failure)
+
+    def _report(self, folder: SweepFolder) -> list[table.Row]:
+        """The table on the disk and on the screen, and the figure."""
+        rows = self.rows()
+        main, target = self.experiment.main, self.experiment.target
+        paths = [folder.path / TABLE, folder.path / ASKED, folder.path / GROUPS]
+        files.replace(paths[0], table.parquet(rows, self.names))
+        marks = table.marks(rows, self.names.values(), main, target)
+        self.screen.print(table.printed(marks, list(self.names.values()), main))
+        figure = sweep_figure.draw(marks, list(self.names.values()), main)
+        if figure is None:
+            text = f"no figure: no record has a number `{main}` (Experiment.main names another)"
+            terminal.say(self.screen, text)
+        else:
+            paths += folder.write_figure(FIGURE, figure)
+        terminal.say(self.screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
+        return rows
+
+
+def _kept(experiment: Experiment, group: Group, folder: SweepFolder) -> list[records.Record] | None:
+    """The records of a group that came to its end; None where it is to be run."""
+    place = folder.path / GROUPS / group.name
+    if group.name not in folder.cases or not place.exists():
+        return None
+    asked, cases = engine.question(experiment, group.config)
+    try:
+        with RunFolder.open(place, asked, newer=engine.NEWER) as held:
+            return held.records if set(held.cases) == set(cases) else None
+    except FolderError:
+        return None  # the engine says what is wrong with it
+
+
+def _read(folder: Path) -> list[dict[str, Any]]:
+    path = folder / METRICS
+    return records.parse(path.read_bytes())[0] if path.exists() else []

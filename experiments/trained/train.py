@@ -1,0 +1,138 @@
+"""One architecture on one prompt at one depth, trained or as built, beside ridge regression."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from elsa import predictors, tasks, theory, training
+from elsa.base import checks
+from experiments.harness.experiment import Case, Experiment, Place, Record
+from experiments.trained import architectures, measure, predictions, ridge_distance, train_figures
+from experiments.trained.spec import TrainedSpec
+
+RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
+_SHOWN = 300  # prompts of the figure of predictions
+
+
+def cases(config: ConfigDict) -> Mapping[str, Case]:
+    """The one run of the config."""
+    task = architectures.task_settings(config)
+    model = architectures.model_settings(config, tasks.build(task))
+    name = config.model.architecture
+    run = {"task": task, "model": model, "sweep": config.axes.to_dict()}
+    return {name: {"run": name, **run}}
+
+
+def check(config: ConfigDict) -> None:
+    """Refuses a config whose run cannot be built."""
+    checks.integer(
+        "train", eval_prompts=(config.eval_prompts, 1), watch_prompts=(config.watch_prompts, 1)
+    )
+    checks.at_least("train", **{"prompt.lam": (config.prompt.lam, 0.0)})
+    for case in cases(config).values():
+        training.validate(measure.settings_of(config, case))
+
+
+def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predictions.Prediction:
+    """Ridge's own risk on this task, and what is known in closed form."""
+    config = run.config
+    risk, _ = ridge_distance.risk_of_ridge(
+        task, config.seed, config.eval_prompts, config.prompt.lam
+    )
+    return {"target": risk, "name": RIDGE, "lines": {RIDGE: risk, **closed_forms(task)}}
+
+
+@functools.singledispatch
+def closed_forms(task: Any) -> dict[str, float]:
+    """Risks that theory knows of a task: none of one that has no entry here."""
+    return {}
+
+
+@closed_forms.register
+def _(task: tasks.LinearRegression) -> dict[str, float]:
+    if task.covariates != "normal":
+        return {}
+    return {ONE_STEP: theory.pgd_optimum(predictions.setting_of(task)).risk}
+
+
+def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
+    """One record for each point: risks, distances after every layer, some predictions."""
+    task, lam = tasks.build(case["task"]), config.prompt.lam
+    step_size = case["model"].get("step_size") or architectures.step_size(task, lam, config.seed)
+    look = ridge_distance.watch(config.seed, config.watch_prompts, lam, step_size)
+    trained, records = measure.train(config, case, place, predict, watch=look, keep_lost=True)
+    steps, watched = trained.watched_along_training()
+    along = trained.risk_along_training()
+    for index, record in enumerate(records):
+        own = {name: values[:, :, index] for name, values in watched.items()}
+        layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in own) - 1
+        record |= {
+            "depth": layers,
+            "step_size": step_size,
+            "watched_steps": steps.tolist(),
+            "watched": {name: _finite(values) for name, values in own.items()},
+            "descent_to_ridge": ridge_distance.descent_to_ridge(
+                task, config.seed, config.watch_prompts, lam, step_size, layers
+            ),
+            "along_training": {
+                "steps": along[0].tolist(),
+                "losses": _finite(along[1][:, :, index]),
+            },
+            "shown": _shown(config, trained, index),
+        }
+    return records
+
+
+def _shown(config: ConfigDict, trained: training.Trained, point: int) -> dict[str, list[float]]:
+    """Predictions of the first seed that did not diverge, ridge's, and the labels."""
+    lost = np.asarray(trained.state.diverged)[:, point]
+    model = trained.model(int(np.argmin(lost)), point)
+    prompt = ridge_distance.prompts(trained.task(point), jax.random.key(config.seed), _SHOWN, model)
+    parts = {
+        "model": model(prompt),
+        "ridge": predictors.ridge(prompt, config.prompt.lam),
+        "label": prompt.query_y,
+    }
+    return {name: [round(float(v), 6) for v in values] for name, values in parts.items()}
+
+
+def _finite(values: np.ndarray) -> list[Any]:
+    """Nested lists, None where a number is not finite."""
+    if values.ndim == 0:
+        return float(values) if np.isfinite(values) else None  # type: ignore[return-value]
+    return [_finite(value) for value in values]
+
+
+def shares(config: ConfigDict) -> Mapping[str, str]:
+    """Keys whose values one program can run side by side."""
+    start = "init_scale" if config.model.init == "random" else "noise"
+    of_stacks = {f"model.{start}": start} if config.model.architecture in ("lsa", "elsa") else {}
+    return {"train.learning_rate": "learning_rate", **of_stacks}
+
+
+def with_axes(config: ConfigDict, axes: Mapping[str, tuple[Any, ...]]) -> ConfigDict:
+    """The config of one program for the product of these axes."""
+    config.axes = ConfigDict(dict(axes))
+    return config
+
+
+SPEC = TrainedSpec(
+    title="risk beside that of ridge regression with the prompt's regulariser",
+    x="depth",
+    x_label="layers",
+    predict=predict,
+    figures=train_figures.figures,
+)
+EXPERIMENT: Experiment = dataclasses.replace(
+    SPEC.experiment(),
+    cases=cases,
+    measure=measured,
+    check=check,
+    shares=shares,
+    with_axes=with_axes,
+)

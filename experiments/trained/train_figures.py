@@ -1,0 +1,151 @@
+"""What the `train` experiment draws: risk, loss, distance to ridge, predictions."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from elsa.report import style
+from experiments.harness.experiment import Record, Summary
+from experiments.trained import report
+from experiments.trained.ridge_distance import RIDGE
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_STROKES: tuple[Any, ...] = (":", (0, (4, 2)), (0, (6, 1.5, 1, 1.5)))
+_POINTS = 6  # of a sweep that one figure shows
+
+
+def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
+    """Risk and loss where something was trained, distance to ridge, and predictions."""
+    shown = records[:_POINTS]
+    made = {"distance_to_ridge": _distance(shown), "predictions": _predictions(shown)}
+    if shown[0]["along_training"]["steps"]:
+        made |= {"risk": _risk(shown), "loss": _loss(shown)}
+    return made
+
+
+def _risk(records: Sequence[Record]) -> "Figure":
+    """Mean risk over the seeds along training, theory dotted."""
+    figure, axes = style.figure(height=2.6)
+    for index, record in enumerate(records):
+        steps, losses = _along(record)
+        style.measured(axes, steps, _mean(losses), name=index, label=_label(record), marker="none")
+    steps, _ = _along(records[0])
+    for stroke, (name, risk) in zip(_STROKES, records[0]["lines"].items(), strict=False):
+        ends = np.array([0.0, steps[-1]])
+        style.theory(axes, ends, np.full(2, risk), label=f"theory: {name}", linestyle=stroke)
+    axes.set_yscale("log")
+    style.finish(axes, x="step of training", y="risk (squared error)", legend=False)
+    style.legend_outside(figure)
+    return figure
+
+
+def _loss(records: Sequence[Record]) -> "Figure":
+    """Every seed of every point along training."""
+    figure, axes = style.figure(height=2.6)
+    for index, record in enumerate(records):
+        steps, losses = _along(record)
+        for seed in range(losses.shape[1]):
+            style.measured(
+                axes,
+                steps,
+                losses[:, seed],
+                name=index,
+                label=_label(record) + ", every seed" if seed == 0 else "_nolegend_",
+                marker="none",
+                linewidth=0.7,
+            )
+    axes.axhline(records[0]["target"], color=style.THEORY, linestyle=":", label="theory: ridge")
+    axes.set_yscale("log")
+    style.finish(axes, x="step of training", y="loss (squared error)", legend=False)
+    style.legend_outside(figure)
+    return figure
+
+
+def _distance(records: Sequence[Record]) -> "Figure":
+    """Distance to ridge after every layer, before and after training, and of gradient descent."""
+    figure, axes = style.figure(height=2.6)
+    trained = len(records[0]["watched_steps"]) > 1
+    for index, record in enumerate(records):
+        layers = np.arange(record["depth"] + 1)
+        by_layer = np.array(
+            [record["watched"][f"{RIDGE}/{layer}"] for layer in layers], np.float64
+        )  # [layers, times, seeds]
+        if trained:
+            style.measured(
+                axes,
+                layers,
+                _mean(by_layer[:, 0]),
+                name=index,
+                label=f"{_label(record)}, start",
+                linestyle="none",
+                markersize=3,
+            )
+        style.measured(
+            axes,
+            layers,
+            _mean(by_layer[:, -1]),
+            name=index,
+            label=f"{_label(record)}, trained" if trained else f"{_label(record)}, as built",
+            markersize=5,
+        )
+    longest = max(records, key=lambda record: record["depth"])
+    descent = np.array(longest["descent_to_ridge"])
+    style.theory(
+        axes,
+        np.arange(len(descent)),
+        descent,
+        label=f"theory: gradient descent, one step a layer, η = {longest['step_size']:g}",
+    )
+    axes.set_yscale("log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    style.finish(axes, x="layers", y="distance to ridge (relative)", legend=False)
+    style.legend_outside(figure, columns=1)
+    return figure
+
+
+def _predictions(records: Sequence[Record]) -> "Figure":
+    """Predictions against ridge's, the diagonal dotted."""
+    figure, axes = style.figure(height=3.0)
+    for index, record in enumerate(records):
+        shown = record["shown"]
+        style.measured(
+            axes,
+            np.array(shown["ridge"]),
+            np.array(shown["model"]),
+            name=index,
+            label=_label(record),
+            linestyle="none",
+            markersize=2.5,
+        )
+    ridge = np.concatenate([record["shown"]["ridge"] for record in records])
+    ends = np.array([ridge.min(), ridge.max()])
+    style.theory(axes, ends, ends, label="ridge itself")
+    span = 1.5 * np.abs(ends).max()
+    axes.set_xlim(-span, span)
+    axes.set_ylim(-span, span)
+    style.finish(
+        axes, x="prediction of ridge (label)", y="prediction of the model (label)", legend=False
+    )
+    style.legend_outside(figure)
+    return figure
+
+
+def _along(record: Record) -> tuple[np.ndarray, np.ndarray]:
+    along = record["along_training"]
+    return np.array(along["steps"]), np.array(along["losses"], np.float64)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Over the last axis, the seeds, those left out that are not finite."""
+    finite = np.isfinite(values)
+    total = np.where(finite, values, 0.0).sum(axis=-1)
+    return np.where(finite.any(axis=-1), total / np.maximum(finite.sum(axis=-1), 1), np.nan)
+
+
+def _label(record: Record) -> str:
+    point = ", ".join(f"{report.symbol(k)} = {v:g}" for k, v in record["point"].items())
+    return f"{record['run'].replace('_', ' ')}{', ' if point else ''}{point}"
