@@ -43,7 +43,8 @@ def tokens(
     Raises:
       ValueError: for labels that do not fit the covariates.
     """
-    checks.shapes("tokens", x=(x, "... n d"), y=(y, "... n"))
+    checks.shapes("tokens", x=(x, "... n d"))
+    checks.real("tokens", y=y)
     covariates, labels = jnp.asarray(x), jnp.asarray(y)
     if covariates.shape[:-1] != labels.shape:
         raise ValueError(
