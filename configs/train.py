@@ -60,6 +60,17 @@ def get_config(mode: str = "full") -> ConfigDict:
         }
     )
     config.watch_prompts = 256  # on which distances to ridge are measured along training
+    # what else the trained models are run on: values of each, as '(8, 32)'
+    lengths = () if quick else (8, 32, 64)
+    config.evaluate = ConfigDict(
+        {
+            "context_length": lengths,
+            "covariate_scale": (),
+            "noise_var": (),
+            "query_scale": (),
+            "depth": (),  # of a tied stack
+        }
+    )
     config.axes = ConfigDict()  # axis -> values that share a program; sweeps fill it
     config.num_seeds = 2 if quick else 3
     return config

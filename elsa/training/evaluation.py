@@ -78,6 +78,7 @@ def evaluate(
     *,
     task: Any = None,
     draw: int = 0,
+    depth: int | None = None,
     screen: Console | None = None,
     name: str | None = None,
     **shifts: Any,
@@ -100,6 +101,12 @@ def evaluate(
     each = math.ceil(batches / calls)  # one program for all calls
     doing = f"{name or trained.folder.name}: evaluating on {calls * each * batch:,} prompts"
     groups = _groups(trained, task, shifts)
+    if depth is not None:
+        here = program.sweep.points.task.context_length
+        if any(group.points.task.context_length != here for group in groups):
+            raise ValueError(f"{_WHERE}: depth goes with the context_length={here} trained on")
+        deeper = graph_at(_WHERE, program, 0, here, depth=depth)
+        groups = [group._replace(graph=deeper) for group in groups]
     runs = [(group.which, _errors(trained, group, batch, each, draw)) for group in groups]
     errors = np.empty((seeds, points, calls, each * batch))
     for part in progress.shown(range(len(runs) * calls), doing, screen):

@@ -10,7 +10,9 @@ from elsa.base import checks
 from elsa.training.program import Program
 
 
-def graph_at(where: str, program: Program, point: int, context_length: int) -> Any:
+def graph_at(
+    where: str, program: Program, point: int, context_length: int, *, depth: int | None = None
+) -> Any:
     """The graph that gives a point's trained arrays the scale of contexts of this length.
 
     A model that is scaled by 1/n of the prompts that it is trained on is scaled by 1/m on contexts
@@ -22,6 +24,8 @@ def graph_at(where: str, program: Program, point: int, context_length: int) -> A
     Args:
       where: the caller, which opens the message.
       context_length: m.
+      depth: layers, or steps, that a tied stack is run for, in place of those trained, on contexts
+        of the length trained on.
 
     Raises:
       TypeError, ValueError: for a length that is no integer above 0; for a model of which some
@@ -29,6 +33,8 @@ def graph_at(where: str, program: Program, point: int, context_length: int) -> A
         was given arrays that hold the scale.
     """
     checks.integer(where, context_length=(context_length, 1))
+    if depth is not None:
+        return _deeper(where, program, depth)
     longest = program.sweep.points.task.context_length
     own = program.sweep.names[point].get("context_length", longest)
     if context_length == own:
@@ -59,6 +65,18 @@ def graph_at(where: str, program: Program, point: int, context_length: int) -> A
             "state_size"
         )
     return nnx.split(other)[0]
+
+
+def _deeper(where: str, program: Program, depth: int) -> Any:
+    """The graph of a tied stack of another depth."""
+    checks.integer(where, depth=(depth, 0))
+    like = program.bare()
+    if not getattr(like, "tied", False):
+        raise ValueError(
+            f"{where}: depth needs a stack whose layers share their weights, as lsa and elsa with "
+            f"tied=True, got {type(like).__name__}; train it with that depth"
+        )
+    return nnx.split(program.bare(depth=depth))[0]
 
 
 def _arrays(model: Any) -> Any:

@@ -125,6 +125,8 @@ class Program:
 
     def _build(self, key: Array, arguments: dict[str, Any], **sizes: Any) -> Any:
         task = self.sweep.points.task
+        if "depth" in sizes:  # of a tied stack: it is the config's own argument
+            arguments = {**arguments, "depth": sizes.pop("depth")}
         own = {"context_length": task.context_length, "scale": 1.0 / task.context_length}
         return models.build(
             {**self.sweep.model, **self._given, **arguments},

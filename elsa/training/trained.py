@@ -101,6 +101,7 @@ class Trained(NamedTuple):
         *,
         task: Any = None,
         draw: int = 0,
+        depth: int | None = None,
         screen: Console | None = None,
         name: str | None = None,
         **shifts: Any,
@@ -125,6 +126,7 @@ class Trained(NamedTuple):
           task: any task of the run's dim, or settings for `tasks.build`; where None, the task that
             each point was trained on.
           draw: numbers of the same seed give the same prompts; 0 those of `risk`.
+          depth: runs a tied stack for another number of layers, or steps, than it was trained with.
           screen: where to show progress; silent where None.
           name: of the run, for progress; the folder's name where None.
           **shifts: of the task, for `tasks.shifted`. A context_length of a run's own task is given
@@ -135,7 +137,16 @@ class Trained(NamedTuple):
             another dim, or a shift that it cannot have; for a model that cannot run on contexts of
             that length.
         """
-        return evaluate(self, num_prompts, task=task, draw=draw, screen=screen, name=name, **shifts)
+        return evaluate(
+            self,
+            num_prompts,
+            task=task,
+            draw=draw,
+            depth=depth,
+            screen=screen,
+            name=name,
+            **shifts,
+        )
 
     def each(self, read: Callable[[Any], Any]) -> Any:
         """`read(model)` of every model, in one mapped call: an array, or a tree of them, with the

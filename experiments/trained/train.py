@@ -12,7 +12,14 @@ from ml_collections import ConfigDict
 from elsa import predictors, tasks, theory, training
 from elsa.base import checks
 from experiments.harness.experiment import Case, Experiment, Place, Record
-from experiments.trained import architectures, measure, predictions, ridge_distance, train_figures
+from experiments.trained import (
+    architectures,
+    measure,
+    other_laws,
+    predictions,
+    ridge_distance,
+    train_figures,
+)
 from experiments.trained.spec import TrainedSpec
 
 RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
@@ -68,6 +75,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     trained, records = measure.train(config, case, place, predict, watch=look, keep_lost=True)
     steps, watched = trained.watched_along_training()
     along = trained.risk_along_training()
+    elsewhere = other_laws.evaluated(config, trained, place)
     for index, record in enumerate(records):
         own = {name: values[:, :, index] for name, values in watched.items()}
         layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in own) - 1
@@ -84,11 +92,14 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
                 "losses": _finite(along[1][:, :, index]),
             },
             "shown": _shown(config, trained, index),
+            "elsewhere": elsewhere[index],
         }
     return records
 
 
-def _shown(config: ConfigDict, trained: training.Trained, point: int) -> dict[str, list[float]]:
+def _shown(
+    config: ConfigDict, trained: training.Trained, point: int
+) -> dict[str, list[float | None]]:
     """Predictions of the first seed that did not diverge, ridge's, and the labels."""
     lost = np.asarray(trained.state.diverged)[:, point]
     model = trained.model(int(np.argmin(lost)), point)
@@ -98,7 +109,7 @@ def _shown(config: ConfigDict, trained: training.Trained, point: int) -> dict[st
         "ridge": predictors.ridge(prompt, config.prompt.lam),
         "label": prompt.query_y,
     }
-    return {name: [round(float(v), 6) for v in values] for name, values in parts.items()}
+    return {name: _finite(np.asarray(values).round(6)) for name, values in parts.items()}
 
 
 def _finite(values: np.ndarray) -> list[Any]:

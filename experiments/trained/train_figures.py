@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STROKES: tuple[Any, ...] = (":", (0, (4, 2)), (0, (6, 1.5, 1, 1.5)))
+_FIELDS = {"mean": "mean", "trimmed_mean": "mean of the best 99.9 %"}
+_CHANGED = {
+    "context_length": "context length n (examples)",
+    "covariate_scale": "scale of the covariates",
+    "noise_var": "variance of the noise",
+    "query_scale": "scale of the query",
+    "depth": "layers of the tied stack",
+}
 _POINTS = 6  # of a sweep that one figure shows
 
 
@@ -22,6 +30,8 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     """Risk and loss where something was trained, distance to ridge, and predictions."""
     shown = records[:_POINTS]
     made = {"distance_to_ridge": _distance(shown), "predictions": _predictions(shown)}
+    if shown[0]["elsewhere"]:
+        made["other_laws"] = _elsewhere(shown)
     if shown[0]["along_training"]["steps"]:
         made |= {"risk": _risk(shown), "loss": _loss(shown)}
     return made
@@ -107,6 +117,32 @@ def _distance(records: Sequence[Record]) -> "Figure":
     return figure
 
 
+def _elsewhere(records: Sequence[Record]) -> "Figure":
+    """Risk on other laws, a panel for each that is changed: mean, trimmed mean, ridge dotted."""
+    changed = list(dict.fromkeys(entry["changed"] for entry in records[0]["elsewhere"]))
+    figure, grid = style.figure(len(changed), height=0.9 + 1.7 * len(changed), squeeze=False)
+    for axes, name in zip(grid[:, 0], changed, strict=True):
+        for index, record in enumerate(records):
+            own = [entry for entry in record["elsewhere"] if entry["changed"] == name]
+            places = np.array([entry["value"] for entry in own])
+            for field, stroke in (("mean", "-"), ("trimmed_mean", "--")):
+                style.measured(
+                    axes,
+                    places,
+                    np.array([entry[field] for entry in own], np.float64),
+                    name=index,
+                    label=f"{_label(record)}, {_FIELDS[field]}",
+                    linestyle=stroke,
+                )
+            if index == 0:
+                ridge = np.array([entry["ridge"] for entry in own])
+                style.theory(axes, places, ridge, label="theory: ridge")
+        style.few_decades(axes)
+        style.finish(axes, x=_CHANGED[name], y="risk (squared error)", legend=False)
+    style.legend_outside(figure)
+    return figure
+
+
 def _predictions(records: Sequence[Record]) -> "Figure":
     """Predictions against ridge's, the diagonal dotted."""
     figure, axes = style.figure(height=3.0)
@@ -114,8 +150,8 @@ def _predictions(records: Sequence[Record]) -> "Figure":
         shown = record["shown"]
         style.measured(
             axes,
-            np.array(shown["ridge"]),
-            np.array(shown["model"]),
+            np.array(shown["ridge"], np.float64),
+            np.array(shown["model"], np.float64),
             name=index,
             label=_label(record),
             linestyle="none",

@@ -43,7 +43,11 @@ def config_of(*words, mode="quick"):
 def small(*words):
     """A config that runs in seconds."""
     few = ["eval_prompts=256", "watch_prompts=64", "num_seeds=1", "train.warmup=10"]
-    steps = [] if any(w.startswith("train.num_steps") for w in words) else ["train.num_steps=50"]
+    steps = (
+        []
+        if any(w.startswith("train.num_steps") for w in words)
+        else ["train.num_steps=50", "train.evaluate_every=10"]
+    )
     return config_of(*few, *steps, *words)
 
 
