@@ -90,7 +90,7 @@ def fitted_decay(
       ValueError: for shapes that do not fit, or an error in the range that is not above 0.
     """
     found = _curve("fitted_decay", "errors", errors)
-    checks.real("fitted_decay", first=first, stop=stop)
+    checks.finite("fitted_decay", first=first, stop=stop)
     for name, bound in {"first": first, "stop": stop}.items():
         if np.any(np.asarray(bound) != np.rint(bound)):
             raise ValueError(f"fitted_decay: {name} must hold integers, got {bound!r}")

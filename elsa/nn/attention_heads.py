@@ -40,6 +40,7 @@ class AttentionHeads(nnx.Module):
         """Draws the arrays; sizes are argument name -> (axis letter of the formula, size)."""
         where = type(self).__name__
         checks.at_least(where, init_scale=(init_scale, 0.0))
+        checks.finite(where, init_scale=init_scale)
         init = nnx.initializers.normal(init_scale)
         checks.size(where, num_heads=(num_heads, 1), **{k: (v, 1) for k, (_, v) in sizes.items()})
         checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)

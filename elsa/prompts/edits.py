@@ -112,11 +112,13 @@ def edited(
             f"edited: h must be prompts of at least shape {layout.shape}, got {h.shape}"
         )
     for name, change in changes.items():
+        checks.instance("edited", Callable, "a function", **{f"changes[{name!r}]": change})
         box = layout.box(name)
         place = (..., slice(box.row, box.rows.stop), slice(box.col, box.channels.stop))
         block = h[place]
         new = change(block)
-        checks.same_shape("edited", name, block.shape, f"changed {name}", new.shape)
+        checks.real("edited", **{f"the result of changes[{name!r}]": new})
+        checks.same_shape("edited", name, block.shape, f"changed {name}", np.shape(new))
         h = h.at[place].set(new)
     return h
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from elsa import attention, heads, metrics
+from elsa import attention, heads, metrics, prompts
 from elsa.attention import gram
 from elsa.heads import table
 from elsa.prompts import edits, layout
@@ -95,6 +95,37 @@ def _layouts() -> dict[str, Call]:
     }
 
 
+def _formats() -> dict[str, Call]:
+    stacked = prompts.named_format("stacked", DIM)
+    known = stacked.known_roles(DIM, ROWS)
+    boxes = {"X": (0, 0, 3, 2), "y": (0, 2, 3, 1), "query_x": (3, 0, 1, 2)}
+    return {
+        "prompts.named_format": call(prompts.named_format, name="stacked", dim=DIM),
+        "prompts.custom_format": call(
+            prompts.custom_format,
+            boxes={**boxes, "prediction": (3, 2, 1, 1), "w": (0, 3, 1, 2)},
+            shape=(4, 5),
+            transposed=("w",),
+        ),
+        "prompts.PromptFormat.roles": call(stacked.roles, context_length=ROWS),
+        "prompts.PromptFormat.known_roles": call(stacked.known_roles, dim=DIM, context_length=ROWS),
+        "prompts.row_roles": call(prompts.row_roles, layout=_OF, examples=("A", "B")),
+        "prompts.role_indicator": call(
+            prompts.role_indicator, roles=stacked.roles(ROWS), known=known
+        ),
+        "prompts.packed": call(
+            prompts.packed,
+            prompt_format=Made(lambda: stacked),
+            known=known,
+            x=X,
+            y=normal(ROWS),
+            query_x=VECTOR,
+            lam=0.1,
+            step_size=0.1,
+        ),
+    }
+
+
 def _heads() -> dict[str, Call]:
     into = {"layout": _OF, "target": "result", "scale": 2.0}
     pair = {**into, "a": "A", "b": "B"}
@@ -114,4 +145,4 @@ def _heads() -> dict[str, Call]:
 
 
 def calls() -> dict[str, Call]:
-    return {**_attention(), **_metrics(), **_layouts(), **_heads()}
+    return {**_attention(), **_metrics(), **_layouts(), **_formats(), **_heads()}

@@ -20,6 +20,8 @@ NUMBERS = {
     "correlation": "zero negative",
     "curvature": "zero huge",
     "scale": "huge",
+    "query_scale": "huge",
+    "noise": "zero huge",
     "step_size": "huge",
     "sharpness": "huge",
     "condition_number": "huge",
@@ -135,6 +137,10 @@ OTHERWISE = {
     ("prompts.BlockLayout", "transposed"): "empty, no entries, longer",
     ("prompts.BlockLayout.extended", "blocks"): "no entries",
     ("prompts.BlockLayout.extended", "shape"): "none, huge within",
+    ("prompts.custom_format", "shape"): "huge within",
+    ("prompts.custom_format", "transposed"): "empty, no entries, longer",
+    ("prompts.row_roles", "examples"): "empty, no entries, longer",
+    ("prompts.role_indicator", "roles"): "empty, no entries, longer",  # as many rows
     ("prompts.edits.moved", "names"): "empty, no entries, longer",
     ("prompts.edits.edited", "changes"): "no entries",
     ("heads.constant", "value"): "huge",
@@ -146,6 +152,7 @@ OTHERWISE = {
     ("tasks.task", "static"): "empty, no entries, longer, text within",  # asked with the class
     ("theory.ridge_loss", "lam"): "negative",
     ("theory.ridge_gradient", "lam"): "negative",
+    ("theory.settled_at", "errors"): "zero",  # settled from the start on
     ("theory.designed_shift", "start"): "zero",
     ("theory.state_shift", "start"): "zero",
     ("theory.multi_step_risk", "coefficients"): "zero",
@@ -176,6 +183,8 @@ DOCUMENTED_NAN = {
     ("softmax_regression.Problem.weight_shift", "x", "zero"),
     ("softmax_regression.Problem.weight_shift", "x", "integers"),
     ("training.across_seeds", "values", "axis more"),
+    ("metrics.fitted_decay", "stop", "negative"),
+    ("metrics.fitted_decay", "stop", "zero"),
 }
 # Numbers of closed forms that are the size of no array.
 ONLY_NUMBERS = {"dim", "context_length"}

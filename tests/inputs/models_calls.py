@@ -14,6 +14,19 @@ _RNGS = {"rngs": Made(lambda: nnx.Rngs(0))}
 _OPTIONS: dict[str, Any] = {"dtype": "float64", "precision": "highest", **_RNGS}
 _SCALED = {"scale": 1.0, **_OPTIONS}
 _GPT2 = {"width": 4, "depth": 1, "num_heads": 2, "mlp": True, "causal": True}
+_STACK: dict[str, Any] = {
+    "depth": 2,
+    "boxes": None,
+    "num_heads": 1,
+    "key_size": 2,
+    "tied": True,
+    "biases": "role",
+    "algorithm": "",
+    "init_scale": 0.3,
+    "noise": 0.0,
+    "step_size": 0.5,
+    "lam": 0.1,
+}
 _SHAPE = (ROWS, 3)
 
 
@@ -23,6 +36,24 @@ def _made() -> dict[str, Call]:
         "H3": call(models.H3, dim=DIM, context_length=ROWS, state_size=2, shift=0, **_SCALED),
         "DiagonalFilter": call(models.DiagonalFilter, state_size=2, dtype="float64"),
         "LongFilter": call(models.LongFilter, length=3, dtype="float64"),
+        "LSAModel": call(
+            models.LSAModel,
+            dim=DIM,
+            context_length=ROWS,
+            layout="stacked",
+            init="random",
+            **_STACK,
+            **_OPTIONS,
+        ),
+        "ELSAModel": call(
+            models.ELSAModel,
+            dim=DIM,
+            context_length=ROWS,
+            layout="natural",
+            init="construction",
+            **_STACK,
+            **_OPTIONS,
+        ),
         "LinearAttention": call(models.LinearAttention, dim=DIM, key_size=2, **_SCALED),
         "LinearTransformer": call(
             models.LinearTransformer,
@@ -58,11 +89,18 @@ def _called() -> dict[str, Call]:
     softmax = models.SoftmaxAttention(DIM, rngs=rngs)
     h3 = models.H3(DIM, ROWS, rngs=rngs)
     merged = models.MergedH3(DIM, ROWS, rngs=rngs)
+    lsa = models.LSAModel(DIM, ROWS, 2, rngs=rngs)
+    elsa = models.ELSAModel(DIM, ROWS, 1, layout="natural", init="construction", rngs=rngs)
     of = {"prompt": PROMPT}
     return {
         "GPT2.__call__": call(gpt2, **of),
         "GPT2.hidden_states": call(gpt2.hidden_states, **of),
         "GPT2.attention": call(gpt2.attention, **of),
+        "LSAModel.__call__": call(lsa, **of),
+        "LSAModel.hidden_states": call(lsa.hidden_states, **of),
+        "LSAModel.by_layer": call(lsa.by_layer, **of),
+        "ELSAModel.__call__": call(elsa, **of),
+        "by_layer": call(models.by_layer, model=Made(lambda: linear), **of),
         "H3.__call__": call(h3, **of),
         "H3.sample_weights": call(h3.sample_weights, context_length=ROWS),
         "MergedH3.__call__": call(merged, **of),
@@ -96,8 +134,8 @@ def _modules() -> dict[str, Call]:
     sizes = {"channels": 3, "key_size": 2, "num_heads": 1}
     h = normal(2, ROWS, 3)
     return {
-        "nn.LSA": call(nn.LSA, **sizes, **_OPTIONS),
-        "nn.ELSA": call(nn.ELSA, rows=ROWS, **sizes, **_OPTIONS),
+        "nn.LSA": call(nn.LSA, init_scale=0.1, **sizes, **_OPTIONS),
+        "nn.ELSA": call(nn.ELSA, rows=ROWS, init_scale=0.1, **sizes, **_OPTIONS),
         "nn.LSA.from_heads": call(
             nn.LSA.from_heads, heads=Made(lambda: [head]), shape=_SHAPE, **options
         )

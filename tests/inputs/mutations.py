@@ -174,7 +174,8 @@ def _sequence(value: list[Any] | tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
     yield "huge within", kind([HUGE_SIZE] * len(value))
     yield "longer", kind([*value, *value[:1]])
     yield "no entries", kind()
-    yield "same array", np.array(value)
+    if not any(isinstance(entry, tuple) for entry in value):  # lists of lists may be ragged
+        yield "same array", np.array(value)
 
 
 def _function(value: Any) -> Iterator[tuple[str, Any]]:

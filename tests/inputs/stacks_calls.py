@@ -40,6 +40,7 @@ def calls() -> dict[str, Call]:
         name: call(getattr(constructions, name), **_SIZES, **_OPTIONS)
         for name in ("ridge_elsa", "ridge_elsa_one_layer", "ridge_lsa", "ridge_lsa_state")
     }
+    made["least_squares_lsa"] = call(constructions.least_squares_lsa, **_SIZES, dtype="float64")
     ridge = constructions.ridge_lsa(ROWS, DIM, 2, STEP_SIZE, num_queries=QUERIES)
     folder = Path(tempfile.mkdtemp(prefix="elsa-inputs-"))
     path = folder / "stack.safetensors"
@@ -72,6 +73,8 @@ def calls() -> dict[str, Call]:
             for name, one in _methods("nn.BlockStack", loaded, _GIVEN).items()
             if name != "nn.BlockStack.verify"  # a file has nothing to be compared with
         },
+        "nn.BlockStack.run": call(loaded.run, h=loaded.pack(**_GIVEN)),
+        "nn.BlockStack.padded": call(loaded.padded, h=loaded.pack(**_GIVEN)),
         "exchange.export": call(exchange.export, stack=Made(lambda: compiled), path=path),
         "exchange.load": call(exchange.load, path=path),
         "report.prompt_figure": call(

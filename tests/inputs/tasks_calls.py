@@ -31,6 +31,8 @@ def _tasks() -> dict[str, Call]:
     aligned = tasks.Alignment(DIM, ROWS, 0.5)
     retrieval = tasks.Retrieval(DIM, ROWS, 0.5)
     spectrum = tasks.PrescribedSpectrum(DIM, ROWS, 10.0)
+    moved = tasks.ShiftedRegression(linear, 2.0, half_subspace=True)
+    flags = {"orthogonal_query": False, "half_subspace": True}
     contexts = tasks.TableContexts.from_table(_TABLE, 4)
     return {
         "LinearRegression": call(tasks.LinearRegression, **_SIZES, **law),
@@ -55,6 +57,24 @@ def _tasks() -> dict[str, Call]:
             tasks.PrescribedSpectrum, **_SIZES, condition_number=10.0, ridge_fraction=0.5
         ),
         "PrescribedSpectrum.sample": call(spectrum.sample, **_DRAW),
+        "ShiftedRegression": call(
+            tasks.ShiftedRegression, base=Made(lambda: linear), query_scale=2.0, **flags
+        ),
+        "ShiftedRegression.from_config": call(
+            lambda given: tasks.ShiftedRegression.from_config("f", given),
+            given={"dim": DIM, "context_length": ROWS, "query_scale": 2.0},
+        ),
+        "ShiftedRegression.sample": call(moved.sample, **_DRAW),
+        "shifted": call(
+            tasks.shifted,
+            task=Made(lambda: linear),
+            context_length=4,
+            noise_var=0.1,
+            covariate_scale=2.0,
+            cov_x=COVARIANCE,
+            query_scale=2.0,
+            **flags,
+        ),
         "TableContexts": call(tasks.TableContexts, x=X, y=normal(ROWS), context_length=3),
         "TableContexts.from_table": call(
             tasks.TableContexts.from_table, table=Made(lambda: _TABLE), context_length=4

@@ -25,6 +25,7 @@ from tests.inputs.calls import Call
 from tests.inputs.meanings import admitted
 from tests.inputs.mutations import mutations
 from tests.inputs.verdict import GOOD, Case, judged
+from tests.inputs.without_a_call import WITHOUT_A_CALL
 from tests.precision.test_every_callable import public
 
 ROOMS = {
@@ -44,26 +45,6 @@ SELDOM = {  # kinds that few arguments have
     *("returns none", "returns text", "takes nothing"),
 }
 LEAST_GOOD = 0.97
-RESULT = "what a function returns, made by it alone"
-BY_FUNCTIONS = "made by the constructions or by compile; its methods are in the table"
-# What has no valid call of its own, and why.
-WITHOUT_A_CALL = {
-    **dict.fromkeys(("CompileError", "TrainingError"), "an error"),
-    **dict.fromkeys(("CompiledStack", "RidgeStack", "DesignedRidgeStack"), BY_FUNCTIONS),
-    **dict.fromkeys(("StateRidgeStack",), BY_FUNCTIONS),
-    "Primitive": "a line of the head table, which the library writes",
-    "Fixed": "a kind of variable, made by the models",
-    "Task": "a protocol",
-    "Box": "four integers, which BlockLayout looks at",
-    "Table": "what read_csv makes, looked at where it is used",
-    **dict.fromkeys(("Prompt", "GramPrompt"), "arrays together, looked at where they are used"),
-    **dict.fromkeys(("GdBeta", "DataShift", "LabelShift", "TrajectoryShift"), RESULT),
-    **dict.fromkeys(("WeightShift", "History", "Solution", "Loaded", "Trained"), RESULT),
-    **dict.fromkeys(("Estimate", "GdBetaFlow", "HeavyBall", "Interval"), RESULT),
-    **dict.fromkeys(("LinearAttentionOptimum", "PolynomialStep", "Rates", "RidgeModes"), RESULT),
-    **dict.fromkeys(("ScaleMoments", "ScaledStep", "StartedStep", "StartedStepGradient"), RESULT),
-    **dict.fromkeys(("Step", "WeightedStep"), RESULT),
-}
 
 
 @pytest.fixture(autouse=True)

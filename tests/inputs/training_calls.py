@@ -71,9 +71,22 @@ def calls() -> dict[str, Call]:
             name="run",
             given={},
         ),
-        "Trained.model": call(trained.model, seed=1, point=1),
+        "branch": call(
+            training.branch,
+            source=folder,
+            config=_CONFIG,
+            workdir=folder.parent / "branch",
+            run=None,
+            at="newest",
+            overwrite=False,
+            extend=False,
+            name="run",
+            given={},
+        ),
+        "Trained.model": call(trained.model, seed=1, point=1, context_length=ROWS),
         "Trained.task": call(trained.task, point=1),
         "Trained.risk": call(trained.risk, num_prompts=4),
+        "Trained.evaluate": call(trained.evaluate, num_prompts=4, task=None, draw=0, depth=None),
         "Trained.each": call(trained.each, read=Made(lambda: lambda model: model.preconditioner)),
     }
     return {f"training.{name}": one for name, one in named.items()}
