@@ -205,6 +205,8 @@ class MergedH3(nnx.Module):
         precision: str = EXACT,
         rngs: nnx.Rngs | None = None,
     ) -> None:
+        if rngs is not None:
+            checks.instance("MergedH3", nnx.Rngs, "an nnx.Rngs or None", rngs=rngs)
         checks.size("MergedH3", dim=(dim, 1), context_length=(context_length, 1))
         checks.positive("MergedH3", scale=scale)
         kind = checks.float_dtype("MergedH3", dtype)

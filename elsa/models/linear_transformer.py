@@ -168,6 +168,8 @@ def _run_on_rows(
         after = context_NxM + context_NxM @ change, query_M + query_M @ change
         return after, jnp.concatenate([after[0], after[1][None]]) if keep else None
 
+    common = jnp.result_type(context, query, query_key, value)  # a scan carries one dtype
+    context, query = context.astype(common), query.astype(common)
     during: Any
     (_, query), during = jax.lax.scan(layer, (context, query), (query_key, value))
     return query, during

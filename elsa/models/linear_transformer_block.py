@@ -155,7 +155,9 @@ def _run_blocks(
         multiplier = gram.right_multiplier(context_MxM, *heads, precision=precision) @ mixing
         return (multiplier.T @ context_MxM @ multiplier, row_M @ multiplier), None
 
-    start, weights = (context, query), (query_key, value, feed_forward)
+    common = jnp.result_type(context, query, query_key)  # a scan carries one dtype
+    start = context.astype(common), query.astype(common)
+    weights = (query_key, value, feed_forward)
     if len(query_key) > 1:
         start, _ = jax.lax.scan(block, start, tuple(w[:-1] for w in weights))
     # nothing reads the Gram matrix after the last block: its row needs products with vectors only

@@ -53,6 +53,8 @@ class MergedAttention(nnx.Module):
         precision: str = EXACT,
         rngs: nnx.Rngs | None = None,
     ) -> None:
+        if rngs is not None:
+            checks.instance("MergedAttention", nnx.Rngs, "an nnx.Rngs or None", rngs=rngs)
         checks.size("MergedAttention", dim=(dim, 1))
         checks.positive("MergedAttention", scale=scale)
         kind = checks.float_dtype("MergedAttention", dtype)

@@ -56,7 +56,7 @@ INTEGERS = {
     "seed": "zero",
     "point": "zero",
     "layer": "zero",
-    "index": "zero negative",
+    "index": "zero",
     "row": "zero",
     "rows": "zero negative",
     "channels": "zero negative",
@@ -146,6 +146,14 @@ OTHERWISE = {
     ("heads.constant", "value"): "huge",
     ("heads.times_constant", "matrix"): "huge",
     ("heads.table.Primitive.layout", "sizes"): "unknown entry",
+    ("models.LSAModel", "init_scale"): "zero",  # weights of zero
+    ("models.ELSAModel", "init_scale"): "zero",
+    ("nn.LSA", "init_scale"): "zero",
+    ("nn.ELSA", "init_scale"): "zero",
+    ("nn.Stack", "prologue"): "empty",
+    ("nn.Stack", "epilogue"): "empty",
+    ("readback.gd_beta_block", "init"): "huge",  # are among the weights
+    ("readback.gd_beta_block", "preconditioner"): "huge",
     ("predictors.gradient_descent", "step_size"): "negative, zero, vector",  # one for each step
     ("predictors.polynomial_step", "coefficients"): "zero",
     ("tasks.Alignment", "alignment"): "huge",  # any size from 0
@@ -221,6 +229,9 @@ MORE_ENTRIES = {
     "prompts.edits.edited": "h",
     "nn.LSA.__call__": "h",
     "nn.LSA.scores": "h",
+    "nn.ELSA.__call__": "h",  # of a batch
+    "nn.Stack.__call__": "h",
+    "nn.Stack.ended": "h",
     "algorithms.matrix_polynomial": "coefficients",
     "metrics.fitted_decay": "errors",
     "metrics.fit_window": "errors exact",

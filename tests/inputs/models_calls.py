@@ -145,8 +145,8 @@ def _modules() -> dict[str, Call]:
         "nn.ELSA.from_weights": call(nn.ELSA.from_weights, weights=weights, **options),
         "nn.LSA.__call__": call(lsa, h=h),
         "nn.ELSA.__call__": call(elsa, h=h),
-        "nn.LSA.scores": call(lsa.scores, h=h),
-        "nn.ELSA.scores": call(elsa.scores, h=h),
+        "nn.LSA.scores": call(lsa.scores, h=h[0]),
+        "nn.ELSA.scores": call(elsa.scores, h=h[0]),
         "nn.Stack": call(
             nn.Stack,
             body=Made(lambda: [lsa]),

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from flax import nnx
 
 import elsa
 from tests.inputs.calls import Call
@@ -133,7 +134,8 @@ def _names(text: str, wanted: set[str]) -> bool:
 
 
 def _numbers(result: Any) -> list[np.ndarray]:
-    """The real numbers in a result, in order."""
+    """The real numbers in a result, in order; of a module, its weights."""
+    result = nnx.state(result, nnx.Param) if isinstance(result, nnx.Module) else result
     kinds = (int, float, np.ndarray, np.generic, jax.Array)
     leaves = [leaf for leaf in jax.tree.leaves(result) if isinstance(leaf, kinds)]
     found = [np.asarray(leaf) for leaf in leaves if not _is_key(leaf)]
