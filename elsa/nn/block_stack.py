@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
@@ -13,10 +12,11 @@ from elsa.base import checks
 from elsa.base.arrays import AnyShape
 from elsa.base.precision import exact
 from elsa.heads.head import Head, HeadWeights
+from elsa.nn import running
 from elsa.nn.arguments import converted, looked_at
 from elsa.nn.as_built import AsBuilt
 from elsa.nn.listing import listing, one_line
-from elsa.nn.running import ReadBlocks, run_stack, whole_prompt
+from elsa.nn.running import ReadBlocks, whole_prompt
 from elsa.nn.stack import Observer, Stack
 from elsa.nn.verifying import largest_error
 from elsa.prompts.layout import BlockLayout
@@ -152,13 +152,11 @@ class BlockStack(nnx.Module):
           observe: sees every layer's prompt, as `Stack` says; with `ended`, what the prompt would
             be if the epilogue ran next.
         """
-        graph, state = nnx.split(self.stack)
-        return run_stack(graph, state, h, observe, ended)
+        return running.run(self.stack, h, observe, ended=ended)
 
     def padded(self, h: Float[Array, "n m"]) -> Float[Array, "_n _m"]:
         """The caller's prompt in the stack's dtype, rows and channels appended as zeros."""
-        (n, m), (rows, channels) = h.shape, self.readout.shape
-        return jnp.pad(h.astype(self.dtype), ((0, rows - n), (0, channels - m)))
+        return running.padded(h, self.readout.shape, self.dtype)
 
     # What it is made of.
 

@@ -157,9 +157,10 @@ def _mapping(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "no entries", {}
     yield "unknown entry", {**value, "unknown": 1}
     yield "integer name", {**value, 3: next(iter(value.values()), 1)}
-    yield "none within", dict.fromkeys(value)
-    yield "text within", dict.fromkeys(value, "text")
-    yield "nan within", dict.fromkeys(value, np.nan)
+    if value:
+        yield "none within", dict.fromkeys(value)
+        yield "text within", dict.fromkeys(value, "text")
+        yield "nan within", dict.fromkeys(value, np.nan)
 
 
 def _sequence(value: list[Any] | tuple[Any, ...]) -> Iterator[tuple[str, Any]]:

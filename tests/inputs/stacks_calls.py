@@ -75,7 +75,9 @@ def calls() -> dict[str, Call]:
         },
         "nn.BlockStack.run": call(loaded.run, h=loaded.pack(**_GIVEN)),
         "nn.BlockStack.padded": call(loaded.padded, h=loaded.pack(**_GIVEN)),
-        "exchange.export": call(exchange.export, stack=Made(lambda: compiled), path=path),
+        "exchange.export": call(
+            exchange.export, stack=Made(lambda: compiled), path=folder / "made" / path.name
+        ),
         "exchange.load": call(exchange.load, path=path),
         "report.prompt_figure": call(
             lambda stack, **blocks: report.prompt_figure(stack, **blocks),
