@@ -100,6 +100,11 @@ class StackModel(nnx.Module):
         checks.one_of(where, "layout", layout, LAYOUTS)
         checks.one_of(where, "init", init, INITS)
         checks.one_of(where, "biases", biases, BIASES)
+        checks.instance(where, str, "a name", algorithm=algorithm)
+        if init == "random" and algorithm:
+            raise ValueError(
+                f"{where}: algorithm is of stacks that are not random, got {algorithm!r}"
+            )
         if (layout == "custom") != (boxes is not None):
             raise ValueError(f"{where}: boxes and layout='custom' need each other, got {layout!r}")
         self.precision = known(where, precision)

@@ -156,7 +156,12 @@ class Stack(nnx.Module):
         self, h: Float[Array, "*batch n m"], roles: Float[Array, "n roles"] | None = None
     ) -> Float[Array, "*batch n m"]:
         """What a prompt becomes by the epilogue alone."""
-        return self._run(self.epilogue, self._checked(h), _nothing, roles)[0]
+        prompt = self._checked(h)
+        if prompt.ndim not in (2, 3):
+            raise ValueError(
+                f"Stack: h must have shape (n, m) or (batch, n, m), got {prompt.shape}"
+            )
+        return self._run(self.epilogue, prompt, _nothing, roles)[0]
 
     def layer(self, index: int) -> Any:
         """The layer that runs as number `index`, with the weights of its own step.
@@ -202,10 +207,6 @@ class Stack(nnx.Module):
         if own and own[0].dtype != prompt.dtype:
             raise TypeError(
                 f"Stack: the prompt must have the layers' dtype {own[0].dtype}, got {prompt.dtype}"
-            )
-        if prompt.ndim not in (2, 3):
-            raise ValueError(
-                f"Stack: h must have shape (n, m) or (batch, n, m), got {prompt.shape}"
             )
         return prompt
 

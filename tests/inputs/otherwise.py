@@ -31,6 +31,11 @@ OTHERWISE = {
     ("heads.constant", "value"): "huge",
     ("heads.times_constant", "matrix"): "huge",
     ("heads.table.Primitive.layout", "sizes"): "unknown entry",
+    **dict.fromkeys(
+        [(model, "algorithm") for model in ("models.LSAModel", "models.ELSAModel")], "no text"
+    ),
+    ("models.LSAModel", "key_size"): "zero",  # the number of channels
+    ("models.ELSAModel", "key_size"): "zero",
     ("models.LSAModel", "init_scale"): "zero",  # weights of zero
     ("models.ELSAModel", "init_scale"): "zero",
     ("nn.LSA", "init_scale"): "zero",

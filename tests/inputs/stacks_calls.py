@@ -46,6 +46,7 @@ def calls() -> dict[str, Call]:
     path = folder / "stack.safetensors"
     exchange.export(compiled, path)
     loaded = exchange.load(path)
+    (folder / "made").mkdir()
     parts = {"stack": ridge.stack, "layout": ridge.layout, "readout": ridge.readout}
     return {
         **{f"constructions.{name}": one for name, one in made.items()},
