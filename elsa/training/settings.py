@@ -120,6 +120,9 @@ class TrainSettings:
 class RunSettings:
     """One training run: a task, a model, the axes of a sweep, seeds.
 
+    What a task or model does not take is refused where a run is made of it, by `validate` and
+    `fit`.
+
     Attributes:
       task: "name" and fields, as `tasks.build` takes them.
       model: "name" and arguments, as `models.build` takes them.

@@ -5,6 +5,7 @@ them, but for what has to be trained or compiled first; the slow one takes all.
 """
 
 import functools
+import inspect
 import zlib
 from collections import Counter
 
@@ -25,7 +26,7 @@ from tests.inputs.calls import Call
 from tests.inputs.meanings import admitted
 from tests.inputs.mutations import mutations
 from tests.inputs.verdict import GOOD, Case, judged
-from tests.inputs.without_a_call import WITHOUT_A_CALL
+from tests.inputs.without_a_call import NOT_YET_HELD, WITHOUT_A_CALL
 from tests.precision.test_every_callable import public
 
 ROOMS = {
@@ -120,3 +121,37 @@ def test_every_public_callable_is_in_the_table():
     wanted = {value.__name__ for value in public() if callable(value)}
     assert sorted(wanted - have - WITHOUT_A_CALL.keys()) == []
     assert sorted(WITHOUT_A_CALL.keys() - wanted) == []
+
+
+@pytest.mark.slow
+def test_every_public_method_with_arguments_is_in_the_table_or_on_the_list_of_those_to_come():
+    names = {name.partition(",")[0] for room in ROOMS for name in _calls(room)}
+    have = {".".join(name.split(".")[-2:]) for name in names}
+    classes = [value for value in public() if inspect.isclass(value) and not _is_protocol(value)]
+    missing = {
+        f"{cls.__name__}.{name}"
+        for public_class in classes
+        for cls in public_class.__mro__
+        if cls.__module__.startswith("elsa.")
+        for name, method in vars(cls).items()
+        if _takes_arguments(name, method)
+        and not {f"{kin.__name__}.{name}" for kin in _kin(public_class)} & have
+    }
+    assert sorted(missing) == sorted(NOT_YET_HELD)
+
+
+def _kin(cls: type) -> list[type]:
+    """A class, what it inherits from, and what inherits a method from it or beside it."""
+    bases = [base for base in cls.__mro__ if base.__module__.startswith("elsa.")]
+    return [*bases, *(below for base in bases for below in base.__subclasses__())]
+
+
+def _is_protocol(cls: type) -> bool:
+    return getattr(cls, "_is_protocol", False)
+
+
+def _takes_arguments(name: str, method: object) -> bool:
+    if name.startswith("_") and name != "__call__":
+        return False
+    function = getattr(method, "__func__", method)
+    return inspect.isfunction(function) and len(inspect.signature(function).parameters) > 1

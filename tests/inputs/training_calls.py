@@ -27,6 +27,10 @@ _TRAIN: dict[str, Any] = {
     "keep": 1,
     "optimise": False,
     "matmul_precision": "highest",
+    "loss": "squared",
+    "huber_delta": 3.0,
+    "adam_b2": 0.9,
+    "skip_nonfinite": 1,
 }
 _CONFIG: dict[str, Any] = {
     "task": {"name": "linear_regression", "dim": DIM, "context_length": ROWS},
