@@ -141,9 +141,8 @@ def test_every_public_method_with_arguments_is_in_the_table_or_on_the_list_of_th
 
 
 def _kin(cls: type) -> list[type]:
-    """A class, what it inherits from, and what inherits a method from it or beside it."""
-    bases = [base for base in cls.__mro__ if base.__module__.startswith("elsa.")]
-    return [*bases, *(below for base in bases for below in base.__subclasses__())]
+    """A class, what it inherits from, and what inherits from it."""
+    return [*cls.__mro__, *type.__subclasses__(cls)]
 
 
 def _is_protocol(cls: type) -> bool:
