@@ -6,7 +6,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float, Int, Real
 
 from elsa.base import checks
-from elsa.base.arrays import Numbers, Rows
+from elsa.base.arrays import AnyShape, Numbers, Rows
 
 
 def relative_distance(
@@ -18,6 +18,7 @@ def relative_distance(
       ValueError: for shapes that do not fit, or a concrete reference of norm 0.
     """
     checks.shapes("relative_distance", estimate=(estimate, "d"), reference=(reference, "d"))
+    checks.finite("relative_distance", reference=reference)
     if checks.is_concrete(reference) and not np.any(np.asarray(reference)):
         raise ValueError("relative_distance: reference must not be zero, got norm 0")
     found, wanted = jnp.asarray(estimate), jnp.asarray(reference)
@@ -35,7 +36,7 @@ def rounding_floor(dtype: DTypeLike, condition_number: float) -> float:
       ValueError: for a condition number below 1.
     """
     checks.at_least("rounding_floor", condition_number=(condition_number, 1.0))
-    return float(jnp.finfo(dtype).eps) * condition_number
+    return float(jnp.finfo(checks.floating("rounding_floor", dtype)).eps) * condition_number
 
 
 def fit_window(
@@ -64,7 +65,7 @@ def fit_window(
     Raises:
       ValueError: for shapes that differ, or a decay or floor that is not finite and above 0.
     """
-    found, known = np.asarray(errors, dtype=np.float64), np.asarray(exact, dtype=np.float64)
+    found, known = _curve("fit_window", "errors", errors), _curve("fit_window", "exact", exact)
     checks.same_shape("fit_window", "errors", found.shape, "exact", known.shape)
     checks.positive("fit_window", decay=decay, floor=floor)
     length = found.shape[-1]
@@ -88,7 +89,11 @@ def fitted_decay(
     Raises:
       ValueError: for shapes that do not fit, or an error in the range that is not above 0.
     """
-    found = np.asarray(errors, dtype=np.float64)
+    found = _curve("fitted_decay", "errors", errors)
+    checks.finite("fitted_decay", first=first, stop=stop)
+    for name, bound in {"first": first, "stop": stop}.items():
+        if np.any(np.asarray(bound) != np.rint(bound)):
+            raise ValueError(f"fitted_decay: {name} must hold integers, got {bound!r}")
     begin, end = np.asarray(first)[..., None], np.asarray(stop)[..., None]
     checks.same_shape("fitted_decay", "errors", found.shape[:-1], "first", begin.shape[:-1])
     checks.same_shape("fitted_decay", "errors", found.shape[:-1], "stop", end.shape[:-1])
@@ -118,9 +123,24 @@ def log_spaced(last: int, points: int, also: tuple[int, ...] = ()) -> Int[np.nda
     Raises:
       TypeError, ValueError: for numbers that are no integers or too few points for `also`.
     """
-    checks.integer("log_spaced", last=(last, 0), points=(points, 2))
+    checks.size("log_spaced", last=(last, 0), points=(points, 2))
+    checks.instance("log_spaced", tuple | list, "a tuple of integers", also=also)
+    for number in also:
+        checks.integer("log_spaced", also=(number, 0))
     fixed = {0, last, *(number for number in also if number <= last)}
     if len(fixed) > points:
         raise ValueError(f"log_spaced: points must be at least {len(fixed)}, got {points}")
     spaced = np.geomspace(1, max(last, 1), points - len(fixed))
     return np.array(sorted(fixed | {min(int(number), last) for number in np.rint(spaced)}))
+
+
+def _curve(where: str, name: str, values: AnyShape) -> np.ndarray:
+    """Errors along the last axis, at least one; NaN and infinity are errors of what diverged."""
+    checks.real(where, **{name: values})
+    curve = np.asarray(values, dtype=np.float64)
+    if curve.ndim == 0 or curve.shape[-1] == 0 or np.any(curve < 0):
+        raise ValueError(
+            f"{where}: {name} must be curves of at least one error, none below 0, got shape "
+            f"{curve.shape}"
+        )
+    return curve

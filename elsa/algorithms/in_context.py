@@ -34,6 +34,7 @@ def preconditioned_gradient_descent(preconditioner: Real[ArrayLike, "d d"] | Row
     Raises:
       ValueError: for a preconditioner that is not a square matrix of finite numbers.
     """
+    checks.real("preconditioned_gradient_descent", preconditioner=preconditioner)
     matrix = np.asarray(preconditioner)
     checks.shapes("preconditioned_gradient_descent", preconditioner=(matrix, "d d"))
     checks.finite("preconditioned_gradient_descent", preconditioner=matrix)

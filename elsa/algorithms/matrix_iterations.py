@@ -73,7 +73,7 @@ def matrix_power(exponent: int) -> Step:
     Raises:
       TypeError, ValueError: for an exponent that is not an integer of at least 1.
     """
-    checks.integer("matrix_power", exponent=(exponent, 1))
+    checks.size("matrix_power", exponent=(exponent, 1))
 
     def step(A: Float[Matrix, "d d"], P: Float[Matrix, "d k"]) -> dict[str, Float[Matrix, "d k"]]:
         for _ in range(exponent):
@@ -99,10 +99,11 @@ def matrix_polynomial(coefficients: Sequence[float]) -> Step:
     Raises:
       ValueError: for no coefficients, or one that is not finite.
     """
-    numbers = tuple(float(c) for c in coefficients)
-    if not numbers:
+    checks.finite("matrix_polynomial", coefficients=coefficients)
+    if np.size(coefficients) == 0:
         raise ValueError("matrix_polynomial: coefficients must name at least c_0, got none")
-    checks.finite("matrix_polynomial", coefficients=np.array(numbers))
+    checks.shapes("matrix_polynomial", coefficients=(coefficients, "k"))
+    numbers = tuple(float(c) for c in coefficients)
 
     def step(A: Float[Matrix, "d d"], P: Float[Matrix, "d k"]) -> dict[str, Float[Matrix, "d k"]]:
         total = numbers[-1] * P

@@ -43,6 +43,8 @@ def tokens(
     Raises:
       ValueError: for labels that do not fit the covariates.
     """
+    checks.shapes("tokens", x=(x, "... n d"))
+    checks.real("tokens", y=y)
     covariates, labels = jnp.asarray(x), jnp.asarray(y)
     if covariates.shape[:-1] != labels.shape:
         raise ValueError(
@@ -76,7 +78,8 @@ def right_multiplier(
         value=(value, "heads m m"),
     )
     with products_at("right_multiplier", precision):
-        change = jnp.einsum("hij,hjk->ik", jnp.asarray(query_key) @ jnp.asarray(gram), value)
+        read = jnp.asarray(query_key) @ jnp.asarray(gram)
+        change = jnp.einsum("hij,hjk->ik", read, jnp.asarray(value))
     return jnp.eye(change.shape[-1], dtype=change.dtype) + change
 
 
@@ -104,8 +107,10 @@ def run_layers(
         query_key=(query_key, "depth heads m m"),
         value=(value, "depth heads m m"),
     )
-    start = (jnp.asarray(gram), jnp.asarray(row))
-    first, last = jnp.asarray(query_key), jnp.asarray(value)
+    given = [jnp.asarray(array) for array in (gram, row, query_key, value)]
+    common = jnp.result_type(*given)  # a scan carries one dtype
+    moment, query, first, last = (array.astype(common) for array in given)
+    start = (moment, query)
     if len(first) == 0:
         return start[1]
 
@@ -127,6 +132,8 @@ def cost_of_rows(rows: int, channels: int, key_size: int, num_heads: int) -> int
 
     A head forms queries, keys and values, rows (2 m p + m^2), and contracts them, rows 2 m p.
     """
+    sizes = {"rows": rows, "channels": channels, "key_size": key_size, "num_heads": num_heads}
+    checks.integer("cost_of_rows", **{name: (size, 0) for name, size in sizes.items()})
     return num_heads * rows * (4 * channels * key_size + channels**2)
 
 
@@ -135,11 +142,14 @@ def cost_of_gram(rows: int, channels: int, num_heads: int, depth: int) -> int:
 
     One pass over the rows, rows m^2, then a head's two products and two of the recursion, m^3 each.
     """
+    sizes = {"rows": rows, "channels": channels, "num_heads": num_heads, "depth": depth}
+    checks.integer("cost_of_gram", **{name: (size, 0) for name, size in sizes.items()})
     return rows * channels**2 + depth * (2 * num_heads + 2) * channels**3
 
 
 def prefers_gram(rows: int, channels: int, key_size: int, num_heads: int, depth: int) -> bool:
     """Whether a residual stack of bias-free layers costs less through its Gram matrix, for a
     query's row."""
+    checks.integer("prefers_gram", depth=(depth, 0))
     direct = depth * cost_of_rows(rows, channels, key_size, num_heads)
     return cost_of_gram(rows, channels, num_heads, depth) < direct

@@ -123,6 +123,10 @@ def mask_move(
       ValueError: naming the range, where it is empty or leaves the matrix before or after the move.
       TypeError: where an end or a shift is no integer.
     """
+    for name, pair in {"shape": shape, "rows": rows, "cols": cols, "shift": shift}.items():
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"mask_move: {name} must be two integers, got {pair!r}")
+    checks.size("mask_move", **{f"shape[{axis}]": (size, 1) for axis, size in enumerate(shape)})
     left = _shift_matrix(shape[0], rows, shift[0], "rows")
     right = _shift_matrix(shape[1], cols, shift[1], "cols").T
     return left, right
@@ -131,7 +135,7 @@ def mask_move(
 def _shift_matrix(size: int, span: tuple[int, int], by: int, name: str) -> np.ndarray:
     """The size x size matrix that takes entry i of a vector to entry i + by for i in the span."""
     for end, number in (("start", span[0]), ("stop", span[1]), ("shift", by)):
-        if not isinstance(number, int | np.integer):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer):
             raise TypeError(f"mask_move: {name} must have an integer {end}, got {number!r}")
     start, stop = span
     if not 0 <= start < stop <= size:

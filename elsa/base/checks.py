@@ -6,7 +6,7 @@ because a tracer has none. Every function raises before anything is computed.
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -14,10 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from elsa.base.numbers import entry as entry
+from elsa.base.numbers import is_concrete as is_concrete
+from elsa.base.numbers import number as number
+from elsa.base.numbers import real as real
 
-def is_concrete(array: Any) -> bool:
-    """True where `array` has values to look at, that is, where it is no tracer."""
-    return not isinstance(array, jax.core.Tracer)
+SIZES = 2**31  # what no size reaches
 
 
 def concrete(where: str, name: str, array: Any) -> None:
@@ -32,8 +34,14 @@ def concrete(where: str, name: str, array: Any) -> None:
 def random_key(where: str, key: Any) -> None:
     """Refuses what is no single key of jax.random, and traced ones."""
     concrete(where, "key", key)
+    single_key(where, key)
+
+
+def single_key(where: str, key: Any) -> None:
+    """Refuses what is no single key of jax.random, traced or not."""
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    old = not typed and np.shape(key) == (2,) and np.asarray(key).dtype == np.uint32
+    raw = not typed and isinstance(key, jax.Array | np.ndarray)
+    old = raw and key.shape == (2,) and key.dtype == np.uint32
     if not (old or (typed and key.ndim == 0)):
         got = f"keys of shape {key.shape}" if typed else repr(key)
         raise TypeError(f"{where}: key must be one key, as of jax.random.key(0), got {got}")
@@ -45,21 +53,33 @@ def shapes(where: str, /, **arrays: tuple[Any, str]) -> dict[str, int]:
     Args:
       where: name of the caller, which opens the message.
       **arrays: name -> (array, axis names separated by blanks), "" for a single number; an axis
-        named twice must agree.
+        named twice must agree; "..." in front stands for any axes, which are not compared.
 
     Raises:
-      ValueError: naming the first array that does not fit, its shape, and the shape expected.
+      ValueError: naming the first array that does not fit, its shape, the shape expected, and the
+        arrays that bound its sizes, one of which may be the wrong one.
+      TypeError: for what holds no real numbers.
     """
     sizes: dict[str, int] = {}
+    binders: dict[str, str] = {}
     for name, (array, axes) in arrays.items():
+        real(where, **{name: array})
         shape, letters = np.shape(array), axes.split()
+        if letters and letters[0] == "...":
+            shape, letters = shape[len(shape) - len(letters) + 1 :], letters[1:]
         expected = f"({', '.join(f'{a}={sizes[a]}' if a in sizes else a for a in letters)})"
         if len(shape) != len(letters):
             wanted = f"have {len(letters)} axes {expected}" if letters else "be a single number"
             raise ValueError(f"{where}: {name} must {wanted}, got shape {shape}")
         for letter, size in zip(letters, shape, strict=True):
             if sizes.setdefault(letter, size) != size:
-                raise ValueError(f"{where}: {name} must have shape {expected}, got {shape}")
+                of = "".join(
+                    f"; {letter} is that of {binders[letter]}"
+                    for letter in dict.fromkeys(letters)
+                    if binders.get(letter, name) != name
+                )
+                raise ValueError(f"{where}: {name} must have shape {expected}, got {shape}{of}")
+            binders.setdefault(letter, name)
     return sizes
 
 
@@ -80,7 +100,7 @@ def finite(where: str, /, **arrays: Any) -> None:
     Booleans, complex numbers and what is no number at all are refused, for tracers too.
     """
     for name, array in arrays.items():
-        _real(where, name, array)
+        real(where, **{name: array})
         if not is_concrete(array):
             continue
         values = np.asarray(array)
@@ -110,30 +130,19 @@ def in_range(where: str, dtype: DTypeLike, /, **arrays: Any) -> None:
             )
 
 
-def _real(where: str, name: str, array: Any) -> None:
-    try:
-        dtype = np.asarray(array).dtype if is_concrete(array) else array.dtype
-    except ValueError as error:  # a ragged list
-        raise TypeError(f"{where}: {name} must be an array of numbers: {error}") from error
-    if not jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.complexfloating):
-        raise TypeError(f"{where}: {name} must hold real numbers, got dtype {dtype}")
-
-
 def at_least(where: str, /, **numbers: tuple[Any, float]) -> None:
     """Refuses a number below its bound: name -> (value, bound). NaN is refused, tracers pass."""
     for name, (value, bound) in numbers.items():
-        _real(where, name, value)
-        if is_concrete(value) and not np.all(np.asarray(value) >= bound):
+        number(where, **{name: value})
+        if is_concrete(value) and not np.asarray(value) >= bound:
             raise ValueError(f"{where}: {name} must be at least {bound}, got {value}")
 
 
 def positive(where: str, /, **numbers: Any) -> None:
-    """Refuses a number that is not finite and above zero; tracers pass."""
+    """Refuses what is no single number, finite and above zero; tracers pass."""
+    number(where, **numbers)
     for name, value in numbers.items():
-        _real(where, name, value)
-        if is_concrete(value) and not (
-            np.all(np.asarray(value) > 0) and np.all(np.isfinite(value))
-        ):
+        if is_concrete(value) and not 0 < np.asarray(value) < math.inf:
             raise ValueError(f"{where}: {name} must be finite and above 0, got {value}")
 
 
@@ -146,6 +155,26 @@ def integer(where: str, /, **numbers: tuple[Any, int]) -> None:
             )
         if value < bound:
             raise ValueError(f"{where}: {name} must be at least {bound}, got {value}")
+
+
+def size(where: str, /, **sizes: tuple[Any, int]) -> None:
+    """`integer` of what becomes a size of an array or a number of rounds of a loop.
+
+    From 2**31 on no index of 32 bits reaches, memory ends, and jax ends the process with it.
+    """
+    integer(where, **sizes)
+    for name, (value, _) in sizes.items():
+        if value >= SIZES:
+            raise ValueError(f"{where}: {name} must be below {SIZES}, got {value}")
+
+
+def instance(where: str, kind: Any, wanted: str, /, **values: Any) -> None:
+    """Refuses what is no instance of a class: `wanted` says what it should be, in words."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            raise TypeError(
+                f"{where}: {name} must be {wanted}, got {value!r:.200} ({type(value).__name__})"
+            )
 
 
 def boolean(where: str, /, **flags: Any) -> None:
@@ -162,7 +191,7 @@ def boolean(where: str, /, **flags: Any) -> None:
 def one_of(where: str, name: str, value: Any, known: Iterable[Any]) -> None:
     """Refuses a choice that is not on the list, and shows the list."""
     options = list(known)
-    if value not in options:
+    if not isinstance(value, str | int | None) or value not in options:  # arrays compare by entry
         raise ValueError(f"{where}: {name} must be one of {options}, got {value!r}")
 
 
@@ -178,6 +207,16 @@ def known_names(where: str, what: str, given: Iterable[Any], known: Iterable[str
         near = difflib.get_close_matches(str(unknown[0]), options, n=3)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise KeyError(f"{where}: unknown {what} {unknown[0]!r}, known are {options}{hint}")
+
+
+def mapping(where: str, what: str, /, **mappings: Any) -> None:
+    """Refuses what is no mapping of text to something: `what` says what it maps."""
+    for name, value in mappings.items():
+        if not hasattr(value, "keys"):  # a ConfigDict is no Mapping
+            instance(where, Mapping, what, **{name: value})
+        wrong = [key for key in value if not isinstance(key, str)]
+        if wrong:
+            raise TypeError(f"{where}: {name} must have names as keys, got {wrong[0]!r}")
 
 
 def names(where: str, what: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -202,12 +241,7 @@ def float_dtype(where: str, dtype: DTypeLike | None) -> np.dtype:
     """
     if dtype is None:
         return np.dtype(jnp.result_type(float))
-    try:
-        wanted = np.dtype(dtype)
-    except TypeError as error:
-        raise TypeError(f"{where}: dtype must be a floating-point type, got {dtype!r}") from error
-    if not jnp.issubdtype(wanted, jnp.floating):
-        raise TypeError(f"{where}: dtype must be a floating-point type, got {wanted}")
+    wanted = floating(where, dtype)
     if wanted == np.float64 and jnp.result_type(float) != np.float64:
         raise ValueError(
             f"{where}: dtype float64 was asked for, but jax computes in float32; "
@@ -217,8 +251,20 @@ def float_dtype(where: str, dtype: DTypeLike | None) -> np.dtype:
     return wanted
 
 
+def floating(where: str, dtype: DTypeLike) -> np.dtype:
+    """The floating dtype of that name or type; None and what is no dtype are refused."""
+    try:
+        wanted = None if dtype is None else np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{where}: dtype must be a floating-point type, got {dtype!r}") from error
+    if wanted is None or not jnp.issubdtype(wanted, jnp.floating):
+        raise TypeError(f"{where}: dtype must be a floating-point type, got {wanted}")
+    return wanted
+
+
 def interval(where: str, value: float, low: float, high: float, *, name: str, reason: str) -> None:
     """Refuses a number outside the open interval (low, high), and gives the interval."""
+    number(where, **{name: value})
     if not low < value < high:
         shown = "inf" if math.isinf(high) else f"{high:.6g}"
         raise ValueError(f"{where}: {name} must lie in ({low:g}, {shown}), got {value:g}: {reason}")

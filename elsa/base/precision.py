@@ -33,7 +33,7 @@ def known(where: str, precision: Any, *, name: str = "precision") -> str:
     Raises:
       ValueError: for a name that is not on the list.
     """
-    if precision not in PRECISIONS:
+    if not isinstance(precision, str) or precision not in PRECISIONS:
         raise ValueError(f"{where}: {name} must be one of {list(PRECISIONS)}, got {precision!r}")
     return str(precision)
 

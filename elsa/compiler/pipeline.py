@@ -76,11 +76,13 @@ def compile(
         plan whose rounding is above 100 times that of the step itself.
       TypeError, ValueError: for arguments of the wrong kind or out of range.
     """
-    checks.integer("compile", depth=(depth, 0))
+    checks.size("compile", depth=(depth, 0))
     checks.one_of("compile", "skip", skip, SKIPS)
     checks.one_of("compile", "execution", execution, EXECUTIONS)
     checks.boolean("compile", tied=tied)
-    if reassociate != "gram" and not isinstance(reassociate, bool):
+    if not isinstance(reassociate, bool) and not (
+        isinstance(reassociate, str) and reassociate == "gram"
+    ):
         raise ValueError(f"compile: reassociate must be True, 'gram' or False, got {reassociate!r}")
     kind = checks.float_dtype("compile", dtype)
     if not isinstance(inputs, Mapping) or not callable(step):

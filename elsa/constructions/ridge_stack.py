@@ -139,7 +139,8 @@ class RidgeStack(BlockStack):
         self._check_step_size(given["X"], given["lam"])
 
     def _check_regulariser(self, lam: Array | np.ndarray) -> None:
-        checks.at_least(self.name, lam=(lam, 0.0))
+        if checks.is_concrete(lam):
+            checks.at_least(self.name, lam=(np.asarray(lam)[0, 0], 0.0))
 
     def _check_step_size(self, X: Array | np.ndarray, lam: Array | np.ndarray) -> None:
         """Refuses a step size that diverges on this data, with the interval that does not."""
@@ -181,7 +182,7 @@ def check_sizes(
     where: str, context_length: int, dim: int, depth: int, step_size: float, num_queries: int
 ) -> dict[str, tuple[int, int]]:
     """Refuses bad sizes and returns the shapes of the blocks a call takes."""
-    checks.integer(
+    checks.size(
         where,
         context_length=(context_length, 1),
         dim=(dim, 1),

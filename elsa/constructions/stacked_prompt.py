@@ -48,7 +48,7 @@ def least_squares_lsa(
         positive.
     """
     where = "least_squares_lsa"
-    checks.integer(where, context_length=(context_length, 1), dim=(dim, 1), depth=(depth, 0))
+    checks.size(where, context_length=(context_length, 1), dim=(dim, 1), depth=(depth, 0))
     checks.shapes(where, step_size=(step_size, ""))
     checks.positive(where, step_size=step_size)
     placed = named_format("stacked", dim).layout(context_length)

@@ -34,6 +34,7 @@ def load(path: str | os.PathLike[str]) -> BlockStack | Stack:
         another version, lacks or contradicts something, or holds NaN; for float64 weights without
         jax's x64 switch.
     """
+    checks.instance("load", str | os.PathLike, "a path", path=path)
     place = Path(path)
     about, tensors = _read(place)
     try:

@@ -31,6 +31,9 @@ def export(stack: BlockStack | Stack, path: str | os.PathLike[str]) -> None:
       ValueError: for weights that are not finite, or with axes beyond those of one stack.
       OSError: where the file cannot be written.
     """
+    checks.instance("export", str | os.PathLike, "a path", path=path)
+    if not Path(path).name:
+        raise ValueError(f"export: path must name a file, got {os.fspath(path)!r}")
     if not isinstance(stack, BlockStack | Stack):
         raise TypeError(
             "export: stack must be a compiled stack, a construction, or an elsa.nn.Stack or "

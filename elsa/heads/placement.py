@@ -7,6 +7,7 @@ nothing else. Both are asked before a head is made.
 
 from collections.abc import Mapping
 
+from elsa.base import checks
 from elsa.prompts.layout import BlockLayout, Box, overlap
 
 Source = str | Mapping[str, float]
@@ -52,6 +53,18 @@ def common_box(layout: BlockLayout, source: Source) -> Box:
                 "combined: they must have the same rows and the same width"
             )
     return first
+
+
+def require_arguments(
+    where: str, layout: BlockLayout, target: str, scale: float = 1.0, **sources: Source
+) -> None:
+    """Refuses what is no layout, no block of it to write to, no finite scale, or no source."""
+    checks.instance(where, BlockLayout, "a BlockLayout", layout=layout)
+    layout.box(target)
+    checks.number(where, scale=scale)
+    checks.finite(where, scale=scale)
+    for name, source in sources.items():
+        checks.instance(where, str | Mapping, "a block's name or a combination", **{name: source})
 
 
 def require_shape(where: str, layout: BlockLayout, target: str, expected: tuple[int, int]) -> None:

@@ -23,6 +23,7 @@ def constant(layout: BlockLayout, target: str, value: AnyShape) -> Head:
     Raises:
       ValueError: where C has not the target's shape, or holds NaN or infinity.
     """
+    placement.require_arguments("constant", layout, target)
     checks.finite("constant", value=value)
     shape = placement.lying_shape(layout, target)
     stored = np.asarray(checks.column("constant", target, np.asarray(value), shape), np.float64)
@@ -39,6 +40,7 @@ def move(layout: BlockLayout, source: str, target: str, *, scale: float = 1.0) -
     Raises:
       ValueError: where the two boxes differ in shape.
     """
+    placement.require_arguments("move", layout, target, scale)
     checks.same_shape(
         "move",
         source,
@@ -59,6 +61,7 @@ def transpose(layout: BlockLayout, source: str, target: str, *, scale: float = 1
     Raises:
       ValueError: where the target's box has not the transposed shape.
     """
+    placement.require_arguments("transpose", layout, target, scale)
     checks.same_shape(
         "transpose",
         f"{source}^T",
@@ -82,9 +85,10 @@ def times_constant(
       ValueError: where M does not fit, where the prompt has fewer rows than A has channels, or
         where the result would not land cleanly (see the module).
     """
+    placement.require_arguments("times_constant", layout, target, scale, a=a)
     where = "times_constant"
+    checks.finite(where, matrix=matrix)
     constant_matrix = np.asarray(matrix, dtype=np.float64)
-    checks.finite(where, matrix=constant_matrix)
     width = placement.common_box(layout, a).width
     place = layout.box(target)
     if constant_matrix.shape != (width, place.width):
@@ -115,6 +119,7 @@ def transposed_product(
     Raises:
       ValueError: where shapes do not fit, or where rows outside A and B would enter the sum.
     """
+    placement.require_arguments("transposed_product", layout, target, scale, a=a, b=b)
     where = "transposed_product"
     left, right = (placement.common_box(layout, source) for source in (a, b))
     placement.require_shape(where, layout, target, (left.width, right.width))
@@ -134,6 +139,7 @@ def product(
     Raises:
       ValueError: where shapes do not fit, or where the result would not land cleanly.
     """
+    placement.require_arguments("product", layout, target, scale, a=a)
     where = "product"
     left, right, place = placement.common_box(layout, a), layout.box(b), layout.box(target)
     placement.require_inner(
@@ -154,6 +160,7 @@ def product_transposed(
     Raises:
       ValueError: where shapes do not fit, or where the result would not land cleanly.
     """
+    placement.require_arguments("product_transposed", layout, target, scale, a=a)
     where = "product_transposed"
     left, right, place = placement.common_box(layout, a), layout.box(b), layout.box(target)
     placement.require_inner(
@@ -183,6 +190,7 @@ def triple_product(
       ValueError: where shapes do not fit, where rows outside B and C would enter the sum, or where
         the result would not land cleanly.
     """
+    placement.require_arguments("triple_product", layout, target, scale, a=a, b=b, c=c)
     where = "triple_product"
     left, middle, right = (placement.common_box(layout, source) for source in (a, b, c))
     first, second = (f"channels of {placement.show(source)}" for source in (a, b))
@@ -202,6 +210,9 @@ def skip(shape: tuple[int, int]) -> Head:
     Bq Bk^T = I_n with p = n, Wv = I_m; or, where m < n, Wq = I_m and Bk^T Bv = I_m with p = m.
     Hagiwara (arXiv:2503.23814), Property 3.
     """
+    if not isinstance(shape, tuple | list) or len(shape) != 2:
+        raise TypeError(f"skip: shape must be two integers, got {shape!r}")
+    checks.size("skip", **{f"shape[{axis}]": (size, 1) for axis, size in enumerate(shape)})
     n, m = shape
     channels, rows = range(m), range(min(n, m))
     prompt = {Box(0, 0, n, m): 1.0}

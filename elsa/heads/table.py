@@ -16,6 +16,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import attention
+from elsa.base import checks
 from elsa.base.precision import exact
 from elsa.heads import products
 from elsa.heads.head import Head
@@ -63,6 +64,8 @@ class Primitive:
 
     def layout(self, sizes: Mapping[str, int]) -> BlockLayout:
         """Every block in channels of its own from row 0; the result one row lower where it may."""
+        checks.mapping("layout", "a mapping of letters to sizes", sizes=sizes)
+        checks.size("layout", **{f"sizes[{letter!r}]": (size, 1) for letter, size in sizes.items()})
         boxes, channel = {}, 0
         lower = not any("result" in names for names in self.together)
         for name, (height, width) in self.shapes(sizes).items():

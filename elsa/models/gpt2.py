@@ -68,12 +68,13 @@ class GPT2(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         where = "GPT2"
-        checks.integer(where, dim=(dim, 1), context_length=(context_length, 1), width=(width, 1))
-        checks.integer(where, depth=(depth, 1), num_heads=(num_heads, 1))
+        checks.size(where, dim=(dim, 1), context_length=(context_length, 1), width=(width, 1))
+        checks.size(where, depth=(depth, 1), num_heads=(num_heads, 1))
         checks.boolean(where, mlp=mlp, causal=causal)
         if width % num_heads:
             raise ValueError(f"{where}: num_heads must divide width={width}, got {num_heads}")
         kind = checks.float_dtype(where, dtype)
+        checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         positions = nnx.initializers.normal(_STANDARD_DEVIATION)
         self.precision = known("GPT2", precision)
         self.causal = causal

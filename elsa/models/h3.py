@@ -24,7 +24,7 @@ class LongFilter(nnx.Module):
     """
 
     def __init__(self, length: int, *, dtype: DTypeLike | None = None) -> None:
-        checks.integer("LongFilter", length=(length, 1))
+        checks.size("LongFilter", length=(length, 1))
         self.taps = nnx.Param(jnp.ones((length,), checks.float_dtype("LongFilter", dtype)))
 
     def __call__(self, length: int) -> Float[Array, " n"]:
@@ -33,9 +33,11 @@ class LongFilter(nnx.Module):
         Raises:
           ValueError: for a context longer than the filter.
         """
+        checks.size("LongFilter", length=(length, 0))
         if length > self.taps.shape[0]:
             raise ValueError(
                 f"LongFilter: the context must have at most {self.taps.shape[0]} rows, got {length}"
+                "; its length is the context_length of the model"
             )
         return self.taps[...][:length]
 
@@ -54,7 +56,7 @@ class DiagonalFilter(nnx.Module):
     """
 
     def __init__(self, state_size: int, *, dtype: DTypeLike | None = None) -> None:
-        checks.integer("DiagonalFilter", state_size=(state_size, 1))
+        checks.size("DiagonalFilter", state_size=(state_size, 1))
         kind = checks.float_dtype("DiagonalFilter", dtype)
         rates = 0.5 ** (1.0 / jnp.geomspace(1.0, 1000.0, state_size))
         self.decays = nnx.Param(jnp.asarray(jnp.log(rates) - jnp.log1p(-rates), kind))
@@ -63,6 +65,7 @@ class DiagonalFilter(nnx.Module):
     @exact
     def __call__(self, length: int) -> Float[Array, " n"]:
         """The taps of lags 1..length."""
+        checks.size("DiagonalFilter", length=(length, 0))
         logs = jax.nn.log_sigmoid(self.decays[...])
         powers = jnp.exp(jnp.arange(length)[:, None] * logs[None, :])
         return powers @ self.weights[...]
@@ -115,9 +118,10 @@ class H3(nnx.Module):
         precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
-        checks.integer("H3", dim=(dim, 1), context_length=(context_length, 1), shift=(shift, 0))
+        checks.size("H3", dim=(dim, 1), context_length=(context_length, 1), shift=(shift, 0))
         checks.positive("H3", scale=scale)
         kind, channels = checks.float_dtype("H3", dtype), dim + 1
+        checks.instance("H3", nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         init = nnx.initializers.normal(channels**-0.5)
         self.precision = known("H3", precision)
         self.scale, self.shift = scale, shift
@@ -133,6 +137,7 @@ class H3(nnx.Module):
 
     def sample_weights(self, context_length: int) -> Float[Array, " n"]:
         """The taps by row, the oldest first: row i of n is weighed by the tap of lag n + 1 - i."""
+        checks.size("H3.sample_weights", context_length=(context_length, 1))
         return self.filter(context_length)[::-1]
 
     @property
@@ -200,7 +205,9 @@ class MergedH3(nnx.Module):
         precision: str = EXACT,
         rngs: nnx.Rngs | None = None,
     ) -> None:
-        checks.integer("MergedH3", dim=(dim, 1))
+        if rngs is not None:
+            checks.instance("MergedH3", nnx.Rngs, "an nnx.Rngs or None", rngs=rngs)
+        checks.size("MergedH3", dim=(dim, 1), context_length=(context_length, 1))
         checks.positive("MergedH3", scale=scale)
         kind = checks.float_dtype("MergedH3", dtype)
         self.precision = known("MergedH3", precision)
@@ -210,6 +217,7 @@ class MergedH3(nnx.Module):
 
     def sample_weights(self, context_length: int) -> Float[Array, " n"]:
         """omega by row, the oldest first."""
+        checks.size("MergedH3.sample_weights", context_length=(context_length, 1))
         return self.filter(context_length)[::-1]
 
     @property

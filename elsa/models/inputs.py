@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -31,6 +33,10 @@ def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
       ValueError: naming the model, what came and what was expected.
     """
     where = type(model).__name__
+    checks.instance(where, Prompt | GramPrompt, "a tasks.Prompt or GramPrompt", prompt=prompt)
+    for name, array in prompt._asdict().items():
+        if name != "query_y":  # the label that is asked for
+            checks.instance(where, jax.Array | np.ndarray, "an array", **{name: array})
     if isinstance(prompt, GramPrompt):
         sizes = checks.shapes(
             where, gram=(prompt.gram, "batch m m"), query_x=(prompt.query_x, "batch d")

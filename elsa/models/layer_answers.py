@@ -1,9 +1,11 @@
 """What any model would answer if it ended after each of its layers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 
+from elsa.base import checks
 from elsa.models.inputs import AnyPrompt, ByLayer
 
 
@@ -15,6 +17,7 @@ def by_layer(model: Any, prompt: AnyPrompt) -> ByLayer:
     Raises:
       TypeError, ValueError: as a call of the model.
     """
+    checks.instance("by_layer", Callable, "a model", model=model)
     if hasattr(model, "by_layer"):
         answered: ByLayer = model.by_layer(prompt)
         return answered

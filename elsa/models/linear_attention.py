@@ -52,12 +52,13 @@ class LinearAttention(nnx.Module):
         precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
-        checks.integer("LinearAttention", dim=(dim, 1))
+        checks.size("LinearAttention", dim=(dim, 1))
         channels = dim + 1
         width = channels if key_size is None else key_size
-        checks.integer("LinearAttention", key_size=(width, 1))
+        checks.size("LinearAttention", key_size=(width, 1))
         checks.positive("LinearAttention", scale=scale)
         kind = checks.float_dtype("LinearAttention", dtype)
+        checks.instance("LinearAttention", nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         init = nnx.initializers.normal(channels**-0.5)
         self.precision = known("LinearAttention", precision)
         self.scale = scale
@@ -126,11 +127,12 @@ class SoftmaxAttention(nnx.Module):
         precision: str = EXACT,
         rngs: nnx.Rngs,
     ) -> None:
-        checks.integer("SoftmaxAttention", dim=(dim, 1))
+        checks.size("SoftmaxAttention", dim=(dim, 1))
         channels = dim + 1
         width = channels if key_size is None else key_size
-        checks.integer("SoftmaxAttention", key_size=(width, 1))
+        checks.size("SoftmaxAttention", key_size=(width, 1))
         kind = checks.float_dtype("SoftmaxAttention", dtype)
+        checks.instance("SoftmaxAttention", nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         init = nnx.initializers.normal(channels**-0.5)
         self.precision = known("SoftmaxAttention", precision)
         self.wq = nnx.Param(init(rngs.params(), (channels, width), kind))

@@ -66,10 +66,11 @@ class LinearTransformer(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         where = "LinearTransformer"
-        checks.integer(where, dim=(dim, 1), depth=(depth, 1), num_heads=(num_heads, 1))
+        checks.size(where, dim=(dim, 1), depth=(depth, 1), num_heads=(num_heads, 1))
         checks.positive(where, scale=scale, init_scale=init_scale)
         checks.one_of(where, "form", form, FORMS)
         kind, channels = checks.float_dtype(where, dtype), dim + 1
+        checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         init = nnx.initializers.normal(init_scale)
         self.precision = known("LinearTransformer", precision)
         self.scale, self.form = scale, form
@@ -167,6 +168,8 @@ def _run_on_rows(
         after = context_NxM + context_NxM @ change, query_M + query_M @ change
         return after, jnp.concatenate([after[0], after[1][None]]) if keep else None
 
+    common = jnp.result_type(context, query, query_key, value)  # a scan carries one dtype
+    context, query = context.astype(common), query.astype(common)
     during: Any
     (_, query), during = jax.lax.scan(layer, (context, query), (query_key, value))
     return query, during

@@ -71,14 +71,15 @@ class LinearTransformerBlock(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         where = "LinearTransformerBlock"
-        checks.integer(where, dim=(dim, 1), depth=(depth, 1))
+        checks.size(where, dim=(dim, 1), depth=(depth, 1))
         channels = dim + 1
         width = channels if hidden is None else hidden
-        checks.integer(where, hidden=(width, 1))
+        checks.size(where, hidden=(width, 1))
         checks.positive(where, init_scale=init_scale)
         if scale is not None:
             checks.positive(where, scale=scale)
         kind = checks.float_dtype(where, dtype)
+        checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         attention = nnx.initializers.normal(init_scale * channels**-0.5)
         feed_forward = nnx.initializers.normal(init_scale * width**-0.5)
         self.precision = known("LinearTransformerBlock", precision)
@@ -154,7 +155,9 @@ def _run_blocks(
         multiplier = gram.right_multiplier(context_MxM, *heads, precision=precision) @ mixing
         return (multiplier.T @ context_MxM @ multiplier, row_M @ multiplier), None
 
-    start, weights = (context, query), (query_key, value, feed_forward)
+    common = jnp.result_type(context, query, query_key)  # a scan carries one dtype
+    start = context.astype(common), query.astype(common)
+    weights = (query_key, value, feed_forward)
     if len(query_key) > 1:
         start, _ = jax.lax.scan(block, start, tuple(w[:-1] for w in weights))
     # nothing reads the Gram matrix after the last block: its row needs products with vectors only

@@ -53,7 +53,9 @@ class MergedAttention(nnx.Module):
         precision: str = EXACT,
         rngs: nnx.Rngs | None = None,
     ) -> None:
-        checks.integer("MergedAttention", dim=(dim, 1))
+        if rngs is not None:
+            checks.instance("MergedAttention", nnx.Rngs, "an nnx.Rngs or None", rngs=rngs)
+        checks.size("MergedAttention", dim=(dim, 1))
         checks.positive("MergedAttention", scale=scale)
         kind = checks.float_dtype("MergedAttention", dtype)
         self.precision = known("MergedAttention", precision)
@@ -110,6 +112,7 @@ class LowRankAttention(nnx.Module):
         columns = rank if max_rank is None else max_rank
         checks.positive("LowRankAttention", scale=scale)
         kind = checks.float_dtype("LowRankAttention", dtype)
+        checks.instance("LowRankAttention", nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         self.precision = known("LowRankAttention", precision)
         self.keeps = Fixed(_kept_columns("LowRankAttention", dim, rank, columns, kind))
         init = nnx.initializers.normal(dim**-0.5)
@@ -173,6 +176,7 @@ class LoraAttention(nnx.Module):
         columns = rank if max_rank is None else max_rank
         checks.positive("LoraAttention", scale=scale)
         kind = checks.float_dtype("LoraAttention", dtype)
+        checks.instance("LoraAttention", nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         self.precision = known("LoraAttention", precision)
         self.keeps = Fixed(_kept_columns("LoraAttention", dim, rank, columns, kind, least=0))
         self.scale = scale
@@ -217,12 +221,12 @@ def _kept_columns(
     where: str, dim: int, rank: Any, columns: Any, kind: DTypeLike, least: int = 1
 ) -> Array:
     """Ones for the columns that count, zeros for the rest, as numbers."""
-    checks.integer(where, dim=(dim, 1), max_rank=(columns, least))
+    checks.size(where, dim=(dim, 1), max_rank=(columns, least))
     if columns > dim:
         raise ValueError(f"{where}: max_rank must be at most dim={dim}, got {columns}")
     if checks.is_concrete(rank):
         known = rank.item() if isinstance(rank, jax.Array) else rank  # a number of a sweep
-        checks.integer(where, rank=(known, least))
+        checks.size(where, rank=(known, least))
         if known > columns:
             raise ValueError(f"{where}: rank must be at most max_rank={columns}, got {known}")
     kept: Array = (jnp.arange(columns) < rank).astype(kind)

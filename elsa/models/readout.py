@@ -1,10 +1,12 @@
 """From a model's output to its prediction: the one place of sign conventions."""
 
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Real
 
-from elsa.base.arrays import Numbers, Rows
+from elsa.base import checks
+from elsa.base.arrays import AnyShape, Numbers, Rows
 
 LABEL = -1  # the label is a token's last channel
 
@@ -14,7 +16,7 @@ def from_attention(output: Real[ArrayLike, "*batch m"] | Numbers | Rows) -> Real
 
     The query's own label channel enters as 0 (Li, Rawat, Oymak, arXiv:2407.10005).
     """
-    return jnp.asarray(output)[..., LABEL]
+    return _labels("from_attention", output=output)
 
 
 def from_residual_stream(
@@ -26,7 +28,7 @@ def from_residual_stream(
     reached, the query's included: its label enters as 0 and leaves as -<w, x>
     (Ahn et al., arXiv:2306.00297, eq. 5).
     """
-    return -jnp.asarray(row)[..., LABEL]
+    return -_labels("from_residual_stream", row=row)
 
 
 def from_block(row: Real[ArrayLike, "*batch m"] | Numbers | Rows) -> Real[Array, "*batch"]:
@@ -35,4 +37,15 @@ def from_block(row: Real[ArrayLike, "*batch m"] | Numbers | Rows) -> Real[Array,
     The query's label enters as 0, and what the feed-forward layer reads off its covariates is the
     prediction before any example (Zhang, Wu, Bartlett, arXiv:2402.14951).
     """
-    return jnp.asarray(row)[..., LABEL]
+    return _labels("from_block", row=row)
+
+
+def _labels(where: str, **named: AnyShape) -> Array:
+    """The label channel of one array, given by its name."""
+    checks.real(where, **named)
+    [(name, array)] = named.items()
+    if np.ndim(array) == 0 or np.shape(array)[-1] == 0:
+        raise ValueError(
+            f"{where}: {name} must have channels along its last axis, got shape {np.shape(array)}"
+        )
+    return jnp.asarray(array)[..., LABEL]

@@ -45,6 +45,7 @@ def build(settings: Settings, *, rngs: nnx.Rngs, **given: Any) -> Any:
       TypeError: for an argument that is missing.
       ValueError: as the model says.
     """
+    checks.mapping("models.build", "a mapping with a name and arguments", settings=settings)
     arguments = dict(settings)
     name = arguments.pop("name", None)
     checks.known_names("models.build", "model", [name], MODELS)

@@ -90,14 +90,21 @@ class StackModel(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         where = type(self).__name__
-        checks.integer(where, dim=(dim, 1), context_length=(context_length, 1), depth=(depth, 0))
-        checks.integer(where, num_heads=(num_heads, 1), key_size=(key_size, 0))
+        checks.size(where, dim=(dim, 1), context_length=(context_length, 1), depth=(depth, 0))
+        checks.size(where, num_heads=(num_heads, 1), key_size=(key_size, 0))
+        checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         checks.at_least(where, init_scale=(init_scale, 0.0), noise=(noise, 0.0), lam=(lam, 0.0))
+        checks.finite(where, init_scale=init_scale, noise=noise, lam=lam)
         checks.positive(where, step_size=step_size)
         checks.boolean(where, tied=tied)
         checks.one_of(where, "layout", layout, LAYOUTS)
         checks.one_of(where, "init", init, INITS)
         checks.one_of(where, "biases", biases, BIASES)
+        checks.instance(where, str, "a name", algorithm=algorithm)
+        if init == "random" and algorithm:
+            raise ValueError(
+                f"{where}: algorithm is of stacks that are not random, got {algorithm!r}"
+            )
         if (layout == "custom") != (boxes is not None):
             raise ValueError(f"{where}: boxes and layout='custom' need each other, got {layout!r}")
         self.precision = known(where, precision)

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from elsa.base import checks
-from elsa.base.precision import EXACT, at_own_precision
+from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.heads.head import Head, HeadWeights, stack_dense
 
 _AXES = {"wq": "mp", "wk": "mp", "wv": "mm", "bq": "np", "bk": "np", "bv": "nm"}
@@ -40,10 +40,10 @@ class AttentionHeads(nnx.Module):
         """Draws the arrays; sizes are argument name -> (axis letter of the formula, size)."""
         where = type(self).__name__
         checks.at_least(where, init_scale=(init_scale, 0.0))
+        checks.finite(where, init_scale=init_scale)
         init = nnx.initializers.normal(init_scale)
-        checks.integer(
-            where, num_heads=(num_heads, 1), **{k: (v, 1) for k, (_, v) in sizes.items()}
-        )
+        checks.size(where, num_heads=(num_heads, 1), **{k: (v, 1) for k, (_, v) in sizes.items()})
+        checks.instance(where, nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
         kind, size_of = checks.float_dtype(where, dtype), dict(sizes.values())
         for name in self.fields:
             shape = (num_heads, *(size_of[axis] for axis in _AXES[name]))
@@ -76,9 +76,16 @@ class AttentionHeads(nnx.Module):
         Raises:
           ValueError: for no heads; for LSA, naming a head that needs a bias.
         """
+        checks.instance(cls.__name__, Sequence, "a sequence of heads", heads=heads)
+        checks.instance(cls.__name__, tuple | list, "two integers", shape=shape)
+        if len(shape) != 2:
+            raise ValueError(f"{cls.__name__}: shape must be two integers, got {shape}")
+        checks.size(cls.__name__, **{f"shape[{i}]": (size, 1) for i, size in enumerate(shape)})
+        known(cls.__name__, precision)
         if not heads:
             raise ValueError(f"{cls.__name__}: heads must name at least one head, got none")
         for head in heads:
+            checks.instance(cls.__name__, Head, "heads", heads=head)
             if head.has_bias and "bq" not in cls.fields:
                 raise ValueError(
                     f"{cls.__name__}: head '{head.formula}' writes constant rows, which needs a "
@@ -99,6 +106,8 @@ class AttentionHeads(nnx.Module):
         Raises:
           ValueError: for a dtype that is none, or weights beyond its range.
         """
+        checks.instance(cls.__name__, HeadWeights, "HeadWeights", weights=weights)
+        known(cls.__name__, precision)
         kind = checks.float_dtype(cls.__name__, dtype)
         checks.in_range(cls.__name__, kind, **weights._asdict())
         arrays = {name: jnp.asarray(getattr(weights, name), kind) for name in cls.fields}
@@ -132,7 +141,13 @@ class AttentionHeads(nnx.Module):
     @at_own_precision
     def scores(self, h: Float[Array | np.ndarray, "n m"]) -> Float[Array, "heads n n"]:
         """Attention scores (H Wq + Bq) (H Wk + Bk)^T of every head on one prompt."""
+        where = type(self).__name__
+        checks.shapes(where, h=(h, "n m"))
         prompt = jnp.asarray(h)
+        if prompt.shape[1] != self.wq.shape[-2] or (
+            "bq" in self.fields and (prompt.shape[0] != self.bq.shape[-2])
+        ):
+            raise ValueError(f"{where}: h must have the layer's rows and channels, got {h.shape}")
         queries, keys = prompt @ self.wq[...], prompt @ self.wk[...]
         if "bq" in self.fields:
             queries, keys = queries + self.bq[...], keys + self.bk[...]
@@ -140,6 +155,8 @@ class AttentionHeads(nnx.Module):
 
     def _sum(self, head: Callable[..., Array], h: Array | np.ndarray) -> Array:
         """Sums a head function over the heads, on one prompt or on a batch of prompts."""
+        checks.real(type(self).__name__, h=h)
+        h = jnp.asarray(h)
         if jnp.ndim(h) not in (2, 3):
             raise ValueError(
                 f"{type(self).__name__}: the prompt must have shape (n, m) or (batch, n, m), "

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
@@ -13,10 +12,11 @@ from elsa.base import checks
 from elsa.base.arrays import AnyShape
 from elsa.base.precision import exact
 from elsa.heads.head import Head, HeadWeights
+from elsa.nn import running
 from elsa.nn.arguments import converted, looked_at
 from elsa.nn.as_built import AsBuilt
 from elsa.nn.listing import listing, one_line
-from elsa.nn.running import ReadBlocks, run_stack, whole_prompt
+from elsa.nn.running import ReadBlocks, whole_prompt
 from elsa.nn.stack import Observer, Stack
 from elsa.nn.verifying import largest_error
 from elsa.prompts.layout import BlockLayout
@@ -64,7 +64,9 @@ class BlockStack(nnx.Module):
         loads: bool = False,
         reference: Reference | None = None,
     ) -> None:
-        self.stack = stack
+        checks.instance("BlockStack", Stack, "a Stack", stack=stack)
+        checks.instance("BlockStack", BlockLayout, "a layout", layout=layout, readout=readout)
+        self.stack, self._reference = stack, reference
         self.layout, self.readout, self.loads = layout, readout, loads
         self.name = type(self).__name__ if name is None else name
         takes = {b: layout.shape_of(b) for b in layout} if inputs is None else inputs
@@ -72,7 +74,6 @@ class BlockStack(nnx.Module):
         self._inputs, self._outputs = tuple(takes.items()), tuple(gives.items())
         self._holds = tuple((holds or {}).items())
         self._layers = nnx.static(tuple(tuple(heads) for heads in layers))
-        self._reference = reference
         self._as_built = AsBuilt(stack)
 
     # What a call does.
@@ -111,10 +112,10 @@ class BlockStack(nnx.Module):
         Raises:
           IndexError: for another layer. KeyError, ValueError: as a call.
         """
-        checks.integer("scores", layer=(layer, 0))
+        checks.size("scores", layer=(layer, 0))
         if layer >= self.num_layers:
             raise IndexError(f"scores: layer must be below {self.num_layers}, got {layer}")
-        scores: Array = self.stack.layer(layer).scores(self.prompts(**blocks)[layer])
+        scores: Array = self.stack.layer(int(layer)).scores(self.prompts(**blocks)[layer])
         return scores
 
     @exact
@@ -151,13 +152,11 @@ class BlockStack(nnx.Module):
           observe: sees every layer's prompt, as `Stack` says; with `ended`, what the prompt would
             be if the epilogue ran next.
         """
-        graph, state = nnx.split(self.stack)
-        return run_stack(graph, state, h, observe, ended)
+        return running.run(self.stack, h, observe, ended=ended)
 
     def padded(self, h: Float[Array, "n m"]) -> Float[Array, "_n _m"]:
         """The caller's prompt in the stack's dtype, rows and channels appended as zeros."""
-        (n, m), (rows, channels) = h.shape, self.readout.shape
-        return jnp.pad(h.astype(self.dtype), ((0, rows - n), (0, channels - m)))
+        return running.padded(h, self.readout.shape, self.dtype)
 
     # What it is made of.
 

@@ -3,11 +3,14 @@
 import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array
 
+from elsa.base import checks
 from elsa.base.jit import jitted
-from elsa.nn.stack import Observer
+from elsa.nn.stack import Observer, Stack
 from elsa.prompts.layout import BlockLayout
 
 
@@ -25,6 +28,30 @@ class ReadBlocks:
 def whole_prompt(h: Array) -> Array:
     """An observer that keeps every prompt."""
     return h
+
+
+def padded(h: Array | np.ndarray, shape: tuple[int, int], dtype: np.dtype) -> Array:
+    """A prompt in the dtype, zeros appended to that shape.
+
+    Raises:
+      TypeError: for what holds no real numbers. ValueError: for no matrix, or a larger one.
+    """
+    checks.shapes("padded", h=(h, "n m"))
+    n, m = np.shape(h)
+    if n > shape[0] or m > shape[1]:
+        raise ValueError(f"padded: h must have at most the shape {shape}, got {np.shape(h)}")
+    return jnp.pad(jnp.asarray(h, dtype), ((0, shape[0] - n), (0, shape[1] - m)))
+
+
+def run(stack: Stack, h: Array | np.ndarray, observe: Observer | None, *, ended: bool) -> Any:
+    """The stack on one prompt, compiled once for each shape, depth and observer.
+
+    Raises:
+      TypeError: for what holds no real numbers. ValueError: for no matrix.
+    """
+    checks.shapes("run", h=(h, "n m"))
+    graph, state = nnx.split(stack)
+    return run_stack(graph, state, h if isinstance(h, Array) else jnp.asarray(h), observe, ended)
 
 
 @jitted("graph", "observe", "ended")

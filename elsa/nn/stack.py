@@ -51,9 +51,13 @@ class Stack(nnx.Module):
         epilogue: Sequence[nnx.Module] = (),
         skip: str = "residual",
     ) -> None:
-        checks.integer("Stack", depth=(depth, 0))
+        checks.size("Stack", depth=(depth, 0))
         checks.one_of("Stack", "skip", skip, SKIPS)
         checks.boolean("Stack", tied=tied)
+        for name, layers in {"body": body, "prologue": prologue, "epilogue": epilogue}.items():
+            checks.instance("Stack", list | tuple | nnx.List, "a list of layers", **{name: layers})
+            for layer in layers:
+                checks.instance("Stack", nnx.Module, "layers, nnx modules", **{name: layer})
         if not body:
             raise ValueError("Stack: body must hold at least one layer, got none")
         if not tied:
@@ -78,8 +82,10 @@ class Stack(nnx.Module):
         Raises:
           ValueError: for depth below 1, or as the class does for the other options.
         """
-        checks.integer("Stack.untied", depth=(depth, 1))
-        layers = nnx.vmap(make_layer, in_axes=(0,), out_axes=0)(rngs.split(depth))
+        checks.size("Stack.untied", depth=(depth, 1))
+        checks.instance("Stack.untied", Callable, "a function of rngs", make_layer=make_layer)
+        checks.instance("Stack.untied", nnx.Rngs, "an nnx.Rngs, as nnx.Rngs(0)", rngs=rngs)
+        layers = nnx.vmap(make_layer, in_axes=(0,), out_axes=0)(rngs.split(int(depth)))
         return cls([layers], depth, tied=False, **options)
 
     @property
@@ -114,8 +120,7 @@ class Stack(nnx.Module):
           ValueError: where its shape is not; for an unknown form, or for "gram" where layers have
             biases, several precisions, or are observed.
         """
-        prompt = jnp.asarray(h)
-        self._check_dtype(prompt.dtype)
+        prompt = self._checked(h)
         if self._runs_on_gram(form, prompt, observe):
             run = functools.partial(
                 gram_form.run,
@@ -151,10 +156,23 @@ class Stack(nnx.Module):
         self, h: Float[Array, "*batch n m"], roles: Float[Array, "n roles"] | None = None
     ) -> Float[Array, "*batch n m"]:
         """What a prompt becomes by the epilogue alone."""
-        return self._run(self.epilogue, h, _nothing, roles)[0]
+        prompt = self._checked(h)
+        if prompt.ndim not in (2, 3):
+            raise ValueError(
+                f"Stack: h must have shape (n, m) or (batch, n, m), got {prompt.shape}"
+            )
+        return self._run(self.epilogue, prompt, _nothing, roles)[0]
 
     def layer(self, index: int) -> Any:
-        """The layer that runs as number `index`, with the weights of its own step."""
+        """The layer that runs as number `index`, with the weights of its own step.
+
+        Raises:
+          TypeError: for no integer. IndexError: outside 0 .. num_layers - 1.
+        """
+        checks.instance("Stack.layer", int | np.integer, "an integer", index=index)
+        if isinstance(index, bool) or not 0 <= index < self.num_layers:
+            raise IndexError(f"Stack.layer: index must be 0..{self.num_layers - 1}, got {index!r}")
+        index = int(index)
         before, after = len(self.prologue), self.num_layers - len(self.epilogue)
         if index < before:
             return self.prologue[index]
@@ -182,12 +200,15 @@ class Stack(nnx.Module):
         _check_channels(layers[0], prompt)
         return form == "gram" or gram_form.is_cheaper(layers, self.num_layers, prompt.shape[-2])
 
-    def _check_dtype(self, dtype: np.dtype) -> None:
-        own = jax.tree.leaves(nnx.state(self.body, nnx.Param))
-        if own and own[0].dtype != dtype:
+    def _checked(self, h: Array | np.ndarray) -> Array:
+        """The prompt, or a batch of prompts, in the layers' dtype."""
+        checks.real("Stack", h=h)
+        prompt, own = jnp.asarray(h), jax.tree.leaves(nnx.state(self.body, nnx.Param))
+        if own and own[0].dtype != prompt.dtype:
             raise TypeError(
-                f"Stack: the prompt must have the layers' dtype {own[0].dtype}, got {dtype}"
+                f"Stack: the prompt must have the layers' dtype {own[0].dtype}, got {prompt.dtype}"
             )
+        return prompt
 
     def _run(
         self,

@@ -40,9 +40,11 @@ def gradient_descent(
     where = "gradient_descent"
     task = problem.read(where, prompt)
     batch, n, dim = task.x.shape
-    checks.integer(where, steps=(steps, 0))
-    checks.finite(where, step_size=step_size, lam=lam)
-    checks.at_least(where, lam=(lam, 0.0))
+    checks.size(where, steps=(steps, 0))
+    checks.finite(where, step_size=step_size)
+    checks.entry(where, lam=lam)
+    if checks.is_concrete(lam):
+        checks.at_least(where, lam=(np.asarray(lam).item(), 0.0))
     if np.shape(step_size) not in ((), (steps,)):
         raise ValueError(
             f"{where}: step_size must be a number or have shape (steps={steps},), "

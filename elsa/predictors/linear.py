@@ -29,10 +29,13 @@ def ridge_weights(
         the solution is not unique. Values are checked on concrete arrays only.
     """
     sizes = checks.shapes("ridge_weights", X=(X, "n d"), y=(y, "n k"))
-    checks.finite("ridge_weights", X=X, y=y, lam=lam)
-    checks.at_least("ridge_weights", lam=(lam, 0.0))
-    if sizes["n"] < sizes["d"] and checks.is_concrete(lam):
-        checks.positive("ridge_weights (fewer rows than columns)", lam=lam)
+    checks.finite("ridge_weights", X=X, y=y)
+    checks.entry("ridge_weights", lam=lam)
+    if checks.is_concrete(lam):
+        known = np.asarray(lam).item()
+        checks.at_least("ridge_weights", lam=(known, 0.0))
+        if sizes["n"] < sizes["d"]:
+            checks.positive("ridge_weights (fewer rows than columns)", lam=known)
     data, labels = jnp.asarray(X), jnp.asarray(y)
     gram = data.T @ data + jnp.reshape(lam, ()) * jnp.eye(sizes["d"], dtype=data.dtype)
     return jsl.cho_solve(jsl.cho_factor(gram), data.T @ labels)
@@ -53,10 +56,9 @@ def ridge(prompt: Prompt, lam: NumberBlock) -> Float[Array, " batch"]:
       ValueError: for shapes that do not fit, an empty context, NaN or infinity, or lam < 0.
         Values are checked on concrete arrays only.
     """
-    checks.finite("ridge", lam=lam)
-    checks.at_least("ridge", lam=(lam, 0.0))
-    if np.size(lam) != 1:
-        raise ValueError(f"ridge: lam must be a number, got shape {np.shape(lam)}")
+    checks.entry("ridge", lam=lam)
+    if checks.is_concrete(lam):
+        checks.at_least("ridge", lam=(np.asarray(lam).item(), 0.0))
     task = problem.read("ridge", prompt)
     return task.predict(_solve(task, jnp.reshape(task.cast(lam), ())))
 

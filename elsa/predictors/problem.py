@@ -38,13 +38,15 @@ def read(where: str, prompt: Prompt) -> Problem:
     Raises:
       ValueError: for shapes that do not fit, an empty context, NaN or infinity.
     """
+    checks.instance(where, Prompt, "a tasks.Prompt", prompt=prompt)
     arrays = {"x": prompt.x, "y": prompt.y, "query_x": prompt.query_x}
     axes = {"x": "batch n d", "y": "batch n", "query_x": "batch d"}
     sizes = checks.shapes(where, **{name: (a, axes[name]) for name, a in arrays.items()})
-    checks.integer(where, n=(sizes["n"], 1), d=(sizes["d"], 1))
+    checks.size(where, n=(sizes["n"], 1), d=(sizes["d"], 1))
     checks.finite(where, **arrays)
-    dtype = jnp.result_type(prompt.x, prompt.y, prompt.query_x, jnp.float32)
-    return Problem(*(jnp.asarray(array, dtype) for array in arrays.values()))
+    taken = [a if hasattr(a, "dtype") else np.asarray(a) for a in arrays.values()]
+    dtype = jnp.result_type(*taken, jnp.float32)
+    return Problem(*(jnp.asarray(array, dtype) for array in taken))
 
 
 def vector(where: str, name: str, array: AnyShape, size: int, axis: str = "d") -> None:

@@ -5,6 +5,7 @@ Rearrangements give another layout for the same blocks; edits change entries of 
 
 from collections.abc import Callable, Iterable, Mapping
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -20,6 +21,11 @@ def moved(
     Raises:
       KeyError: for an unknown block. ValueError: where a block leaves the prompt or meets another.
     """
+    checks.instance("moved", BlockLayout, "a BlockLayout", layout=layout)
+    for axis, by in {"rows": rows, "channels": channels}.items():
+        if isinstance(by, bool) or not isinstance(by, int | np.integer):
+            raise TypeError(f"moved: {axis} must be an integer, got {by!r}")
+    checks.instance("moved", Iterable, "names of blocks", names=names)
     shifted = {
         name: layout.box(name)._replace(
             row=layout.box(name).row + rows, col=layout.box(name).col + channels
@@ -34,6 +40,7 @@ def mirrored(layout: BlockLayout) -> BlockLayout:
 
     Whole columns of blocks keep together: what shared channels still does.
     """
+    checks.instance("mirrored", BlockLayout, "a BlockLayout", layout=layout)
     return _replaced(
         layout,
         {
@@ -49,6 +56,7 @@ def exchanged(layout: BlockLayout, first: str, second: str) -> BlockLayout:
     Raises:
       KeyError: for an unknown block. ValueError: where one of them meets another block.
     """
+    checks.instance("exchanged", BlockLayout, "a BlockLayout", layout=layout)
     left, right = layout.box(first), layout.box(second)
     if right.col < left.col:
         raise ValueError(
@@ -70,6 +78,7 @@ def turned(layout: BlockLayout, name: str) -> BlockLayout:
     Raises:
       KeyError: for an unknown block. ValueError: where it then leaves the prompt or meets another.
     """
+    checks.instance("turned", BlockLayout, "a BlockLayout", layout=layout)
     box = layout.box(name)
     transposed = set(layout.transposed) ^ {name}
     return _replaced(
@@ -92,18 +101,31 @@ def edited(
     Raises:
       KeyError: for an unknown block. ValueError: where a function changes the shape.
     """
+    checks.instance("edited", BlockLayout, "a BlockLayout", layout=layout)
+    checks.real("edited", h=h)
+    checks.mapping("edited", "a mapping of blocks to functions", changes=changes)
+    h = jnp.asarray(h)
+    if h.ndim < 2 or any(
+        size < least for size, least in zip(h.shape[-2:], layout.shape, strict=True)
+    ):
+        raise ValueError(
+            f"edited: h must be prompts of at least shape {layout.shape}, got {h.shape}"
+        )
     for name, change in changes.items():
+        checks.instance("edited", Callable, "a function", **{f"changes[{name!r}]": change})
         box = layout.box(name)
         place = (..., slice(box.row, box.rows.stop), slice(box.col, box.channels.stop))
         block = h[place]
         new = change(block)
-        checks.same_shape("edited", name, block.shape, f"changed {name}", new.shape)
+        checks.real("edited", **{f"the result of changes[{name!r}]": new})
+        checks.same_shape("edited", name, block.shape, f"changed {name}", np.shape(new))
         h = h.at[place].set(new)
     return h
 
 
 def outside(layout: BlockLayout) -> Bool[np.ndarray, "n m"]:
     """True at the entries of the prompt that lie in no block."""
+    checks.instance("outside", BlockLayout, "a BlockLayout", layout=layout)
     mask = np.ones(layout.shape, bool)
     for box in layout.blocks.values():
         mask[box.row : box.rows.stop, box.col : box.channels.stop] = False

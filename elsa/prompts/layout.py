@@ -34,6 +34,7 @@ class Box(NamedTuple):
 
 def overlap(first: range, second: range) -> bool:
     """True where two ranges share an index."""
+    checks.instance("overlap", range, "a range", first=first, second=second)
     return max(first.start, second.start) < min(first.stop, second.stop)
 
 
@@ -67,6 +68,7 @@ class BlockLayout:
         shape: tuple[int, int] | None = None,
         transposed: Iterable[str] = (),  # one name alone is a name, not its letters
     ) -> None:
+        checks.mapping("BlockLayout", "a mapping of names to boxes", blocks=blocks)
         boxes = {name: _box(name, entry) for name, entry in blocks.items()}
         if shape is None:
             shape = (
@@ -75,7 +77,10 @@ class BlockLayout:
             )
         object.__setattr__(self, "blocks", boxes)
         object.__setattr__(self, "shape", _integers("shape", shape, "nm"))
-        stored = (transposed,) if isinstance(transposed, str) else transposed
+        checks.instance("BlockLayout", Iterable, "names of blocks", transposed=transposed)
+        stored = (transposed,) if isinstance(transposed, str) else tuple(transposed)
+        for name in stored:
+            checks.instance("BlockLayout", str, "names of blocks", transposed=name)
         object.__setattr__(self, "transposed", tuple(sorted(set(stored))))
         self._check()
 
@@ -127,8 +132,8 @@ class BlockLayout:
         Raises:
           KeyError: for an unknown name, with the nearest known ones.
         """
-        if name not in self.blocks:
-            checks.names("BlockLayout", "block", [name], self.blocks)
+        if not isinstance(name, str) or name not in self.blocks:
+            checks.known_names("BlockLayout", "block", [name], self.blocks)
         return self.blocks[name]
 
     def shape_of(self, name: str) -> tuple[int, int]:
@@ -177,11 +182,12 @@ class BlockLayout:
         Raises:
           ValueError: where the last two axes of `h` are not the layout's shape.
         """
+        checks.real("BlockLayout", h=h)
         prompt, box = jnp.asarray(h), self.box(name)
         if prompt.shape[-2:] != self.shape:
             raise ValueError(
                 f"BlockLayout: the prompt must have shape (..., {self.shape[0]}, "
-                f"{self.shape[1]}), got {prompt.shape}"
+                f"{self.shape[1]}), got {prompt.shape} for h"
             )
         stored = prompt[..., box.rows.start : box.rows.stop, box.channels.start : box.channels.stop]
         return jnp.swapaxes(stored, -1, -2) if name in self.transposed else stored
@@ -196,6 +202,7 @@ class BlockLayout:
         self, blocks: Mapping[str, Sequence[int]], shape: tuple[int, int]
     ) -> "BlockLayout":
         """This layout with more blocks, in a prompt with rows and channels appended."""
+        checks.mapping("BlockLayout", "a mapping of names to boxes", blocks=blocks)
         return BlockLayout({**self.blocks, **blocks}, shape, self.transposed)
 
 
@@ -212,7 +219,7 @@ def _integers(what: str, entry: Sequence[int], fields: Sequence[str]) -> tuple[i
     """The entry as integers, one a field; what only rounds to an integer is refused."""
     try:
         numbers = tuple(operator.index(number) for number in entry)
-    except TypeError:
+    except TypeError:  # no integer, or nothing that has entries
         numbers = ()
     if len(numbers) != len(fields):
         raise ValueError(

@@ -35,16 +35,17 @@ class PromptFormat:
 
     def roles(self, context_length: int) -> list[Role]:
         """The role of each row, as `prompts.row_roles` says."""
+        checks.size("roles", context_length=(context_length, 1))
         return row_roles(self.layout(context_length), self.examples)
 
     def known_roles(self, dim: int, context_length: int) -> tuple[Role, ...]:
         """All roles that occur at some context length, that of the examples first."""
+        checks.size("known_roles", dim=(dim, 1), context_length=(context_length, 1))
         longest = max(context_length, dim + 1) if self.any_length else context_length
         found = dict.fromkeys(self.roles(longest))
         return (*(role for role in found if not role), *(role for role in found if role))
 
 
-@functools.lru_cache(maxsize=64)  # one format for each name: equal models have equal structure
 def named_format(name: str, dim: int) -> PromptFormat:
     """The prompt of that name, for d covariates and one query, n examples.
 
@@ -64,7 +65,12 @@ def named_format(name: str, dim: int) -> PromptFormat:
       ValueError: for an unknown name, or a dim below 1. TypeError: for a dim that is no integer.
     """
     checks.one_of("named_format", "name", name, NAMES)
-    checks.integer("named_format", dim=(dim, 1))
+    checks.size("named_format", dim=(dim, 1))
+    return _named(name, int(dim))
+
+
+@functools.lru_cache(maxsize=64)  # one format for each name: equal models have equal structure
+def _named(name: str, dim: int) -> PromptFormat:
     data = {"X": "X", "y": "y", "query_x": "query_x"}
 
     def layout(context_length: int) -> BlockLayout:

@@ -51,7 +51,12 @@ def packed(
     Raises:
       ValueError: for shapes that do not fit, also those of a format for one context length.
     """
+    checks.instance("packed", PromptFormat, "a format of prompts", prompt_format=prompt_format)
     where = f"packed ({prompt_format.name})"
+    checks.at_least(where, lam=(lam, 0.0))
+    checks.finite(where, lam=lam, x=x, y=y, query_x=query_x)
+    checks.positive(where, step_size=step_size)
+    x, y, query_x = jnp.asarray(x), jnp.asarray(y), jnp.asarray(query_x)
     sizes = checks.shapes(where, x=(x, "n d"), y=(y, "n"), query_x=(query_x, "d"))
     x, y, query_x = (jnp.asarray(part) for part in (x, y, query_x))
     layout = prompt_format.layout(sizes["n"])

@@ -27,6 +27,8 @@ def row_roles(layout: BlockLayout, examples: Collection[str]) -> list[Role]:
     Raises:
       KeyError: for an example that is no block of the layout.
     """
+    checks.instance("row_roles", BlockLayout, "a BlockLayout", layout=layout)
+    checks.instance("row_roles", Collection, "a list of blocks", examples=examples)
     checks.known_names("row_roles", "block", examples, layout)
     held: list[list[tuple[str, int]]] = [[] for _ in range(layout.shape[0])]
     for name, box in layout.blocks.items():
@@ -47,6 +49,12 @@ def role_indicator(roles: Sequence[Role], known: Sequence[Role]) -> Float[np.nda
     Raises:
       ValueError: for a row whose role is not known.
     """
+    for name, given in {"roles": roles, "known": known}.items():
+        checks.instance("role_indicator", list | tuple, "a list of roles", **{name: given})
+        for role in given:
+            checks.instance("role_indicator", tuple, "roles, as of row_roles", **{name: role})
+    if len(set(known)) < len(known):
+        raise ValueError(f"role_indicator: known must hold every role once, got {known}")
     return _indicator(tuple(roles), tuple(known)).copy()
 
 

@@ -58,7 +58,7 @@ def gd_beta_block(
     dim = checks.shapes(where, init=(init, "d"), preconditioner=(preconditioner, "d d"))["d"]
     checks.finite(where, **arrays)
     if context_length is not None:
-        checks.integer(where, context_length=(context_length, 1))
+        checks.size(where, context_length=(context_length, 1))
     kind = checks.float_dtype(where, dtype)
     start, gamma = (jnp.asarray(array, kind) for array in arrays.values())
     scale = None if context_length is None else 1.0 / context_length

@@ -58,7 +58,7 @@ def attention_stack(model: Any, context_length: int, *, num_queries: int = 1) ->
       ValueError: for sizes below 1 or weights that are not finite.
     """
     where = "attention_stack"
-    checks.integer(where, context_length=(context_length, 1), num_queries=(num_queries, 1))
+    checks.size(where, context_length=(context_length, 1), num_queries=(num_queries, 1))
     layers, sign, dtype = _layers_of(model)
     channels = layers[0].value.shape[-1]
     dim, rows = channels - 1, context_length + num_queries

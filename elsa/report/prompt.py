@@ -53,6 +53,8 @@ def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
     Raises:
       KeyError, ValueError: as a call of the stack does.
     """
+    if not hasattr(stack, "prompts") or not hasattr(stack, "readout"):
+        raise TypeError(f"prompt_figure: stack must be a BlockStack, got {type(stack).__name__}")
     prompts = np.asarray(stack.prompts(**blocks), dtype=np.float64)
     rows, channels, outlines = _sides(stack)
     n, m = stack.readout.shape

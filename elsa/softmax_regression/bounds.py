@@ -10,6 +10,7 @@ paper's kind of bound, of R alone. Proofs: docs/softmax_regression.md; the paper
 import math
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -54,6 +55,10 @@ def label_operator_norm(b: Any) -> Any:
     identity; its two other singular values have the product |1 - <b, 1>| and the sum of squares
     2 - 2 <b, 1> + n |b|^2. sqrt(n) |b| where <b, 1> = 1.
     """
+    checks.finite("label_operator_norm", b=b)
+    b = b if isinstance(b, jax.Array) else np.asarray(b)
+    if b.ndim == 0 or b.size == 0:
+        raise ValueError(f"label_operator_norm: b must have labels, got shape {b.shape}")
     n, total = b.shape[-1], b.sum(axis=-1)
     determinant = abs(1.0 - total)
     if n == 1:

@@ -41,6 +41,7 @@ class Losses:
     ) -> None:
         where = "Problem" if a1 is not None else "Problem.single"
         checks.one_of(where, "kind", kind, formulas.KINDS)
+        checks.real(where, **({"a": a2} if a1 is None else {"a1": a1, "a2": a2}), b=b)
         # NumPy stays NumPy, with all its digits whatever jax computes in, but the caller's no more
         arrays = (a if a is None or isinstance(a, jax.Array) else np.array(a) for a in (a1, a2, b))
         self._hold(*arrays, kind)
@@ -88,6 +89,7 @@ class Losses:
             raise TypeError(
                 f"Problem.planted: data must be A, or A1 and A2, got {len(data)} arrays"
             )
+        checks.real("Problem.planted", **dict(zip(("a1", "a2")[-len(data) :], data, strict=True)))
         rows = [size for a in data for size in np.shape(a)[:1]]
         blank = cls(None if len(data) == 1 else data[0], data[-1], np.zeros(rows, np.int8), kind)
         return dataclasses.replace(blank, b=blank.probabilities(x))
@@ -201,7 +203,7 @@ class Losses:
         data, start = self._arrays(where, x=x)
         checks.shapes(where, step_size=(step_size, ""))
         checks.positive(where, step_size=step_size)
-        checks.integer(where, steps=(steps, 1))
+        checks.size(where, steps=(steps, 1))
         return formulas.gradient_path(start, data, step_size, kind=self.kind, steps=steps)
 
     def rows(self) -> Self:

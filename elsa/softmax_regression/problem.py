@@ -117,8 +117,9 @@ class Problem(Losses):
         where = "Problem.sampled_ratios"
         self._concrete(where)
         checks.one_of(where, "of", of, bounds.OF)
+        checks.random_key(where, key)
         checks.positive(where, radius=radius)
-        checks.integer(where, pairs=(pairs, 1))
+        checks.size(where, pairs=(pairs, 1))
         wide = jax.tree.map(lambda array: np.asarray(array, np.float64), self)
         data = Data(wide.a1, wide.a2, wide.b)
         return tightness.ratios(where, key, data, self.kind, radius, of, pairs)

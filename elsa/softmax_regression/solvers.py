@@ -73,7 +73,7 @@ def solve(
     relative = float(jnp.finfo(x.dtype).eps) ** (2 / 3) if tolerance is None else tolerance
     checks.positive(where, tolerance=relative)
     limit = usual if max_iterations is None else max_iterations
-    checks.integer(where, max_iterations=(limit, 1))
+    checks.size(where, max_iterations=(limit, 1))
     problem = _objective(kind)
     given = data, _sizes(kind, data)
     inputs.refuse_overflow(where, kind, problem.evaluate(x, *given)[0], x, data)

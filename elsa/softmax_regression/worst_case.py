@@ -49,7 +49,7 @@ def worst_case_lipschitz(
       TypeError: for rows that are no integer.
     """
     where = "worst_case_lipschitz"
-    checks.integer(where, rows=(rows, 1))
+    checks.size(where, rows=(rows, 1))
     checks.one_of(where, "kind", kind, KINDS)
     checks.one_of(where, "of", of, OF)
     inputs.radius(where, radius, needed=True)

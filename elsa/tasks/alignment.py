@@ -50,6 +50,7 @@ class Alignment:
     @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a weight vector of its own."""
+        fields.draw(self, key, batch)
         w_key, x_key, noise_key = jax.random.split(key, 3)
         w_BxD = jax.random.normal(w_key, (batch, self.dim))
         own_BxSxD = jax.random.normal(x_key, (batch, self.context_length + 1, self.dim))
@@ -74,6 +75,7 @@ class Alignment:
         Raises:
           TypeError, ValueError: for a concrete length that is no integer or below 1.
         """
+        fields.draw(self, key, batch)
         rows = rows_asked("Alignment.sample_gram", length, self.context_length)
         w_key, gram_key, mean_key, query_key, noise_key = jax.random.split(key, 5)
         w_BxD = jax.random.normal(w_key, (batch, self.dim))

@@ -39,7 +39,7 @@ class TableContexts(RowsOnly):
 
     def __post_init__(self) -> None:
         where = "TableContexts"
-        checks.integer(where, context_length=(self.context_length, 1))
+        checks.size(where, context_length=(self.context_length, 1))
         sizes = checks.shapes(where, x=(self.x, "rows d"), y=(self.y, "rows"))
         checks.finite(where, x=self.x, y=self.y)
         if self.context_length >= sizes["rows"]:
@@ -51,6 +51,7 @@ class TableContexts(RowsOnly):
     @classmethod
     def from_table(cls, table: Table, context_length: int) -> Self:
         """Contexts of a table, as it is; `standardised` scales one."""
+        checks.instance("TableContexts.from_table", Table, "a Table", table=table)
         return cls(table.x, table.y, context_length)
 
     @classmethod
@@ -64,6 +65,7 @@ class TableContexts(RowsOnly):
           KeyError, ValueError, TypeError: as `fields.of_config` and `read_csv`.
           OSError: for a file that cannot be read.
         """
+        checks.mapping(where, "a mapping of fields to values", given=given)
         own = dict(given)
         if "x" not in own:
             path, target = own.pop("path", ""), own.pop("target", "")
@@ -78,6 +80,7 @@ class TableContexts(RowsOnly):
 
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts; the n + 1 largest of uniform numbers, a number a row, pick them."""
+        fields.draw(self, key, batch)
         chances = jax.random.uniform(key, (batch, jnp.shape(self.y)[-1]))
         _, rows_BxS = jax.lax.top_k(chances, self.context_length + 1)
         x_BxSxD, y_BxS = jnp.asarray(self.x)[rows_BxS], jnp.asarray(self.y)[rows_BxS]

@@ -28,6 +28,7 @@ def symmetric_root(
         root = (vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]) @ vectors.T
         return root
     checks.finite(where, **{name: matrix})
+    checks.shapes(where, **{name: (matrix, "d d")})
     known = np.asarray(matrix, dtype=np.float64)
     allowed = 1e-6 * np.abs(known).max()
     skew = np.abs(known - known.T).max()

@@ -54,6 +54,7 @@ class Drift(RowsOnly):
         Raises:
           KeyError, ValueError, TypeError: as `fields.of_config`; for both of the two.
         """
+        checks.mapping(where, "a mapping of fields to values", given=given)
         own = dict(given)
         if "correlation" in own:
             rho = own.pop("correlation")
@@ -77,6 +78,7 @@ class Drift(RowsOnly):
     @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with weight vectors of its own."""
+        fields.draw(self, key, batch)
         w_key, x_key, noise_key = jax.random.split(key, 3)
         size = (batch, self.context_length + 1, self.dim)
         w_BxSxD = jnp.einsum("st,btd->bsd", jnp.asarray(self.root), jax.random.normal(w_key, size))
@@ -102,7 +104,7 @@ def autoregressive(
       TypeError, ValueError: for a size or a concrete correlation out of range.
     """
     where = "autoregressive"
-    checks.integer(where, context_length=(context_length, 1))
+    checks.size(where, context_length=(context_length, 1))
     checks.shapes(where, correlation=(correlation, ""))
     checks.finite(where, correlation=correlation)
     points = np.arange(context_length + 1)

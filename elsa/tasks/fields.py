@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import jax.numpy as jnp
 import numpy as np
 
 from elsa.base import checks
@@ -15,17 +14,25 @@ _COVARIANCES = {"cov_x", "cov_task"}
 
 def common(where: str, dim: int, context_length: int, **numbers: Any) -> None:
     """Refuses sizes that are no integers above 0, and numbers that are no scalars of at least 0."""
-    checks.integer(where, dim=(dim, 1), context_length=(context_length, 1))
+    checks.size(where, dim=(dim, 1), context_length=(context_length, 1))
     for name, number in numbers.items():
         checks.shapes(where, **{name: (number, "")})
         checks.finite(where, **{name: number})
         checks.at_least(where, **{name: (number, 0.0)})
 
 
+def draw(task: Any, key: Any, batch: int) -> None:
+    """Refuses what is no single key, and a batch that is no size; within jit and vmap, too."""
+    where = f"{type(task).__name__}.sample"
+    checks.single_key(where, key)
+    checks.size(where, batch=(batch, 1))
+
+
 def sized(where: str, name: str, array: Any, shape: tuple[int, ...]) -> None:
-    """Refuses an array of another shape."""
-    if jnp.shape(array) != shape:
-        raise ValueError(f"{where}: {name} must have shape {shape}, got {jnp.shape(array)}")
+    """Refuses an array of another shape, and what holds no real numbers."""
+    checks.real(where, **{name: array})
+    if np.shape(array) != shape:
+        raise ValueError(f"{where}: {name} must have shape {shape}, got {np.shape(array)}")
 
 
 def of_config(cls: type[_Task], where: str, given: Mapping[str, Any]) -> _Task:
@@ -38,16 +45,22 @@ def of_config(cls: type[_Task], where: str, given: Mapping[str, Any]) -> _Task:
       ValueError: where a field without a default is missing, or as the class says.
       TypeError: as the class says.
     """
+    checks.mapping(where, "a mapping of fields to values", given=given)
     kind: Any = cls
     declared = [field for field in dataclasses.fields(kind) if field.init]
     optional = [field.name for field in declared if field.default is not dataclasses.MISSING]
     complete = [*given, *(field for field in optional if field not in given)]
     checks.names(where, "field", complete, [field.name for field in declared])
     values = {
-        field: np.asarray(value, dtype=np.float64) if isinstance(value, list | tuple) else value
+        field: _array(where, field, value) if isinstance(value, list | tuple) else value
         for field, value in given.items()
     }
     for field in _COVARIANCES & values.keys():
         if np.ndim(values[field]) == 1:
             values[field] = np.diag(values[field])
     return cls(**values)
+
+
+def _array(where: str, field: str, value: Any) -> np.ndarray:
+    checks.real(where, **{field: value})
+    return np.asarray(value, dtype=np.float64)

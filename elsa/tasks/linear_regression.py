@@ -104,6 +104,7 @@ class LinearRegression:
     @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a weight vector of its own."""
+        fields.draw(self, key, batch)
         return prompt_of(self.parts(key, batch))
 
     @exact
@@ -131,6 +132,7 @@ class LinearRegression:
           ValueError: for covariates that are not normal, or a concrete length below 1.
           TypeError: for a concrete length that is no integer.
         """
+        fields.draw(self, key, batch)
         if not self.has_gram:
             raise ValueError(
                 f"LinearRegression.sample_gram: covariates must be 'normal', got "

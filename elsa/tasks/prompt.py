@@ -97,7 +97,7 @@ def gram_prompt(prompt: Prompt) -> GramPrompt:
       ValueError: for shapes that do not fit.
     """
     _check("gram_prompt", prompt)
-    rows_BxNxM = jnp.concatenate([prompt.x, jnp.asarray(prompt.y)[:, :, None]], axis=2)
+    rows_BxNxM = jnp.concatenate([jnp.asarray(prompt.x), jnp.asarray(prompt.y)[:, :, None]], axis=2)
     gram_BxMxM = jnp.einsum("bni,bnj->bij", rows_BxNxM, rows_BxNxM)
     return GramPrompt(gram_BxMxM, jnp.asarray(prompt.query_x), jnp.asarray(prompt.query_y))
 
@@ -127,18 +127,20 @@ def keep_last(prompt: Prompt, length: int | Int[Array, ""]) -> Prompt:
             raise ValueError(f"keep_last: length must be at most n={rows}, got {length}")
     kept = jnp.arange(rows) >= rows - length
     return prompt._replace(
-        x=jnp.where(kept[None, :, None], prompt.x, 0), y=jnp.where(kept[None, :], prompt.y, 0)
+        x=jnp.where(kept[None, :, None], jnp.asarray(prompt.x), 0),
+        y=jnp.where(kept[None, :], jnp.asarray(prompt.y), 0),
     )
 
 
 def whole_number(where: str, length: int | Int[Array, ""], bound: int) -> int:
     """A concrete length, also one that jax or NumPy holds, as an int of at least the bound."""
     value = length.item() if hasattr(length, "item") and jnp.ndim(length) == 0 else length
-    checks.integer(where, length=(value, bound))
+    checks.size(where, length=(value, bound))
     return int(value)
 
 
 def _check(where: str, prompt: Prompt) -> dict[str, int]:
+    checks.instance(where, Prompt, "a Prompt", prompt=prompt)
     return checks.shapes(
         where,
         x=(prompt.x, "batch n d"),

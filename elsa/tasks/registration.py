@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import jax
 
+from elsa.base import checks
+
 Class = TypeVar("Class", bound=type)
 
 
@@ -29,6 +31,10 @@ def task(static: tuple[str, ...]) -> Callable[[Class], Class]:
       TypeError: for a class that is no frozen dataclass.
       ValueError: where a static name is no field.
     """
+
+    checks.instance("task", tuple | list, "a tuple of names of fields", static=static)
+    for name in static:
+        checks.instance("task", str, "names of fields", static=name)
 
     def register(cls: Class) -> Class:
         if not dataclasses.is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]

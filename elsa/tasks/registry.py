@@ -38,6 +38,7 @@ def build(settings: Settings) -> Task:
       ValueError: where the name or a field without a default is missing, or a value is bad.
       TypeError: for a value of the wrong kind.
     """
+    checks.mapping("build", "a mapping with a name and fields", settings=settings)
     given = dict(settings)
     if "name" not in given:
         raise ValueError(f"build: missing 'name', one of {list(TASKS)}; got {list(given)}")

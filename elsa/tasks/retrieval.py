@@ -56,6 +56,7 @@ class Retrieval:
     @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a query and a weight vector of its own."""
+        fields.draw(self, key, batch)
         w_key, query_key, x_key, noise_key = jax.random.split(key, 4)
         w_BxD = jax.random.normal(w_key, (batch, self.dim))
         query_BxD = jax.random.normal(query_key, (batch, self.dim))
@@ -86,6 +87,7 @@ class Retrieval:
         Raises:
           TypeError, ValueError: for a concrete length that is no integer or below 1.
         """
+        fields.draw(self, key, batch)
         rows = rows_asked("Retrieval.sample_gram", length, self.context_length)
         w_key, query_key, gram_key, mean_key, noise_key = jax.random.split(key, 5)
         w_BxD = jax.random.normal(w_key, (batch, self.dim))

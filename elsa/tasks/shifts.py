@@ -80,6 +80,7 @@ class ShiftedRegression(RowsOnly):
         Raises:
           KeyError, ValueError, TypeError: as `fields.of_config`.
         """
+        checks.mapping(where, "a mapping of fields to values", given=given)
         checks.known_names(where, "field", given, [*_FIELDS, *_SHIFTS])
         own = {name: value for name, value in given.items() if name in _SHIFTS}
         rest = {name: value for name, value in given.items() if name not in _SHIFTS}
@@ -98,6 +99,7 @@ class ShiftedRegression(RowsOnly):
     @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a weight vector and a subspace of its own."""
+        fields.draw(self, key, batch)
         base_key, subspace_key = jax.random.split(key)
         parts = self.base.parts(base_key, batch)
         x_BxSxD, d = parts.x, self.dim
@@ -163,7 +165,14 @@ def shifted(
     _refuse(where, base, asked)
     if moved["covariate_scale"] or moved["cov_x"]:
         cov = base.cov_x if cov_x is None else cov_x
-        changed["cov_x"] = covariate_scale**2 * (np.eye(base.dim) if cov is None else np.array(cov))
+        if cov_x is not None:
+            checks.real(where, cov_x=cov_x)
+        square = jnp.square(jnp.asarray(covariate_scale))
+        if checks.is_concrete(square) and not np.isfinite(square):
+            raise ValueError(
+                f"{where}: covariate_scale must have a finite square, got {covariate_scale}"
+            )
+        changed["cov_x"] = square * (np.eye(base.dim) if cov is None else np.array(cov))
     if changed:
         base = dataclasses.replace(base, **changed)
     if before is not None:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from elsa.base import checks
 from elsa.base.precision import exact
+from elsa.tasks import fields
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
 
@@ -42,8 +43,8 @@ class PrescribedSpectrum(RowsOnly):
 
     def __post_init__(self) -> None:
         where = "PrescribedSpectrum"
-        checks.integer(where, dim=(self.dim, 1), context_length=(self.context_length, 1))
-        checks.finite(where, condition_number=self.condition_number)
+        checks.size(where, dim=(self.dim, 1), context_length=(self.context_length, 1))
+        checks.finite(where, condition_number=self.condition_number, noise_var=self.noise_var)
         checks.at_least(
             where,
             condition_number=(self.condition_number, 1.0),
@@ -83,6 +84,7 @@ class PrescribedSpectrum(RowsOnly):
     @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of tasks, each with directions, weights, noise and query of its own."""
+        fields.draw(self, key, batch)
         left_key, right_key, w_key, noise_key, query_key = jax.random.split(key, 5)
         n, d, rank = self.context_length, self.dim, min(self.context_length, self.dim)
         roots = jnp.sqrt(jnp.maximum(jnp.asarray(self.eigenvalues[:rank]) - self.lam, 0.0))

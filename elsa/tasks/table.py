@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import io
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,8 @@ def read_csv(path: str, target: str) -> Table:
       ValueError: for another encoding than UTF-8, no rows, no covariates, columns named twice,
         rows of another length, or an entry that is no finite number, naming column and line.
     """
+    checks.instance("read_csv", str | os.PathLike, "a path", path=path)
+    checks.instance("read_csv", str, "a column's name", target=target)
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"read_csv: path must be a CSV file, got {path!r}")
@@ -108,6 +111,7 @@ def standardised(table: Table) -> Table:
     Raises:
       ValueError: naming a column that is constant, which cannot be scaled.
     """
+    checks.instance("standardised", Table, "a Table", table=table)
     checks.finite("standardised", x=table.x, y=table.y)
     spread = table.x.std(axis=0)
     flat = spread <= 1e-12 * np.maximum(np.abs(table.x).max(axis=0), 1e-300)

@@ -41,7 +41,8 @@ def bayes_risk(setting: Setting, key: Array, samples: int) -> Estimate:
     """
     where = "bayes_risk"
     require(where, setting)
-    checks.integer(where, samples=(samples, 2))
+    checks.random_key(where, key)
+    checks.size(where, samples=(samples, 2))
     noise_var, context_length = setting.noise_var, setting.context_length
     spectrum = matrices.whiten(
         cov_x=setting.cov_x, moment=setting.cov_task, noise_var=noise_var

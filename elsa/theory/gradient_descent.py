@@ -13,6 +13,7 @@ from jaxtyping import Float, Real
 
 from elsa.base import checks
 from elsa.base.arrays import Numbers, Rows
+from elsa.theory import matrices
 from elsa.theory.results import Interval, RidgeModes
 
 
@@ -103,9 +104,20 @@ def ridge_modes(
     Raises:
       ValueError: for shapes that do not fit, lam < 0, or an A that is singular in float64.
     """
+    where = "ridge_modes"
+    for name, (array, axes) in {"X": (X, "... n d"), "y": (y, "... n")}.items():
+        matrices.data(where, **{name: (array, axes)})
     data, labels = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    checks.same_shape("ridge_modes", "rows of X", data.shape[:-1], "y", labels.shape)
-    checks.at_least("ridge_modes", lam=(lam, 0.0))
+    checks.same_shape(where, "rows of X", data.shape[:-1], "y", labels.shape)
+    checks.at_least(where, lam=(lam, 0.0))
+    checks.finite(where, lam=lam)
+    if w is not None:
+        matrices.data(where, X=(X, "... n d"), w=(w, "... d"))
+        if np.shape(w)[:-1] not in ((), data.shape[:-2]):
+            raise ValueError(
+                f"{where}: w must have shape {(*data.shape[:-2], data.shape[-1])}, "
+                f"got {np.shape(w)}"
+            )
     transposed = np.swapaxes(data, -1, -2)
     values, vectors = np.linalg.eigh(transposed @ data)
     values = np.maximum(values, 0.0) + lam
@@ -141,18 +153,22 @@ def error_curve(
     Raises:
       ValueError: for shapes that do not fit, or a start of norm 0.
     """
-    places = np.atleast_1d(np.asarray(start, dtype=np.float64))
+    places = np.atleast_1d(matrices.real("error_curve", "start", start))
     checks.shapes("error_curve", eigenvalues=(eigenvalues, "d"), steps=(steps, "t"))
-    if places.shape[-1] != np.size(eigenvalues):
+    checks.positive("error_curve", step_size=step_size)
+    values = matrices.real("error_curve", "eigenvalues", eigenvalues)
+    if places.shape[-1] != values.size:
         raise ValueError(
-            f"error_curve: start must have shape (..., d={np.size(eigenvalues)}), "
-            f"got {np.shape(start)}"
+            f"error_curve: start must have shape (..., d={values.size}), got {np.shape(start)}; "
+            "d is that of eigenvalues"
         )
     shares = places**2
     if not np.all(total := shares.sum(axis=-1, keepdims=True)):
         raise ValueError("error_curve: start must not be the solution itself, got norm 0")
-    factors = np.abs(1.0 - step_size * np.asarray(eigenvalues, dtype=np.float64))
-    decay = factors[:, None] ** (2.0 * np.asarray(steps, dtype=np.float64))
+    times = matrices.rounds("error_curve", steps)
+    factors = np.abs(1.0 - step_size * matrices.spectrum("error_curve", values))
+    with np.errstate(over="ignore"):  # a step size that diverges reaches infinity
+        decay = factors[:, None] ** (2.0 * times)
     errors: np.ndarray = np.sqrt((shares / total) @ decay)
     return errors
 
@@ -160,4 +176,5 @@ def error_curve(
 def _check_spectrum(where: str, smallest: float, largest: float) -> None:
     checks.positive(where, largest=largest)
     checks.at_least(where, smallest=(smallest, 0.0))
-    checks.at_least(where, largest=(largest, smallest))
+    if smallest > largest:
+        raise ValueError(f"{where}: largest must be at least smallest={smallest}, got {largest}")

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, Real
 
 from elsa.base import checks
 from elsa.base.arrays import Numbers, Rows
+from elsa.theory import matrices
 from elsa.theory.results import HeavyBall
 
 
@@ -26,6 +27,8 @@ def accelerated_rate(condition_number: float) -> float:
       ValueError: for a condition number below 1.
     """
     checks.at_least("accelerated_rate", condition_number=(condition_number, 1.0))
+    if math.isinf(condition_number):
+        return 1.0
     root = math.sqrt(condition_number)
     return (root - 1.0) / (root + 1.0)
 
@@ -36,8 +39,7 @@ def best_heavy_ball(smallest: float, largest: float) -> HeavyBall:
     Raises:
       ValueError: unless 0 < smallest <= largest.
     """
-    checks.positive("best_heavy_ball", smallest=smallest)
-    checks.at_least("best_heavy_ball", largest=(largest, smallest))
+    _bounds("best_heavy_ball", smallest, largest)
     step_size = 4.0 / (math.sqrt(largest) + math.sqrt(smallest)) ** 2
     return HeavyBall(step_size, accelerated_rate(largest / smallest) ** 2)
 
@@ -46,7 +48,7 @@ def heavy_ball_bound(
     condition_number: float, steps: Int[ArrayLike, "t *more"] | Sequence[int]
 ) -> Float[np.ndarray, "t *more"]:
     """(1 + (1 + q) t) q^t, from rest: it first grows, by up to about sqrt(kappa)/e."""
-    q, t = accelerated_rate(condition_number), np.asarray(steps, dtype=np.float64)
+    q, t = accelerated_rate(condition_number), matrices.rounds("heavy_ball_bound", steps)
     return (1.0 + (1.0 + q) * t) * q**t
 
 
@@ -58,8 +60,12 @@ def heavy_ball_factors(
     Raises:
       TypeError, ValueError: for a last step that is no integer of at least 0.
     """
-    checks.integer("heavy_ball_factors", last=(last, 0))
-    a = np.asarray(eigenvalues, dtype=np.float64)
+    where = "heavy_ball_factors"
+    checks.size(where, last=(last, 0))
+    checks.positive(where, step_size=step_size)
+    checks.at_least(where, momentum=(momentum, 0.0))
+    checks.interval(where, momentum, -math.inf, 1.0, name="momentum", reason="it would not settle")
+    a = matrices.spectrum(where, eigenvalues)
     factors = np.ones((last + 1, a.size))
     before = np.ones_like(a)
     for t in range(last):
@@ -73,7 +79,7 @@ def chebyshev_bound(
     condition_number: float, steps: Int[ArrayLike, "t *more"] | Sequence[int]
 ) -> Float[np.ndarray, "t *more"]:
     """2 q^t / (1 + q^{2t}) = 1 / T_t((kappa + 1)/(kappa - 1)), the best possible on [m, L]."""
-    power = accelerated_rate(condition_number) ** np.asarray(steps, dtype=np.float64)
+    power = accelerated_rate(condition_number) ** matrices.rounds("chebyshev_bound", steps)
     return 2.0 * power / (1.0 + power**2)
 
 
@@ -88,13 +94,20 @@ def chebyshev_factors(
       TypeError, ValueError: for a last step that is no integer of at least 0, or unless
         0 < smallest <= largest.
     """
-    checks.integer("chebyshev_factors", last=(last, 0))
-    checks.positive("chebyshev_factors", smallest=smallest)
-    checks.at_least("chebyshev_factors", largest=(largest, smallest))
+    where = "chebyshev_factors"
+    checks.size(where, last=(last, 0))
+    _bounds(where, smallest, largest)
+    a = matrices.spectrum(where, eigenvalues)
+    slack = 8.0 * a.size * float(np.finfo(np.float32).eps) * largest
+    if a.min() < smallest - slack or a.max() > largest + slack:
+        raise ValueError(
+            f"{where}: eigenvalues must lie in [smallest, largest] = [{smallest:g}, {largest:g}], "
+            f"got {a.min():g} to {a.max():g}"
+        )
     t = np.arange(last + 1)[:, None]
-    a = np.asarray(eigenvalues, dtype=np.float64)
     if largest == smallest:
-        return np.where(t == 0, 1.0, 0.0) * np.ones_like(a)
+        at_once: np.ndarray = np.where(t == 0, 1.0, 0.0) * np.ones_like(a)
+        return at_once
     place = np.clip((largest + smallest - 2.0 * a) / (largest - smallest), -1.0, 1.0)
     factors: np.ndarray = np.cos(t * np.arccos(place)) * chebyshev_bound(largest / smallest, t)
     return factors
@@ -112,7 +125,10 @@ def newton_schulz_bound(
     checks.interval(
         "newton_schulz_bound", residual, -1.0, 1.0, name="residual", reason="it would not shrink"
     )
-    return np.power(float(residual), 2.0 ** np.asarray(steps, dtype=np.float64))
+    times = matrices.rounds("newton_schulz_bound", steps)
+    with np.errstate(over="ignore"):  # an exponent of infinity gives the limit, 0
+        bound: np.ndarray = np.power(float(residual), 2.0**times)
+    return bound
 
 
 def newton_schulz_factors(
@@ -125,9 +141,14 @@ def newton_schulz_factors(
     Raises:
       TypeError, ValueError: for a last step that is no integer of at least 0.
     """
-    checks.integer("newton_schulz_factors", last=(last, 0))
-    base = 1.0 - np.asarray(scale)[..., None, None] * np.asarray(eigenvalues, dtype=np.float64)
-    powers = np.abs(base) ** (2.0 ** np.arange(last + 1, dtype=np.float64)[:, None])
+    where = "newton_schulz_factors"
+    checks.size(where, last=(last, 0))
+    scales = matrices.real(where, "scale", scale)
+    if scales.size == 0 or np.any(scales <= 0):
+        raise ValueError(f"{where}: scale must be above 0, got {scales.tolist()}")
+    base = 1.0 - scales[..., None, None] * matrices.spectrum(where, eigenvalues)
+    with np.errstate(over="ignore"):  # a scale that diverges reaches infinity
+        powers: np.ndarray = np.abs(base) ** (2.0 ** np.arange(last + 1, dtype=np.float64)[:, None])
     powers[..., :1, :] = base
     return powers
 
@@ -140,9 +161,12 @@ def gradient_descent_factors(
     Raises:
       TypeError, ValueError: for a last step that is no integer of at least 0.
     """
-    checks.integer("gradient_descent_factors", last=(last, 0))
-    base = 1.0 - step_size * np.asarray(eigenvalues, dtype=np.float64)
-    return base[None, :] ** np.arange(last + 1)[:, None]
+    where = "gradient_descent_factors"
+    checks.size(where, last=(last, 0))
+    checks.positive(where, step_size=step_size)
+    base = 1.0 - step_size * matrices.spectrum(where, eigenvalues)
+    with np.errstate(over="ignore"):  # a step size that diverges reaches infinity
+        return base[None, :] ** np.arange(last + 1)[:, None]
 
 
 def relative_errors(
@@ -154,11 +178,18 @@ def relative_errors(
     Raises:
       ValueError: for a start of norm 0, the solution itself.
     """
-    shares = np.asarray(start, dtype=np.float64) ** 2
+    where = "relative_errors"
+    matrices.data(where, factors=(factors, "... t d"), start=(start, "... d"))
+    if np.shape(start)[:-1] not in ((), np.shape(factors)[:-2]) and np.ndim(factors) > 2:
+        raise ValueError(
+            f"{where}: start must have the leading axes of factors, {np.shape(factors)[:-2]}, "
+            f"got shape {np.shape(start)}"
+        )
+    shares = matrices.real(where, "start", start) ** 2
     total = shares.sum(axis=-1, keepdims=True)
     if not np.all(total > 0):
         raise ValueError("relative_errors: start must not be the solution itself, got norm 0")
-    squares = np.asarray(factors, dtype=np.float64) ** 2
+    squares = matrices.real(where, "factors", factors) ** 2
     errors: np.ndarray = np.sqrt(np.einsum("...td,...d->...t", squares, shares / total))
     return errors
 
@@ -174,8 +205,15 @@ def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> 
     checks.interval(
         "steps_until", tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative error"
     )
+    checks.instance("steps_until", Callable, "a function of steps", bound=bound)
     for k in range(3, 31):
         values = bound(np.arange(2**k))
+        checks.real("steps_until", bound=values)
+        if np.shape(values) != (2**k,):
+            raise ValueError(
+                f"steps_until: bound must return a number for each of {2**k} steps, got shape "
+                f"{np.shape(values)}"
+            )
         if np.all(values[-(2**k) // 4 :] <= tolerance):
             return int(settled_at(values, tolerance))
     raise ValueError(f"steps_until: the bound stays above tolerance={tolerance:g}")
@@ -185,7 +223,21 @@ def settled_at(
     errors: Real[ArrayLike, "*tasks t"] | Numbers | Rows, tolerance: float
 ) -> Int[np.ndarray, "*tasks"]:
     """The first index from which a curve stays at or below a tolerance; its length if never."""
+    checks.real("settled_at", errors=errors)
+    checks.positive("settled_at", tolerance=tolerance)
     found = np.asarray(errors)
+    if found.ndim == 0 or found.size == 0 or np.any(found < 0):
+        raise ValueError(
+            "settled_at: errors must be a curve of at least one error, each at least 0, got shape "
+            f"{found.shape}{f' and {found.min()}' if found.size else ''}"
+        )
     above = ~(found <= tolerance)
     last = found.shape[-1] - 1 - np.argmax(above[..., ::-1], axis=-1)
     return np.where(above.any(axis=-1), last + 1, 0)
+
+
+def _bounds(where: str, smallest: float, largest: float) -> None:
+    """Refuses bounds of a spectrum that are not finite, above 0 and in order."""
+    checks.positive(where, smallest=smallest, largest=largest)
+    if largest < smallest:
+        raise ValueError(f"{where}: largest must be at least {smallest}, got {largest}")

@@ -1,6 +1,6 @@
 """Arguments of the closed forms as checked float64 NumPy, and symmetric square roots."""
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -27,10 +27,53 @@ class Gaussian(NamedTuple):
     floor: float
 
 
+LARGEST = 1e75  # products of four such numbers are finite in float64
+
+
 def real(where: str, name: str, array: AnyShape) -> np.ndarray:
-    """The array in float64; what is no finite real number is refused."""
+    """The array in float64; what is no finite real number of at most 1e75 is refused."""
     checks.finite(where, **{name: array})
-    return np.asarray(array, dtype=np.float64)
+    values = np.asarray(array, dtype=np.float64)
+    if values.size and (largest := float(np.abs(values).max())) > LARGEST:
+        raise ValueError(
+            f"{where}: {name} must have entries of at most {LARGEST:g} in size, whose products "
+            f"float64 holds, got {largest:g}"
+        )
+    return values
+
+
+def data(where: str, /, **arrays: tuple[Any, str]) -> dict[str, int]:
+    """Shapes and values at once, for formulas in jax: name -> (array, axes), as `checks.shapes`.
+
+    Raises:
+      ValueError: for shapes that do not fit, an empty array, NaN, infinity, or entries above 1e75.
+      TypeError: for what holds no real numbers.
+    """
+    sizes = checks.shapes(where, **arrays)
+    for name, (array, _) in arrays.items():
+        if np.size(array) == 0:
+            raise ValueError(f"{where}: {name} must not be empty, got shape {np.shape(array)}")
+        if checks.is_concrete(array):
+            real(where, name, array)
+    return sizes
+
+
+def spectrum(where: str, array: AnyShape) -> np.ndarray:
+    """Eigenvalues [d] of a positive semi-definite matrix, up to what rounding leaves below 0."""
+    values = vector(where, "eigenvalues", array)
+    slack = 8.0 * values.size * float(np.finfo(np.float32).eps) * np.abs(values).max()
+    if (smallest := float(values.min())) < -slack:
+        raise ValueError(f"{where}: eigenvalues must be at least 0, got {smallest:g}")
+    return values
+
+
+def rounds(where: str, array: AnyShape) -> np.ndarray:
+    """Numbers of steps, in float64: integers of at least 0, in an array of any axes."""
+    values = real(where, "steps", array)
+    if values.size == 0 or np.any(values < 0) or np.any(values != np.rint(values)):
+        shown = "none" if values.size == 0 else values.ravel().tolist()
+        raise ValueError(f"{where}: steps must be integers of at least 0, got {shown}")
+    return values
 
 
 def vector(where: str, name: str, array: AnyShape, size: int | None = None) -> np.ndarray:
@@ -79,7 +122,7 @@ def weight(where: str, name: str, array: AnyShape, size: int) -> np.ndarray:
 def sizes(where: str, *, noise_var: float, **counts: int) -> None:
     """Refuses counts that are not integers of at least 1 and a variance below 0."""
     checks.integer(where, **{name: (count, 1) for name, count in counts.items()})
-    checks.shapes(where, noise_var=(noise_var, ""))
+    checks.number(where, noise_var=noise_var)
     checks.finite(where, noise_var=noise_var)
     checks.at_least(where, noise_var=(noise_var, 0.0))
 

@@ -24,6 +24,8 @@ from elsa.base.arrays import Numbers, Rows
 from elsa.theory import matrices
 from elsa.theory.results import PolynomialStep
 
+_MOST_STEPS = 200  # whose fractions take minutes
+
 
 def wishart_moment(*, dim: int, context_length: int, power: int) -> int:
     """E tr (X^T X)^j for n independent rows N(0, I_d), an integer.
@@ -49,6 +51,7 @@ def wishart_moment(*, dim: int, context_length: int, power: int) -> int:
     where = "wishart_moment"
     matrices.sizes(where, noise_var=0.0, dim=dim, context_length=context_length)
     checks.integer(where, power=(power, 0))
+    _few(where, "power", power, 2 * _MOST_STEPS)
     return _moment(int(dim), int(context_length), int(power))
 
 
@@ -72,10 +75,10 @@ def multi_step_risk(
     where = "multi_step_risk"
     matrices.sizes(where, noise_var=noise_var, dim=dim, context_length=context_length)
     c = [Fraction(float(v)) for v in matrices.vector(where, "coefficients", coefficients)]
-    linear, square = _quadratic(dim, context_length, noise_var, len(c))
+    linear, square = _quadratic(int(dim), int(context_length), noise_var, len(c))
     bent = sum(x * row[j] * y for x, row in zip(c, square, strict=True) for j, y in enumerate(c))
     straight = sum(x * m for x, m in zip(c, linear, strict=True))
-    return float(dim + Fraction(float(noise_var)) - 2 * straight + bent)
+    return float(int(dim) + Fraction(float(noise_var)) - 2 * straight + bent)
 
 
 def multi_step_optimum(
@@ -101,10 +104,11 @@ def multi_step_optimum(
     """
     counts = {"dim": dim, "context_length": context_length, "steps": steps}
     matrices.sizes("multi_step_optimum", noise_var=noise_var, **counts)
-    linear, square = _quadratic(dim, context_length, noise_var, steps)
+    _few("multi_step_optimum", "steps", steps, _MOST_STEPS)
+    linear, square = _quadratic(int(dim), int(context_length), noise_var, int(steps))
     c = _solve(square, linear)
     gain = sum(x * m for x, m in zip(c, linear, strict=True))
-    risk = float(dim + Fraction(float(noise_var)) - gain)
+    risk = float(int(dim) + Fraction(float(noise_var)) - gain)
     return PolynomialStep(np.array([float(x) for x in c]), risk)
 
 
@@ -131,11 +135,21 @@ def multi_step_sizes(
     """
     counts = {"dim": dim, "context_length": context_length, "steps": steps}
     matrices.sizes("multi_step_sizes", noise_var=noise_var, **counts)
+    _few("multi_step_sizes", "steps", steps, _MOST_STEPS)
+    dim, context_length, steps = int(dim), int(context_length), int(steps)
     moments = [Fraction(_moment(dim, context_length, j)) for j in range(1, 2 * steps + 1)]
     centres, squares = _recurrence(moments, steps)
     links = np.sqrt([float(b) for b in squares])
     jacobi = np.diag([float(a) for a in centres]) + np.diag(links, 1) + np.diag(links, -1)
     return 1.0 / (np.linalg.eigvalsh(jacobi) + float(noise_var))
+
+
+def _few(where: str, name: str, count: int, most: int) -> None:
+    """Refuses so many steps that their fractions would not end."""
+    if count > most:
+        raise ValueError(
+            f"{where}: {name} must be at most {most}, got {count}: the exact fractions grow with it"
+        )
 
 
 def _quadratic(

@@ -13,17 +13,19 @@ Throughout, A = X^T X + lam I, w* = A^{-1} X^T y and r = y - X w*. A stack that 
 The first-order answers below are the differentials of these maps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg as jsl
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
 from elsa.base.arrays import AnyShape, NumberBlock, Rows
 from elsa.base.precision import exact
+from elsa.theory import matrices
 
 
 @exact
@@ -49,7 +51,10 @@ def natural_shift(
     Raises:
       ValueError: for shapes that do not fit.
     """
-    checks.shapes("natural_shift", X=(X, "n d"), y=(y, "n 1"))
+    changes = {"d_x": (d_x, "n d"), "d_y": (d_y, "n 1")}
+    _checked("natural_shift", lam, changes, X=(X, "n d"), y=(y, "n 1"))
+    if d_lam is not None:
+        checks.entry("natural_shift", d_lam=d_lam)
     data, labels = jnp.asarray(X), jnp.asarray(y)
     factor, solution = _solve(data, labels, lam)
     change = jnp.zeros_like(solution)
@@ -98,7 +103,16 @@ def designed_shift(
     Raises:
       ValueError: for shapes that do not fit.
     """
-    sizes = checks.shapes("designed_shift", X=(X, "n d"), y=(y, "n 1"), start=(start, "d 1"))
+    changes = {
+        "d_x": (d_x, "n d"),
+        "d_ridge": (d_ridge, "d d"),
+        "d_y": (d_y, "n 1"),
+        "d_label": (d_label, "d 1"),
+        "d_fit": (d_fit, "n 1"),
+        "d_w": (d_w, "d 1"),
+    }
+    problem = {"X": (X, "n d"), "y": (y, "n 1"), "start": (start, "d 1")}
+    sizes = _checked("designed_shift", lam, changes, **problem)
     data, labels, begin = jnp.asarray(X), jnp.asarray(y), jnp.asarray(start)
     n, d = sizes["n"], sizes["d"]
     factor, solution = _solve(data, labels, lam)
@@ -172,10 +186,9 @@ def state_shift(
         "context_step": (context_step, "n d"),
         "context_w": (context_w, "n 1"),
     }
-    taken = {name: (array, axes) for name, (array, axes) in given.items() if array is not None}
-    sizes = checks.shapes(
-        "state_shift", X=(X, "n d"), y=(y, "n 1"), start=(start, "d 1"), **taken
-    ) | {"1": 1}
+    problem = {"X": (X, "n d"), "y": (y, "n 1"), "start": (start, "d 1")}
+    sizes = _checked("state_shift", lam, given, **problem)
+    checks.positive("state_shift", step_size=step_size)
     data, labels = jnp.asarray(X), jnp.asarray(y)
     ridge, step, lower, label, right, across, below = (
         jnp.zeros([sizes[axis] for axis in axes.split()], data.dtype)
@@ -218,7 +231,9 @@ def scratch_shift(
     Raises:
       ValueError: for shapes that do not fit.
     """
-    checks.shapes("scratch_shift", X=(X, "n d"), d_residual=(d_residual, "n 1"))
+    _checked("scratch_shift", lam, {}, X=(X, "n d"), d_residual=(d_residual, "n 1"))
+    checks.positive("scratch_shift", step_size=step_size)
+    checks.size("scratch_shift", depth=(depth, 0))
     left, roots, right = jnp.linalg.svd(jnp.asarray(X), full_matrices=False)
     keep = 1.0 - step_size * jnp.reshape(lam, ())
     forget = keep**depth - (keep - step_size * roots**2) ** depth
@@ -236,9 +251,36 @@ def noise_gain(shift: Callable[[Array], Array], shape: tuple[int, int]) -> Float
       shift: a linear map from changes of a block to changes of the answer.
       shape: of the block.
     """
+    checks.instance("noise_gain", Callable, "a linear map of a block", shift=shift)
+    checks.instance("noise_gain", tuple, "two integers", shape=shape)
+    if len(shape) != 2:
+        raise ValueError(f"noise_gain: shape must be two integers, got {shape}")
+    checks.size("noise_gain", **{f"shape[{axis}]": (size, 1) for axis, size in enumerate(shape)})
     basis = jnp.eye(shape[0] * shape[1]).reshape(-1, *shape)
-    gain: Array = jnp.linalg.norm(jax.vmap(shift)(basis))
+    moved = jax.vmap(shift)(basis)
+    checks.real("noise_gain", **{"the result of shift": moved})
+    gain: Array = jnp.linalg.norm(moved)
     return gain
+
+
+def _checked(
+    where: str,
+    lam: NumberBlock,
+    changes: Mapping[str, tuple[AnyShape | None, str]],
+    **problem: tuple[AnyShape, str],
+) -> dict[str, int]:
+    """The sizes of a problem and of the changes that are given, columns of width 1."""
+    taken = {name: (array, axes) for name, (array, axes) in changes.items() if array is not None}
+    sizes = matrices.data(where, **problem, **taken)
+    checks.entry(where, lam=lam)
+    if checks.is_concrete(lam):
+        checks.at_least(where, lam=(np.asarray(lam).item(), 0.0))
+    if sizes["1"] != 1:
+        name = next(name for name, (_, axes) in problem.items() if axes.endswith("1"))
+        raise ValueError(
+            f"{where}: {name} must be a column, got shape {np.shape(problem[name][0])}"
+        )
+    return sizes
 
 
 def _solve(data: Array, labels: Array, lam: NumberBlock) -> tuple[tuple[Array, bool], Array]:

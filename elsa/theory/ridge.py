@@ -22,7 +22,9 @@ def ridge_loss(
       ValueError: for shapes that do not fit.
     """
     checks.shapes("ridge_loss", X=(X, "n d"), y=(y, "n 1"), w=(w, "d 1"))
-    residual, weights = jnp.asarray(y) - jnp.asarray(X) @ w, jnp.asarray(w)
+    checks.entry("ridge_loss", lam=lam)
+    weights = jnp.asarray(w)
+    residual = jnp.asarray(y) - jnp.asarray(X) @ weights
     return (jnp.sum(residual**2) + jnp.reshape(lam, ()) * jnp.sum(weights**2)) / 2.0
 
 
@@ -39,5 +41,6 @@ def ridge_gradient(
       ValueError: for shapes that do not fit.
     """
     checks.shapes("ridge_gradient", X=(X, "n d"), y=(y, "n 1"), w=(w, "d 1"))
-    data = jnp.asarray(X)
-    return data.T @ (data @ w - jnp.asarray(y)) + jnp.reshape(lam, ()) * jnp.asarray(w)
+    checks.entry("ridge_gradient", lam=lam)
+    data, weights = jnp.asarray(X), jnp.asarray(w)
+    return data.T @ (data @ weights - jnp.asarray(y)) + jnp.reshape(lam, ()) * weights

@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Float
 
 from elsa.base import checks
+from elsa.theory import matrices
 
 
 def unit_roundoff(dtype: DTypeLike) -> float:
@@ -19,9 +20,7 @@ def unit_roundoff(dtype: DTypeLike) -> float:
     Raises:
       TypeError: for a dtype that is not floating point.
     """
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"unit_roundoff: dtype must be a floating-point type, got {dtype}")
-    return float(jnp.finfo(dtype).eps) / 2.0
+    return float(jnp.finfo(checks.floating("unit_roundoff", dtype)).eps) / 2.0
 
 
 def gamma(terms: int, unit: float) -> float:
@@ -45,6 +44,7 @@ def gamma(terms: int, unit: float) -> float:
       ValueError: for terms below 0, or where k u >= 1 and there is no bound.
     """
     checks.integer("gamma", terms=(terms, 0))
+    checks.at_least("gamma", unit=(unit, 0.0))
     checks.interval("gamma", terms * unit, -1.0, 1.0, name="terms * unit", reason="no bound holds")
     return terms * unit / (1.0 - terms * unit)
 
@@ -71,7 +71,18 @@ def ridge_step_bound(
       lam, step_size: lam and eta.
       unit: u of the arithmetic.
     """
-    X, y, w = np.abs(X), np.abs(y), np.abs(w)
+    where = "ridge_step_bound"
+    sizes = matrices.data(where, X=(X, "... n d"), y=(y, "... n 1"), w=(w, "... d 1"))
+    if sizes["1"] != 1:
+        raise ValueError(
+            f"{where}: y and w must be columns, got shapes {np.shape(y)}, {np.shape(w)}"
+        )
+    checks.same_shape(where, "tasks of X", np.shape(X)[:-2], "y", np.shape(y)[:-2])
+    checks.same_shape(where, "tasks of X", np.shape(X)[:-2], "w", np.shape(w)[:-2])
+    checks.at_least(where, lam=(lam, 0.0))
+    checks.finite(where, lam=lam)
+    checks.positive(where, step_size=step_size, unit=unit)
+    X, y, w = (np.abs(np.asarray(array, np.float64)) for array in (X, y, w))
     n, d = X.shape[-2:]
     size = np.swapaxes(X, -1, -2) @ (X @ w + y) + (lam + 1.0 / step_size) * w
     bound: np.ndarray = gamma(n + 2 * d + 12, unit) * size

@@ -65,6 +65,10 @@ def branch(
     checks.boolean("branch", overwrite=overwrite, extend=extend)
     if overwrite and extend:
         raise ValueError("branch: overwrite and extend must not both be True: one run or a new one")
+    checks.instance("branch", str | os.PathLike, "a path", source=source, workdir=workdir)
+    for option, text in {"run": run, "name": name}.items():
+        if text is not None:
+            checks.instance("branch", str, "text", **{option: text})
     folder = Path(workdir)
     comes_from = Origin(os.path.abspath(source), run, at, 0)
     program = program_of(config, given)

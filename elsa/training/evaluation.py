@@ -84,7 +84,7 @@ def evaluate(
     **shifts: Any,
 ) -> Evaluation:
     """See `Trained.evaluate`."""
-    checks.integer(_WHERE, num_prompts=(num_prompts, 1), draw=(draw, 0))
+    checks.size(_WHERE, num_prompts=(num_prompts, 1), draw=(draw, 0))
     program = trained.program
     seeds, points = trained.state.active.shape
     batch = program.settings.train.batch

@@ -77,6 +77,9 @@ def fit(
     checks.at_least("fit", init_noise=(init_noise, 0.0))
     if init is None and init_noise:
         raise ValueError(f"fit: init_noise={init_noise!r} needs init, whose weights it is added to")
+    checks.instance("fit", str | os.PathLike, "a path", workdir=workdir)
+    if name is not None:
+        checks.instance("fit", str, "the run's name", name=name)
     folder = Path(workdir)
     program = program_of(config, given)
     begins = None if init is None else starting.from_init(init, program, noise=init_noise)
@@ -107,6 +110,8 @@ def program_of(config: Settings, given: Mapping[str, Any] | None) -> Program:
     """
     settings = RunSettings.from_config(config)
     sweep = make_sweep(settings)
+    if given is not None:
+        checks.mapping("fit", "a mapping of arguments to arrays", given=given)
     for name, value in (given or {}).items():  # from the config, `load` builds the model again
         if np.ndim(value) == 0 or name in settings.model:
             raise ValueError(
@@ -133,8 +138,8 @@ def run_of(
       TypeError, ValueError: as `fit`.
     """
     if targets is not None:
-        targets = np.asarray(targets)
         checks.finite("fit", targets=targets)
+        targets = np.asarray(targets)
         checks.shapes("fit", targets=(targets, "points"))
         if len(targets) != len(program.sweep):
             raise ValueError(

@@ -32,7 +32,7 @@ def graph_at(
         arrays are of the length trained on, unless it has no scale and m is shorter; for one that
         was given arrays that hold the scale.
     """
-    checks.integer(where, context_length=(context_length, 1))
+    checks.size(where, context_length=(context_length, 1))
     if depth is not None:
         return _deeper(where, program, depth)
     longest = program.sweep.points.task.context_length
@@ -69,7 +69,7 @@ def graph_at(
 
 def _deeper(where: str, program: Program, depth: int) -> Any:
     """The graph of a tied stack of another depth."""
-    checks.integer(where, depth=(depth, 0))
+    checks.size(where, depth=(depth, 0))
     like = program.bare()
     if not getattr(like, "tied", False):
         raise ValueError(

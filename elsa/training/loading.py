@@ -63,6 +63,9 @@ def load(
     """
     trained = all_models(workdir, run, at)
     seeds, points = trained.state.active.shape
+    for name, index in {"point": point, "seed": 0 if seed is None else seed}.items():
+        if isinstance(index, bool) or not isinstance(index, int | np.integer):
+            raise TypeError(f"load: {name} must be an integer, got {index!r}")
     if not 0 <= point < points:
         raise IndexError(f"load: point must be 0..{points - 1}, got {point}")
     state = trained.state
@@ -98,6 +101,7 @@ def all_models(
     Raises:
       FileNotFoundError, KeyError, TrainingError: as `load`.
     """
+    checks.instance("load", str | os.PathLike, "a path", workdir=workdir)
     folder = _run_folder(Path(workdir), run)
     try:
         config = strict_json.loads((folder / CONFIG).read_bytes())
@@ -122,6 +126,6 @@ def _run_folder(workdir: Path, run: str | None) -> Path:
         return workdir / RUNS / (run or below[0])
     if not (workdir / CONFIG).is_file():
         raise FileNotFoundError(
-            f"load: {workdir} is no run folder: it has no {CONFIG} and no {RUNS}/*/{CONFIG}"
+            f"load: workdir {workdir} is no run folder: it has no {CONFIG} and no {RUNS}/*/{CONFIG}"
         )
     return workdir

@@ -74,7 +74,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         where = "train"
-        checks.integer(
+        checks.size(
             where,
             num_steps=(self.num_steps, 0),
             batch=(self.batch, 1),
@@ -120,6 +120,9 @@ class TrainSettings:
 class RunSettings:
     """One training run: a task, a model, the axes of a sweep, seeds.
 
+    What a task or model does not take is refused where a run is made of it, by `validate` and
+    `fit`.
+
     Attributes:
       task: "name" and fields, as `tasks.build` takes them.
       model: "name" and arguments, as `models.build` takes them.
@@ -140,7 +143,11 @@ class RunSettings:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        checks.integer("training", seed=(self.seed, 0), num_seeds=(self.num_seeds, 1))
+        checks.integer("training", seed=(self.seed, 0))
+        checks.size("training", num_seeds=(self.num_seeds, 1))
+        checks.mapping("training", "a mapping with a name", task=self.task, model=self.model)
+        checks.instance("training", TrainSettings, "a TrainSettings", train=self.train)
+        checks.mapping("training", "a mapping of axes to values", sweep=self.sweep)
         if self.seed >= 2**32:  # jax would keep the lower 32 bits, without a word
             raise ValueError(f"training: seed must be below 2**32, got {self.seed}")
         checks.one_of("training", "dtype", self.dtype, ("float32", "float64"))
@@ -161,6 +168,7 @@ class RunSettings:
           ValueError: for a value that makes no run.
         """
         plain = _plain(config)
+        checks.mapping("training", "a mapping", config=plain)
         checks.known_names("training", "key", plain, [f.name for f in dataclasses.fields(cls)])
         missing = [key for key in ("task", "model", "train") if key not in plain]
         if missing:

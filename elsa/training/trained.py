@@ -44,9 +44,12 @@ class Trained(NamedTuple):
         and for m rows has (1/N) (n/m). A scale that the config gives stays what it is.
 
         Raises:
-          TypeError, ValueError: for a length below 1, and models that cannot run on another length,
-            as H3 with a filter of as many taps, saying what can.
+          IndexError: for a seed or point that the run has not.
+          TypeError, ValueError: for no integer, a length below 1, and models that cannot run on
+            another length, as H3 with a filter of as many taps, saying what can.
         """
+        seeds, points = self.state.active.shape
+        _within("model", seed=(seed, seeds), point=(point, points))
         graph = (
             None
             if context_length is None
@@ -55,7 +58,8 @@ class Trained(NamedTuple):
         return self.program.model(self.state, seed, point, graph)
 
     def task(self, point: int = 0) -> Any:
-        """The task of one point, at its own context length."""
+        """The task of one point, at its own context length; errors as `model`."""
+        _within("task", point=(point, len(self.program.sweep)))
         return build_task(self.program.settings, self.program.sweep.names[point])
 
     def risk(
@@ -80,7 +84,7 @@ class Trained(NamedTuple):
         Raises:
           ValueError, TypeError: for less than one prompt.
         """
-        checks.integer("risk", num_prompts=(num_prompts, 1))
+        checks.size("risk", num_prompts=(num_prompts, 1))
         if task is not None:
             found = self.evaluate(num_prompts, task=task, screen=screen, name=name)
             return found.mean, found.standard_error
@@ -156,6 +160,7 @@ class Trained(NamedTuple):
     def each(self, read: Callable[[Any], Any]) -> Any:
         """`read(model)` of every model, in one mapped call: an array, or a tree of them, with the
         axes [seeds, points, ...]."""
+        checks.instance("each", Callable, "a function of a model", read=read)
         found = self.program.each(self.state, read)
         return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), found)
 
@@ -196,3 +201,11 @@ class Trained(NamedTuple):
 
 def _steps(records: list[dict[str, Any]]) -> np.ndarray:
     return np.array([record["step"] for record in records], int)
+
+
+def _within(where: str, **places: tuple[int, int]) -> None:
+    """Refuses an index outside 0 .. count - 1: name -> (index, count); -1 is no last one."""
+    for name, (index, count) in places.items():
+        checks.instance(where, int | np.integer, "an integer", **{name: index})
+        if isinstance(index, bool) or not 0 <= index < count:
+            raise IndexError(f"{where}: {name} must be 0..{count - 1}, got {index!r}")

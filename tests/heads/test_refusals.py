@@ -187,5 +187,5 @@ def test_unknown_blocks_are_named(line):
 
 def test_a_weight_that_is_not_finite_is_refused():
     layout = BlockLayout({"a": (0, 0, 2, 1), "b": (0, 1, 2, 1)})
-    with pytest.raises(ValueError, match="weights must be finite"):
+    with pytest.raises(ValueError, match="scale must be finite"):
         heads.move(layout, "a", "b", scale=float("nan"))

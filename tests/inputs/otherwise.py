@@ -1,0 +1,89 @@
+"""Mutations that have a right result for one callable: what the meanings by name do not say."""
+
+# What no other place says, callable by callable.
+OTHERWISE = {
+    ("algorithms.matrix_polynomial", "coefficients"): "zero, huge",
+    ("algorithms.preconditioned_gradient_descent", "preconditioner"): "huge",
+    ("attention.gram.cost_of_rows", "key_size"): "zero",
+    ("attention.gram.cost_of_rows", "num_heads"): "zero",
+    ("attention.gram.cost_of_gram", "num_heads"): "zero",
+    ("attention.gram.prefers_gram", "key_size"): "zero",
+    ("attention.gram.prefers_gram", "num_heads"): "zero",
+    ("metrics.rounding_floor", "condition_number"): "inf",
+    ("metrics.fit_window", "errors"): "zero",
+    ("metrics.fit_window", "exact"): "zero",
+    (
+        "metrics.fitted_decay",
+        "first",
+    ): "negative, huge",  # a range of no steps
+    ("metrics.fitted_decay", "stop"): "negative, zero, huge",
+    ("metrics.log_spaced", "also"): "empty, no entries, huge within, longer",
+    ("prompts.BlockLayout", "shape"): "huge within",  # a layout is no array
+    ("prompts.BlockLayout", "transposed"): "empty, no entries, longer",
+    ("prompts.BlockLayout.extended", "blocks"): "no entries",
+    ("prompts.BlockLayout.extended", "shape"): "none, huge within",
+    ("prompts.custom_format", "shape"): "huge within",
+    ("prompts.custom_format", "transposed"): "empty, no entries, longer",
+    ("prompts.row_roles", "examples"): "empty, no entries, longer",
+    ("prompts.role_indicator", "roles"): "empty, no entries, longer",  # as many rows
+    ("prompts.edits.moved", "names"): "empty, no entries, longer",
+    ("prompts.edits.edited", "changes"): "no entries",
+    ("heads.constant", "value"): "huge",
+    ("heads.times_constant", "matrix"): "huge",
+    ("heads.table.Primitive.layout", "sizes"): "unknown entry",
+    **dict.fromkeys(
+        [(model, "algorithm") for model in ("models.LSAModel", "models.ELSAModel")], "no text"
+    ),
+    ("models.LSAModel", "key_size"): "zero",  # the number of channels
+    ("models.ELSAModel", "key_size"): "zero",
+    ("models.LSAModel", "init_scale"): "zero",  # weights of zero
+    ("models.ELSAModel", "init_scale"): "zero",
+    ("nn.LSA", "init_scale"): "zero",
+    ("nn.ELSA", "init_scale"): "zero",
+    ("nn.Stack", "prologue"): "empty",
+    ("nn.Stack", "epilogue"): "empty",
+    ("readback.gd_beta_block", "init"): "huge",  # are among the weights
+    ("readback.gd_beta_block", "preconditioner"): "huge",
+    ("predictors.gradient_descent", "step_size"): "negative, zero, vector",  # one for each step
+    ("predictors.polynomial_step", "coefficients"): "zero",
+    ("tasks.Alignment", "alignment"): "huge",  # any size from 0
+    ("tasks.task", "static"): "empty, no entries, longer, text within",  # asked with the class
+    ("theory.ridge_loss", "lam"): "negative",
+    ("theory.ridge_gradient", "lam"): "negative",
+    ("theory.settled_at", "errors"): "zero",  # settled from the start on
+    ("theory.designed_shift", "start"): "zero",
+    ("theory.state_shift", "start"): "zero",
+    ("theory.multi_step_risk", "coefficients"): "zero",
+    ("theory.best_step_size", "smallest"): "zero",
+    # settings are looked at when the run is made of them: `validate` and `fit`
+    ("training.RunSettings", "task"): "mapping, no entries, unknown entry, none within, "
+    "text within, nan within",
+    ("training.RunSettings", "model"): "mapping, no entries, unknown entry, none within, "
+    "text within, nan within",
+    ("training.RunSettings", "sweep"): "no entries",
+    ("training.RunSettings.from_config", "task"): "mapping, no entries, unknown entry, "
+    "none within, text within, nan within",
+    ("training.RunSettings.from_config", "model"): "mapping, no entries, unknown entry, "
+    "none within, text within, nan within",
+    ("training.RunSettings.from_config", "sweep"): "no entries",
+    ("training.validate", "sweep"): "no entries",
+    ("training.fit", "workdir"): "text, missing",
+    ("training.branch", "workdir"): "text",
+    ("training.branch", "name"): "text, no text",
+    ("training.branch", "given"): "no entries",
+    ("exchange.export", "path"): "text, missing",
+    ("exchange.load", "path"): "text",
+    ("training.fit", "name"): "text, no text",
+    ("training.fit", "given"): "no entries",
+}
+# A result of NaN that the docstring promises: where no solution is the only one, no data can move,
+# and one seed has no standard error.
+DOCUMENTED_NAN = {
+    ("predictors.least_squares", "prompt", "x: zero"),
+    ("predictors.least_squares", "prompt", "x: integers"),
+    ("softmax_regression.Problem.weight_shift", "x", "zero"),
+    ("softmax_regression.Problem.weight_shift", "x", "integers"),
+    ("training.across_seeds", "values", "axis more"),
+    ("metrics.fitted_decay", "stop", "negative"),
+    ("metrics.fitted_decay", "stop", "zero"),
+}
