@@ -132,19 +132,10 @@ class StackModel(nnx.Module):
             )
         else:
             if init == "construction" and layout == "designed":
-                checks.positive(
-                    f"{where}, layout='designed'", lam=lam
-                )  # w is read from sqrt(lam) w
-            sizes: dict[str, Any] = {"dim": dim, "depth": depth, "step_size": float(step_size)}
-            start = starts.built(
-                init,
-                layout,
-                algorithm,
-                context_length=context_length,
-                boxes=boxes,
-                dtype=kind,
-                **sizes,
-            )
+                checks.positive(f"{where}, layout='designed'", lam=lam)
+            sizes: dict[str, Any] = {"dim": dim, "depth": depth, "context_length": context_length}
+            sizes |= {"step_size": float(step_size), "dtype": kind}
+            start = starts.built(init, layout, algorithm, boxes=boxes, **sizes)
             self._start, self.prompt_format = nnx.static(start), start.prompt
             self.stack = stack_layers.from_stack(
                 start.stack(context_length).stack,
