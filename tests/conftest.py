@@ -37,7 +37,7 @@ jax.monitoring.register_event_duration_secs_listener(
 )
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")  # a module's own fixtures may count programs
 def _few_programs():
     """Lets go of the compiled programs of earlier tests, where there are many."""
     yield

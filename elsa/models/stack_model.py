@@ -131,8 +131,6 @@ class StackModel(nnx.Module):
                 rngs=rngs,
             )
         else:
-            if init == "construction" and layout == "designed":
-                checks.positive(f"{where}, layout='designed'", lam=lam)
             sizes: dict[str, Any] = {"dim": dim, "depth": depth, "context_length": context_length}
             sizes |= {"step_size": float(step_size), "dtype": kind}
             start = starts.built(init, layout, algorithm, boxes=boxes, **sizes)
@@ -199,10 +197,10 @@ class StackModel(nnx.Module):
             return predictions[:last], weights[:last]
 
         prediction, w = jax.vmap(one, out_axes=1)(self._pack(context), context.query_x)
-        if "w" not in readout:
+        scaled = self.prompt_format.holds.get("ridge") == "sqrt(lam) I"
+        if "w" not in readout or (scaled and not self.lam):  # sqrt(lam) w tells nothing of w then
             return ByLayer(prediction, None)
-        held = self.prompt_format.holds.get("ridge")
-        return ByLayer(prediction, w / root if held == "sqrt(lam) I" else w)
+        return ByLayer(prediction, w / root if scaled else w)
 
     @property
     def num_layers(self) -> int:

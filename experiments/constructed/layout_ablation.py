@@ -46,7 +46,9 @@ def check(config: ConfigDict) -> None:
     )
     if task.name == "diabetes":
         checks.interval(where, task.dim, 1, 11, name="task.dim", reason="there are 10 covariates")
-    checks.positive(where, noise=config.noise, noises=config.noises, lam=task.diabetes_lam)
+    checks.positive(where, noise=config.noise, lam=task.diabetes_lam)
+    for noise in config.noises:
+        checks.positive(where, noises=noise)
     share, accuracy = config.step_share, config.accuracy
     checks.interval(where, share, 0, 1.001, name="step_share", reason="1 is the best step size")
     checks.interval(where, accuracy, 0, SOLVED, name="accuracy", reason="of the unperturbed stack")

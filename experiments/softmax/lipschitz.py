@@ -37,7 +37,8 @@ def check(config: ConfigDict) -> None:
             raise ValueError(f"{WHERE}: problems must have at least 2 rows, got {problem!r}")
     if not config.radii:
         raise ValueError(f"{WHERE}: radii must hold at least one radius, got ()")
-    checks.positive(WHERE, radii=config.radii)
+    for radius in config.radii:
+        checks.positive(WHERE, radii=radius)
     checks.integer(WHERE, pairs=(config.pairs, 2))
     checks.one_of(WHERE, "dtype", config.dtype, ("float64",))
 
