@@ -161,7 +161,7 @@ def _noise(config: ConfigDict, family: Family) -> list[Record]:
 
 def _run(stack: constructions.RidgeStack, prompts: Sequence[jax.Array]) -> list[np.ndarray]:
     """The last prompts of several batches, in one run."""
-    out = np.asarray(stack.run(jnp.concatenate(prompts)))
+    out = np.asarray(jax.vmap(stack.run)(jnp.concatenate(prompts)))
     return np.split(out, len(prompts))
 
 
