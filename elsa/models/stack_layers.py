@@ -1,5 +1,7 @@
 """The layers of a trained stack: drawn, or those of a stack that was built, with noise."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,27 +36,13 @@ def drawn(
       others: as `StackModel`; init_scale is the standard deviation itself.
     """
 
+    sizes = (channels, key_size, num_heads)
+    options: dict[str, Any] = {"init_scale": init_scale, "dtype": dtype, "precision": precision}
+
     def layer(keys: nnx.Rngs) -> AttentionHeads:
         if roles is None:
-            return LSA(
-                channels,
-                key_size,
-                num_heads,
-                init_scale=init_scale,
-                dtype=dtype,
-                precision=precision,
-                rngs=keys,
-            )
-        return RoleELSA(
-            roles,
-            channels,
-            key_size,
-            num_heads,
-            init_scale=init_scale,
-            dtype=dtype,
-            precision=precision,
-            rngs=keys,
-        )
+            return LSA(*sizes, **options, rngs=keys)
+        return RoleELSA(roles, *sizes, **options, rngs=keys)
 
     if tied or depth == 0:
         return Stack([layer(rngs)], depth)

@@ -1,6 +1,5 @@
 """Stacks of LSA and ELSA layers as trained models: pack a task's prompt, run, read the answer."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -16,14 +15,13 @@ from elsa.models import stack_layers, starts
 from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
 from elsa.prompts import PackedPrompt, PromptFormat, custom_format, named_format, packed
 from elsa.prompts.layout import BlockLayout
-from elsa.prompts.named import NAMES
+from elsa.prompts.named import NAMES, Boxes
 from elsa.prompts.roles import Role, role_indicator
 from elsa.tasks import Prompt
 
 LAYOUTS = (*NAMES, "custom")
 INITS = ("random", "construction", "compiled")
 BIASES = ("role", "position")
-Boxes = Mapping[str, tuple[int, int, int, int]]
 
 
 class StackModel(nnx.Module):

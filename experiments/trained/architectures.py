@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from elsa import tasks
 from elsa.models import starts
 from elsa.models.stack_model import INITS, LAYOUTS
 
@@ -180,8 +179,3 @@ def _can_start(name: str, init: str, layout: str) -> bool:
     if init == "compiled":
         return name == "elsa" and layout == "natural"
     return layout in starts.CONSTRUCTIONS and (name == "elsa" or layout not in _WITH_BIASES)
-
-
-def build_task(config: ConfigDict) -> Any:
-    """The config's task."""
-    return tasks.build(task_settings(config))

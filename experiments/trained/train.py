@@ -98,9 +98,12 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     steps, watched = trained.watched_along_training()
     along = trained.risk_along_training()
     elsewhere = other_laws.evaluated(config, trained, place)
+    layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in watched) - 1
+    descent = ridge_distance.descent_to_ridge(
+        task, config.seed, config.watch_prompts, lam, step_size, layers
+    )
     for index, record in enumerate(records):
         own = {name: values[:, :, index] for name, values in watched.items()}
-        layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in own) - 1
         record |= {
             "depth": layers,
             "step_size": step_size,
@@ -109,9 +112,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
             "step_layers": sorted(
                 int(name.partition("/")[2]) for name in own if name.startswith(_DESCENT)
             ),
-            "descent_to_ridge": ridge_distance.descent_to_ridge(
-                task, config.seed, config.watch_prompts, lam, step_size, layers
-            ),
+            "descent_to_ridge": descent,
             "along_training": {
                 "steps": along[0].tolist(),
                 "losses": _finite(along[1][:, :, index]),
