@@ -1,45 +1,27 @@
 """Checkpoints that are complete, proven unharmed, or set aside."""
 
 import gc
-import hashlib
-import json
 import math
 import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
 from elsa.base import checks, files
+from elsa.training import stored
 from elsa.training.damage import (
     CorruptCheckpointError,
-    broken_files_are_corrupt,
+    UnreadableCheckpointError,
     failures_are_write_errors,
     lost_reads_are_silent,
 )
-from elsa.training.errors import TrainingError
+from elsa.training.stored import Restored
 
-
-class Restored(NamedTuple):
-    """What a checkpoint held.
-
-    step: steps trained so far.
-    state: the tree of arrays, of the structure asked for.
-    notes: the plain values saved beside it.
-    """
-
-    step: int
-    state: Any
-    notes: dict[str, Any]
-
-
-class ForeignCheckpointError(TrainingError):
-    """A whole checkpoint of another program."""
+_LISTINGS = 100  # of a folder whose checkpoints another process replaces while one is read
 
 
 class Checkpoints:
@@ -78,21 +60,11 @@ class Checkpoints:
           files.WriteError: for this checkpoint or the one before, where the disk or a permission
             forbids it; earlier checkpoints stay.
         """
-        arrays = named(jax.device_get(state))
-        kinds = {name: _kind(array) for name, array in arrays.items()}
-        sums = {name: digest(array) for name, array in arrays.items()}
-        text = json.dumps({"kinds": kinds, "checksums": sums, "notes": dict(notes)})
+        arguments = stored.parts(step, state, notes)
         with failures_are_write_errors(self.folder / str(step)):
             manager = self._open()
-            self._kept.losses[step] = _loss(notes)
-            manager.save(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(arrays),
-                    notes=ocp.args.JsonSave({"text": text, "checksum": digest(text)}),
-                ),
-                force=True,
-            )
+            self._kept.losses[step] = stored.loss_of(notes)
+            manager.save(step, args=arguments, force=True)
 
     def wait(self) -> None:
         """Waits until everything is written.
@@ -109,7 +81,8 @@ class Checkpoints:
         """A checkpoint whose arrays are those that were saved; None where there is none.
 
         A newer one that is truncated, emptied or altered is moved to `<step>.corrupt`, because
-        orbax would skip all later saves up to its step; a warning names both.
+        orbax would skip all later saves up to its step; a warning names both. It is called altered
+        only where an earlier one can be read, which shows that the reading works.
 
         Args:
           like: a tree with the structure, shapes and dtypes of the state.
@@ -118,15 +91,40 @@ class Checkpoints:
 
         Raises:
           ForeignCheckpointError: where a whole checkpoint holds other arrays than `like`.
+          UnreadableCheckpointError: where one cannot be read for another reason than its content,
+            or none can be read; nothing is changed.
           FileNotFoundError: for a step that has no whole checkpoint, with those that are kept.
           ValueError, TypeError: for `at` of another kind.
         """
+        for _ in range(_LISTINGS):
+            listed = self.steps()
+            found, bad = self._first_whole(self._order(at), like)
+            if not bad or self.steps() == listed:
+                break
+            # the run that is going on has replaced what was being read
+        if found is None and bad:
+            reasons = "; ".join(f"{step}: {reason}" for step, reason in bad)
+            if not isinstance(at, str):
+                raise self._missing(at, f" that is whole ({bad[0][1]})")
+            raise UnreadableCheckpointError(
+                f"no checkpoint in {self.folder} can be read ({reasons}); nothing was changed. "
+                "Restore a copy, or train in another workdir"
+            )
+        if found is not None:
+            for step, reason in bad:
+                self._set_aside(step, reason, found)
+        return found
+
+    def _first_whole(
+        self, order: Sequence[int], like: Any
+    ) -> tuple[Restored | None, list[tuple[int, str]]]:
+        """The first checkpoint that is what was saved, and what is wrong with those before it."""
         bad: list[tuple[int, str]] = []
-        found, order = None, self._order(at)
+        found = None
         with lost_reads_are_silent():
             for step in order:
                 try:
-                    found = self._read(step, like)
+                    found = stored.read(self.folder / str(step), like)
                     break
                 except CorruptCheckpointError as error:
                     bad.append((step, str(error)))
@@ -134,11 +132,7 @@ class Checkpoints:
                 gc.collect()  # tasks that nobody awaits complain when they are collected
             if bad and found is None:
                 time.sleep(0.2)  # no further reading gives the threads the time to fail
-        if found is None and bad and not isinstance(at, str):
-            raise self._missing(at, f" that is whole ({bad[0][1]})")
-        for step, reason in bad:
-            self._set_aside(step, reason, found)
-        return found
+        return found, bad
 
     def steps(self) -> list[int]:
         """Steps of all checkpoints in the folder, whole or not, in order."""
@@ -189,45 +183,15 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(self.folder, options=options)
         return self._manager
 
-    def _read(self, step: int, like: Any) -> Restored:
-        """One checkpoint, its arrays compared with their checksums."""
-        place, wanted = self.folder / str(step), named(like)
-        saved = self._beside(step)
-        _refuse_foreign(place, saved["kinds"], {name: _kind(leaf) for name, leaf in wanted.items()})
-        abstract = {
-            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in wanted.items()
-        }
-        with broken_files_are_corrupt(), ocp.StandardCheckpointer() as reader:
-            kept = reader.restore(place / "state", abstract)
-            arrays = {name: np.asarray(kept[name]) for name in wanted}
-        for name, array in arrays.items():
-            if digest(array) != saved["checksums"][name]:
-                raise CorruptCheckpointError(f"the checksum of {name} does not match")
-        leaves = [jax.numpy.asarray(arrays[name]) for name in wanted]
-        state = jax.tree.unflatten(jax.tree.structure(like), leaves)
-        return Restored(step, state, saved["notes"])
-
-    def _beside(self, step: int) -> dict[str, Any]:
-        """Kinds and checksums of the arrays, and the notes."""
-        place = self.folder / str(step) / "notes"
-        with broken_files_are_corrupt(), ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader:
-            beside = reader.restore(place)
-            intact = beside["checksum"] == digest(beside["text"])
-        if not intact:
-            raise CorruptCheckpointError("the checksum of the notes does not match")
-        saved: dict[str, Any] = json.loads(beside["text"])
-        return saved
-
     def _loss_at(self, step: int) -> float:
         """Infinity where there is none, or it cannot be read."""
         try:
-            return _loss(self._beside(step)["notes"])
+            return stored.loss_of(stored.beside(self.folder / str(step))["notes"])
         except CorruptCheckpointError:
             return math.inf
 
-    def _set_aside(self, step: int, reason: str, found: Restored | None) -> None:
-        place = self.folder / str(step)
-        instead = f"going on from step {found.step}" if found else "starting from the beginning"
+    def _set_aside(self, step: int, reason: str, found: Restored) -> None:
+        place, instead = self.folder / str(step), f"going on from step {found.step}"
         if self._read_only:
             warnings.warn(f"{place} is corrupt ({reason}); {instead}", stacklevel=3)
             return
@@ -259,37 +223,3 @@ class _NewestAndBest:
         if steps and min(losses.values()) < math.inf:
             stay.add(max(steps, key=lambda step: (-losses[step], step)))
         return [checkpoint.step in stay for checkpoint in checkpoints]
-
-
-def _loss(notes: Mapping[str, Any]) -> float:
-    """Notes of older versions have none."""
-    loss = notes.get("loss")
-    return math.inf if loss is None else float(loss)
-
-
-def _refuse_foreign(place: Path, there: dict[str, str], asked: dict[str, str]) -> None:
-    for name in [*asked, *there]:
-        before, now = there.get(name, "absent"), asked.get(name, "absent")
-        if before != now:
-            raise ForeignCheckpointError(
-                f"checkpoint {place} holds other arrays than this model has: {name} is {before} "
-                f"there, {now} here. It was written by another version of the program; give "
-                "another folder"
-            )
-
-
-def named(tree: Any) -> dict[str, Any]:
-    """The leaves by their path in the tree."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-
-
-def _kind(array: Any) -> str:
-    """Dtype and shape."""
-    return f"{np.dtype(array.dtype).name}{list(array.shape)}"
-
-
-def digest(content: Any) -> str:
-    """SHA-256 of a text, or of an array's bytes."""
-    data = content.encode() if isinstance(content, str) else np.asarray(content).tobytes()
-    return hashlib.sha256(data).hexdigest()

@@ -1,6 +1,7 @@
 """What orbax and tensorstore raise for a full disk and for broken files, as errors of one kind."""
 
 import contextlib
+import errno
 import logging
 import os
 import re
@@ -9,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from elsa.base import files
+from elsa.training.errors import TrainingError
 
 
 class CorruptCheckpointError(Exception):
     """A checkpoint is not what was saved."""
+
+
+class UnreadableCheckpointError(TrainingError):
+    """A checkpoint cannot be read here and now, which says nothing about its content."""
 
 
 @contextlib.contextmanager
@@ -34,12 +40,59 @@ def failures_are_write_errors(place: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def broken_files_are_corrupt() -> Iterator[None]:
-    """Orbax and tensorstore raise errors of many kinds for broken files."""
+def broken_files_are_corrupt(place: Path) -> Iterator[None]:
+    """Tells damage from a failure to read, both of which orbax and tensorstore raise as many kinds.
+
+    A permission, a stale handle of a network disk, too little memory or a missing module say
+    nothing about the content: another attempt may read it.
+
+    Args:
+      place: the folder that is read.
+
+    Raises:
+      UnreadableCheckpointError: for a failure to read.
+      CorruptCheckpointError: for a missing or short file, or a content of no sense.
+    """
     try:
         yield
     except Exception as error:
+        reason = _failure_to_read(error) or _unreadable_file(place)
+        if reason:
+            raise UnreadableCheckpointError(
+                f"cannot read checkpoint {place}: {reason}; nothing was changed. Try again once "
+                "that is mended, or give another workdir"
+            ) from error
         raise CorruptCheckpointError(f"{type(error).__name__}: {_first_line(error)}") from error
+
+
+def _failure_to_read(error: BaseException | None) -> str | None:
+    """What kept the files from being read, in the chain of an error's causes."""
+    while error is not None:
+        number = re.search(r"os_error_code='(\d+)'", str(error))
+        if number and int(number[1]) not in (errno.ENOENT, errno.ENOTDIR):
+            return os.strerror(int(number[1]))
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if isinstance(error, MemoryError | ImportError) or (
+            isinstance(error, OSError) and not missing
+        ):
+            return f"{type(error).__name__}: {_first_line(error)}"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _unreadable_file(place: Path) -> str | None:
+    """Why a file below `place` cannot be read to its end; tensorstore does not always say it."""
+    try:
+        for path in sorted(place.rglob("*")):
+            if path.is_file():
+                with path.open("rb") as file:
+                    while file.read(1 << 24):
+                        pass
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{error.filename or place}: {error.strerror or error}"
+    return None
 
 
 @contextlib.contextmanager
@@ -68,6 +121,6 @@ def lost_reads_are_silent() -> Iterator[None]:
         logger.removeFilter(awaited)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else ""

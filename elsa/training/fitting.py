@@ -11,12 +11,12 @@ from rich.console import Console
 from elsa.base import checks
 from elsa.base.settings import Settings
 from elsa.training import origin, starting
-from elsa.training.checkpoint import digest
 from elsa.training.folder import held
 from elsa.training.loop import Run
 from elsa.training.program import Program, Watch
 from elsa.training.settings import RunSettings
 from elsa.training.state import TrainState
+from elsa.training.stored import digest
 from elsa.training.sweep import make_sweep
 from elsa.training.trained import Trained
 

@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from elsa.training.checkpoint import Checkpoints, Restored
+from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
 from elsa.training.folder import stop_signals
 from elsa.training.program import Program
 from elsa.training.progress import TrainingProgress
 from elsa.training.state import Skipped, TrainState
+from elsa.training.stored import Restored
 from elsa.training.trained import CHECKPOINTS, EVENTS, METRICS, Trained
 from elsa.training.writers import EventFiles, MetricsFile, metrics_line, plain
 

@@ -10,10 +10,10 @@ import numpy as np
 from flax import nnx
 
 from elsa.base import checks
-from elsa.training.checkpoint import digest, named
 from elsa.training.loading import all_models
 from elsa.training.program import Program
 from elsa.training.state import TrainState
+from elsa.training.stored import digest, named
 
 _NOISE = 0x6E6F6973  # apart from all else that a seed draws
 

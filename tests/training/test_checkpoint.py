@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from elsa.base import files
-from elsa.training.checkpoint import Checkpoints, ForeignCheckpointError
+from elsa.training.checkpoint import Checkpoints
+from elsa.training.stored import ForeignCheckpointError
 from tests.training import cases
 
 # Where one array of a checkpoint cannot be read, orbax closes its event loop while tensorstore
@@ -142,16 +143,6 @@ def test_a_corrupt_one_is_moved_aside_with_a_warning_that_names_both_and_saving_
             checkpoints.wait()
         assert_is(restore(folder), 2)
     assert (folder / "2.corrupt").is_dir() and (folder / "2.corrupt-2").is_dir()
-
-
-def test_where_all_are_corrupt_there_is_none(two, tmp_path):
-    folder = cases.copy(two, tmp_path / "harmed")
-    for step in ("1", "2"):
-        shutil.rmtree(folder / step / "state")
-    with pytest.warns(UserWarning, match="starting from the beginning") as warned:
-        assert restore(folder) is None
-    assert len(warned) == 2
-    assert sorted(os.listdir(folder)) == ["1.corrupt", "2.corrupt"]
 
 
 def test_a_reader_changes_nothing_about_a_corrupt_one(two, tmp_path):

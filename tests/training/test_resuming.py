@@ -12,6 +12,7 @@ from elsa import training
 from elsa.base import files
 from elsa.training import sampling
 from elsa.training.checkpoint import Checkpoints
+from elsa.training.errors import TrainingError
 from elsa.training.writers import MetricsFile
 from tests.training import cases
 from tests.training.cases import EVERY, METRICS, STEPS, assert_equal_runs, assert_same_bits
@@ -157,14 +158,16 @@ def test_a_folder_of_a_version_with_fewer_settings_goes_on_at_their_defaults(tmp
     assert_same_bits(training.fit(config, tmp_path), first)
 
 
-def test_where_every_checkpoint_is_harmed_the_run_starts_from_the_beginning(
-    stopped, unbroken, tmp_path
+def test_where_every_checkpoint_is_harmed_the_run_is_refused_and_nothing_is_changed(
+    stopped, tmp_path
 ):
     folder = cases.copy(stopped, tmp_path / "run")
     for step in ("6", "12"):
         shutil.rmtree(folder / "checkpoints" / step / "state")
-    with pytest.warns(UserWarning, match="starting from the beginning"):
-        assert_equal_runs(training.fit(cases.config(), folder), unbroken)
+    before = cases.contents(folder)
+    with pytest.raises(TrainingError, match=r"no checkpoint in .*checkpoints can be read \(12: "):
+        training.fit(cases.config(), folder)
+    assert cases.contents(folder) == before
 
 
 def test_a_full_disk_stops_the_run_keeps_its_checkpoints_and_it_goes_on_later(
