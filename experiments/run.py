@@ -7,8 +7,9 @@
     python -m experiments.run --config=configs/train.py --config.train.num_steps=3000 --extend
     python -m experiments.run --config=configs/train.py --branch=runs/train@best --workdir=DIR
 
-A run goes on where it stopped if its folder holds the same config. With -v=1 the errors that say
-only what is wrong also say where they were raised.
+A run goes on where it stopped if its folder holds the same config. SIGTERM, SIGUSR1, SIGHUP and
+--max_seconds save and end it with exit code 75: run it again. Ctrl-C does, with 130. With -v=1 the
+errors that say only what is wrong also say where they were raised.
 """
 
 import importlib
@@ -19,8 +20,9 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
+from elsa.base import stopping
 from experiments.harness import command_line, going_on, listing, sweep, terminal
-from experiments.harness.experiment import INTERRUPTED, REFUSED, RunError
+from experiments.harness.experiment import INTERRUPTED, PREEMPTED, REFUSED, RunError, stopped
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
@@ -51,6 +53,12 @@ _SWEEP_MODE = flags.DEFINE_enum(
 )
 _SWEEP_SAMPLES = flags.DEFINE_integer(
     "sweep_samples", None, "How many points --sweep_mode=random draws, by config.seed."
+)
+_MAX_SECONDS = flags.DEFINE_float(
+    "max_seconds",
+    None,
+    "Save and end with exit code 75 after so many seconds; the same command goes on.",
+    lower_bound=0.0,
 )
 _LIST = flags.DEFINE_bool("list", False, "Show every config with its claim and its time.")
 
@@ -99,14 +107,17 @@ def main(argv: list[str]) -> int:
             command_line.refuse_flags(argv[1:])
             terminal.console().print(listing.table(command_line.CONFIGS))
         else:
-            _run(_CONFIG.value, argv[1:])
+            with stopping.preemption_raises(), stopping.after(_MAX_SECONDS.value):
+                _run(_CONFIG.value, argv[1:])
     except RunError as error:
         logging.debug("raised at:", exc_info=error)
-        print("" if error.exit_code == INTERRUPTED else "error: ", error, sep="", file=sys.stderr)
+        said = "" if error.exit_code in (INTERRUPTED, PREEMPTED) else "error: "
+        print(said, error, sep="", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted before the run began.", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        stop = stopped(error, " before the run began.")
+        print(stop, file=sys.stderr)
+        return stop.exit_code
     return 0
 
 
@@ -147,7 +158,7 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     workdir = Path(_WORKDIR.value or command_line.default_workdir(spec, sweep=asked is not None))
     use_precision(config)
     experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT
-    words = [*overrides, *_going_on_words(), *_sweep_words(axes)]
+    words = [*overrides, *_going_on_words(), *_sweep_words(axes), *_limit_words()]
     command = command_line.repeat_command(spec, workdir, words)
     if asked is None:
         from experiments.harness import engine  # only now: it imports jax
@@ -196,6 +207,11 @@ def _going_on_words() -> list[str]:
         *(["--extend"] if _EXTEND.value else []),
         *([f"--branch={_BRANCH.value}"] if _BRANCH.value is not None else []),
     ]
+
+
+def _limit_words() -> list[str]:
+    """The flag of a run with a limit of time, to be given again."""
+    return [] if _MAX_SECONDS.value is None else [f"--max_seconds={_MAX_SECONDS.value:g}"]
 
 
 def _sweep_words(axes: Mapping[str, str]) -> list[str]:

@@ -147,7 +147,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         ),
         "experiments": Room(
             "the one entry, `experiments/run.py`; the harness beside it",
-            (),
+            ("elsa.base.stopping",),
             ("absl", "ml_collections"),
         ),
         "benchmarks": Room("timings", ("elsa",)),

@@ -38,7 +38,8 @@ def fit(
     """Trains the models of a config, or goes on where the folder's last checkpoint stands.
 
     Loss, sampling and update of all models run in one compiled scan. A run that was killed at any
-    moment ends with the same bits as one that was not. Ctrl-C and SIGTERM write a checkpoint first.
+    moment ends with the same bits as one that was not. Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP write a
+    checkpoint first.
 
     Args:
       config: the fields of RunSettings, nested mappings.
@@ -68,7 +69,8 @@ def fit(
       TrainingError: where the folder holds another run or is in use, a run cannot be extended, or
         every model diverged.
       files.WriteError: where the disk is full; what was there is kept.
-      KeyboardInterrupt: after Ctrl-C, once the checkpoint is written; its text says so.
+      KeyboardInterrupt: after Ctrl-C, or as its kind `base.stopping.Preempted` after another
+        signal, once the checkpoint is written; its text says so.
     """
     checks.boolean("fit", overwrite=overwrite, extend=extend)
     if overwrite and extend:

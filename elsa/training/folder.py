@@ -1,9 +1,7 @@
-"""A run's folder for one process alone, and the signals that ask it to stop."""
+"""A run's folder for one process alone."""
 
 import contextlib
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,27 +132,3 @@ def _refuse_what_depends_on_the_end(train: Any) -> None:
                 "steps would have trained otherwise from the start. training.branch starts a new "
                 "run, in a folder of its own, from this one's checkpoint"
             )
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts at once.
-
-    Outside the main thread, where Python gives no signals, it is never set.
-    """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

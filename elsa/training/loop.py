@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
+from elsa.base import stopping
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
-from elsa.training.folder import stop_signals
 from elsa.training.program import Program
 from elsa.training.progress import TrainingProgress
 from elsa.training.state import Skipped, TrainState
@@ -96,7 +95,7 @@ class Run:
                 checkpoints.wait()
                 return Trained(self.program, start.state, start.step, self.folder)
             events = EventFiles(self.folder / EVENTS, start.step)
-            with contextlib.closing(events), self.progress, stop_signals() as asked_to_stop:
+            with contextlib.closing(events), self.progress, stopping.noted() as asked_to_stop:
                 if found and start.step:
                     self.progress.say(
                         f"{self.name}: going on from step {start.step:,} in {self.folder}"
@@ -126,7 +125,7 @@ class Run:
         checkpoints: Checkpoints,
         metrics: MetricsFile,
         events: EventFiles,
-        asked_to_stop: threading.Event,
+        asked_to_stop: stopping.StopRequest,
     ) -> Trained:
         train, state, step = self.train_settings, start.state, start.step
         saved = time.monotonic()
@@ -145,7 +144,7 @@ class Run:
                 saved = time.monotonic()
             if asked_to_stop.is_set():
                 checkpoints.wait()
-                raise KeyboardInterrupt(
+                raise asked_to_stop.error(
                     f"training stopped at step {step:,} of {train.num_steps:,}; its checkpoint is "
                     f"in {self.folder / CHECKPOINTS}, the same command goes on from there"
                 )

@@ -14,7 +14,6 @@ from experiments.harness import going_on, terminal
 from experiments.harness.environment import environment
 from experiments.harness.experiment import (
     FAILED,
-    INTERRUPTED,
     Branch,
     Case,
     Experiment,
@@ -22,6 +21,7 @@ from experiments.harness.experiment import (
     RunError,
     Summary,
     message_of,
+    stopped,
 )
 from experiments.harness.folder import (
     CONFIG,
@@ -73,7 +73,8 @@ def run(
 
     Raises:
       RunError: for a bad config, a folder that holds something else, a record that is no JSON, a
-        full disk, Ctrl-C; the message says what is kept. A bug of the driver comes as it is.
+        full disk, Ctrl-C or a scheduler's signal; the message says what is kept. A bug of the
+        driver comes as it is.
     """
     screen = screen or terminal.console()
     asked, cases = question(experiment, config)
@@ -100,8 +101,8 @@ def run(
         raise RunError(text, exit_code=FAILED) from error
     except KeyboardInterrupt as error:
         said = f"{error}. " if str(error) else ""
-        text = f"interrupted. {said}{_kept(folder, cases)} To go on, {_resume(command)}"
-        raise RunError(text, exit_code=INTERRUPTED) from error
+        text = f". {said}{_kept(folder, cases)} To go on, {_resume(command)}"
+        raise stopped(error, text) from error
     except RunError:
         raise
     except Exception as error:

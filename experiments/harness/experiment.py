@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from elsa.base.stopping import Preempted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -17,7 +19,8 @@ Case = Mapping[str, Any]
 Record = dict[str, Any]
 Summary = dict[str, Any]
 
-REFUSED, FAILED, INTERRUPTED = 2, 1, 130  # exit codes: a wrong question, a full disk, Ctrl-C
+# exit codes: a wrong question, a full disk, Ctrl-C, a signal of a scheduler (sysexits' EX_TEMPFAIL)
+REFUSED, FAILED, INTERRUPTED, PREEMPTED = 2, 1, 130, 75
 
 
 class Branch(NamedTuple):
@@ -93,11 +96,18 @@ class Experiment:
             raise TypeError("Experiment: shares and with_axes go together, got only one of them")
 
 
+def stopped(error: KeyboardInterrupt, rest: str) -> "RunError":
+    """What a run says that Ctrl-C or a scheduler's signal has ended: which of them, and `rest`."""
+    if isinstance(error, Preempted):
+        return RunError(f"preempted{rest}", exit_code=PREEMPTED)
+    return RunError(f"interrupted{rest}", exit_code=INTERRUPTED)
+
+
 class RunError(Exception):
     """A run cannot start or go on; the message is for its user, who needs no traceback.
 
     Attributes:
-      exit_code: REFUSED, FAILED or INTERRUPTED.
+      exit_code: REFUSED, FAILED, INTERRUPTED or PREEMPTED.
     """
 
     def __init__(self, message: str, *, exit_code: int = REFUSED):

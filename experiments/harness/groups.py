@@ -11,13 +11,7 @@ from rich.console import Console
 
 from elsa.base import files
 from experiments.harness import engine, records, sweep_figure, table, terminal
-from experiments.harness.experiment import (
-    FAILED,
-    INTERRUPTED,
-    Experiment,
-    RunError,
-    message_of,
-)
+from experiments.harness.experiment import FAILED, Experiment, RunError, message_of, stopped
 from experiments.harness.folder import METRICS, FolderError, RunFolder
 from experiments.harness.grouping import Group, columns, grouped
 from experiments.harness.sweep import Sweep
@@ -88,7 +82,7 @@ def run(
         text = "\n".join([f"{error}. {running.done}{again}", *getattr(error, "__notes__", ())])
         raise RunError(text, exit_code=FAILED) from error
     except KeyboardInterrupt as error:
-        raise RunError(f"interrupted. {running.done}{again}", exit_code=INTERRUPTED) from error
+        raise stopped(error, f". {running.done}{again}") from error
     running.refuse_failures()
     return found
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import jax
@@ -112,6 +113,25 @@ def test_an_interrupted_run_ends_with_130_and_the_command_it_prints_resumes_it(
     squares.before = lambda n: None
     assert entry(*words[3:]) == 0
     assert squares.measured == [1, 2, 3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+def test_a_scheduler_s_signal_ends_a_run_with_75_and_the_command_resumes_it(
+    number, entry, squares, capsys
+):
+    squares.before = lambda n: signal.raise_signal(number) if n == 3 else None
+    assert entry("--config=configs/squares.py") == 75
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"preempted. {signal.Signals(number).name} came. 2 of 3 cases are")
+    squares.before = lambda n: None
+    assert entry(*printed.splitlines()[1].split()[3:]) == 0
+    assert squares.measured == [1, 2, 3]
+
+
+def test_a_limit_of_time_ends_a_run_with_75_and_is_part_of_the_command(entry, squares, capsys):
+    squares.before = lambda n: threading.Event().wait(20) if n == 2 else None
+    assert entry("--config=configs/squares.py", "--max_seconds=0.2") == 75
+    assert "--max_seconds=0.2" in capsys.readouterr().err.splitlines()[1]
 
 
 def test_ctrl_c_before_the_run_ends_with_130(entry, monkeypatch, capsys):

@@ -10,6 +10,7 @@ import pytest
 
 from elsa import training
 from elsa.base import files
+from elsa.base.stopping import Preempted
 from elsa.training import sampling
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
@@ -68,7 +69,7 @@ def test_a_run_keeps_its_sampler_where_auto_would_take_another_one(
     assert_equal_runs(resumed, unbroken)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_a_signal_writes_a_checkpoint_and_says_that_the_same_command_goes_on(
     number, unbroken, tmp_path, monkeypatch, console
 ):
@@ -76,8 +77,9 @@ def test_a_signal_writes_a_checkpoint_and_says_that_the_same_command_goes_on(
     config = cases.quiet()  # which would write no checkpoint before the end
     with monkeypatch.context() as patch:
         _signal_at(2 * EVERY, number, patch)
-        with pytest.raises(KeyboardInterrupt, match="stopped at step 12 of 24; its checkpoint is"):
+        with pytest.raises(KeyboardInterrupt, match="stopped at step 12 of 24; its ch") as stopped:
             training.fit(config, tmp_path, screen=console)
+    assert (stopped.type is Preempted) == (number != signal.SIGINT)
     assert (tmp_path / "checkpoints" / "12").is_dir()
     assert signal.getsignal(number) is handler
     resumed = training.fit(config, tmp_path, screen=console, name="mine")
@@ -113,6 +115,17 @@ def test_a_second_ctrl_c_interrupts_at_once(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt) as stopped:
             training.fit(cases.quiet(), tmp_path)
     assert str(stopped.value) == "" and not (tmp_path / "checkpoints" / "6").exists()
+
+
+def test_a_scheduler_s_second_signal_and_a_later_ctrl_c_still_write_the_checkpoint(
+    tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            _signal_at(EVERY, number, patch)
+        with pytest.raises(Preempted, match="stopped at step 6 of 24"):
+            training.fit(cases.quiet(), tmp_path)
+    assert (tmp_path / "checkpoints" / "6").is_dir()
 
 
 def test_a_thread_that_gets_no_signals_can_train(tmp_path, unbroken):

@@ -1,0 +1,103 @@
+"""Signals that ask a process to stop: Ctrl-C, and those of a scheduler."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# What batch systems send: Slurm SIGTERM, twice, or what --signal asks for; a lost terminal SIGHUP.
+_PREEMPTING = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)
+)
+
+
+class Preempted(KeyboardInterrupt):
+    """A signal other than Ctrl-C has ended the process; the same command goes on where it was."""
+
+
+class StopRequest:
+    """Whether a signal has asked to stop, and which.
+
+    number: the signal's; None before one came.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._interrupts = 0
+
+    def is_set(self) -> bool:
+        """Whether a signal came."""
+        return self.number is not None
+
+    def error(self, text: str) -> KeyboardInterrupt:
+        """What to raise once everything is saved."""
+        return KeyboardInterrupt(text) if self.number == signal.SIGINT else Preempted(text)
+
+    def receive(self, number: int) -> None:
+        """Notes a signal. A second Ctrl-C interrupts at once; a scheduler's second one does not.
+
+        Raises:
+          KeyboardInterrupt: for a second Ctrl-C.
+        """
+        self._interrupts += number == signal.SIGINT
+        if self._interrupts > 1:
+            raise KeyboardInterrupt
+        if self.number is None:
+            self.number = number
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[StopRequest]:
+    """Lets what is running go on after a signal, and notes it.
+
+    Outside the main thread, where Python gives no signals, none is ever noted.
+    """
+    request = StopRequest()
+    with _handled((signal.SIGINT, *_PREEMPTING), lambda number, _: request.receive(number)):
+        yield request
+
+
+@contextlib.contextmanager
+def preemption_raises() -> Iterator[None]:
+    """Lets a scheduler's signal end the process as Ctrl-C does, with `Preempted`."""
+
+    def stop(number: int, _: Any) -> None:
+        raise Preempted(f"{signal.Signals(number).name} came")
+
+    with _handled(_PREEMPTING, stop):
+        yield
+
+
+@contextlib.contextmanager
+def after(seconds: float | None) -> Iterator[None]:
+    """Sends this process SIGUSR1 once `seconds` have passed; never where None."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def _handled(numbers: tuple[int, ...], handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Handles signals, but for those that the process was started to ignore (nohup)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, handler)
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)

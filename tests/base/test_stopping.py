@@ -1,0 +1,67 @@
+"""Signals that ask a process to stop, outside a training run too."""
+
+import signal
+import threading
+
+import pytest
+
+from elsa.base import stopping
+
+PREEMPTING = [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", PREEMPTING)
+def test_a_scheduler_s_signal_ends_the_process_as_ctrl_c_does(number):
+    before = signal.getsignal(number)
+    name = signal.Signals(number).name
+    with pytest.raises(stopping.Preempted, match=name), stopping.preemption_raises():
+        signal.raise_signal(number)
+    assert issubclass(stopping.Preempted, KeyboardInterrupt)
+    assert signal.getsignal(number) is before
+
+
+def test_what_a_process_was_started_to_ignore_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with stopping.preemption_raises(), stopping.noted() as request:
+            signal.raise_signal(signal.SIGHUP)
+            assert not request.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_second_ctrl_c_alone_interrupts_what_notes_signals():
+    with stopping.noted() as request:
+        for number in (*PREEMPTING, *PREEMPTING, signal.SIGINT):
+            signal.raise_signal(number)
+        assert request.is_set() and isinstance(request.error("saved"), stopping.Preempted)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_is_no_preemption():
+    with stopping.noted() as request:
+        signal.raise_signal(signal.SIGINT)
+    assert type(request.error("saved")) is KeyboardInterrupt
+
+
+def test_a_limit_of_time_preempts_and_a_process_that_ends_before_is_let_be():
+    with stopping.preemption_raises():
+        with pytest.raises(stopping.Preempted), stopping.after(0.05):
+            threading.Event().wait(20)
+        with stopping.after(0.2):
+            pass
+        threading.Event().wait(0.4)
+
+
+def test_a_thread_that_gets_no_signals_notes_none():
+    noted = []
+
+    def run():
+        with stopping.noted() as request, stopping.preemption_raises():
+            noted.append(request.is_set())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert noted == [False]
