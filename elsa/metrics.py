@@ -121,7 +121,7 @@ def log_spaced(last: int, points: int, also: tuple[int, ...] = ()) -> Int[np.nda
       also: numbers that must be among them; those above `last` are left out.
 
     Raises:
-      TypeError, ValueError: for numbers that are no integers or too few points for `also`.
+      TypeError, ValueError: for numbers that are not integers or too few points for `also`.
     """
     checks.size("log_spaced", last=(last, 0), points=(points, 2))
     checks.instance("log_spaced", tuple | list, "a tuple of integers", also=also)
@@ -135,7 +135,7 @@ def log_spaced(last: int, points: int, also: tuple[int, ...] = ()) -> Int[np.nda
 
 
 def _curve(where: str, name: str, values: AnyShape) -> np.ndarray:
-    """Errors along the last axis, at least one; NaN and infinity are errors of what diverged."""
+    """Errors along the last axis, at least one; NaN and infinity are those of a divergence."""
     checks.real(where, **{name: values})
     curve = np.asarray(values, dtype=np.float64)
     if curve.ndim == 0 or curve.shape[-1] == 0 or np.any(curve < 0):

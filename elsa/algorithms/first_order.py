@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from elsa.base import checks
 
-Matrix = Array | np.ndarray  # of jax, traced or not, or of NumPy; a step returns its like
+Matrix = Array | np.ndarray  # of jax, traced or not, or of NumPy; a step returns the same kind
 Step = Callable[..., dict[str, Any]]
 
 

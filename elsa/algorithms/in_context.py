@@ -52,7 +52,7 @@ def preconditioned_gradient_descent(preconditioner: Real[ArrayLike, "d d"] | Row
 
 
 def gd_plus_plus(*, step_size: float, curvature: float) -> Step:
-    """One step of GD++: gradient descent, and covariates whose spectrum is flattened on the way.
+    """One step of GD++: gradient descent that also flattens the spectrum of the covariates.
 
         prediction <- prediction + eta Xq X^T y         y <- y - eta X X^T y
         X <- X - gamma X X^T X                         Xq <- Xq - gamma Xq X^T X

@@ -1,4 +1,4 @@
-"""The ground floor: linear self-attention, extended linear self-attention, mask-and-move."""
+"""Linear self-attention (LSA), extended linear self-attention (ELSA), and mask-and-move."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -121,7 +121,7 @@ def mask_move(
 
     Raises:
       ValueError: naming the range, where it is empty or leaves the matrix before or after the move.
-      TypeError: where an end or a shift is no integer.
+      TypeError: where an end or a shift is not an integer.
     """
     for name, pair in {"shape": shape, "rows": rows, "cols": cols, "shift": shift}.items():
         if not isinstance(pair, tuple | list) or len(pair) != 2:

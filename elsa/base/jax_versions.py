@@ -1,4 +1,4 @@
-"""What differs between the versions of jax, 0.8 and newer, in how they write a program down.
+"""Differences between versions of jax, 0.8 and newer, in how a program is represented.
 
 Everything that reads jaxprs asks here wherever an answer depends on the version:
 
@@ -28,9 +28,9 @@ def opened(program: Any) -> tuple[Any, Sequence[Any]]:
 
 
 def scan_groups(params: Mapping[str, Any]) -> tuple[int, int]:
-    """How many operands of a scan are constants, and how many are carried from turn to turn.
+    """How many operands of a scan are constants, and how many are carried between iterations.
 
-    The operands that follow are stacked: each turn sees one row of them.
+    The operands that follow are stacked: each iteration sees one row of them.
 
     Args:
       params: the parameters of a `scan` equation.
@@ -77,7 +77,7 @@ def user_line(eqn: Any) -> tuple[str, int] | None:
 
 
 def _flat(primitive: Any) -> Any:
-    """What a primitive with a program of its own does, from operands in a row."""
+    """What a primitive with a program of its own computes, from a flat list of operands."""
 
     def run(*operands: Any) -> list[Any]:
         return jax.tree.leaves(primitive.expand(*jax.tree.unflatten(primitive.in_tree, operands)))

@@ -10,7 +10,7 @@ def dumps(value: Any, *, where: str, indent: int | None = None) -> str:
 
     Args:
       value: dicts with string keys, lists, tuples, strings, numbers, booleans and None.
-      where: what the value is, which opens an error's message.
+      where: what the value is; errors start with it.
       indent: blanks per level; None writes one line.
 
     Raises:

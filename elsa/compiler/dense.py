@@ -11,7 +11,7 @@ from elsa.heads.products import skip as skip_head
 from elsa.nn.layers import ELSA
 from elsa.nn.stack import Stack
 
-MAX_BYTES = 256e6  # of dense weights that are made without being asked for
+MAX_BYTES = 256e6  # of dense weights that are made unless execution="dense" asks for more
 
 _NOTHING = (Term("channels", range(1), np.zeros((1, 1))),)
 IDLE = Head("nothing", _NOTHING, _NOTHING, _NOTHING, range(1))

@@ -74,7 +74,7 @@ def compile(
       CompileError: for what linear attention cannot run, naming primitive, file and line; for a
         step that returns an unknown block or another shape, or does not use an input; for a "gram"
         plan whose rounding is above 100 times that of the step itself.
-      TypeError, ValueError: for arguments of the wrong kind or out of range.
+      TypeError, ValueError: for arguments of the wrong type or out of range.
     """
     checks.size("compile", depth=(depth, 0))
     checks.one_of("compile", "skip", skip, SKIPS)

@@ -152,7 +152,7 @@ class CompiledStack(BlockStack):
         blocks stay bounded, where rounding shows most, and of a sixteenth of it.
 
         Raises:
-          KeyError: for a block that is no input.
+          KeyError: for a block that is not an input.
           TypeError: for a key that is none, under jit, vmap or grad, for blocks without numbers.
           ValueError: for a block of another shape or with NaN, and where the reference itself is
             not finite, naming block and step.

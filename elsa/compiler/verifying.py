@@ -122,7 +122,7 @@ def scales(plain: "Reference", key: Array, blocks: Blocks) -> Iterator[float]:
     largest = None
     for growth in _GROWTHS:
         bounded = functools.partial(stable, growth=growth)
-        # A step that takes t runs op by op: one look at norm 1 before any search.
+        # A step that takes t runs op by op: norm 1 is tried before any search.
         alone = plain.traced.takes_t and bounded(1.0)
         largest = largest or (1.0 if alone else _largest(bounded))
     if largest is None:

@@ -1,4 +1,4 @@
-"""Ridge regression on the natural prompt: the problem's blocks just enumerated."""
+"""Ridge regression on the natural prompt, which lists the problem's blocks side by side."""
 
 import numpy as np
 from jax.typing import DTypeLike
@@ -55,7 +55,7 @@ def ridge_elsa(
       dtype: to compute in; jax's default floating dtype where None.
 
     Raises:
-      TypeError, ValueError: for sizes that are no integers or too small, a step size that is not
+      TypeError, ValueError: for sizes that are not integers or too small, a step size that is not
         positive, a layout with other blocks, or float64 without jax's x64 switch.
     """
     shapes = check_sizes("ridge_elsa", context_length, dim, depth, step_size, num_queries)

@@ -44,8 +44,8 @@ def least_squares_lsa(
       A stack that takes X [n, d], y [n, 1] and query_x [1, d] and returns "prediction" [1, 1].
 
     Raises:
-      TypeError, ValueError: for sizes that are no integers or too small, or a step size that is not
-        positive.
+      TypeError, ValueError: for sizes that are not integers or too small, or a step size that is
+        not positive.
     """
     where = "least_squares_lsa"
     checks.size(where, context_length=(context_length, 1), dim=(dim, 1), depth=(depth, 0))

@@ -107,7 +107,7 @@ def ridge_lsa_state(
       dtype: to compute in; jax's default floating dtype where None.
 
     Raises:
-      TypeError, ValueError: for sizes that are no integers or too small, a step size that is not
+      TypeError, ValueError: for sizes that are not integers or too small, a step size that is not
         positive, a layout that bias-free heads cannot use, or float64 without jax's x64 switch.
     """
     where = "ridge_lsa_state"

@@ -1,4 +1,4 @@
-"""From a file to a stack; everything in the file is looked at before it is used."""
+"""From a file to a stack; everything in the file is checked before it is used."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def load(path: str | os.PathLike[str]) -> BlockStack | Stack:
 
     Raises:
       FileNotFoundError, IsADirectoryError: where there is no file.
-      ValueError: for a file that is no safetensors file, is cut short, comes from elsewhere, has
+      ValueError: for a file that is not a safetensors file, is cut short, comes from elsewhere, has
         another version, lacks or contradicts something, or holds NaN; for float64 weights without
         jax's x64 switch.
     """

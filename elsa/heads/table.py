@@ -1,6 +1,6 @@
-"""The head table once more, each line beside the same result by plain matrix arithmetic.
+"""The lines of the head table, each with the same result by plain matrix arithmetic.
 
-`direct` is written without heads, in NumPy, so that agreement says something; `random` draws blocks
+`direct` is written without heads, in NumPy, so that agreement is evidence; `random` draws blocks
 to try a line on, `run` lets one head compute it, `roundings` counts what the bound of
 `elsa.theory.gamma` needs. Hagiwara (arXiv:2503.23814), Properties 1 to 4.
 """

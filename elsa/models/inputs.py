@@ -1,4 +1,4 @@
-"""What the trained models take, a prompt as rows or its Gram matrix, and what they answer."""
+"""Inputs of the trained models, as rows or as Gram matrices, and their predictions by layer."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ AnyPrompt = Prompt | GramPrompt
 
 
 class ByLayer(NamedTuple):
-    """What a model would answer if it ended after each layer, the input first.
+    """The predictions of a model if it ended after each layer, the input first.
 
     prediction: for the query, [layers + 1, batch].
     w: the weights, where the prompt holds them, [layers + 1, batch, d]; else None.
@@ -27,10 +27,10 @@ class ByLayer(NamedTuple):
 
 
 def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
-    """Refuses what is no batch of prompts, or has another number of covariates than the model.
+    """Refuses anything but a batch of prompts with as many covariates as the model has.
 
     Raises:
-      ValueError: naming the model, what came and what was expected.
+      ValueError: naming the model, the shape received and the shape expected.
     """
     where = type(model).__name__
     checks.instance(where, Prompt | GramPrompt, "a tasks.Prompt or GramPrompt", prompt=prompt)

@@ -38,7 +38,7 @@ def build(settings: Settings, *, rngs: nnx.Rngs, **given: Any) -> Any:
       settings: "name", a key of MODELS, and arguments of that model.
       rngs: draws the weights.
       **given: arguments the config leaves out because task or run fix them (dim, context_length,
-        dtype, scale, precision); those the model does not take are passed over.
+        dtype, scale, precision); those that the model does not take are ignored.
 
     Raises:
       KeyError: for an unknown name or argument, or settings without a name.

@@ -1,4 +1,4 @@
-"""A stack of attention layers: depth, tying, skip, and what one may watch on the way."""
+"""A stack of attention layers: depth, tying, skip, and observers of the prompts between layers."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -37,8 +37,9 @@ class Stack(nnx.Module):
         that returns H (Hagiwara, arXiv:2503.23814, Property 3), and adds nothing.
 
     Raises:
-      TypeError: for a depth that is no integer. ValueError: for a negative depth, an empty body, an
-      unknown skip, a skip head for layers without biases, or untied parameters without their axis.
+      TypeError: for a depth that is not an integer.
+      ValueError: for a negative depth, an empty body, an unknown skip, a skip head for layers without
+        biases, or untied parameters without their axis.
     """
 
     def __init__(
@@ -167,7 +168,7 @@ class Stack(nnx.Module):
         """The layer that runs as number `index`, with the weights of its own step.
 
         Raises:
-          TypeError: for no integer. IndexError: outside 0 .. num_layers - 1.
+          TypeError: for anything but an integer. IndexError: outside 0 .. num_layers - 1.
         """
         checks.instance("Stack.layer", int | np.integer, "an integer", index=index)
         if isinstance(index, bool) or not 0 <= index < self.num_layers:
@@ -246,7 +247,7 @@ def with_skip_head(layer: nnx.Module) -> ELSA:
     """The ELSA layer with one more head, which returns the prompt.
 
     Raises:
-      ValueError: where the layer is no ELSA layer, as only biases let a head return its input.
+      ValueError: where the layer is not an ELSA layer, as only biases let a head return its input.
     """
     if not isinstance(layer, ELSA):
         raise ValueError(

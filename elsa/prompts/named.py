@@ -62,7 +62,8 @@ def named_format(name: str, dim: int) -> PromptFormat:
       dim: d.
 
     Raises:
-      ValueError: for an unknown name, or a dim below 1. TypeError: for a dim that is no integer.
+      ValueError: for an unknown name, or a dim below 1.
+      TypeError: for a dim that is not an integer.
     """
     checks.one_of("named_format", "name", name, NAMES)
     checks.size("named_format", dim=(dim, 1))

@@ -1,4 +1,4 @@
-"""The roles of a prompt's rows: which rows mean the same, and may be exchanged."""
+"""The roles of a prompt's rows: rows of one role have the same meaning and may be exchanged."""
 
 import functools
 from collections.abc import Collection, Sequence
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from elsa.base import checks
 from elsa.prompts.layout import BlockLayout
 
-Role = tuple[tuple[str, int], ...]  # (block, row of the block) for what is no example
+Role = tuple[tuple[str, int], ...]  # (block, row of the block) of blocks that hold no examples
 
 
 def row_roles(layout: BlockLayout, examples: Collection[str]) -> list[Role]:
@@ -25,7 +25,7 @@ def row_roles(layout: BlockLayout, examples: Collection[str]) -> list[Role]:
         rows are its covariates, and each is a role of its own.
 
     Raises:
-      KeyError: for an example that is no block of the layout.
+      KeyError: for an example that is not a block of the layout.
     """
     checks.instance("row_roles", BlockLayout, "a BlockLayout", layout=layout)
     checks.instance("row_roles", Collection, "a list of blocks", examples=examples)

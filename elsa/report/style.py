@@ -144,7 +144,7 @@ def measured(
     error: Real[ArrayLike, " points"] | Numbers | None = None,
     **line: Any,
 ) -> "Artist":
-    """A solid line with the colour and marker of `name`, which is its label too by default.
+    """A solid line with the colour and marker of `name`, by default also its label.
 
     Curves that coincide stay visible if their markers differ in place: pass `markevery`. With
     `error` every marker carries a bar of plus and minus that much.

@@ -45,7 +45,7 @@ def softmax_attention(
 def step_as_attention(
     x: Real[ArrayLike, " d"] | Numbers, x_next: Real[ArrayLike, " d"] | Numbers, sharpness: Number
 ) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
-    """Weights (W, V) of a layer that does to the data what going from x to x_next does to them.
+    """Weights (W, V) of a layer that changes the data as going from x to x_next changes the logits.
 
         W = beta I,  V = (x' - x) x^T / |x|^2
 

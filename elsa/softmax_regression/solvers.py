@@ -28,7 +28,7 @@ REACH = 0.1  # how far a step of gradient descent on the rescaled loss may move 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class History:
-    """What a solver went through, the start included.
+    """The iterates of a solver, the start included.
 
     loss, gradient_norm: of every iterate, [iterations + 1].
     tolerance: the gradient norm that was asked for.
@@ -67,7 +67,7 @@ def solve(
     tolerance: float | None,
     max_iterations: int | None,
 ) -> Solution:
-    """A stationary point from the start x; docs and checks of the arrays are `Problem.solve`'s."""
+    """A stationary point from the start x; see `Problem.solve`, which checks the arrays."""
     checks.one_of(where, "method", method, _SOLVERS)
     solver, usual = _SOLVERS[method]
     relative = float(jnp.finfo(x.dtype).eps) ** (2 / 3) if tolerance is None else tolerance

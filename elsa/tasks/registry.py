@@ -47,7 +47,7 @@ def build(settings: Settings) -> Task:
     cls: Any = TASKS[name]
     where = f"build {name!r}"
     task: Task
-    if hasattr(cls, "from_config"):  # a class whose config may say it shorter
+    if hasattr(cls, "from_config"):  # a class with a shorter form in configs
         task = cls.from_config(where, given)
         return task
     task = fields.of_config(cls, where, given)

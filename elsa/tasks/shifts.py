@@ -1,4 +1,4 @@
-"""Prompts of a task from outside the law that a model was trained on."""
+"""Prompts from another distribution than the one that a model was trained on."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -131,7 +131,7 @@ def shifted(
 
     Length and noise can be changed of every task that is a dataclass with such a field. All else
     needs a linear regression, because no other task can be asked for the label that a moved
-    covariate would have. What a linear regression can say by its own fields stays one, so that
+    covariate would have. What the fields of a linear regression can express stays one, so that
     closed forms and Gram samplers know it; the rest is a `ShiftedRegression`.
 
     Args:
@@ -143,7 +143,7 @@ def shifted(
       query_scale, orthogonal_query, half_subspace: see `ShiftedRegression`.
 
     Raises:
-      TypeError: for a shift that this task cannot have, naming those that it can.
+      TypeError: for a shift that this task does not support, naming those that it does.
       ValueError: as the task says, as for a drift whose `task_corr` is of another length.
     """
     where = "shifted"
@@ -188,7 +188,7 @@ def shifted(
 
 
 def _refuse(where: str, task: Any, asked: Iterable[str]) -> None:
-    """Refuses shifts that a task cannot have."""
+    """Refuses shifts that a task does not support."""
     if isinstance(task, LinearRegression):
         return
     known = [f.name for f in dataclasses.fields(task)] if dataclasses.is_dataclass(task) else []

@@ -58,7 +58,7 @@ def heavy_ball_factors(
     """p_t(a) for t = 0 .. last: p_{t+1} = (1 - eta a + beta) p_t - beta p_{t-1}, p_{-1} = p_0 = 1.
 
     Raises:
-      TypeError, ValueError: for a last step that is no integer of at least 0.
+      TypeError, ValueError: for a last step that is not an integer of at least 0.
     """
     where = "heavy_ball_factors"
     checks.size(where, last=(last, 0))
@@ -91,7 +91,7 @@ def chebyshev_factors(
     At L = m, where one step is exact, 1 and then 0.
 
     Raises:
-      TypeError, ValueError: for a last step that is no integer of at least 0, or unless
+      TypeError, ValueError: for a last step that is not an integer of at least 0, or unless
         0 < smallest <= largest.
     """
     where = "chebyshev_factors"
@@ -139,7 +139,7 @@ def newton_schulz_factors(
     """(1 - c a)^{2^t} for Z_0 = c I and t = 0 .. last: of w_t = Z_t X^T y against w*.
 
     Raises:
-      TypeError, ValueError: for a last step that is no integer of at least 0.
+      TypeError, ValueError: for a last step that is not an integer of at least 0.
     """
     where = "newton_schulz_factors"
     checks.size(where, last=(last, 0))
@@ -159,7 +159,7 @@ def gradient_descent_factors(
     """(1 - eta a)^t for t = 0 .. last.
 
     Raises:
-      TypeError, ValueError: for a last step that is no integer of at least 0.
+      TypeError, ValueError: for a last step that is not an integer of at least 0.
     """
     where = "gradient_descent_factors"
     checks.size(where, last=(last, 0))

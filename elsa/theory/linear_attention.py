@@ -31,7 +31,7 @@ _RANDOM = 6  # starts anywhere
 
 
 class LinearAttentionOptimum(NamedTuple):
-    """The best point found and what says that it is one.
+    """The best point found, and how stationary it is.
 
     output, key_query: u, of norm 1, and V.
     risk: at that point.
@@ -82,7 +82,7 @@ def linear_attention_risk(
 
     Raises:
       ValueError: for shapes that do not fit, NaN or infinity.
-      TypeError: for a setting that is no `Setting`.
+      TypeError: for a setting that is not a `Setting`.
     """
     where = "linear_attention_risk"
     require(where, setting)
@@ -120,7 +120,7 @@ def linear_attention_optimum(setting: Setting) -> LinearAttentionOptimum:
       setting: as in `linear_attention_risk`.
 
     Raises:
-      TypeError: for a setting that is no `Setting`.
+      TypeError: for a setting that is not a `Setting`.
     """
     import scipy.optimize
 

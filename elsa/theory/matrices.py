@@ -31,7 +31,7 @@ LARGEST = 1e75  # products of four such numbers are finite in float64
 
 
 def real(where: str, name: str, array: AnyShape) -> np.ndarray:
-    """The array in float64; what is no finite real number of at most 1e75 is refused."""
+    """The array in float64; only finite real numbers of at most 1e75 are accepted."""
     checks.finite(where, **{name: array})
     values = np.asarray(array, dtype=np.float64)
     if values.size and (largest := float(np.abs(values).max())) > LARGEST:
@@ -47,7 +47,7 @@ def data(where: str, /, **arrays: tuple[Any, str]) -> dict[str, int]:
 
     Raises:
       ValueError: for shapes that do not fit, an empty array, NaN, infinity, or entries above 1e75.
-      TypeError: for what holds no real numbers.
+      TypeError: for anything but real numbers.
     """
     sizes = checks.shapes(where, **arrays)
     for name, (array, _) in arrays.items():

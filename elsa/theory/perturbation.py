@@ -1,4 +1,4 @@
-"""How the answer of a ridge stack moves when blocks of its prompt are changed a little.
+"""How the output of a ridge stack changes, to first order, with small changes of its prompt.
 
 Throughout, A = X^T X + lam I, w* = A^{-1} X^T y and r = y - X w*. A stack that converges returns
 

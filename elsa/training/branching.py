@@ -73,7 +73,7 @@ def branch(
     comes_from = Origin(os.path.abspath(source), run, at, 0)
     program = program_of(config, given)
 
-    # read before the folder is made: what does not fit leaves nothing there
+    # read before the folder is made: a bad source leaves no folder
     ready = _start(source, folder, comes_from, program, overwrite=overwrite)
 
     def begin() -> TrainState:
@@ -136,7 +136,7 @@ def _start(
 
 
 def _origin_of(folder: Path, comes_from: Origin) -> Origin | None:
-    """What the folder's origin.json says, refused where it names another checkpoint."""
+    """The folder's origin.json, refused where it names another checkpoint."""
     there = origin.read(folder)
     if there is not None and there[:3] != comes_from[:3]:
         raise TrainingError(

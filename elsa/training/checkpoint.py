@@ -26,7 +26,7 @@ from elsa.training.errors import TrainingError
 
 
 class Restored(NamedTuple):
-    """What a checkpoint held.
+    """The contents of a checkpoint.
 
     step: steps trained so far.
     state: the tree of arrays, of the structure asked for.
@@ -242,7 +242,7 @@ class Checkpoints:
 
 
 class _NewestAndBest:
-    """What orbax asks which checkpoints stay: the newest, and the one of the lowest loss.
+    """The policy by which orbax keeps checkpoints: the newest, and the one of the lowest loss.
 
     Attributes:
       losses: by step, infinite where there is none.

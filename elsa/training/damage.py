@@ -1,4 +1,4 @@
-"""What orbax and tensorstore raise for a full disk and for broken files, as errors of one kind."""
+"""Errors of orbax and tensorstore for a full disk and for broken files, as errors of one type."""
 
 import contextlib
 import logging

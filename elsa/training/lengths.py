@@ -22,13 +22,13 @@ def graph_at(
     the config gives stays what it is.
 
     Args:
-      where: the caller, which opens the message.
+      where: the caller; messages start with it.
       context_length: m.
       depth: layers, or steps, that a tied stack is run for, in place of those trained, on contexts
         of the length trained on.
 
     Raises:
-      TypeError, ValueError: for a length that is no integer above 0; for a model of which some
+      TypeError, ValueError: for a length that is not an integer above 0; for a model of which some
         arrays are of the length trained on, unless it has no scale and m is shorter; for one that
         was given arrays that hold the scale.
     """

@@ -27,7 +27,7 @@ class Origin(NamedTuple):
 
 
 def read(folder: Path) -> Origin | None:
-    """The origin of the run in a folder; None where it is no branch.
+    """The origin of the run in a folder; None where it is not a branch.
 
     Raises:
       TrainingError: for an origin.json that cannot be read.

@@ -33,8 +33,8 @@ def load(spec: str) -> ConfigDict:
     """The locked config of "path/to/file.py" or, in another mode than its own, "file.py:MODE".
 
     Raises:
-      RunError: if there is no such file (naming the nearest in configs/), if it is no config, or in
-        the words of `get_config` if that refuses the mode.
+      RunError: if there is no such file (naming the nearest in configs/), if it is not a config, or
+        with the message of `get_config` if that refuses the mode.
     """
     path, colon, mode = spec.partition(":")
     module = module_of(spec)
@@ -90,8 +90,8 @@ def apply_overrides(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
       The overrides in the one form `--config.KEY=VALUE`.
 
     Raises:
-      RunError: for a word that is no override, a key that the config has not (naming the nearest),
-        or a value of another type than the config's.
+      RunError: for a word that is not an override, an unknown key (naming the nearest), or a
+        value of another type than the config's.
     """
     overrides = _one_word_each(config, arguments)
     for override in overrides:
@@ -101,7 +101,7 @@ def apply_overrides(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
 
 
 def refuse_flags(arguments: Sequence[str]) -> None:
-    """Refuses the words that are no override, where there is no config to override.
+    """Refuses the words that are not overrides, where there is no config to override.
 
     Raises:
       RunError: naming the first of them and, for a flag, what it may have meant.
@@ -205,7 +205,7 @@ def holder_of(config: ConfigDict, key: str) -> tuple[ConfigDict, str]:
 
 
 def _unexpected(argument: str, known: Iterable[str]) -> str:
-    """Why a word that is no override is refused, with the flag it may have meant."""
+    """Why a word that is not an override is refused, with the flag it may have meant."""
     if not argument.startswith("-"):
         return f"unexpected argument {argument!r}. Nothing was run."
     name = argument.lstrip("-").partition("=")[0]

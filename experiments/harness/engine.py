@@ -72,7 +72,7 @@ def run(
       The summary, as it stands in summary.json.
 
     Raises:
-      RunError: for a bad config, a folder that holds something else, a record that is no JSON, a
+      RunError: for a bad config, a folder that holds something else, a record that is not JSON, a
         full disk, Ctrl-C; the message says what is kept. A bug of the driver comes as it is.
     """
     screen = screen or terminal.console()

@@ -73,7 +73,7 @@ class RunFolder:
 
         Raises:
           FolderError: if the folder holds anything else, is in use, or has a damaged file.
-          ValueError, TypeError: if the config is no plain, finite JSON, naming the key.
+          ValueError, TypeError: if the config is not plain, finite JSON, naming the key.
           files.WriteError: if the disk or a permission forbids it.
         """
         wanted = strict_json.loads(strict_json.dumps(config, where="config"))  # tuples are lists
@@ -133,7 +133,7 @@ class RunFolder:
         """Records what one case measured, on the disk before this returns.
 
         Raises:
-          ValueError, TypeError: for a field that is no plain, finite JSON, naming case and field.
+          ValueError, TypeError: for a field that is not plain, finite JSON, naming case and field.
           files.WriteError: the earlier records are untouched.
         """
         lines = records.dump(case, results, seconds=seconds)
@@ -161,7 +161,7 @@ class RunFolder:
         """Replaces a JSON file of the folder, and returns its path.
 
         Raises:
-          ValueError, TypeError: for a field that is no plain, finite JSON, naming file and field.
+          ValueError, TypeError: for a field that is not plain, finite JSON, naming file and field.
           files.WriteError: the old file is untouched.
         """
         text = strict_json.dumps(value, where=name, indent=2)

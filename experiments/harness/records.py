@@ -33,7 +33,7 @@ def dump(
     Raises:
       ValueError: naming case and field, for NaN, infinity or a field name of ours; naming the case
         if there is no record.
-      TypeError: naming case and field, for what is no plain JSON value.
+      TypeError: naming case and field, for anything but a plain JSON value.
     """
     where = f"case {case!r}"
     single = isinstance(results, Mapping)

@@ -237,7 +237,7 @@ def _axis(config: ConfigDict, key: str, values: Any, mode: str) -> tuple[Any, ..
 
 
 def _span(config: ConfigDict, key: str, text: str, said: str) -> Span | None:
-    """The range of a number's key, None where the text is no range."""
+    """The range of a number's key, None where the text is not a range."""
     match = _SPAN.fullmatch(text)
     holder, last = command_line.holder_of(config, key)
     kind = holder.get_type(last)

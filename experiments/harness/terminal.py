@@ -13,7 +13,7 @@ _PIPED_WIDTH = 120
 
 
 def console() -> Console:
-    """Standard output; 120 columns wide where it is no terminal and COLUMNS does not say."""
+    """Standard output; 120 columns wide where it is not a terminal and COLUMNS does not say."""
     watched = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if watched else _PIPED_WIDTH, highlight=False)
 

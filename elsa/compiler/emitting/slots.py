@@ -62,7 +62,7 @@ def placed(plan: Plan, layout: BlockLayout | None) -> Placed:
         they have channels of their own from row 0 on.
 
     Raises:
-      TypeError, ValueError: for what is no layout, or one of other blocks.
+      TypeError, ValueError: for anything but a layout of the same blocks.
     """
     if layout is not None and not isinstance(layout, BlockLayout):
         raise TypeError(f"compile: layout must be a BlockLayout, got {type(layout).__name__}")

@@ -4,7 +4,7 @@ One head multiplies up to three stored values, in these forms (C, M constants):
 
     C A^T B M      A M B C      A M B^T C      A M B^T C' with C' data
 
-and only those; everything longer or turned otherwise needs values stored before. A value is stored
+and only those; longer products and other transposes need values stored before. A value is stored
 as the chain it equals, so that a common chain is stored once, and its transpose is another chain.
 `Planner.stored` finds the cheapest way to have a chain stored, `Planner.head` the cheapest head for
 a monomial; costs are compared by layers, then heads, then entries stored, then channels. A chain is
@@ -142,7 +142,7 @@ class Planner:
         need = self.reach((product,))
         channels = sum(
             chain.shape[1] for chain, _ in product.operands
-        )  # a tall value, not its turn
+        )  # a tall value, not its transpose
         return need.level * self.depth + need.prologue, need.heads, need.entries, channels
 
     def _store(self, chain: Chain) -> Stored:

@@ -140,7 +140,7 @@ def _shown(path: str, line: int) -> str:
 def check_outputs(
     names: Sequence[str], shapes: Sequence[Shape], inputs: Mapping[str, Shape]
 ) -> None:
-    """Refuses outputs that are no inputs, or of another shape.
+    """Refuses outputs that are not inputs, or of another shape.
 
     Raises:
       CompileError: naming the output.

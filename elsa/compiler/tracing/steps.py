@@ -108,7 +108,7 @@ def _where_defined(step: Callable[..., Any]) -> Iterator[None]:
 def _check_signature(
     step: Callable[..., Any], shapes: Mapping[str, tuple[int, ...]], tied: bool
 ) -> bool:
-    """Whether the step is to be called with `t`; refuses inputs that are no arguments."""
+    """Whether the step is to be called with `t`; refuses inputs that are not arguments."""
     if not shapes:
         raise CompileError("compile: inputs must name at least one block, got {}")
     parameters = inspect.signature(step).parameters

@@ -222,7 +222,7 @@ def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
         try:
             found = evaluated(eqns[variant], [v.array[variant] for v in values])
             outs.append([np.asarray(array) for array in found])
-        except Exception as error:  # random keys are no arrays of numbers, callbacks may fail
+        except Exception as error:  # random keys are not arrays of numbers, callbacks may fail
             first = str(error).partition("\n")[0]
             raise NotLinearError(
                 f"it cannot be computed while compiling: {first}; do it outside the step"
