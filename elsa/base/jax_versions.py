@@ -55,8 +55,8 @@ def called(eqn: Any) -> Any | None:
 
 def evaluated(eqn: Any, operands: Sequence[Any], **changed: Any) -> Sequence[Any]:
     """What an equation computes from these operands, now, with some parameters changed."""
-    found = eqn.primitive.get_bind_params({**eqn.params, **changed})
-    functions, params = found if isinstance(found, tuple) else ((), found)  # a pair until jax 0.8
+    bound = eqn.primitive.get_bind_params({**eqn.params, **changed})
+    functions, params = bound if isinstance(bound, tuple) else ((), bound)  # a pair until jax 0.8
     out = eqn.primitive.bind(*functions, *operands, **params)
     return out if eqn.primitive.multiple_results else [out]
 
@@ -64,10 +64,10 @@ def evaluated(eqn: Any, operands: Sequence[Any], **changed: Any) -> Sequence[Any
 def user_line(eqn: Any) -> tuple[str, int] | None:
     """File and line of the user's code that made an equation; None inside a library call."""
     shown = source_info_util.summarize(eqn.source_info)
-    found = re.match(r"^(.*?):(\d+)(?::\d+)?(?: \(.*\))?$", shown)
-    if found is None or found[1] == __file__:  # the latter: an equation that `called` opened
+    match = re.match(r"^(.*?):(\d+)(?::\d+)?(?: \(.*\))?$", shown)
+    if match is None or match[1] == __file__:  # the latter: an equation that `called` opened
         return None
-    line = found[1], int(found[2])
+    line = match[1], int(match[2])
     for frame in eqn.source_info.traceback.frames:  # innermost first
         if (frame.file_name, frame.line_num) == line:
             return line

@@ -38,9 +38,9 @@ def first_difference(there: Any, asked: Any, key: str = "") -> tuple[str, str, s
     if isinstance(there, dict) and isinstance(asked, dict):
         for name in [*asked, *(name for name in there if name not in asked)]:
             inner = f"{key}.{name}" if key else name
-            found = first_difference(there.get(name, _ABSENT), asked.get(name, _ABSENT), inner)
-            if found:
-                return found
+            difference = first_difference(there.get(name, _ABSENT), asked.get(name, _ABSENT), inner)
+            if difference:
+                return difference
         return None
     if type(there) is type(asked) and there == asked:
         return None

@@ -124,17 +124,17 @@ def _measured(graph: Traced, plan: Plan) -> Plan:
         return structured.answers(tried, given, trace=False)[0]
 
     try:
-        found = rounding(dataclasses.replace(graph, depth=depth), run, jax.random.key(0))
+        ratios = rounding(dataclasses.replace(graph, depth=depth), run, jax.random.key(0))
     except NeverFiniteError:
         return plan
-    worst = max(found, key=lambda measured: measured.ratio)
+    worst = max(ratios, key=lambda measured: measured.ratio)
     if not worst.ratio <= MAX_ROUNDING:
         raise CompileError(
             f'compile: reassociate="gram" rounds {worst.ratio:.3g} times as much as the step, at '
             f"most {MAX_ROUNDING:g} times are allowed (drawn blocks of norm {worst.scale:.3g}); "
             "leave it out"
         )
-    return dataclasses.replace(plan, rounding=found)
+    return dataclasses.replace(plan, rounding=ratios)
 
 
 def _shape(name: str, shape: Any) -> tuple[int, ...]:

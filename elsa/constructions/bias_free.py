@@ -25,9 +25,9 @@ def check_layout(
     Raises:
       ValueError: naming the blocks, where they lie and where they must lie.
     """
-    asked = {name: layout.shape_of(name) for name in layout}
-    if asked != blocks:
-        raise ValueError(f"{where}: layout must have the blocks {blocks}, got {asked}")
+    shapes = {name: layout.shape_of(name) for name in layout}
+    if shapes != blocks:
+        raise ValueError(f"{where}: layout must have the blocks {blocks}, got {shapes}")
     if layout.transposed:
         raise ValueError(
             f"{where}: layout stores {layout.transposed} transposed, which layers without biases "

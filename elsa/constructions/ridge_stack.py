@@ -164,8 +164,8 @@ class RidgeStack(BlockStack):
 
     def _axes(self, name: str, blocks: Mapping[str, AnyShape]) -> int:
         """1-D outputs for 1-D inputs."""
-        asked = name if name in blocks else "y"
-        return 1 if np.ndim(blocks[asked]) < 2 else 2
+        like = name if name in blocks else "y"
+        return 1 if np.ndim(blocks[like]) < 2 else 2
 
 
 def _largest_eigenvalue(X: Array | np.ndarray, lam: Array | np.ndarray) -> float:

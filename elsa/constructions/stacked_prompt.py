@@ -68,10 +68,10 @@ def least_squares_lsa(
         return {"prediction": query_x @ jax.lax.scan(descend, start, length=depth)[0]}
 
     inputs = {name: placed.shape_of(name) for name in ("X", "y", "query_x")}
-    given = BlockLayout({name: placed.box(name) for name in inputs}, placed.shape)
+    input_layout = BlockLayout({name: placed.box(name) for name in inputs}, placed.shape)
     return BlockStack(
         Stack([LSA.from_heads(layer, placed.shape, dtype=dtype)], depth),
-        given,
+        input_layout,
         placed,
         [layer],
         inputs=inputs,

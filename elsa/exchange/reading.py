@@ -114,10 +114,10 @@ def _entry(about: Mapping[str, Any], key: str, kind: Any) -> Any:
 def _order(about: Mapping[str, Any], depth: int) -> list[list[str]]:
     """The layers' names, part by part."""
     order = _entry(about, "order", list)
-    found = [(_entry(p, "part", str), _entry(p, "times", int)) for p in order]
+    parts = [(_entry(p, "part", str), _entry(p, "times", int)) for p in order]
     wanted = list(zip(PARTS, (1, depth, 1), strict=True))
-    if found != wanted:
-        raise ValueError(f"the metadata's 'order' must run the parts {wanted}, got {found}")
+    if parts != wanted:
+        raise ValueError(f"the metadata's 'order' must run the parts {wanted}, got {parts}")
     names = [_entry(part, "layers", list) for part in order]
     flat = [name for part in names for name in part]
     if len(set(flat)) < len(flat):
@@ -208,9 +208,11 @@ def _layer(
     axes = {"wq": "m p", "wk": "m p", "wv": "m m", "bq": "n p", "bk": "n p", "bv": "n m"}
     lead = "t h " if untied else "h "
     sizes = checks.shapes(name, **{f: (a, lead + axes[f]) for f, a in arrays.items()})
-    own = sizes.get("n", shape[0]), sizes["m"]
-    if own != shape:
-        raise ValueError(f"{name}: weights for prompts of shape {own}, but others for {shape}")
+    layer_shape = sizes.get("n", shape[0]), sizes["m"]
+    if layer_shape != shape:
+        raise ValueError(
+            f"{name}: weights for prompts of shape {layer_shape}, but others for {shape}"
+        )
     kind = arrays["wq"].dtype
     if "bq" in arrays:
         return ELSA.from_weights(HeadWeights(**arrays), dtype=kind)

@@ -86,7 +86,7 @@ def _tensors(name: str, layer: Any, axes: int) -> dict[str, np.ndarray]:
             f"export: layer {name} is of type {type(layer).__name__}; only LSA and ELSA layers are "
             "attention weights and nothing else"
         )
-    found = {}
+    tensors = {}
     for field in layer.fields:
         array = np.ascontiguousarray(getattr(layer, field)[...])
         checks.finite("export", **{f"{name}.{field}": array})
@@ -95,8 +95,8 @@ def _tensors(name: str, layer: Any, axes: int) -> dict[str, np.ndarray]:
                 f"export: {name}.{field} must have {axes} axes, got shape {array.shape}; export "
                 "one stack at a time"
             )
-        found[f"{name}.{field}"] = array
-    return found
+        tensors[f"{name}.{field}"] = array
+    return tensors
 
 
 def _common_dtype(tensors: Mapping[str, np.ndarray]) -> np.dtype:

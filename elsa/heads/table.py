@@ -54,13 +54,13 @@ class Primitive:
     def head(self, layout: BlockLayout, constant: np.ndarray, scale: float) -> Head:
         """The head for a layout of the blocks and "result"."""
         assert self.line is not None, "mask_move has no head"
-        own = [constant] if self.constant else []
-        return self.line(layout, *self.blocks, *own, "result", scale=scale)
+        constants = [constant] if self.constant else []
+        return self.line(layout, *self.blocks, *constants, "result", scale=scale)
 
     def shapes(self, sizes: Mapping[str, int]) -> dict[str, tuple[int, int]]:
         """Shapes of the blocks, and of the result where it is one."""
-        own = {"result": self.result} if self.result else {}
-        return {name: _shape(axes, sizes) for name, axes in {**self.blocks, **own}.items()}
+        results = {"result": self.result} if self.result else {}
+        return {name: _shape(axes, sizes) for name, axes in {**self.blocks, **results}.items()}
 
     def layout(self, sizes: Mapping[str, int]) -> BlockLayout:
         """Every block in channels of its own from row 0; the result one row lower where it may."""
@@ -138,10 +138,10 @@ class Primitive:
         Where nothing is summed this is the plain relative error of an entry; in a sum it is the
         error relative to its terms, which cancellation cannot inflate.
         """
-        given = {**blocks, **({"constant": constant} if self.constant else {})}
+        operands = {**blocks, **({"constant": constant} if self.constant else {})}
         factor = np.asarray(scales if self.scaled else [1.0])[:, None, None, None]
-        expected = factor * self.direct(**given)
-        size = np.abs(factor) * self.direct(**{name: np.abs(a) for name, a in given.items()})
+        expected = factor * self.direct(**operands)
+        size = np.abs(factor) * self.direct(**{name: np.abs(a) for name, a in operands.items()})
         return float(np.max(np.abs(result - expected) / size))
 
     def roundings(self, sizes: Mapping[str, int]) -> int:

@@ -41,7 +41,7 @@ def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
         sizes = checks.shapes(
             where, gram=(prompt.gram, "batch m m"), query_x=(prompt.query_x, "batch d")
         )
-        came = sizes["m"] - 1
+        context_dim = sizes["m"] - 1
     else:
         sizes = checks.shapes(
             where,
@@ -49,11 +49,11 @@ def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
             y=(prompt.y, "batch n"),
             query_x=(prompt.query_x, "batch d"),
         )
-        came = sizes["d"]
-    if (came, sizes["d"]) != (dim, dim):
+        context_dim = sizes["d"]
+    if (context_dim, sizes["d"]) != (dim, dim):
         raise ValueError(
-            f"{where}: context and query must have the model's d = {dim} covariates, got {came} "
-            f"and {sizes['d']}"
+            f"{where}: context and query must have the model's d = {dim} covariates, got "
+            f"{context_dim} and {sizes['d']}"
         )
 
 

@@ -32,7 +32,7 @@ class AsBuilt:
 
     def edited(self, stack: Stack) -> list[set[int]]:
         """The indices of the heads of each layer whose weights are not those built."""
-        found, made = [], iter(self._arrays)
+        edited, made = [], iter(self._arrays)
         for layer in _layers(stack):
             heads: set[int] = set()
             for now in _values_of(layer):
@@ -40,8 +40,8 @@ class AsBuilt:
                 if now is not before and not self._equal(now, before):
                     other = np.moveaxis(np.asarray(now) != np.asarray(before), -3, 0)
                     heads |= {number for number, part in enumerate(other) if part.any()}
-            found.append(heads)
-        return found
+            edited.append(heads)
+        return edited
 
     def _equal(self, now: Any, made: Any) -> bool:
         """Compared once for each array, as every call of the stack asks."""

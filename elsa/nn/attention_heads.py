@@ -128,12 +128,12 @@ class AttentionHeads(nnx.Module):
     @property
     def weights(self) -> HeadWeights:
         """The weights of all heads along the first axis; arrays that the module lacks are zeros."""
-        own = {name: np.asarray(getattr(self, name)[...]) for name in self.fields}
-        lead, (m, p) = own["wq"].shape[:-2], own["wq"].shape[-2:]
+        arrays = {name: np.asarray(getattr(self, name)[...]) for name in self.fields}
+        lead, (m, p) = arrays["wq"].shape[:-2], arrays["wq"].shape[-2:]
         size_of = {"n": 0, "m": m, "p": p}
         return HeadWeights(
             *(
-                own.get(name, np.zeros((*lead, *(size_of[axis] for axis in axes))))
+                arrays.get(name, np.zeros((*lead, *(size_of[axis] for axis in axes))))
                 for name, axes in _AXES.items()
             )
         )

@@ -37,9 +37,8 @@ class Stack(nnx.Module):
         that returns H (Hagiwara, arXiv:2503.23814, Property 3), and adds nothing.
 
     Raises:
-      TypeError: for a depth that is not an integer.
-      ValueError: for a negative depth, an empty body, an unknown skip, a skip head for layers without
-        biases, or untied parameters without their axis.
+      TypeError: for a depth that is not an integer. ValueError: for a depth below 0, an empty body,
+        an unknown skip, a skip head for layers without biases, or untied parameters without axis.
     """
 
     def __init__(
@@ -204,10 +203,11 @@ class Stack(nnx.Module):
     def _checked(self, h: Array | np.ndarray) -> Array:
         """The prompt, or a batch of prompts, in the layers' dtype."""
         checks.real("Stack", h=h)
-        prompt, own = jnp.asarray(h), jax.tree.leaves(nnx.state(self.body, nnx.Param))
-        if own and own[0].dtype != prompt.dtype:
+        prompt, params = jnp.asarray(h), jax.tree.leaves(nnx.state(self.body, nnx.Param))
+        if params and params[0].dtype != prompt.dtype:
             raise TypeError(
-                f"Stack: the prompt must have the layers' dtype {own[0].dtype}, got {prompt.dtype}"
+                f"Stack: the prompt must have the layers' dtype {params[0].dtype}, "
+                f"got {prompt.dtype}"
             )
         return prompt
 
@@ -259,12 +259,12 @@ def with_skip_head(layer: nnx.Module) -> ELSA:
     key_size = max(layer.wq.shape[-1], extra.wq.shape[-1])
     grown = {}
     for name in HeadWeights._fields:
-        own = getattr(layer, name)[...]
-        new = jnp.asarray(getattr(extra, name), own.dtype)
+        weights = getattr(layer, name)[...]
+        new = jnp.asarray(getattr(extra, name), weights.dtype)
         if name != "wv" and name != "bv":
-            own, new = _padded(own, key_size), _padded(new, key_size)
-        new = jnp.broadcast_to(new, (*own.shape[:-3], *new.shape))
-        grown[name] = nnx.Param(jnp.concatenate([own, new], axis=-3))
+            weights, new = _padded(weights, key_size), _padded(new, key_size)
+        new = jnp.broadcast_to(new, (*weights.shape[:-3], *new.shape))
+        grown[name] = nnx.Param(jnp.concatenate([weights, new], axis=-3))
     graph, state = nnx.split(layer)
     copy = nnx.merge(graph, state)
     for name, value in grown.items():

@@ -49,9 +49,9 @@ def role_indicator(roles: Sequence[Role], known: Sequence[Role]) -> Float[np.nda
     Raises:
       ValueError: for a row whose role is not known.
     """
-    for name, given in {"roles": roles, "known": known}.items():
-        checks.instance("role_indicator", list | tuple, "a list of roles", **{name: given})
-        for role in given:
+    for name, argument in {"roles": roles, "known": known}.items():
+        checks.instance("role_indicator", list | tuple, "a list of roles", **{name: argument})
+        for role in argument:
             checks.instance("role_indicator", tuple, "roles, as of row_roles", **{name: role})
     if len(set(known)) < len(known):
         raise ValueError(f"role_indicator: known must hold every role once, got {known}")

@@ -75,7 +75,7 @@ def attention_stack(model: Any, context_length: int, *, num_queries: int = 1) ->
     heads = [
         _heads(layer, sign, last=index == len(layers) - 1) for index, layer in enumerate(layers)
     ]
-    modules = [LSA.from_heads(own, layout.shape, dtype=dtype) for own in heads]
+    modules = [LSA.from_heads(layer_heads, layout.shape, dtype=dtype) for layer_heads in heads]
     stack = Stack(modules[-1:], 1, prologue=modules[:-1])
     name = type(model).__name__
     reference = functools.partial(_predictions, model)
@@ -103,9 +103,9 @@ def _heads(layer: _Layer, sign: float, *, last: bool) -> list[Head]:
         asks = (Term("channels", query, flip[:, None] * query_key),)
         made.append(Head("queries: q A C^T C V", asks, key, values, query))
         if not last:
-            own = (Term("channels", context, query_key),)
+            queries = (Term("channels", context, query_key),)
             plain = (Term("channels", context, value),)
-            made.append(Head("context: C A C^T C V", own, key, plain, context))
+            made.append(Head("context: C A C^T C V", queries, key, plain, context))
     return made
 
 

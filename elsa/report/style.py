@@ -230,8 +230,8 @@ def legend_outside(
       last: a label that comes after all others.
     """
     entries: dict[Any, Any] = {}
-    for own in axes or figure.axes:
-        for handle, label in zip(*own.get_legend_handles_labels(), strict=True):
+    for panel in axes or figure.axes:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     if last is not None:
         entries[last] = entries.pop(last)

@@ -230,9 +230,9 @@ class Losses:
     def _at(self, method: str, formula: Callable[..., Array], **weights: AnyShape) -> Array:
         """The formula at the weights; an error where it overflows."""
         where = f"Problem.{method}"
-        data, *given = self._arrays(where, **weights)
-        value = formula(*given, data, kind=self.kind)
-        inputs.refuse_overflow(where, self.kind, value, given[0], data)
+        data, *arrays = self._arrays(where, **weights)
+        value = formula(*arrays, data, kind=self.kind)
+        inputs.refuse_overflow(where, self.kind, value, arrays[0], data)
         return value
 
     def _arrays(self, where: str, leading: str = "", /, **weights: AnyShape) -> list[Any]:
@@ -251,14 +251,14 @@ class Losses:
 
     def _check(self, where: str, leading: str = "", /, **weights: AnyShape) -> None:
         """Checks all shapes, which vmap and stacking change, and the values of new arrays."""
-        own = f"{leading} d" if self.a1 is None else f"{leading} d1 d2"
-        checks.shapes(where, **self._axes, **{name: (x, own) for name, x in weights.items()})
+        axes = f"{leading} d" if self.a1 is None else f"{leading} d1 d2"
+        checks.shapes(where, **self._axes, **{name: (x, axes) for name, x in weights.items()})
         checks.finite(where, **weights)
 
     def _concrete(self, where: str, **more: AnyShape) -> None:
         """Refuses tracers among the data and the other named arrays."""
-        own = {name: array for name, (array, _) in self._axes.items()}
-        inputs.concrete(where, **own, **more)
+        data = {name: array for name, (array, _) in self._axes.items()}
+        inputs.concrete(where, **data, **more)
 
     def _side(self, where: str, side: str | None) -> str:
         sides = ("queries", "keys") if self.a1 is not None else ("keys",)

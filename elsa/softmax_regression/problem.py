@@ -271,9 +271,11 @@ class Problem(Losses):
                 f"{where}: after must be a Problem, got {type(after).__name__}; "
                 "dataclasses.replace(problem, a2=...) is the problem with other data"
             )
-        own, other = ((p.kind, p._shapes) for p in (self, after))
-        if own != other:
-            raise ValueError(f"{where}: after must have the kind and shapes {own}, got {other}")
+        kind_and_shapes, other = ((p.kind, p._shapes) for p in (self, after))
+        if kind_and_shapes != other:
+            raise ValueError(
+                f"{where}: after must have the kind and shapes {kind_and_shapes}, got {other}"
+            )
         data, weights = self._arrays(where, x=x)
         moved, _ = after._arrays(where, x=x)
         return shifts.of_context(weights, data, moved, kind=self.kind)

@@ -73,8 +73,8 @@ def of_weights(x: Array, x_next: Array, data: Data, *, kind: str, side: str) -> 
     change = x_next - x
     moved = formulas.queried(change, data)
     rows = upward(_row_lengths(moved) * spectral(data.a2), x, data.a2)
-    given = [a for a in (data.a1, data.a2) if a is not None]
-    reach = upward(math.prod(map(spectral, given)) * length(change), *given)
+    factors = [a for a in (data.a1, data.a2) if a is not None]
+    reach = upward(math.prod(map(spectral, factors)) * length(change), *factors)
     z, dz = formulas.logits(x, data), moved @ data.a2.T
     labels = _label_shift(z, dz, data.b, reach, rows, kind)
     if side == "queries" and data.a1 is not None:

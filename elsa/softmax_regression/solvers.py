@@ -75,16 +75,16 @@ def solve(
     limit = usual if max_iterations is None else max_iterations
     checks.size(where, max_iterations=(limit, 1))
     problem = _objective(kind)
-    given = data, _sizes(kind, data)
-    inputs.refuse_overflow(where, kind, problem.evaluate(x, *given)[0], x, data)
-    asked = relative * float(problem.scale(x, *given))
-    run = solver(problem, x, given, asked, limit)
+    constants = data, _sizes(kind, data)
+    inputs.refuse_overflow(where, kind, problem.evaluate(x, *constants)[0], x, data)
+    threshold = relative * float(problem.scale(x, *constants))
+    run = solver(problem, x, constants, threshold, limit)
     made = int(run.iterations)
     losses = np.asarray(run.losses, np.float64)[: made + 1]
     norms = np.asarray(run.norms, np.float64)[: made + 1]
-    reached = norms[-1] <= asked
+    reached = norms[-1] <= threshold
     stopped = "gradient" if reached else "stuck" if bool(run.stuck) else "limit"
-    history = History(losses, norms, asked, stopped)
+    history = History(losses, norms, threshold, stopped)
     return Solution(run.x, float(losses[-1]), float(norms[-1]), made, history)
 
 

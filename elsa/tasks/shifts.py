@@ -82,9 +82,9 @@ class ShiftedRegression(RowsOnly):
         """
         checks.mapping(where, "a mapping of fields to values", given=given)
         checks.known_names(where, "field", given, [*_FIELDS, *_SHIFTS])
-        own = {name: value for name, value in given.items() if name in _SHIFTS}
+        shift_fields = {name: value for name, value in given.items() if name in _SHIFTS}
         rest = {name: value for name, value in given.items() if name not in _SHIFTS}
-        return cls(fields.of_config(LinearRegression, where, rest), **own)
+        return cls(fields.of_config(LinearRegression, where, rest), **shift_fields)
 
     @property
     def dim(self) -> int:
@@ -159,10 +159,10 @@ def shifted(
         "orthogonal_query": orthogonal_query,
         "half_subspace": half_subspace,
     }
-    asked = [*changed, *(name for name, is_asked in moved.items() if is_asked)]
+    shifts = [*changed, *(name for name, is_asked in moved.items() if is_asked)]
     before = task if isinstance(task, ShiftedRegression) else None
     base = task if before is None else before.base
-    _refuse(where, base, asked)
+    _refuse(where, base, shifts)
     if moved["covariate_scale"] or moved["cov_x"]:
         cov = base.cov_x if cov_x is None else cov_x
         if cov_x is not None:

@@ -225,14 +225,14 @@ def settled_at(
     """The first index from which a curve stays at or below a tolerance; its length if never."""
     checks.real("settled_at", errors=errors)
     checks.positive("settled_at", tolerance=tolerance)
-    found = np.asarray(errors)
-    if found.ndim == 0 or found.size == 0 or np.any(found < 0):
+    curve = np.asarray(errors)
+    if curve.ndim == 0 or curve.size == 0 or np.any(curve < 0):
         raise ValueError(
             "settled_at: errors must be a curve of at least one error, each at least 0, got shape "
-            f"{found.shape}{f' and {found.min()}' if found.size else ''}"
+            f"{curve.shape}{f' and {curve.min()}' if curve.size else ''}"
         )
-    above = ~(found <= tolerance)
-    last = found.shape[-1] - 1 - np.argmax(above[..., ::-1], axis=-1)
+    above = ~(curve <= tolerance)
+    last = curve.shape[-1] - 1 - np.argmax(above[..., ::-1], axis=-1)
     return np.where(above.any(axis=-1), last + 1, 0)
 
 

@@ -136,13 +136,13 @@ def linear_attention_optimum(setting: Setting) -> LinearAttentionOptimum:
         gradient = coordinates @ _gradient_in_output(nodes, u, V)
         return risk, gradient / norm
 
-    found = [
+    minima = [
         scipy.optimize.minimize(
             reduced, start, jac=True, method="BFGS", options={"gtol": 1e-10, "maxiter": 1_000}
         )
         for start in _starts(nodes, coordinates)
     ]
-    best = min(found, key=lambda result: result.fun)
+    best = min(minima, key=lambda result: result.fun)
     u = coordinates @ best.x
     u = u / np.linalg.norm(u)
     V, risk = _best_key_query(nodes, u)
@@ -151,7 +151,7 @@ def linear_attention_optimum(setting: Setting) -> LinearAttentionOptimum:
     slope = np.linalg.norm(_gradient_in_output(nodes, u, V))  # |u| = 1
     slope += np.linalg.norm(in_key_query) * np.linalg.norm(V)
     stationarity = float(slope / risk) if risk > 0.0 else float(slope)
-    local_risks = np.sort([result.fun for result in found])
+    local_risks = np.sort([result.fun for result in minima])
     return LinearAttentionOptimum(u, V, risk, stationarity, local_risks)
 
 

@@ -177,7 +177,7 @@ def state_shift(
     Raises:
       ValueError: for shapes that do not fit.
     """
-    given = {
+    changes = {
         "d_ridge": (d_ridge, "d d"),
         "d_step": (d_step, "d d"),
         "d_data": (d_data, "d d"),
@@ -187,14 +187,14 @@ def state_shift(
         "context_w": (context_w, "n 1"),
     }
     problem = {"X": (X, "n d"), "y": (y, "n 1"), "start": (start, "d 1")}
-    sizes = _checked("state_shift", lam, given, **problem)
+    sizes = _checked("state_shift", lam, changes, **problem)
     checks.positive("state_shift", step_size=step_size)
     data, labels = jnp.asarray(X), jnp.asarray(y)
     ridge, step, lower, label, right, across, below = (
         jnp.zeros([sizes[axis] for axis in axes.split()], data.dtype)
         if array is None
         else jnp.asarray(array)
-        for array, axes in given.values()
+        for array, axes in changes.values()
     )
     factor, solution = _solve(data, labels, lam)
     root, regulariser = jnp.sqrt(step_size), jnp.reshape(lam, ())

@@ -56,8 +56,8 @@ class Setting:
     ):
         where = "Setting"
         laws = {"cov_x": cov_x, "cov_task": cov_task, "task_mean": task_mean}
-        for name, given in {"noise_var": noise_var, **laws}.items():
-            checks.concrete(where, name, given)
+        for name, law in {"noise_var": noise_var, **laws}.items():
+            checks.concrete(where, name, law)
         matrices.sizes(where, noise_var=noise_var, dim=dim, context_length=context_length)
         fields: dict[str, object] = {
             "dim": int(dim),

@@ -276,17 +276,17 @@ def _placed(
 
 def needed(planner: Planner, targets: Mapping[Chain, tuple[Product, ...]]) -> dict[Chain, Stored]:
     """Every chain that the targets need stored, and what those need, operands first."""
-    found: dict[Chain, Stored] = {}
+    needed: dict[Chain, Stored] = {}
     waiting = [c for products in targets.values() for c in _operands(products)][::-1]
     while waiting:
         chain = waiting[-1]
         stored = planner.stored(chain)
-        missing = [c for c in _operands(stored.products) if c not in found]
-        if missing and chain not in found:
+        missing = [c for c in _operands(stored.products) if c not in needed]
+        if missing and chain not in needed:
             waiting += missing[::-1]
         else:
-            found.setdefault(waiting.pop(), stored)
-    return found
+            needed.setdefault(waiting.pop(), stored)
+    return needed
 
 
 def _operands(products: tuple[Product, ...]) -> list[Chain]:

@@ -118,8 +118,8 @@ def live(jaxpr: Any) -> list[int]:
 
 def location(eqn: Any) -> str:
     """`file, line n: source` of the user's code, empty for equations inside a library call."""
-    found = jax_versions.user_line(eqn)
-    return _shown(*found) if found else ""
+    line = jax_versions.user_line(eqn)
+    return _shown(*line) if line else ""
 
 
 def raised_at(error: BaseException) -> str:

@@ -49,8 +49,8 @@ class Traced:
 
     def __str__(self) -> str:
         """A line for each value, in the order of the step; numbers are those of t = 0."""
-        given = ", ".join(f"{name} {n} x {m}" for name, (n, m) in self.shapes.items())
-        lines, names = [f"{getattr(self.step, '__name__', 'step')}: {given}"], dict[Node, str]()
+        inputs = ", ".join(f"{name} {n} x {m}" for name, (n, m) in self.shapes.items())
+        lines, names = [f"{getattr(self.step, '__name__', 'step')}: {inputs}"], dict[Node, str]()
 
         def shown(ref: Ref) -> str:
             if ref.node.kind == "const":
