@@ -145,7 +145,7 @@ def _shift_matrix(size: int, span: tuple[int, int], by: int, name: str) -> np.nd
         )
     if not 0 <= start + by <= stop + by <= size:
         raise ValueError(
-            f"mask_move: {name} {tuple(span)} shifted by {by} is ({start + by}, {stop + by}), "
+            f"mask_move: {name} {tuple(span)} and shift {by} give ({start + by}, {stop + by}), "
             f"which leaves the range (0, {size})"
         )
     matrix = np.zeros((size, size))

@@ -132,9 +132,13 @@ class CompiledStack(BlockStack):
         """The outputs for a prompt of the caller's; what lies outside the blocks is ignored.
 
         Raises:
-          ValueError: where the prompt has not the shape of `layout`.
+          ValueError: for a prompt of another shape than that of `layout`, NaN or infinity.
         """
+        checks.shapes("from_prompt", h=(h, "n m"))
         blocks = self.layout.unpack(h)
+        checks.finite(
+            "from_prompt", **{f"h, in block {n!r},": block for n, block in blocks.items()}
+        )
         if self._runs_blocks() or not self.loads:
             return self(**blocks)
         checks.finite("from_prompt", h=h)

@@ -47,7 +47,9 @@ def load(path: str | os.PathLike[str]) -> BlockStack | Stack:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Metadata and tensors of a file; the tensors are read once the metadata is found good."""
     if path.is_dir():
-        raise IsADirectoryError(f"load: {path} is a folder")
+        raise IsADirectoryError(f"load: path must be a file, {path} is a folder")
+    if not path.exists():
+        raise FileNotFoundError(f"load: path must be a file, {path} does not exist")
     try:
         with safe_open(path, framework="np") as file:
             about = _checked(path, file.metadata() or {})

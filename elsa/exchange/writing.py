@@ -34,6 +34,8 @@ def export(stack: BlockStack | Stack, path: str | os.PathLike[str]) -> None:
     checks.instance("export", str | os.PathLike, "a path", path=path)
     if not Path(path).name:
         raise ValueError(f"export: path must name a file, got {os.fspath(path)!r}")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"export: path must name a file, {path} is a folder")
     if not isinstance(stack, BlockStack | Stack):
         raise TypeError(
             "export: stack must be a compiled stack, a construction, or an elsa.nn.Stack or "

@@ -26,7 +26,12 @@ def constant(layout: BlockLayout, target: str, value: AnyShape) -> Head:
     placement.require_arguments("constant", layout, target)
     checks.finite("constant", value=value)
     shape = placement.lying_shape(layout, target)
-    stored = np.asarray(checks.column("constant", target, np.asarray(value), shape), np.float64)
+    stored = np.asarray(value, np.float64)
+    if stored.ndim > 2 or checks.matrix_shape(stored.shape) != shape:
+        raise ValueError(
+            f"constant: value must have the shape {shape} of block {target!r}, got {stored.shape}"
+        )
+    stored = stored.reshape(shape)
     rows, into = layout.box(target).rows, layout.box(target).channels
     made = factors.of(factors.rows(rows), right=stored, over=rows)
     return Head(f"{target} += C", *made, into)

@@ -52,7 +52,7 @@ def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
         context_dim = sizes["d"]
     if (context_dim, sizes["d"]) != (dim, dim):
         raise ValueError(
-            f"{where}: context and query must have the model's d = {dim} covariates, got "
+            f"{where}: context and query_x must have the model's d = {dim} covariates, got "
             f"{context_dim} and {sizes['d']}"
         )
 

@@ -159,7 +159,7 @@ class AttentionHeads(nnx.Module):
         h = jnp.asarray(h)
         if jnp.ndim(h) not in (2, 3):
             raise ValueError(
-                f"{type(self).__name__}: the prompt must have shape (n, m) or (batch, n, m), "
+                f"{type(self).__name__}: the prompt h must have shape (n, m) or (batch, n, m), "
                 f"got {jnp.shape(h)}"
             )
         weights = [getattr(self, name)[...] for name in self.fields]

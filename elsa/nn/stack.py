@@ -206,7 +206,7 @@ class Stack(nnx.Module):
         prompt, params = jnp.asarray(h), jax.tree.leaves(nnx.state(self.body, nnx.Param))
         if params and params[0].dtype != prompt.dtype:
             raise TypeError(
-                f"Stack: the prompt must have the layers' dtype {params[0].dtype}, "
+                f"Stack: the prompt h must have the layers' dtype {params[0].dtype}, "
                 f"got {prompt.dtype}"
             )
         return prompt

@@ -32,7 +32,10 @@ def moved(
         )
         for name in names
     }
-    return _replaced(layout, shifted)
+    try:
+        return _replaced(layout, shifted)
+    except ValueError as error:
+        raise ValueError(f"moved: by rows={rows} and channels={channels}: {error}") from error
 
 
 def mirrored(layout: BlockLayout) -> BlockLayout:

@@ -105,6 +105,7 @@ def custom_format(
     Raises:
       ValueError: where X, y, query_x or prediction is missing, or as `BlockLayout` says.
     """
+    checks.mapping("custom_format", "a mapping of blocks to boxes", boxes=boxes)
     placed = BlockLayout(boxes, shape, transposed)
     missing = [name for name in ("X", "y", "query_x", "prediction") if name not in placed]
     if missing:

@@ -63,7 +63,9 @@ def _indicator(roles: tuple[Role, ...], known: tuple[Role, ...]) -> Float[np.nda
     column = {role: index for index, role in enumerate(known)}
     unknown = next((role for role in roles if role not in column), None)
     if unknown is not None:
-        raise ValueError(f"role_indicator: a row must have one of the roles {known}, got {unknown}")
+        raise ValueError(
+            f"role_indicator: known must hold the role of every row, got {known} without {unknown}"
+        )
     matrix = np.zeros((len(roles), len(known)))
     matrix[np.arange(len(roles)), [column[role] for role in roles]] = 1.0
     return matrix

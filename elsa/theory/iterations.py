@@ -197,7 +197,7 @@ def relative_errors(
 def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> int:
     """The first step from which a bound stays at or below a tolerance.
 
-    The bound is looked at on 0 .. 2^k for growing k until its last quarter is below.
+    The bound is computed on 0 .. 2^k for growing k until its last quarter is below.
 
     Raises:
       ValueError: for a tolerance outside (0, 1), or a bound that is not reached in 2^30 steps.
@@ -205,7 +205,7 @@ def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> 
     checks.interval(
         "steps_until", tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative error"
     )
-    checks.instance("steps_until", Callable, "a function of steps", bound=bound)
+    matrices.function_of_one("steps_until", "a function of steps", bound=bound)
     for k in range(3, 31):
         values = bound(np.arange(2**k))
         checks.real("steps_until", bound=values)
@@ -240,4 +240,4 @@ def _bounds(where: str, smallest: float, largest: float) -> None:
     """Refuses bounds of a spectrum that are not finite, above 0 and in order."""
     checks.positive(where, smallest=smallest, largest=largest)
     if largest < smallest:
-        raise ValueError(f"{where}: largest must be at least {smallest}, got {largest}")
+        raise ValueError(f"{where}: largest must be at least smallest={smallest}, got {largest}")

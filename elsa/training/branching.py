@@ -150,6 +150,10 @@ def _read(
     source: str | os.PathLike[str], comes_from: Origin, there: Origin | None, program: Program
 ) -> tuple[starting.Start, int]:
     """The start that the source's checkpoint gives, and its step: the one taken before, if any."""
-    found = all_models(source, comes_from.run, comes_from.at if there is None else there.step)
+    at = comes_from.at if there is None else there.step
+    try:
+        found = all_models(source, comes_from.run, at)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"branch: source={str(source)!r}, at={at!r}: {error}") from error
     where = f"branch: {found.folder} at step {found.step}"
     return starting.from_state(where, found.state, program), found.step

@@ -21,6 +21,7 @@ from flax import nnx
 import elsa
 from tests.inputs.calls import Call
 from tests.inputs.mutations import VALUES, mutations
+from tests.inputs.partners import partners
 
 SECONDS = 20  # for one case
 ROOT = str(Path(elsa.__file__).parent)
@@ -52,11 +53,12 @@ def judged(
         for kind, spoilt in mutations(value):
             if chosen(name, argument, kind):
                 admits = admitted(name, call, argument, kind)
-                verdict, said = _judge(call, argument, kind, spoilt, expected, admits)
+                verdict, said = _judge(name, call, argument, kind, spoilt, expected, admits)
                 yield Case(name, argument, kind, verdict, said)
 
 
 def _judge(
+    name: str,
     call: Call,
     argument: str,
     kind: str,
@@ -72,6 +74,7 @@ def _judge(
         return "hangs", f"longer than {SECONDS} s"
     except Exception as error:
         named = {argument, field, *_entries(spoilt), *_entries(call.arguments[argument])}
+        named |= partners(name, argument)
         text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         if not _raised_by_us(error.__traceback__):
             return "raw", text
@@ -126,6 +129,7 @@ def _raised_by_us(trace: TracebackType | None) -> bool:
 def _shows(text: str, spoilt: Any) -> bool:
     """Of a name that is none: an error that shows it, and the known ones."""
     shown = [spoilt, *spoilt] if isinstance(spoilt, list | tuple | str) else [spoilt]
+    shown += spoilt.values() if isinstance(spoilt, Mapping) else []
     return "unknown" in text and any(repr(value) in text for value in shown)
 
 
