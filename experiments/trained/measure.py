@@ -51,8 +51,8 @@ def refuse_branch(
 def settings_of(config: ConfigDict, case: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of one run for `training.fit`."""
     shared = {"seed": config.seed, "dtype": config.dtype, "num_seeds": config.num_seeds}
-    own = {"task": case["task"], "model": case["model"], "sweep": case.get("sweep", {})}
-    return {**shared, **own, "train": {**config.train.to_dict(), **case.get("train", {})}}
+    of_case = {"task": case["task"], "model": case["model"], "sweep": case.get("sweep", {})}
+    return {**shared, **of_case, "train": {**config.train.to_dict(), **case.get("train", {})}}
 
 
 def predictions(
@@ -83,8 +83,8 @@ def predictions_along(
     if all(isinstance(value, int) for value in values):
         places = np.unique(places.round().astype(int))
     sweep = {**{other: (value,) for other, value in others.items()}, axis: tuple(places.tolist())}
-    found = predictions(config, {**case, "sweep": sweep}, predict)
-    return [(point[axis], prediction) for point, prediction in found]
+    at_points = predictions(config, {**case, "sweep": sweep}, predict)
+    return [(point[axis], prediction) for point, prediction in at_points]
 
 
 def train(
