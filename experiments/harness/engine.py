@@ -73,7 +73,7 @@ def run(
 
     Raises:
       RunError: for a bad config, a folder that holds something else, a record that is not JSON, a
-        full disk, Ctrl-C; the message says what is kept. Any other error of the driver is passed on.
+        full disk, Ctrl-C; the message says what is kept. A driver's other errors are passed on.
     """
     screen = screen or terminal.console()
     settings, cases = question(experiment, config)
