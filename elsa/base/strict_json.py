@@ -65,7 +65,8 @@ def _check(value: Any, where: str, field: str) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"{where}: {field or 'the value'} has the key {key!r}, no string")
+                inside = f"{field}: " if field else ""
+                raise TypeError(f"{where}: {inside}key {key!r} must be a string, for JSON")
             _check(inner, where, f"{field}.{key}" if field else key)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):

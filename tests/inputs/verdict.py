@@ -5,6 +5,7 @@ result. All else is bad: `raw`, an error of Python, NumPy or jax, or one that na
 `silent`, a result where an error is due; `hangs`.
 """
 
+import dataclasses
 import dis
 import functools
 import re
@@ -19,6 +20,8 @@ import numpy as np
 from flax import nnx
 
 import elsa
+from elsa.heads.head import Head
+from elsa.prompts.layout import BlockLayout
 from tests.inputs.calls import Call
 from tests.inputs.mutations import VALUES, mutations
 from tests.inputs.partners import partners
@@ -138,8 +141,15 @@ def _names(text: str, wanted: set[str]) -> bool:
 
 
 def _numbers(result: Any) -> list[np.ndarray]:
-    """The real numbers in a result, in order; of a module, its weights."""
+    """The real numbers in a result, in order: a module's weights, a head's terms, fields."""
     result = nnx.state(result, nnx.Param) if isinstance(result, nnx.Module) else result
+    if isinstance(result, Head):
+        terms = (*result.query, *result.key, *result.value)
+        result = [(term.span.start, term.span.stop, term.matrix) for term in terms]
+    if isinstance(result, BlockLayout):
+        result = (result.shape, [tuple(box) for box in result.blocks.values()])
+    if dataclasses.is_dataclass(result):  # also those that are no pytree, or hold sizes alone
+        result = [getattr(result, field.name) for field in dataclasses.fields(result)]
     kinds = (int, float, np.ndarray, np.generic, jax.Array)
     leaves = [leaf for leaf in jax.tree.leaves(result) if isinstance(leaf, kinds)]
     found = [np.asarray(leaf) for leaf in leaves if not _is_key(leaf)]
