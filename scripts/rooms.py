@@ -1,4 +1,4 @@
-"""The rooms (packages) of the project, what each holds and may import; writes the table of CONTRIBUTING.md.
+"""The rooms (packages) of the project and what each may import; writes CONTRIBUTING.md's table.
 
     python scripts/rooms.py
 
