@@ -60,7 +60,7 @@ def fit_window(
       floor: what rounding leaves of the error, as `rounding_floor` gives it.
 
     Returns:
-      first and stop; first is t where the transient has not ended.
+      first and stop; first is the length of the curves where the transient does not end.
 
     Raises:
       ValueError: for shapes that differ, or a decay or floor that is not finite and above 0.

@@ -68,7 +68,7 @@ def require_arguments(
 
 
 def require_shape(where: str, layout: BlockLayout, target: str, expected: tuple[int, int]) -> None:
-    """Refuses a target whose box has not the shape of the result."""
+    """Refuses a target whose box does not have the shape of the result."""
     if lying_shape(layout, target) != expected:
         raise ValueError(
             f"{where}: block {target!r} must have shape {expected} to take the result, "

@@ -35,7 +35,7 @@ def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
     where = type(model).__name__
     checks.instance(where, Prompt | GramPrompt, "a tasks.Prompt or GramPrompt", prompt=prompt)
     for name, array in prompt._asdict().items():
-        if name != "query_y":  # the label that is asked for
+        if name != "query_y":  # the label to predict
             checks.instance(where, jax.Array | np.ndarray, "an array", **{name: array})
     if isinstance(prompt, GramPrompt):
         sizes = checks.shapes(

@@ -105,7 +105,7 @@ def _covariance(where: str, name: str, given: AnyShape | None, dim: int) -> np.n
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """A copy that nobody writes to."""
+    """A read-only copy."""
     kept = array.copy()
     kept.setflags(write=False)
     return kept

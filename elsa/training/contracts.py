@@ -11,7 +11,7 @@ from elsa import models, tasks
 from elsa.tasks import GramPrompt, Prompt
 from elsa.training.errors import TrainingError
 
-_BATCH = 3  # of the prompts whose shapes are looked at; nothing is drawn
+_BATCH = 3  # of the prompts whose shapes are checked; nothing is drawn
 _OF_A_TASK = "a task has dim, context_length and sample(key, batch) -> tasks.Prompt"
 
 

@@ -44,7 +44,7 @@ def broken_files_are_corrupt() -> Iterator[None]:
 
 @contextlib.contextmanager
 def lost_reads_are_silent() -> Iterator[None]:
-    """Keeps what orbax says of reads that it gave up from burying the warning under tracebacks.
+    """Silences messages of orbax on failed reads, which would bury the warning in tracebacks.
 
     Where one array cannot be read, it closes its event loop while tensorstore still reads the
     others, in threads that then fail, and leaves tasks that nobody awaits.

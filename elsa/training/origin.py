@@ -16,7 +16,7 @@ class Origin(NamedTuple):
 
     folder: of the run it comes from.
     run: which of that folder's runs; None where it holds one.
-    at: the checkpoint that was asked for.
+    at: the checkpoint that was requested.
     step: of the checkpoint it started from.
     """
 

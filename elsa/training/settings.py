@@ -148,7 +148,7 @@ class RunSettings:
         checks.mapping("training", "a mapping with a name", task=self.task, model=self.model)
         checks.instance("training", TrainSettings, "a TrainSettings", train=self.train)
         checks.mapping("training", "a mapping of axes to values", sweep=self.sweep)
-        if self.seed >= 2**32:  # jax would keep the lower 32 bits, without a word
+        if self.seed >= 2**32:  # jax would keep the lower 32 bits, silently
             raise ValueError(f"training: seed must be below 2**32, got {self.seed}")
         checks.one_of("training", "dtype", self.dtype, ("float32", "float64"))
         for axis, values in self.sweep.items():

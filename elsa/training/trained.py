@@ -125,7 +125,7 @@ class Trained(NamedTuple):
         Models are scaled by the length of the contexts that they are given, as `model` says. The
         mean is what `risk` measures; with three layers and more single prompts dominate it, as a
         stack of L layers is a polynomial of degree 3^L in its prompt, and the median and the mean
-        of the best 99.9 % are there to be looked at beside it.
+        of the best 99.9 % are given beside it.
 
         The errors of all prompts are kept, in float64 on the host, at most 10^8 of them; the device
         holds 2^22 of them at once, or those of one batch where these are more.

@@ -110,7 +110,7 @@ class _Running:
     """The groups of a sweep while they run.
 
     Attributes:
-      outcomes: name of a group -> what came of it, for those behind.
+      outcomes: name of a group -> its outcome, for those that have run.
     """
 
     experiment: Experiment

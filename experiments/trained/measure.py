@@ -61,7 +61,7 @@ def predictions(
     predict: Predict,
     given: Mapping[str, Any] | None = None,
 ) -> list[tuple[dict[str, Any], Prediction]]:
-    """Every point of a run, and what theory says of it."""
+    """Every point of a run, with theory's prediction."""
     settings = training.RunSettings.from_config(settings_of(config, case))
     run = Run(config=config, model=case["model"], given=given or {})
     return [(name, predict(build_task(settings, name), name, run)) for name in settings.points]
@@ -70,7 +70,7 @@ def predictions(
 def predictions_along(
     config: ConfigDict, run: str, predict: Predict, axis: str, **others: Any
 ) -> list[tuple[float, Prediction]]:
-    """What theory says of a run between the ends of one axis of its sweep, to be drawn as a line.
+    """Theory's predictions of a run along one axis of its sweep, to be drawn as a line.
 
     Args:
       config, run, predict: as of the run that was trained.

@@ -33,7 +33,7 @@ from elsa.compiler.planning.places import are_apart, places_of
 from elsa.compiler.tracing.graph import Node, Ref, reachable
 
 Output = tuple[Node | None, Ref]
-_MAX_TERMS = 64  # of one value that are looked at
+_MAX_TERMS = 64  # of one value that are considered
 _MAX_CONTEXTS = 16  # of one value; one that is used in more ways is a value of its own
 
 

@@ -53,7 +53,7 @@ class Expander:
         if node.kind == "leaf" or node.shape[0] != node.shape[1]:
             return False
         if node not in self._symmetric:
-            self._symmetric[node] = False  # while its own parts are looked at
+            self._symmetric[node] = False  # while its parts are checked
             mine = {m.chain: m.coefficient for m in self.define(Ref(node))}
             other = {m.chain: m.coefficient for m in self.define(Ref(node, True))}
             self._symmetric[node] = mine.keys() == other.keys() and all(

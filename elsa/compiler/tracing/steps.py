@@ -1,4 +1,4 @@
-"""A step as it is asked for, and the graph of its values: the first stage of the compiler."""
+"""The step to compile, and the graph of its values: the first stage of the compiler."""
 
 import contextlib
 import dataclasses
