@@ -93,7 +93,7 @@ def compare(
     """A row with the median time of each contestant, the baseline first; settings as in `sample`.
 
     Raises:
-      KeyError: if the baseline is no contestant.
+      KeyError: if the baseline is not a contestant.
     """
     if baseline not in contestants:
         raise KeyError(f"compare: baseline {baseline!r} is none of {sorted(contestants)}")

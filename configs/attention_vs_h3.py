@@ -30,8 +30,8 @@ def get_config(mode: str = "full") -> ConfigDict:
         settings["noiseless"] = {"noise_var": 0.0}
         settings["non_isotropic"] = {"noise_var": 0.0, "cov_task": decaying}
     runs = {}
-    for setting, own in settings.items():
-        task = {"name": "linear_regression", "dim": dim, "context_length": max(lengths), **own}
+    for setting, law in settings.items():
+        task = {"name": "linear_regression", "dim": dim, "context_length": max(lengths), **law}
         for model in ("linear_attention", "h3"):
             runs[f"{setting}_{model}"] = {
                 "task": task,

@@ -81,12 +81,12 @@ def with_prior_mean(
     name: str, quick: bool, runs: Mapping[str, Any], *, train: Mapping[str, Any]
 ) -> ConfigDict:
     """The config of blocks and attention alone, trained on tasks with a prior mean."""
-    own = {
+    defaults = {
         "share_data": True,
         "sampler": "rows" if quick else "auto",  # quicker to compile
         "optimise": not quick,  # False compiles in about half the time
     }
-    return trained(name, quick, runs, train={**own, **train}, like=CLIPPED, **bayes(quick))
+    return trained(name, quick, runs, train={**defaults, **train}, like=CLIPPED, **bayes(quick))
 
 
 def bayes(quick: bool) -> dict[str, int]:

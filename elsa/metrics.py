@@ -21,8 +21,8 @@ def relative_distance(
     checks.finite("relative_distance", reference=reference)
     if checks.is_concrete(reference) and not np.any(np.asarray(reference)):
         raise ValueError("relative_distance: reference must not be zero, got norm 0")
-    found, wanted = jnp.asarray(estimate), jnp.asarray(reference)
-    distance: Array = jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted)
+    measured, wanted = jnp.asarray(estimate), jnp.asarray(reference)
+    distance: Array = jnp.linalg.norm(measured - wanted) / jnp.linalg.norm(wanted)
     return distance
 
 
@@ -60,20 +60,20 @@ def fit_window(
       floor: what rounding leaves of the error, as `rounding_floor` gives it.
 
     Returns:
-      first and stop; first is t where the transient has not ended.
+      first and stop; first is the length of the curves where the transient does not end.
 
     Raises:
       ValueError: for shapes that differ, or a decay or floor that is not finite and above 0.
     """
-    found, known = _curve("fit_window", "errors", errors), _curve("fit_window", "exact", exact)
-    checks.same_shape("fit_window", "errors", found.shape, "exact", known.shape)
+    measured, known = _curve("fit_window", "errors", errors), _curve("fit_window", "exact", exact)
+    checks.same_shape("fit_window", "errors", measured.shape, "exact", known.shape)
     checks.positive("fit_window", decay=decay, floor=floor)
-    length = found.shape[-1]
+    length = measured.shape[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         local = -np.diff(np.log(known), axis=-1)
     settled = np.abs(local / decay - 1.0) <= 1e-3
     first = np.where(settled.any(axis=-1), settled.argmax(axis=-1), length)
-    low = found < 10.0 * floor
+    low = measured < 10.0 * floor
     stop = np.where(low.any(axis=-1), low.argmax(axis=-1), length)
     return first, stop
 
@@ -89,24 +89,24 @@ def fitted_decay(
     Raises:
       ValueError: for shapes that do not fit, or an error in the range that is not above 0.
     """
-    found = _curve("fitted_decay", "errors", errors)
+    measured = _curve("fitted_decay", "errors", errors)
     checks.finite("fitted_decay", first=first, stop=stop)
     for name, bound in {"first": first, "stop": stop}.items():
         if np.any(np.asarray(bound) != np.rint(bound)):
             raise ValueError(f"fitted_decay: {name} must hold integers, got {bound!r}")
     begin, end = np.asarray(first)[..., None], np.asarray(stop)[..., None]
-    checks.same_shape("fitted_decay", "errors", found.shape[:-1], "first", begin.shape[:-1])
-    checks.same_shape("fitted_decay", "errors", found.shape[:-1], "stop", end.shape[:-1])
-    steps = np.arange(found.shape[-1])
+    checks.same_shape("fitted_decay", "errors", measured.shape[:-1], "first", begin.shape[:-1])
+    checks.same_shape("fitted_decay", "errors", measured.shape[:-1], "stop", end.shape[:-1])
+    steps = np.arange(measured.shape[-1])
     inside = (steps >= begin) & (steps < end)
-    if not np.all(found[inside] > 0):
+    if not np.all(measured[inside] > 0):
         raise ValueError(
-            f"fitted_decay: errors must be above 0 in the range, got {found[inside].min()}"
+            f"fitted_decay: errors must be above 0 in the range, got {measured[inside].min()}"
         )
     count = inside.sum(axis=-1)
     share = inside / np.maximum(count, 1)[..., None]
     times = np.where(inside, steps - (share * steps).sum(axis=-1, keepdims=True), 0.0)
-    heights = np.log(np.where(inside, found, 1.0))
+    heights = np.log(np.where(inside, measured, 1.0))
     squares = (times**2).sum(axis=-1)
     slope = (times * heights).sum(axis=-1) / np.where(count >= 2, squares, 1.0)
     return np.where(count >= 10, -slope, np.nan)
@@ -121,7 +121,7 @@ def log_spaced(last: int, points: int, also: tuple[int, ...] = ()) -> Int[np.nda
       also: numbers that must be among them; those above `last` are left out.
 
     Raises:
-      TypeError, ValueError: for numbers that are no integers or too few points for `also`.
+      TypeError, ValueError: for numbers that are not integers or too few points for `also`.
     """
     checks.size("log_spaced", last=(last, 0), points=(points, 2))
     checks.instance("log_spaced", tuple | list, "a tuple of integers", also=also)
@@ -135,7 +135,7 @@ def log_spaced(last: int, points: int, also: tuple[int, ...] = ()) -> Int[np.nda
 
 
 def _curve(where: str, name: str, values: AnyShape) -> np.ndarray:
-    """Errors along the last axis, at least one; NaN and infinity are errors of what diverged."""
+    """Errors along the last axis, at least one; NaN and infinity are those of a divergence."""
     checks.real(where, **{name: values})
     curve = np.asarray(values, dtype=np.float64)
     if curve.ndim == 0 or curve.shape[-1] == 0 or np.any(curve < 0):

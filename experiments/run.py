@@ -149,18 +149,18 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     config = command_line.load(spec)
     axes, others = sweep.split(arguments)
     overrides = command_line.apply_overrides(config, others)
-    asked = _asked(spec, config, axes)
+    swept = _asked(spec, config, axes)
     name = config.get("experiment")
     if name not in DRIVERS:
         raise RunError(f"config.experiment must be one of {', '.join(DRIVERS)}, got {name!r}")
     if _WORKDIR.value == "":
         raise RunError("--workdir is empty; leave it out for the default")
-    workdir = Path(_WORKDIR.value or command_line.default_workdir(spec, sweep=asked is not None))
+    workdir = Path(_WORKDIR.value or command_line.default_workdir(spec, sweep=swept is not None))
     use_precision(config)
     experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT
     words = [*overrides, *_going_on_words(), *_sweep_words(axes), *_limit_words()]
     command = command_line.repeat_command(spec, workdir, words)
-    if asked is None:
+    if swept is None:
         from experiments.harness import engine  # only now: it imports jax
 
         engine.run(
@@ -180,7 +180,7 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     groups.run(
         experiment,
         config,
-        asked,
+        swept,
         workdir,
         overwrite=_OVERWRITE.value,
         command=command,

@@ -54,9 +54,9 @@ def error(computed: Any, expected: Any) -> float:
     several = isinstance(expected, tuple)
     pairs = zip(computed, expected, strict=True) if several else [(computed, expected)]
     errors = []
-    for found, wanted in pairs:
+    for result, wanted in pairs:
         right = np.asarray(wanted, np.float64)
-        wrong = np.abs(np.asarray(found, np.float64).reshape(right.shape) - right).max()
+        wrong = np.abs(np.asarray(result, np.float64).reshape(right.shape) - right).max()
         errors.append(wrong / np.abs(right).max())
     return float(np.max(errors))
 
@@ -85,25 +85,25 @@ def main(arguments: Sequence[str]) -> int:
         "cases", nargs="*", metavar="CASE", help=f"of {list(known)}; all by default"
     )
     parser.add_argument("--print-cpu", action="store_true", help="print the table CPU anew")
-    asked = parser.parse_args(arguments)
-    unknown = [name for name in asked.cases if name not in known]
+    arguments_read = parser.parse_args(arguments)
+    unknown = [name for name in arguments_read.cases if name not in known]
     if unknown:
         parser.error(f"unknown case {unknown[0]!r}, known are {list(known)}")
     device = jax.devices()[0]
-    if asked.print_cpu and device.platform != "cpu":
+    if arguments_read.print_cpu and device.platform != "cpu":
         parser.error(f"--print-cpu needs a CPU, got {device.device_kind}; set JAX_PLATFORMS=cpu")
     start, errors = time.perf_counter(), {}
-    if not asked.print_cpu:
+    if not arguments_read.print_cpu:
         print(f"{device.platform}: {device.device_kind}, jax {jax.__version__}, float32")
         print(f"{'case':<46} {'error':>8} {'bound':>8}")
-    for name in asked.cases or known:
+    for name in arguments_read.cases or known:
         errors[name] = error(*known[name]())
-        if asked.print_cpu:
+        if arguments_read.print_cpu:
             print(f'    "{name}": {errors[name]:.1e},')
         else:
             verdict = "" if errors[name] <= bound(name) else "  too large"
             print(f"{name:<46} {errors[name]:8.1e} {bound(name):8.1e}{verdict}", flush=True)
-    if asked.print_cpu:
+    if arguments_read.print_cpu:
         return 0
     wrong = judged(errors)
     seconds = time.perf_counter() - start

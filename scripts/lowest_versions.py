@@ -20,13 +20,13 @@ def pinned(requirements: Sequence[str]) -> Iterator[str]:
       ValueError: for a requirement of any other form, whose lowest version cannot be read off.
     """
     for requirement in requirements:
-        found = re.fullmatch(r"([\w.-]+)\s*>=\s*(\d[\w.]*)", requirement)
-        if found is None:
+        match = re.fullmatch(r"([\w.-]+)\s*>=\s*(\d[\w.]*)", requirement)
+        if match is None:
             raise ValueError(
                 f"lowest_versions: a dependency must be written as 'name>=version', "
                 f"got {requirement!r}; give it a lower bound and nothing else"
             )
-        yield f"{found[1]}=={found[2]}"
+        yield f"{match[1]}=={match[2]}"
 
 
 def main() -> None:

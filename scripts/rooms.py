@@ -1,4 +1,4 @@
-"""The rooms of the house, what each holds and may import; writes the table of CONTRIBUTING.md.
+"""The rooms (packages) of the project and what each may import; writes CONTRIBUTING.md's table.
 
     python scripts/rooms.py
 
@@ -27,12 +27,12 @@ class Room(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-# The ground floor first; a room within a room has a line of its own.
+# From the bottom up: a room may import those before it; a room within a room has its own line.
 ROOMS: Mapping[str, Room] = MappingProxyType(
     {
         "elsa.base": Room(
-            "what every room asks for: one message format for bad values, the precision of "
-            "products, what each version of jax writes down, files that are whole or not there"
+            "helpers of every room: one message format for bad values, the precision of products, "
+            "differences between versions of jax, files that are written whole or not at all"
         ),
         "elsa.attention": Room(
             "pure functions of one prompt: LSA, ELSA, mask and move, and bias-free layers on the "
@@ -102,7 +102,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("flax",),
         ),
         "elsa.readback": Room(
-            "what a trained model has become",
+            "reading trained models: as plain stacks, as gradient descent from a start",
             (
                 "elsa.base",
                 "elsa.prompts",
@@ -126,7 +126,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.report": Room("figures, of plain numbers", ("elsa.base",), ("matplotlib",)),
         "configs": Room("one config for each experiment", (), ("ml_collections",)),
         "experiments.harness": Room(
-            "what every experiment runs on: command line, run folder, records, progress, sweeps",
+            "the framework of experiments: command line, run folder, records, progress, sweeps",
             ("elsa.base", "elsa.report"),
             ("absl", "matplotlib", "ml_collections", "polars", "rich"),
         ),

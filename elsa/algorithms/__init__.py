@@ -1,4 +1,4 @@
-"""Step functions in plain JAX: what a stack of attention layers is asked to run."""
+"""Step functions in plain JAX, for `elsa.compile` to turn into attention layers."""
 
 from elsa.algorithms.first_order import (
     chebyshev,

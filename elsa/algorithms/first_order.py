@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from elsa.base import checks
 
-Matrix = Array | np.ndarray  # of jax, traced or not, or of NumPy; a step returns its like
+Matrix = Array | np.ndarray  # of jax, traced or not, or of NumPy; a step returns the same kind
 Step = Callable[..., dict[str, Any]]
 
 
@@ -146,7 +146,8 @@ def chebyshev(*, smallest: float, largest: float) -> Step:
       ValueError: unless 0 < smallest <= largest, both finite.
     """
     checks.positive("chebyshev", smallest=smallest, largest=largest)
-    checks.at_least("chebyshev", largest=(largest, smallest))
+    if largest < smallest:
+        raise ValueError(f"chebyshev: largest must be at least smallest={smallest}, got {largest}")
     root = math.sqrt(largest / smallest)
     q, centre = (root - 1.0) / (root + 1.0), (largest + smallest) / 2.0
 

@@ -52,12 +52,12 @@ def preconditioned_gradient_descent(preconditioner: Real[ArrayLike, "d d"] | Row
 
 
 def gd_plus_plus(*, step_size: float, curvature: float) -> Step:
-    """One step of GD++: gradient descent, and covariates whose spectrum is flattened on the way.
+    """One step of GD++: gradient descent that also flattens the spectrum of the covariates.
 
         prediction <- prediction + eta Xq X^T y         y <- y - eta X X^T y
         X <- X - gamma X X^T X                         Xq <- Xq - gamma Xq X^T X
 
-    With X = U diag(s) V^T every singular value goes its own way, s <- s (1 - gamma s^2), and the
+    With X = U diag(s) V^T every singular value evolves on its own, s <- s (1 - gamma s^2), and the
     residual along U by 1 - eta s^2 with the s of that step. Gamma below 1 / s_max^2 keeps all
     singular values positive; those near s_max shrink most, which lowers the condition number.
     Von Oswald et al. (arXiv:2212.07677), who write tokens as columns.

@@ -236,7 +236,7 @@ def matrix_factorisation(step_size: float) -> Step:
 
     Saddle points and no other local minima (Baldi, Hornik, Neural networks and principal component
     analysis, 1989). From U = P diag(u), V = Q diag(v) with P and Q singular vectors of M every
-    singular value s goes its own way, u <- u - eta (u v - s) v and v <- v - eta (u v - s) u.
+    singular value s evolves on its own, u <- u - eta (u v - s) v and v <- v - eta (u v - s) u.
 
     Args:
       step_size: eta.

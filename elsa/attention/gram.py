@@ -107,9 +107,9 @@ def run_layers(
         query_key=(query_key, "depth heads m m"),
         value=(value, "depth heads m m"),
     )
-    given = [jnp.asarray(array) for array in (gram, row, query_key, value)]
-    common = jnp.result_type(*given)  # a scan carries one dtype
-    moment, query, first, last = (array.astype(common) for array in given)
+    arrays = [jnp.asarray(array) for array in (gram, row, query_key, value)]
+    common = jnp.result_type(*arrays)  # a scan carries one dtype
+    moment, query, first, last = (array.astype(common) for array in arrays)
     start = (moment, query)
     if len(first) == 0:
         return start[1]

@@ -1,4 +1,4 @@
-"""The ground floor: linear self-attention, extended linear self-attention, mask-and-move."""
+"""Linear self-attention (LSA), extended linear self-attention (ELSA), and mask-and-move."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -121,7 +121,7 @@ def mask_move(
 
     Raises:
       ValueError: naming the range, where it is empty or leaves the matrix before or after the move.
-      TypeError: where an end or a shift is no integer.
+      TypeError: where an end or a shift is not an integer.
     """
     for name, pair in {"shape": shape, "rows": rows, "cols": cols, "shift": shift}.items():
         if not isinstance(pair, tuple | list) or len(pair) != 2:
@@ -145,7 +145,7 @@ def _shift_matrix(size: int, span: tuple[int, int], by: int, name: str) -> np.nd
         )
     if not 0 <= start + by <= stop + by <= size:
         raise ValueError(
-            f"mask_move: {name} {tuple(span)} shifted by {by} is ({start + by}, {stop + by}), "
+            f"mask_move: {name} {tuple(span)} and shift {by} give ({start + by}, {stop + by}), "
             f"which leaves the range (0, {size})"
         )
     matrix = np.zeros((size, size))

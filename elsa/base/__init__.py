@@ -1,1 +1,1 @@
-"""What every room asks for: it imports nothing of ours."""
+"""Helpers that every room uses; imports nothing else of elsa."""

@@ -1,7 +1,7 @@
-"""What public functions take beside arrays of a shape: numbers, and lists that are read as arrays.
+"""Types of arguments other than arrays of a given shape: numbers, and lists read as arrays.
 
-A shape is written with jaxtyping, `Real[ArrayLike, "n d"] | Rows`; a list has none to be held to,
-and is checked where it is read.
+A shape is written with jaxtyping, `Real[ArrayLike, "n d"] | Rows`; a list has no
+shape to annotate, and is checked where it is read.
 """
 
 from collections.abc import Sequence

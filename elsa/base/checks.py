@@ -19,11 +19,11 @@ from elsa.base.numbers import is_concrete as is_concrete
 from elsa.base.numbers import number as number
 from elsa.base.numbers import real as real
 
-SIZES = 2**31  # what no size reaches
+SIZES = 2**31  # an upper bound of all sizes
 
 
 def concrete(where: str, name: str, array: Any) -> None:
-    """Refuses a tracer, for what looks at numbers and searches with them."""
+    """Refuses a tracer, for functions that decide by the values of their arguments."""
     if not is_concrete(array):
         raise TypeError(
             f"{where}: {name} is traced, by jit, vmap or grad; {where} looks at numbers: call it "
@@ -32,13 +32,13 @@ def concrete(where: str, name: str, array: Any) -> None:
 
 
 def random_key(where: str, key: Any) -> None:
-    """Refuses what is no single key of jax.random, and traced ones."""
+    """Refuses anything but one concrete key of jax.random."""
     concrete(where, "key", key)
     single_key(where, key)
 
 
 def single_key(where: str, key: Any) -> None:
-    """Refuses what is no single key of jax.random, traced or not."""
+    """Refuses anything but one key of jax.random, traced or not."""
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     raw = not typed and isinstance(key, jax.Array | np.ndarray)
     old = raw and key.shape == (2,) and key.dtype == np.uint32
@@ -58,7 +58,7 @@ def shapes(where: str, /, **arrays: tuple[Any, str]) -> dict[str, int]:
     Raises:
       ValueError: naming the first array that does not fit, its shape, the shape expected, and the
         arrays that bound its sizes, one of which may be the wrong one.
-      TypeError: for what holds no real numbers.
+      TypeError: for anything but real numbers.
     """
     sizes: dict[str, int] = {}
     binders: dict[str, str] = {}
@@ -97,7 +97,7 @@ def same_shape(
 def finite(where: str, /, **arrays: Any) -> None:
     """Refuses NaN and infinity in concrete arrays, naming the array and the first bad entry.
 
-    Booleans, complex numbers and what is no number at all are refused, for tracers too.
+    Booleans, complex numbers and anything that is not numeric are refused, for tracers too.
     """
     for name, array in arrays.items():
         real(where, **{name: array})
@@ -139,7 +139,7 @@ def at_least(where: str, /, **numbers: tuple[Any, float]) -> None:
 
 
 def positive(where: str, /, **numbers: Any) -> None:
-    """Refuses what is no single number, finite and above zero; tracers pass."""
+    """Refuses anything but a single number, finite and above zero; tracers pass."""
     number(where, **numbers)
     for name, value in numbers.items():
         if is_concrete(value) and not 0 < np.asarray(value) < math.inf:
@@ -147,7 +147,7 @@ def positive(where: str, /, **numbers: Any) -> None:
 
 
 def integer(where: str, /, **numbers: tuple[Any, int]) -> None:
-    """Refuses what is not an integer of at least the bound: name -> (value, bound)."""
+    """Refuses anything but an integer of at least the bound: name -> (value, bound)."""
     for name, (value, bound) in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise TypeError(
@@ -158,9 +158,9 @@ def integer(where: str, /, **numbers: tuple[Any, int]) -> None:
 
 
 def size(where: str, /, **sizes: tuple[Any, int]) -> None:
-    """`integer` of what becomes a size of an array or a number of rounds of a loop.
+    """As `integer`, for sizes of arrays and lengths of loops, which must be below 2**31.
 
-    From 2**31 on no index of 32 bits reaches, memory ends, and jax ends the process with it.
+    Larger sizes do not fit 32-bit indices or memory, and jax aborts the process.
     """
     integer(where, **sizes)
     for name, (value, _) in sizes.items():
@@ -169,7 +169,7 @@ def size(where: str, /, **sizes: tuple[Any, int]) -> None:
 
 
 def instance(where: str, kind: Any, wanted: str, /, **values: Any) -> None:
-    """Refuses what is no instance of a class: `wanted` says what it should be, in words."""
+    """Refuses anything but an instance of a class, which `wanted` describes in words."""
     for name, value in values.items():
         if not isinstance(value, kind):
             raise TypeError(
@@ -178,7 +178,7 @@ def instance(where: str, kind: Any, wanted: str, /, **values: Any) -> None:
 
 
 def boolean(where: str, /, **flags: Any) -> None:
-    """Refuses what is not True or False: the text "no" would count as yes.
+    """Refuses anything but True or False: the text "no" would count as true.
 
     Raises:
       TypeError: naming the argument.
@@ -210,9 +210,9 @@ def known_names(where: str, what: str, given: Iterable[Any], known: Iterable[str
 
 
 def mapping(where: str, what: str, /, **mappings: Any) -> None:
-    """Refuses what is no mapping of text to something: `what` says what it maps."""
+    """Refuses anything but a mapping with text keys; `what` describes its entries."""
     for name, value in mappings.items():
-        if not hasattr(value, "keys"):  # a ConfigDict is no Mapping
+        if not hasattr(value, "keys"):  # a ConfigDict is not a Mapping
             instance(where, Mapping, what, **{name: value})
         wrong = [key for key in value if not isinstance(key, str)]
         if wrong:
@@ -252,7 +252,7 @@ def float_dtype(where: str, dtype: DTypeLike | None) -> np.dtype:
 
 
 def floating(where: str, dtype: DTypeLike) -> np.dtype:
-    """The floating dtype of that name or type; None and what is no dtype are refused."""
+    """The floating dtype of that name or type; None and anything else are refused."""
     try:
         wanted = None if dtype is None else np.dtype(dtype)
     except (TypeError, ValueError) as error:
@@ -271,7 +271,7 @@ def interval(where: str, value: float, low: float, high: float, *, name: str, re
 
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """A column for the shape of a 1-D array, 1 x 1 for that of a number."""
+    """The shape as a matrix: a 1-D array is a column, a number is 1 x 1."""
     rows, columns = (*shape, 1, 1)[:2]
     return rows, columns
 

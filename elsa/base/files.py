@@ -81,7 +81,7 @@ def hold(path: Path) -> int:
     It holds between the processes of one machine.
 
     Raises:
-      BusyError: if another process holds the folder, or moved it away in this moment.
+      BusyError: if another process holds the folder, or has just moved it away.
       WriteError: if the folder cannot be opened.
     """
     try:
@@ -143,7 +143,7 @@ def start_over(path: Path, descriptor: int) -> tuple[Path, int]:
 
     Raises:
       WriteError: if it cannot be renamed; it then stays where it is, and held.
-      BusyError: if another process took the new folder in this moment.
+      BusyError: if another process has just taken the new folder.
     """
     aside = move_aside(path)
     make_folder(path)

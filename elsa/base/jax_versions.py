@@ -1,4 +1,4 @@
-"""What differs between the versions of jax, 0.8 and newer, in how they write a program down.
+"""Differences between versions of jax, 0.8 and newer, in how a program is represented.
 
 Everything that reads jaxprs asks here wherever an answer depends on the version:
 
@@ -28,9 +28,9 @@ def opened(program: Any) -> tuple[Any, Sequence[Any]]:
 
 
 def scan_groups(params: Mapping[str, Any]) -> tuple[int, int]:
-    """How many operands of a scan are constants, and how many are carried from turn to turn.
+    """How many operands of a scan are constants, and how many are carried between iterations.
 
-    The operands that follow are stacked: each turn sees one row of them.
+    The operands that follow are stacked: each iteration sees one row of them.
 
     Args:
       params: the parameters of a `scan` equation.
@@ -55,8 +55,8 @@ def called(eqn: Any) -> Any | None:
 
 def evaluated(eqn: Any, operands: Sequence[Any], **changed: Any) -> Sequence[Any]:
     """What an equation computes from these operands, now, with some parameters changed."""
-    found = eqn.primitive.get_bind_params({**eqn.params, **changed})
-    functions, params = found if isinstance(found, tuple) else ((), found)  # a pair until jax 0.8
+    bound = eqn.primitive.get_bind_params({**eqn.params, **changed})
+    functions, params = bound if isinstance(bound, tuple) else ((), bound)  # a pair until jax 0.8
     out = eqn.primitive.bind(*functions, *operands, **params)
     return out if eqn.primitive.multiple_results else [out]
 
@@ -64,10 +64,10 @@ def evaluated(eqn: Any, operands: Sequence[Any], **changed: Any) -> Sequence[Any
 def user_line(eqn: Any) -> tuple[str, int] | None:
     """File and line of the user's code that made an equation; None inside a library call."""
     shown = source_info_util.summarize(eqn.source_info)
-    found = re.match(r"^(.*?):(\d+)(?::\d+)?(?: \(.*\))?$", shown)
-    if found is None or found[1] == __file__:  # the latter: an equation that `called` opened
+    match = re.match(r"^(.*?):(\d+)(?::\d+)?(?: \(.*\))?$", shown)
+    if match is None or match[1] == __file__:  # the latter: an equation that `called` opened
         return None
-    line = found[1], int(found[2])
+    line = match[1], int(match[2])
     for frame in eqn.source_info.traceback.frames:  # innermost first
         if (frame.file_name, frame.line_num) == line:
             return line
@@ -77,7 +77,7 @@ def user_line(eqn: Any) -> tuple[str, int] | None:
 
 
 def _flat(primitive: Any) -> Any:
-    """What a primitive with a program of its own does, from operands in a row."""
+    """What a primitive with a program of its own computes, from a flat list of operands."""
 
     def run(*operands: Any) -> list[Any]:
         return jax.tree.leaves(primitive.expand(*jax.tree.unflatten(primitive.in_tree, operands)))

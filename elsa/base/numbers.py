@@ -8,12 +8,12 @@ import numpy as np
 
 
 def is_concrete(array: Any) -> bool:
-    """True where `array` has values to look at, that is, where it is no tracer."""
+    """True where `array` has known values, that is, where it is not a tracer."""
     return not isinstance(array, jax.core.Tracer)
 
 
 def real(where: str, /, **arrays: Any) -> None:
-    """Refuses what is no array of real numbers: text, None, booleans, complex and ragged ones.
+    """Refuses anything but an array of real numbers, such as text, None, booleans, ragged lists.
 
     Raises:
       TypeError: naming the array; for tracers, too.
@@ -32,7 +32,7 @@ def real(where: str, /, **arrays: Any) -> None:
 
 
 def number(where: str, /, **numbers: Any) -> None:
-    """Refuses what is no single real number; NaN and infinity pass, and tracers of one number.
+    """Refuses anything but a single real number; NaN, infinity and tracers of one number pass.
 
     Raises:
       TypeError: for what is not real, as `real`. ValueError: for arrays with axes.
@@ -48,7 +48,7 @@ def number(where: str, /, **numbers: Any) -> None:
 
 
 def entry(where: str, /, **numbers: Any) -> None:
-    """Refuses what is neither a finite real number nor an array that holds just one.
+    """Refuses anything but a finite real number, or an array that holds exactly one.
 
     Raises:
       TypeError: for what is not real, as `real`. ValueError: for several numbers, NaN, infinity.

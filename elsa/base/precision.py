@@ -2,15 +2,16 @@
 
 A product of float32 matrices is one of float32 numbers on a CPU only. An accelerator rounds the
 factors first unless it is asked not to, to 10 bits (TF32 of NVIDIA GPUs) or 7 (bfloat16 of TPUs),
-which leaves an error of 1e-3 where float32 has 1e-7. So whatever this library calls exact asks for
-full precision itself, whatever the caller's default, and where it is a choice it is an argument:
+which leaves an error of 1e-3 where float32 has 1e-7. So all that this library calls exact requests
+full precision itself, whatever the caller's default; where that is a choice, it is an argument:
 
     functions and stacks that are exact      `exact`, as a decorator
     functions with an argument `precision`   `products_at`, around their products
     modules with an attribute `precision`    `at_own_precision`, on their calls
 
 The precision in force while a product is traced goes into its jaxpr, and from there into every
-transformation, a gradient taken later included. Code of the caller's runs at the caller's own.
+transformation, a gradient taken later included. The caller's own code runs at the
+caller's precision.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import jax
 
 EXACT = "highest"  # products of the numbers as they are
-PRECISIONS = ("highest", "high", "default")  # in three parts, in three passes, as the device likes
+PRECISIONS = ("highest", "high", "default")  # the others: cheaper, as the device does it
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")

@@ -1,4 +1,4 @@
-"""What a config is to the rooms below the drivers: values by name."""
+"""The type of a config below the drivers: values by name."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 @runtime_checkable
 class Settings(Protocol):
-    """What `dict` takes: a mapping, or a ConfigDict, which to Python is no mapping."""
+    """What `dict` takes: a mapping, or a ConfigDict, which to Python is not a mapping."""
 
     def keys(self) -> Iterable[str]: ...
 

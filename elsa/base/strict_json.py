@@ -10,7 +10,7 @@ def dumps(value: Any, *, where: str, indent: int | None = None) -> str:
 
     Args:
       value: dicts with string keys, lists, tuples, strings, numbers, booleans and None.
-      where: what the value is, which opens an error's message.
+      where: what the value is; errors start with it.
       indent: blanks per level; None writes one line.
 
     Raises:
@@ -38,9 +38,9 @@ def first_difference(there: Any, asked: Any, key: str = "") -> tuple[str, str, s
     if isinstance(there, dict) and isinstance(asked, dict):
         for name in [*asked, *(name for name in there if name not in asked)]:
             inner = f"{key}.{name}" if key else name
-            found = first_difference(there.get(name, _ABSENT), asked.get(name, _ABSENT), inner)
-            if found:
-                return found
+            difference = first_difference(there.get(name, _ABSENT), asked.get(name, _ABSENT), inner)
+            if difference:
+                return difference
         return None
     if type(there) is type(asked) and there == asked:
         return None
@@ -65,7 +65,8 @@ def _check(value: Any, where: str, field: str) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise TypeError(f"{where}: {field or 'the value'} has the key {key!r}, no string")
+                inside = f"{field}: " if field else ""
+                raise TypeError(f"{where}: {inside}key {key!r} must be a string, for JSON")
             _check(inner, where, f"{field}.{key}" if field else key)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):

@@ -11,7 +11,7 @@ from elsa.heads.products import skip as skip_head
 from elsa.nn.layers import ELSA
 from elsa.nn.stack import Stack
 
-MAX_BYTES = 256e6  # of dense weights that are made without being asked for
+MAX_BYTES = 256e6  # of dense weights that are made unless execution="dense" asks for more
 
 _NOTHING = (Term("channels", range(1), np.zeros((1, 1))),)
 IDLE = Head("nothing", _NOTHING, _NOTHING, _NOTHING, range(1))
@@ -65,10 +65,10 @@ class Weights:
             return ELSA.from_heads(heads, shape, dtype=self.dtype)
 
         def step(place: int) -> ELSA:
-            own = layers[first + place : end : period]
+            repeated = layers[first + place : end : period]
             if plan.variants == 1:
-                return emit(own[0])
-            weights = [stack_dense(heads, shape) for heads in own]
+                return emit(repeated[0])
+            weights = [stack_dense(heads, shape) for heads in repeated]
             stacked = HeadWeights(*(np.stack(arrays) for arrays in zip(*weights, strict=True)))
             return ELSA.from_weights(stacked, dtype=self.dtype)
 
@@ -88,12 +88,12 @@ class Weights:
         lines = [
             f"{self.dtype}: {self.num_parameters} parameters stored, {self.num_nonzeros} not zero"
         ]
-        for title, own in zip(*self.heads.once(), strict=True):
-            heads = (*own, *self._skip)
+        for title, layer_heads in zip(*self.heads.once(), strict=True):
+            heads = (*layer_heads, *self._skip)
             k, p = len(heads), max(head.key_size for head in heads)
             lines.append(
                 f"  {title}: wq, wk {[k, m, p]}, wv {[k, m, m]}, bq, bk {[k, n, p]}, "
-                f"bv {[k, n, m]}; {self._filled(own)} not zero"
+                f"bv {[k, n, m]}; {self._filled(layer_heads)} not zero"
             )
         return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""What the compiler says when a step cannot become attention weights."""
+"""Errors of the compiler, for steps that cannot become attention weights."""
 
 
 class CompileError(ValueError):

@@ -17,22 +17,22 @@ def evaluated(
       blocks: name of a block -> what it holds, two axes.
       variant: which of the numbers that depend on t are taken.
     """
-    found: dict[Node, np.ndarray] = {}
+    values: dict[Node, np.ndarray] = {}
     dtype = next(iter(blocks.values())).dtype
 
     def value_of(ref: Ref) -> np.ndarray:
-        return found[ref.node].T if ref.flipped else found[ref.node]
+        return values[ref.node].T if ref.flipped else values[ref.node]
 
     for node in reachable(outputs.values()):
         parts = [value_of(part) for _, part in node.parts]
         if node.kind == "leaf":
-            found[node] = blocks[node.name]
+            values[node] = blocks[node.name]
         elif node.kind == "const":
-            found[node] = const_array(Ref(node))[variant].astype(dtype)
+            values[node] = const_array(Ref(node))[variant].astype(dtype)
         elif node.kind == "add":
             numbers = [dtype.type(c[variant]) for c, _ in node.parts if c is not None]
             terms = [part if c == 1 else c * part for c, part in zip(numbers, parts, strict=True)]
-            found[node] = sum(terms[1:], terms[0])
+            values[node] = sum(terms[1:], terms[0])
         else:
-            found[node] = parts[0] @ parts[1] if node.kind == "mul" else parts[0] * parts[1]
+            values[node] = parts[0] @ parts[1] if node.kind == "mul" else parts[0] * parts[1]
     return {name: value_of(ref) for name, ref in outputs.items()}

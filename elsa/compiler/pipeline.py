@@ -74,7 +74,7 @@ def compile(
       CompileError: for what linear attention cannot run, naming primitive, file and line; for a
         step that returns an unknown block or another shape, or does not use an input; for a "gram"
         plan whose rounding is above 100 times that of the step itself.
-      TypeError, ValueError: for arguments of the wrong kind or out of range.
+      TypeError, ValueError: for arguments of the wrong type or out of range.
     """
     checks.size("compile", depth=(depth, 0))
     checks.one_of("compile", "skip", skip, SKIPS)
@@ -124,17 +124,17 @@ def _measured(graph: Traced, plan: Plan) -> Plan:
         return structured.answers(tried, given, trace=False)[0]
 
     try:
-        found = rounding(dataclasses.replace(graph, depth=depth), run, jax.random.key(0))
+        ratios = rounding(dataclasses.replace(graph, depth=depth), run, jax.random.key(0))
     except NeverFiniteError:
         return plan
-    worst = max(found, key=lambda measured: measured.ratio)
+    worst = max(ratios, key=lambda measured: measured.ratio)
     if not worst.ratio <= MAX_ROUNDING:
         raise CompileError(
             f'compile: reassociate="gram" rounds {worst.ratio:.3g} times as much as the step, at '
             f"most {MAX_ROUNDING:g} times are allowed (drawn blocks of norm {worst.scale:.3g}); "
             "leave it out"
         )
-    return dataclasses.replace(plan, rounding=found)
+    return dataclasses.replace(plan, rounding=ratios)
 
 
 def _shape(name: str, shape: Any) -> tuple[int, ...]:

@@ -110,7 +110,7 @@ class CompiledStack(BlockStack):
           ValueError: for edited weights where every step has its own epilogue. KeyError,
             ValueError: as a call.
         """
-        given, plan = self._given(blocks), self.stages.plan
+        inputs, plan = self._given(blocks), self.stages.plan
         if not self.is_as_built:
             self.require_weights("trajectory")
             if plan.variants > 1 and plan.schedule.epilogue:
@@ -119,10 +119,10 @@ class CompiledStack(BlockStack):
                     "weights only those of the last step are known"
                 )
             return super().trajectory(**blocks)
-        _, seen = answers(plan, given, trace=True)
+        _, seen = answers(plan, inputs, trace=True)
         out = {}
         for name in self.outputs:
-            start = given[name][None]
+            start = inputs[name][None]
             same = jnp.repeat(start, self.depth, 0)
             later = seen.get(name, same) if plan.schedule.depth else same
             out[name] = jnp.concatenate([start, later])
@@ -132,9 +132,13 @@ class CompiledStack(BlockStack):
         """The outputs for a prompt of the caller's; what lies outside the blocks is ignored.
 
         Raises:
-          ValueError: where the prompt has not the shape of `layout`.
+          ValueError: for a prompt of another shape than that of `layout`, NaN or infinity.
         """
+        checks.shapes("from_prompt", h=(h, "n m"))
         blocks = self.layout.unpack(h)
+        checks.finite(
+            "from_prompt", **{f"h, in block {n!r},": block for n, block in blocks.items()}
+        )
         if self._runs_blocks() or not self.loads:
             return self(**blocks)
         checks.finite("from_prompt", h=h)
@@ -152,7 +156,7 @@ class CompiledStack(BlockStack):
         blocks stay bounded, where rounding shows most, and of a sixteenth of it.
 
         Raises:
-          KeyError: for a block that is no input.
+          KeyError: for a block that is not an input.
           TypeError: for a key that is none, under jit, vmap or grad, for blocks without numbers.
           ValueError: for a block of another shape or with NaN, and where the reference itself is
             not finite, naming block and step.
@@ -201,7 +205,7 @@ class CompiledStack(BlockStack):
         """Heads of the layers that run, skip heads included."""
         heads, plan = self.stages.heads, self.stages.plan
         first, last = heads.parts
-        counts = [len(own) + (heads.skip == "head") for own in heads.layers]
+        counts = [len(layer_heads) + (heads.skip == "head") for layer_heads in heads.layers]
         repeats = plan.schedule.depth // plan.variants
         end = len(counts) - last
         return sum(counts[:first]) + repeats * sum(counts[first:end]) + sum(counts[end:])

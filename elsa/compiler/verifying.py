@@ -84,14 +84,14 @@ def rounding(
 ) -> tuple[Measured, ...]:
     """The rounding of a float32 stack over that of the step in float32, both against float64."""
     narrow, wide_step = (_Written(traced, np.dtype(d)) for d in ("f4", "f8"))
-    found = []
+    ratios = []
     for scale in scales(narrow, key, {}):
         drawn = narrow.draw(key, {}, scale)
-        out, own, wide = run(**drawn), narrow(drawn), wide_step(drawn)
+        out, in_float32, wide = run(**drawn), narrow(drawn), wide_step(drawn)
         floor = float(np.finfo(np.float32).eps)
-        ratio = _error(out, wide) / max(_error(own.final, wide), floor)
-        found.append(Measured(scale, ratio))
-    return tuple(found)
+        ratio = _error(out, wide) / max(_error(in_float32.final, wide), floor)
+        ratios.append(Measured(scale, ratio))
+    return tuple(ratios)
 
 
 def _error(out: Mapping[str, Any], plain: Plain) -> float:
@@ -116,13 +116,13 @@ def scales(plain: "Reference", key: Array, blocks: Blocks) -> Iterator[float]:
         return
 
     def stable(scale: float, growth: float) -> bool:
-        found = plain(plain.draw(key, blocks, scale))
-        return found.broken is None and found.growth <= growth
+        reference = plain(plain.draw(key, blocks, scale))
+        return reference.broken is None and reference.growth <= growth
 
     largest = None
     for growth in _GROWTHS:
         bounded = functools.partial(stable, growth=growth)
-        # A step that takes t runs op by op: one look at norm 1 before any search.
+        # A step that takes t runs op by op: norm 1 is tried before any search.
         alone = plain.traced.takes_t and bounded(1.0)
         largest = largest or (1.0 if alone else _largest(bounded))
     if largest is None:
@@ -179,8 +179,8 @@ class Reference:
         with jax.enable_x64(self.dtype == np.float64):
             state, seen = self._path(self._start(blocks))
             final = {name: np.asarray(state[name]) for name in self.traced.outputs}
-            given = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
-            return self._summary(final, {n: np.array(peaks) for n, peaks in seen.items()}, given)
+            largest = max(float(np.abs(np.asarray(block)).max()) for block in blocks.values())
+            return self._summary(final, {n: np.array(peaks) for n, peaks in seen.items()}, largest)
 
     def _start(self, blocks: Blocks) -> State:
         shapes = self.traced.inputs.items()

@@ -1,4 +1,4 @@
-"""What layers without biases ask of a layout: they act on channels and treat all rows alike."""
+"""Layouts for layers without biases, which act on channels and treat all rows alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,21 +13,21 @@ def check_layout(
     company: Mapping[str, Iterable[Sequence[str]]],
     apart: Iterable[str],
 ) -> None:
-    """Refuses a layout in which whole channels do not mean what bias-free heads take them for.
+    """Refuses a layout in which whole channels hold anything but what bias-free heads read.
 
     Args:
-      where: the construction, which opens the message.
+      where: the construction; messages start with it.
       layout: the caller's.
       blocks: name -> shape of the blocks it must have.
       company: "rows" and "channels" -> sets of blocks that must share theirs.
       apart: blocks that must not share channels with each other.
 
     Raises:
-      ValueError: naming the blocks, what they have and what they need.
+      ValueError: naming the blocks, where they lie and where they must lie.
     """
-    asked = {name: layout.shape_of(name) for name in layout}
-    if asked != blocks:
-        raise ValueError(f"{where}: layout must have the blocks {blocks}, got {asked}")
+    shapes = {name: layout.shape_of(name) for name in layout}
+    if shapes != blocks:
+        raise ValueError(f"{where}: layout must have the blocks {blocks}, got {shapes}")
     if layout.transposed:
         raise ValueError(
             f"{where}: layout stores {layout.transposed} transposed, which layers without biases "

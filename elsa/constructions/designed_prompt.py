@@ -103,7 +103,7 @@ def ridge_lsa(
       dtype: to compute in; jax's default floating dtype where None.
 
     Raises:
-      TypeError, ValueError: for sizes that are no integers or too small, a step size that is not
+      TypeError, ValueError: for sizes that are not integers or too small, a step size that is not
         positive, a layout that bias-free heads cannot use, or float64 without jax's x64 switch.
     """
     shapes = check_sizes("ridge_lsa", context_length, dim, depth, step_size, num_queries)

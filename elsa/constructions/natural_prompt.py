@@ -1,4 +1,4 @@
-"""Ridge regression on the natural prompt: the problem's blocks just enumerated."""
+"""Ridge regression on the natural prompt, which lists the problem's blocks side by side."""
 
 import numpy as np
 from jax.typing import DTypeLike
@@ -55,11 +55,11 @@ def ridge_elsa(
       dtype: to compute in; jax's default floating dtype where None.
 
     Raises:
-      TypeError, ValueError: for sizes that are no integers or too small, a step size that is not
+      TypeError, ValueError: for sizes that are not integers or too small, a step size that is not
         positive, a layout with other blocks, or float64 without jax's x64 switch.
     """
     shapes = check_sizes("ridge_elsa", context_length, dim, depth, step_size, num_queries)
-    given, private, load = _prompt("ridge_elsa", shapes, layout)
+    callers, private, load = _prompt("ridge_elsa", shapes, layout)
     residual = [
         heads.times_constant(private, {"y": 1.0, "residual": -1.0}, np.eye(1), "residual"),
         heads.product(private, "X", "w", "residual", scale=-1.0),
@@ -70,7 +70,7 @@ def ridge_elsa(
     ]
     return _assemble(
         "ridge_elsa",
-        given,
+        callers,
         private,
         prologue=load,
         body=[residual, update],
@@ -107,7 +107,7 @@ def ridge_elsa_one_layer(
     """
     where = "ridge_elsa_one_layer"
     shapes = check_sizes(where, context_length, dim, depth, step_size, num_queries)
-    given, private, load = _prompt(where, shapes, layout)
+    callers, private, load = _prompt(where, shapes, layout)
     start = [
         heads.times_constant(private, "y", np.eye(1), "residual"),
         heads.product(private, "X", "w", "residual", scale=-1.0),
@@ -121,7 +121,7 @@ def ridge_elsa_one_layer(
     ]
     return _assemble(
         where,
-        given,
+        callers,
         private,
         prologue=[*load, start],
         body=[step],
@@ -137,30 +137,31 @@ def _prompt(
 ) -> tuple[BlockLayout, BlockLayout, list[list[Head]]]:
     """The caller's layout, the stack's own in a prompt that holds both, and the load layer."""
     natural = natural_layout(shapes)
-    given = layout if layout is not None else natural
-    asked = {name: given.shape_of(name) for name in given}
-    if asked != shapes:
-        raise ValueError(f"{where}: layout must have the blocks {shapes}, got {asked}")
-    own = {**shapes, "residual": shapes["y"]}
+    callers = layout if layout is not None else natural
+    callers_shapes = {name: callers.shape_of(name) for name in callers}
+    if callers_shapes != shapes:
+        raise ValueError(f"{where}: layout must have the blocks {shapes}, got {callers_shapes}")
+    private_shapes = {**shapes, "residual": shapes["y"]}
     if "query_x" in shapes:
-        own["prediction"] = (shapes["query_x"][0], 1)
-    first = 0 if given == natural else given.shape[1]
+        private_shapes["prediction"] = (shapes["query_x"][0], 1)
+    first = 0 if callers == natural else callers.shape[1]
     placed, channel = {}, first
-    for name, (height, width) in own.items():
+    for name, (height, width) in private_shapes.items():
         placed[name] = (0, channel, height, width)
         channel += width
-    rows = max(given.shape[0], *(height for height, _ in own.values()))
+    rows = max(callers.shape[0], *(height for height, _ in private_shapes.values()))
     private = BlockLayout(placed, (rows, channel))
     if not first:
-        return given, private, []
+        return callers, private, []
     both = BlockLayout(
-        {**{f"given {name}": box for name, box in given.blocks.items()}, **placed}, (rows, channel)
+        {**{f"given {name}": box for name, box in callers.blocks.items()}, **placed},
+        (rows, channel),
     )
     load = [
-        (heads.transpose if name in given.transposed else heads.move)(both, f"given {name}", name)
-        for name in given
+        (heads.transpose if name in callers.transposed else heads.move)(both, f"given {name}", name)
+        for name in callers
     ]
-    return given, private, [load]
+    return callers, private, [load]
 
 
 def _assemble(

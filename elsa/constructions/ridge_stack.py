@@ -29,7 +29,7 @@ class RidgeStack(BlockStack):
     Attributes:
       depth: T, steps of gradient descent.
       step_size: eta.
-      name: of the construction, which opens its messages.
+      name: of the construction; its messages start with it.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class RidgeStack(BlockStack):
     def encode(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The blocks of the layout, as `layout.pack` takes them, from those of a call.
 
-        Takes and refuses what a call does. A designed prompt has blocks that follow from a call's:
+        Arguments and errors as for a call. A designed prompt has further blocks:
         that of `ridge_lsa` the rows sqrt(lam) I, the fit, and sqrt(lam) w for w, that of
         `ridge_lsa_state` the rows lam I and sqrt(eta) I.
         """
@@ -93,7 +93,7 @@ class RidgeStack(BlockStack):
     def trajectory(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """ "w" after every step, [depth + 1, d, 1] or [depth + 1, d], the start first.
 
-        Takes and refuses what a call does.
+        Arguments and errors as for a call.
         """
         return self._shaped(self._steps(self._given(blocks), ("w",), ended=False), blocks)
 
@@ -163,15 +163,15 @@ class RidgeStack(BlockStack):
         )
 
     def _axes(self, name: str, blocks: Mapping[str, AnyShape]) -> int:
-        """1-D answers for 1-D questions."""
-        asked = name if name in blocks else "y"
-        return 1 if np.ndim(blocks[asked]) < 2 else 2
+        """1-D outputs for 1-D inputs."""
+        like = name if name in blocks else "y"
+        return 1 if np.ndim(blocks[like]) < 2 else 2
 
 
 def _largest_eigenvalue(X: Array | np.ndarray, lam: Array | np.ndarray) -> float:
     """Of X^T X + lam I, from the smaller of the two Gram matrices."""
     data = np.asarray(X, dtype=np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused by its name
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is refused by name
         gram = data.T @ data if data.shape[0] >= data.shape[1] else data @ data.T
     if not np.isfinite(gram).all():
         return np.inf

@@ -44,8 +44,8 @@ def least_squares_lsa(
       A stack that takes X [n, d], y [n, 1] and query_x [1, d] and returns "prediction" [1, 1].
 
     Raises:
-      TypeError, ValueError: for sizes that are no integers or too small, or a step size that is not
-        positive.
+      TypeError, ValueError: for sizes that are not integers or too small, or a step size that is
+        not positive.
     """
     where = "least_squares_lsa"
     checks.size(where, context_length=(context_length, 1), dim=(dim, 1), depth=(depth, 0))
@@ -68,10 +68,10 @@ def least_squares_lsa(
         return {"prediction": query_x @ jax.lax.scan(descend, start, length=depth)[0]}
 
     inputs = {name: placed.shape_of(name) for name in ("X", "y", "query_x")}
-    given = BlockLayout({name: placed.box(name) for name in inputs}, placed.shape)
+    input_layout = BlockLayout({name: placed.box(name) for name in inputs}, placed.shape)
     return BlockStack(
         Stack([LSA.from_heads(layer, placed.shape, dtype=dtype)], depth),
-        given,
+        input_layout,
         placed,
         [layer],
         inputs=inputs,

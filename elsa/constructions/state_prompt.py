@@ -107,22 +107,22 @@ def ridge_lsa_state(
       dtype: to compute in; jax's default floating dtype where None.
 
     Raises:
-      TypeError, ValueError: for sizes that are no integers or too small, a step size that is not
+      TypeError, ValueError: for sizes that are not integers or too small, a step size that is not
         positive, a layout that bias-free heads cannot use, or float64 without jax's x64 switch.
     """
     where = "ridge_lsa_state"
     shapes = check_sizes(where, context_length, dim, depth, step_size, num_queries)
     blocks = _blocks(shapes)
-    given = layout if layout is not None else state_layout(context_length, dim, num_queries)
-    check_layout(where, given, blocks, company=_COMPANY, apart=blocks)
-    context, state = given.box("X"), given.box("w")
+    input_layout = layout if layout is not None else state_layout(context_length, dim, num_queries)
+    check_layout(where, input_layout, blocks, company=_COMPANY, apart=blocks)
+    context, state = input_layout.box("X"), input_layout.box("w")
     if overlap(context.rows, state.rows):
         raise ValueError(
             f"{where}: the rows of X and y and those of ridge, step and w must not meet, as a head "
             f"sums over whole rows, got {(context.rows.start, context.rows.stop)} and "
             f"{(state.rows.start, state.rows.stop)}"
         )
-    placed = with_fit(given)
+    placed = with_fit(input_layout)
     first, step, last = _heads(placed, float(step_size))
 
     def emit(layers: list[list[Head]]) -> list[LSA]:
@@ -131,7 +131,7 @@ def ridge_lsa_state(
     stack = Stack(emit([step]), depth, prologue=emit([first]), epilogue=emit(last))
     return StateRidgeStack(
         stack,
-        given,
+        input_layout,
         placed,
         [first, step, *last],
         inputs=shapes,

@@ -1,4 +1,4 @@
-"""Stacks as files: dense weights in safetensors, and in the metadata what it takes to run them.
+"""Stacks as files: dense weights in safetensors, with the metadata needed to run them.
 
 The metadata has one entry, `elsa`, a JSON object:
 

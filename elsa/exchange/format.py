@@ -1,4 +1,4 @@
-"""What a file and the code that reads and writes it agree on."""
+"""Constants of the file format, shared by reading and writing."""
 
 VERSION = 1  # of the format
 KEY = "elsa"  # of the metadata's one entry

@@ -1,4 +1,4 @@
-"""From a file to a stack; everything in the file is looked at before it is used."""
+"""From a file to a stack; everything in the file is checked before it is used."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def load(path: str | os.PathLike[str]) -> BlockStack | Stack:
 
     Raises:
       FileNotFoundError, IsADirectoryError: where there is no file.
-      ValueError: for a file that is no safetensors file, is cut short, comes from elsewhere, has
+      ValueError: for a file that is not a safetensors file, is cut short, comes from elsewhere, has
         another version, lacks or contradicts something, or holds NaN; for float64 weights without
         jax's x64 switch.
     """
@@ -47,7 +47,9 @@ def load(path: str | os.PathLike[str]) -> BlockStack | Stack:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Metadata and tensors of a file; the tensors are read once the metadata is found good."""
     if path.is_dir():
-        raise IsADirectoryError(f"load: {path} is a folder")
+        raise IsADirectoryError(f"load: path must be a file, {path} is a folder")
+    if not path.exists():
+        raise FileNotFoundError(f"load: path must be a file, {path} does not exist")
     try:
         with safe_open(path, framework="np") as file:
             about = _checked(path, file.metadata() or {})
@@ -114,10 +116,10 @@ def _entry(about: Mapping[str, Any], key: str, kind: Any) -> Any:
 def _order(about: Mapping[str, Any], depth: int) -> list[list[str]]:
     """The layers' names, part by part."""
     order = _entry(about, "order", list)
-    found = [(_entry(p, "part", str), _entry(p, "times", int)) for p in order]
+    parts = [(_entry(p, "part", str), _entry(p, "times", int)) for p in order]
     wanted = list(zip(PARTS, (1, depth, 1), strict=True))
-    if found != wanted:
-        raise ValueError(f"the metadata's 'order' must run the parts {wanted}, got {found}")
+    if parts != wanted:
+        raise ValueError(f"the metadata's 'order' must run the parts {wanted}, got {parts}")
     names = [_entry(part, "layers", list) for part in order]
     flat = [name for part in names for name in part]
     if len(set(flat)) < len(flat):
@@ -208,9 +210,11 @@ def _layer(
     axes = {"wq": "m p", "wk": "m p", "wv": "m m", "bq": "n p", "bk": "n p", "bv": "n m"}
     lead = "t h " if untied else "h "
     sizes = checks.shapes(name, **{f: (a, lead + axes[f]) for f, a in arrays.items()})
-    own = sizes.get("n", shape[0]), sizes["m"]
-    if own != shape:
-        raise ValueError(f"{name}: weights for prompts of shape {own}, but others for {shape}")
+    layer_shape = sizes.get("n", shape[0]), sizes["m"]
+    if layer_shape != shape:
+        raise ValueError(
+            f"{name}: weights for prompts of shape {layer_shape}, but others for {shape}"
+        )
     kind = arrays["wq"].dtype
     if "bq" in arrays:
         return ELSA.from_weights(HeadWeights(**arrays), dtype=kind)

@@ -34,6 +34,8 @@ def export(stack: BlockStack | Stack, path: str | os.PathLike[str]) -> None:
     checks.instance("export", str | os.PathLike, "a path", path=path)
     if not Path(path).name:
         raise ValueError(f"export: path must name a file, got {os.fspath(path)!r}")
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"export: path must name a file, {path} is a folder")
     if not isinstance(stack, BlockStack | Stack):
         raise TypeError(
             "export: stack must be a compiled stack, a construction, or an elsa.nn.Stack or "
@@ -86,7 +88,7 @@ def _tensors(name: str, layer: Any, axes: int) -> dict[str, np.ndarray]:
             f"export: layer {name} is of type {type(layer).__name__}; only LSA and ELSA layers are "
             "attention weights and nothing else"
         )
-    found = {}
+    tensors = {}
     for field in layer.fields:
         array = np.ascontiguousarray(getattr(layer, field)[...])
         checks.finite("export", **{f"{name}.{field}": array})
@@ -95,8 +97,8 @@ def _tensors(name: str, layer: Any, axes: int) -> dict[str, np.ndarray]:
                 f"export: {name}.{field} must have {axes} axes, got shape {array.shape}; export "
                 "one stack at a time"
             )
-        found[f"{name}.{field}"] = array
-    return found
+        tensors[f"{name}.{field}"] = array
+    return tensors
 
 
 def _common_dtype(tensors: Mapping[str, np.ndarray]) -> np.dtype:

@@ -1,4 +1,4 @@
-"""Heads that compute products of named blocks, symbolic until their weights are asked for."""
+"""Heads that compute products of named blocks, symbolic until their weights are needed."""
 
 from elsa.heads import table
 from elsa.heads.products import (

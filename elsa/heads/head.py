@@ -115,11 +115,11 @@ def stack_dense(
 
 def _sum(terms: Sequence[Term], axis: str) -> tuple[slice, np.ndarray]:
     """The terms of one axis added up in float64, and the rows where they stand."""
-    own = [term for term in terms if term.axis == axis]
-    first = min((term.span.start for term in own), default=0)
-    last = max((term.span.stop for term in own), default=0)
+    of_axis = [term for term in terms if term.axis == axis]
+    first = min((term.span.start for term in of_axis), default=0)
+    last = max((term.span.stop for term in of_axis), default=0)
     total = np.zeros((last - first, terms[0].matrix.shape[1]))
-    for term in own:
+    for term in of_axis:
         total[term.span.start - first : term.span.stop - first] += term.matrix
     return slice(first, last), total
 
@@ -134,8 +134,8 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def _nonzeros(terms: Sequence[Term], dtype: DTypeLike) -> int:
-    found = 0
+    count = 0
     for axis in ("channels", "rows"):
         with np.errstate(over="ignore"):
-            found += int(np.count_nonzero(_sum(terms, axis)[1].astype(dtype)))
-    return found
+            count += int(np.count_nonzero(_sum(terms, axis)[1].astype(dtype)))
+    return count

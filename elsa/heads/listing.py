@@ -10,7 +10,7 @@ def heads_by_layer(
 ) -> list[str]:
     """A title for each layer and a line for each of its heads.
 
-    edited: for each layer the numbers of heads whose weights are others than the formula's.
+    edited: for each layer the indices of heads whose weights differ from the formula.
     """
     lines = []
     for index, (title, heads) in enumerate(zip(titles, layers, strict=False)):

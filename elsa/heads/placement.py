@@ -2,7 +2,7 @@
 
 A product contracted over all rows of the prompt is exact only where the two channel blocks meet in
 no rows but their own; a result that lands in the rows of A is clean only where A's channels hold
-nothing else. Both are asked before a head is made.
+nothing else. Both are checked before a head is made.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ def common_box(layout: BlockLayout, source: Source) -> Box:
 def require_arguments(
     where: str, layout: BlockLayout, target: str, scale: float = 1.0, **sources: Source
 ) -> None:
-    """Refuses what is no layout, no block of it to write to, no finite scale, or no source."""
+    """Refuses a bad layout, an unknown target block, a scale that is not finite, or no source."""
     checks.instance(where, BlockLayout, "a BlockLayout", layout=layout)
     layout.box(target)
     checks.number(where, scale=scale)
@@ -68,7 +68,7 @@ def require_arguments(
 
 
 def require_shape(where: str, layout: BlockLayout, target: str, expected: tuple[int, int]) -> None:
-    """Refuses a target whose box has not the shape of the result."""
+    """Refuses a target whose box does not have the shape of the result."""
     if lying_shape(layout, target) != expected:
         raise ValueError(
             f"{where}: block {target!r} must have shape {expected} to take the result, "

@@ -21,12 +21,17 @@ def constant(layout: BlockLayout, target: str, value: AnyShape) -> Head:
     """Writes a constant matrix: Q K^T V = E_r' E_r'^T E_r' C F_c'^T. The block is C as it lies.
 
     Raises:
-      ValueError: where C has not the target's shape, or holds NaN or infinity.
+      ValueError: where C does not have the target's shape, or holds NaN or infinity.
     """
     placement.require_arguments("constant", layout, target)
     checks.finite("constant", value=value)
     shape = placement.lying_shape(layout, target)
-    stored = np.asarray(checks.column("constant", target, np.asarray(value), shape), np.float64)
+    stored = np.asarray(value, np.float64)
+    if stored.ndim > 2 or checks.matrix_shape(stored.shape) != shape:
+        raise ValueError(
+            f"constant: value must have the shape {shape} of block {target!r}, got {stored.shape}"
+        )
+    stored = stored.reshape(shape)
     rows, into = layout.box(target).rows, layout.box(target).channels
     made = factors.of(factors.rows(rows), right=stored, over=rows)
     return Head(f"{target} += C", *made, into)
@@ -59,7 +64,7 @@ def transpose(layout: BlockLayout, source: str, target: str, *, scale: float = 1
     Q K^T V = s E_r' (H F_c)^T E_r F_c'^T.
 
     Raises:
-      ValueError: where the target's box has not the transposed shape.
+      ValueError: where the target's box does not have the transposed shape.
     """
     placement.require_arguments("transpose", layout, target, scale)
     checks.same_shape(

@@ -1,6 +1,6 @@
-"""The head table once more, each line beside the same result by plain matrix arithmetic.
+"""The lines of the head table, each with the same result by plain matrix arithmetic.
 
-`direct` is written without heads, in NumPy, so that agreement says something; `random` draws blocks
+`direct` is written without heads, in NumPy, so that agreement is evidence; `random` draws blocks
 to try a line on, `run` lets one head compute it, `roundings` counts what the bound of
 `elsa.theory.gamma` needs. Hagiwara (arXiv:2503.23814), Properties 1 to 4.
 """
@@ -54,18 +54,22 @@ class Primitive:
     def head(self, layout: BlockLayout, constant: np.ndarray, scale: float) -> Head:
         """The head for a layout of the blocks and "result"."""
         assert self.line is not None, "mask_move has no head"
-        own = [constant] if self.constant else []
-        return self.line(layout, *self.blocks, *own, "result", scale=scale)
+        constants = [constant] if self.constant else []
+        return self.line(layout, *self.blocks, *constants, "result", scale=scale)
 
     def shapes(self, sizes: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-        """Shapes of the blocks, and of the result where it is one."""
-        own = {"result": self.result} if self.result else {}
-        return {name: _shape(axes, sizes) for name, axes in {**self.blocks, **own}.items()}
+        """Shapes of the blocks, and of the result where it is one.
+
+        Raises:
+          TypeError, ValueError: for sizes that are not integers from 1 on, one for each letter.
+        """
+        self._check_sizes("shapes", sizes)
+        results = {"result": self.result} if self.result else {}
+        return {name: _shape(axes, sizes) for name, axes in {**self.blocks, **results}.items()}
 
     def layout(self, sizes: Mapping[str, int]) -> BlockLayout:
         """Every block in channels of its own from row 0; the result one row lower where it may."""
-        checks.mapping("layout", "a mapping of letters to sizes", sizes=sizes)
-        checks.size("layout", **{f"sizes[{letter!r}]": (size, 1) for letter, size in sizes.items()})
+        self._check_sizes("layout", sizes)
         boxes, channel = {}, 0
         lower = not any("result" in names for names in self.together)
         for name, (height, width) in self.shapes(sizes).items():
@@ -81,6 +85,9 @@ class Primitive:
         self, rng: np.random.Generator, sizes: Mapping[str, int], draws: int
     ) -> tuple[Blocks, np.ndarray]:
         """Standard normal blocks [draws, ...] and constant."""
+        self._check_sizes("random", sizes)
+        checks.instance("random", np.random.Generator, "a numpy.random.Generator", rng=rng)
+        checks.size("random", draws=(draws, 1))
         blocks = {
             name: rng.normal(size=(draws, *_shape(axes, sizes)))
             for name, axes in self.blocks.items()
@@ -102,6 +109,8 @@ class Primitive:
           The result [scales, draws, ...], and the largest absolute value it left anywhere else.
         """
         layout = self.layout(sizes)
+        self._check_values("run", blocks, constant, scales)
+        checks.floating("run", dtype)
         draws = max([len(block) for block in blocks.values()], default=1)
         h = np.zeros((draws, *layout.shape))
         for name, block in blocks.items():
@@ -138,17 +147,47 @@ class Primitive:
         Where nothing is summed this is the plain relative error of an entry; in a sum it is the
         error relative to its terms, which cancellation cannot inflate.
         """
-        given = {**blocks, **({"constant": constant} if self.constant else {})}
+        self._check_values("error", blocks, constant, scales, result=result)
+        operands = {**blocks, **({"constant": constant} if self.constant else {})}
         factor = np.asarray(scales if self.scaled else [1.0])[:, None, None, None]
-        expected = factor * self.direct(**given)
-        size = np.abs(factor) * self.direct(**{name: np.abs(a) for name, a in given.items()})
-        return float(np.max(np.abs(result - expected) / size))
+        expected = factor * self.direct(**operands)
+        size = np.abs(factor) * self.direct(**{name: np.abs(a) for name, a in operands.items()})
+        off = np.abs(result - expected)
+        return float(
+            np.max(np.divide(off, size, out=np.where(off > 0, np.inf, 0.0), where=size > 0))
+        )
 
     def roundings(self, sizes: Mapping[str, int]) -> int:
         """k of the bound gamma_k: the sizes summed over, 2 for the scale (cast and multiplied), 1
         for casting the constant."""
+        self._check_sizes("roundings", sizes)
         summed = sum(sizes[letter] for letter in self.contracted)
         return summed + 2 * self.scaled + (self.constant is not None)
+
+    def _check_sizes(self, where: str, sizes: Mapping[str, int]) -> None:
+        checks.mapping(where, "a mapping of letters to sizes", sizes=sizes)
+        checks.size(where, **{f"sizes[{letter!r}]": (size, 1) for letter, size in sizes.items()})
+        axes = (*self.blocks.values(), self.result or "", self.constant or "")
+        letters = sorted({letter for shape in axes for letter in shape.split()})
+        if not set(letters) <= set(sizes):
+            raise ValueError(f"{where}: sizes must have the letters {letters}, got {list(sizes)}")
+
+    def _check_values(
+        self, where: str, blocks: Blocks, constant: Any, scales: Any, **result: Any
+    ) -> None:
+        """Refuses arrays of other axes than the formula's, and bad scales."""
+        checks.mapping(where, "a mapping of blocks to arrays", blocks=blocks)
+        checks.names(where, "block", blocks, self.blocks)
+        arrays: dict[str, tuple[Any, str]] = {"scales": (scales, "scales")}
+        arrays |= {name: (blocks[name], f"draws {axes}") for name, axes in self.blocks.items()}
+        if self.constant:
+            arrays["constant"] = (constant, self.constant)
+        axes = f"{'scales' if self.scaled else 'one'} draws {self.result or self.blocks['H']}"
+        arrays |= {name: (array, axes) for name, array in result.items()}
+        checks.shapes(where, **arrays)
+        checks.finite(where, **{name: array for name, (array, _) in arrays.items()})
+        if not np.size(scales) or not np.all(scales):
+            raise ValueError(f"{where}: scales must hold numbers other than 0, got {scales}")
 
 
 def _shape(axes: str, sizes: Mapping[str, int]) -> tuple[int, int]:

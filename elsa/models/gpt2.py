@@ -212,6 +212,6 @@ def _shares(
     mask: Bool[Array, "batch 1 s s"],
 ) -> Float[Array, "batch heads s s"]:
     scores = jnp.einsum("bqhp,bkhp->bhqk", query * query.shape[-1] ** -0.5, key)
-    # finite, so that the row of an absent token, which may see nothing, is no NaN
+    # finite, so that the row of an absent token, which may see nothing, is not NaN
     lowest = jnp.finfo(scores.dtype).min
     return jax.nn.softmax(jnp.where(mask, scores, lowest), axis=-1)

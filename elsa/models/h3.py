@@ -156,7 +156,7 @@ class H3(nnx.Module):
         """The predictions for a batch of prompts.
 
         Raises:
-          ValueError: for prompts that do not fit the model, naming what came.
+          ValueError: for prompts that do not fit the model, naming the shape received.
         """
         context = rows_of(prompt, self, self.wq.shape[0] - 1)
         rows_BxNxM = gram.tokens(context.x, context.y)
@@ -230,7 +230,7 @@ class MergedH3(nnx.Module):
         """The predictions for a batch of prompts.
 
         Raises:
-          ValueError: for prompts that do not fit the model, naming what came.
+          ValueError: for prompts that do not fit the model, naming the shape received.
         """
         context = rows_of(prompt, self, self.weight.shape[0])
         weighted_BxN = context.y * self.sample_weights(context.y.shape[1])[None, :]

@@ -1,4 +1,4 @@
-"""What the trained models take, a prompt as rows or its Gram matrix, and what they answer."""
+"""Inputs of the trained models, as rows or as Gram matrices, and their predictions by layer."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ AnyPrompt = Prompt | GramPrompt
 
 
 class ByLayer(NamedTuple):
-    """What a model would answer if it ended after each layer, the input first.
+    """The predictions of a model if it ended after each layer, the input first.
 
     prediction: for the query, [layers + 1, batch].
     w: the weights, where the prompt holds them, [layers + 1, batch, d]; else None.
@@ -27,21 +27,21 @@ class ByLayer(NamedTuple):
 
 
 def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
-    """Refuses what is no batch of prompts, or has another number of covariates than the model.
+    """Refuses anything but a batch of prompts with as many covariates as the model has.
 
     Raises:
-      ValueError: naming the model, what came and what was expected.
+      ValueError: naming the model, the shape received and the shape expected.
     """
     where = type(model).__name__
     checks.instance(where, Prompt | GramPrompt, "a tasks.Prompt or GramPrompt", prompt=prompt)
     for name, array in prompt._asdict().items():
-        if name != "query_y":  # the label that is asked for
+        if name != "query_y":  # the label to predict
             checks.instance(where, jax.Array | np.ndarray, "an array", **{name: array})
     if isinstance(prompt, GramPrompt):
         sizes = checks.shapes(
             where, gram=(prompt.gram, "batch m m"), query_x=(prompt.query_x, "batch d")
         )
-        came = sizes["m"] - 1
+        context_dim = sizes["m"] - 1
     else:
         sizes = checks.shapes(
             where,
@@ -49,11 +49,11 @@ def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
             y=(prompt.y, "batch n"),
             query_x=(prompt.query_x, "batch d"),
         )
-        came = sizes["d"]
-    if (came, sizes["d"]) != (dim, dim):
+        context_dim = sizes["d"]
+    if (context_dim, sizes["d"]) != (dim, dim):
         raise ValueError(
-            f"{where}: context and query must have the model's d = {dim} covariates, got {came} "
-            f"and {sizes['d']}"
+            f"{where}: context and query_x must have the model's d = {dim} covariates, got "
+            f"{context_dim} and {sizes['d']}"
         )
 
 

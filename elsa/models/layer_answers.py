@@ -1,4 +1,4 @@
-"""What any model would answer if it ended after each of its layers."""
+"""The predictions of any model if it ended after each of its layers."""
 
 from collections.abc import Callable
 from typing import Any

@@ -90,7 +90,7 @@ class LinearAttention(nnx.Module):
         """The predictions for a batch of prompts, given as rows or as Gram matrices.
 
         Raises:
-          ValueError: for prompts that do not fit the model, naming what came.
+          ValueError: for prompts that do not fit the model, naming the shape received.
         """
         require_fit(prompt, self, self.wq.shape[0] - 1)
         values = context_gram(prompt, self.precision) @ self.wv[...][:, readout.LABEL]
@@ -144,7 +144,7 @@ class SoftmaxAttention(nnx.Module):
         """The predictions for a batch of prompts; a context without rows predicts 0.
 
         Raises:
-          ValueError: for prompts that do not fit the model, naming what came.
+          ValueError: for prompts that do not fit the model, naming the shape received.
         """
         rows_BxNxM, shares_BxN = self._shares(prompt)
         values_BxN = rows_BxNxM @ self.wv[...][:, readout.LABEL]

@@ -72,7 +72,7 @@ class MergedAttention(nnx.Module):
         """The predictions for a batch of prompts.
 
         Raises:
-          ValueError: for prompts that do not fit the model, naming what came.
+          ValueError: for prompts that do not fit the model, naming the shape received.
         """
         require_fit(prompt, self, self.weight.shape[0])
         return bilinear(prompt, self.preconditioner)
@@ -131,7 +131,7 @@ class LowRankAttention(nnx.Module):
         """The predictions for a batch of prompts.
 
         Raises:
-          ValueError: for prompts that do not fit the model, naming what came.
+          ValueError: for prompts that do not fit the model, naming the shape received.
         """
         require_fit(prompt, self, self.left.shape[0])
         return bilinear(prompt, self.preconditioner)
@@ -152,7 +152,7 @@ class LoraAttention(nnx.Module):
       rngs: the stream `params` draws V, normal with standard deviation d^(-1/2).
 
     Raises:
-      ValueError, TypeError: for a base that is no square matrix or a rank outside 0..max_rank.
+      ValueError, TypeError: for a base that is not a square matrix or a rank outside 0..max_rank.
     """
 
     takes_gram = True
@@ -197,7 +197,7 @@ class LoraAttention(nnx.Module):
         """The predictions for a batch of prompts.
 
         Raises:
-          ValueError: for prompts that do not fit the model, naming what came.
+          ValueError: for prompts that do not fit the model, naming the shape received.
         """
         require_fit(prompt, self, self.left.shape[0])
         return bilinear(prompt, self.preconditioner)

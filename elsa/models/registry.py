@@ -38,7 +38,7 @@ def build(settings: Settings, *, rngs: nnx.Rngs, **given: Any) -> Any:
       settings: "name", a key of MODELS, and arguments of that model.
       rngs: draws the weights.
       **given: arguments the config leaves out because task or run fix them (dim, context_length,
-        dtype, scale, precision); those the model does not take are passed over.
+        dtype, scale, precision); those that the model does not take are ignored.
 
     Raises:
       KeyError: for an unknown name or argument, or settings without a name.
@@ -47,7 +47,12 @@ def build(settings: Settings, *, rngs: nnx.Rngs, **given: Any) -> Any:
     """
     checks.mapping("models.build", "a mapping with a name and arguments", settings=settings)
     arguments = dict(settings)
-    name = arguments.pop("name", None)
+    if "name" not in arguments:
+        raise KeyError(
+            f"models.build: settings must have a 'name', one of {list(MODELS)}; "
+            f"got {list(arguments)}"
+        )
+    name = arguments.pop("name")
     checks.known_names("models.build", "model", [name], MODELS)
     model: Any = MODELS[name]
     takes = inspect.signature(model.__init__).parameters  # the class itself shows flax's

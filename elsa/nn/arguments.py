@@ -1,4 +1,4 @@
-"""The blocks that a stack is called with: looked at, and as matrices of its dtype."""
+"""The blocks that a stack is called with: checked, and converted to matrices of its dtype."""
 
 from collections.abc import Mapping
 
@@ -16,10 +16,10 @@ def looked_at(
     shapes: Mapping[str, tuple[int, ...]],
     dtype: np.dtype,
 ) -> dict[str, jax.Array | np.ndarray]:
-    """The blocks as matrices, their names, shapes and values looked at.
+    """The blocks as matrices, their names, shapes and values checked.
 
     Raises:
-      KeyError: for an unknown block. TypeError: for one that holds no real numbers.
+      KeyError: for an unknown block. TypeError: for one that does not hold real numbers.
       ValueError: for a missing one, a wrong shape, NaN, infinity, or numbers beyond the dtype.
     """
     checks.names(where, "block", blocks, shapes)

@@ -14,7 +14,7 @@ from elsa.nn.stack import Stack
 class AsBuilt:
     """The arrays that a stack was built with; one object for a stack and its copies.
 
-    It is no part of the stack's parameters: under jit it is compared by identity, so that a stack
+    It is not part of the stack's parameters: under jit it is compared by identity, so that a stack
     that was split and merged, or restored with equal weights, still counts as built.
     """
 
@@ -31,8 +31,8 @@ class AsBuilt:
         )
 
     def edited(self, stack: Stack) -> list[set[int]]:
-        """The numbers of the heads of each layer whose weights are not those built."""
-        found, made = [], iter(self._arrays)
+        """The indices of the heads of each layer whose weights are not those built."""
+        edited, made = [], iter(self._arrays)
         for layer in _layers(stack):
             heads: set[int] = set()
             for now in _values_of(layer):
@@ -40,11 +40,11 @@ class AsBuilt:
                 if now is not before and not self._equal(now, before):
                     other = np.moveaxis(np.asarray(now) != np.asarray(before), -3, 0)
                     heads |= {number for number, part in enumerate(other) if part.any()}
-            found.append(heads)
-        return found
+            edited.append(heads)
+        return edited
 
     def _equal(self, now: Any, made: Any) -> bool:
-        """Compared once for each array: a call of the stack asks every time."""
+        """Compared once for each array, as every call of the stack asks."""
         if not checks.is_concrete(now) or not checks.is_concrete(made):
             return False
         known = self._compared.get(id(now))

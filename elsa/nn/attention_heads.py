@@ -1,4 +1,4 @@
-"""What LSA and ELSA layers share: how their arrays are drawn, given, read and summed over."""
+"""Base class of LSA and ELSA layers: their arrays are drawn, set, read, and summed over heads."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ _AXES = {"wq": "mp", "wk": "mp", "wv": "mm", "bq": "np", "bk": "np", "bv": "nm"}
 
 
 class AttentionHeads(nnx.Module):
-    """What LSA and ELSA share; a subclass says which arrays it has, and draws them."""
+    """Base class of LSA and ELSA; a subclass lists its arrays, and draws them."""
 
     fields: ClassVar[tuple[str, ...]]
     precision: str
@@ -92,7 +92,7 @@ class AttentionHeads(nnx.Module):
                     "bias; use ELSA"
                 )
         kind = checks.float_dtype(cls.__name__, dtype)
-        made = stack_dense(heads, shape, kind)  # nobody else has them: no copy is needed
+        made = stack_dense(heads, shape, kind)  # referenced nowhere else: no copy needed
         return cls._with({n: jax.device_put(getattr(made, n)) for n in cls.fields}, kind, precision)
 
     @classmethod
@@ -104,7 +104,7 @@ class AttentionHeads(nnx.Module):
         One more axis in front holds the weights of every step of an untied stack.
 
         Raises:
-          ValueError: for a dtype that is none, or weights beyond its range.
+          ValueError: for a bad dtype, or weights beyond its range.
         """
         checks.instance(cls.__name__, HeadWeights, "HeadWeights", weights=weights)
         known(cls.__name__, precision)
@@ -127,13 +127,13 @@ class AttentionHeads(nnx.Module):
 
     @property
     def weights(self) -> HeadWeights:
-        """The weights of all heads along the first axis; arrays the module has not are zeros."""
-        own = {name: np.asarray(getattr(self, name)[...]) for name in self.fields}
-        lead, (m, p) = own["wq"].shape[:-2], own["wq"].shape[-2:]
+        """The weights of all heads along the first axis; arrays that the module lacks are zeros."""
+        arrays = {name: np.asarray(getattr(self, name)[...]) for name in self.fields}
+        lead, (m, p) = arrays["wq"].shape[:-2], arrays["wq"].shape[-2:]
         size_of = {"n": 0, "m": m, "p": p}
         return HeadWeights(
             *(
-                own.get(name, np.zeros((*lead, *(size_of[axis] for axis in axes))))
+                arrays.get(name, np.zeros((*lead, *(size_of[axis] for axis in axes))))
                 for name, axes in _AXES.items()
             )
         )
@@ -159,7 +159,7 @@ class AttentionHeads(nnx.Module):
         h = jnp.asarray(h)
         if jnp.ndim(h) not in (2, 3):
             raise ValueError(
-                f"{type(self).__name__}: the prompt must have shape (n, m) or (batch, n, m), "
+                f"{type(self).__name__}: the prompt h must have shape (n, m) or (batch, n, m), "
                 f"got {jnp.shape(h)}"
             )
         weights = [getattr(self, name)[...] for name in self.fields]

@@ -40,8 +40,8 @@ class BlockStack(nnx.Module):
       layers: the symbolic heads, a tuple for each layer of `weights`; none where they are unknown.
       inputs: name -> shape of what a call takes; by default the blocks of the layout.
       outputs: name -> shape of what it returns; by default the blocks of the readout.
-      name: opens messages and listings; by default the class's.
-      holds: block -> what lies in it, where that is not the value of its name.
+      name: messages and listings start with it; by default the name of the class.
+      holds: block -> what it contains, where that is not the value of its name.
       loads: True where the first layer moves the inputs to where the stack wants them.
       reference: what the stack should compute, by other means, for `verify`: a function of the
         inputs, [rows, columns] each, to the outputs.
@@ -76,24 +76,24 @@ class BlockStack(nnx.Module):
         self._layers = nnx.static(tuple(tuple(heads) for heads in layers))
         self._as_built = AsBuilt(stack)
 
-    # What a call does.
+    # Calls.
 
     @exact
     def __call__(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs; one task, `jax.vmap` for a batch.
 
         1-D arrays act as columns and numbers as 1 x 1; an output comes back with as many axes as
-        its input had, or as `outputs` says where it is no input.
+        its input had, or as `outputs` says where it is not an input.
 
         Raises:
-          KeyError: for a block that is no input.
+          KeyError: for a block that is not an input.
           ValueError: for a missing one, a wrong shape, or NaN or infinity in a concrete array.
         """
         return self._shaped(self._answer(self._given(blocks)), blocks)
 
     @exact
     def pack(self, /, **blocks: AnyShape) -> Float[Array, "n m"]:
-        """The prompt that a call runs; takes and refuses what a call does."""
+        """The prompt that a call runs on; arguments and errors as for a call."""
         return self._packed(self._given(blocks))
 
     @exact
@@ -123,7 +123,7 @@ class BlockStack(nnx.Module):
     def trajectory(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs if the stack ended after each step, [depth + 1, ...], the start first.
 
-        Takes and refuses what a call does.
+        Arguments and errors as for a call.
         """
         given = self._given(blocks)
         return self._shaped(self._steps(given, tuple(self.outputs), ended=True), blocks)
@@ -136,7 +136,7 @@ class BlockStack(nnx.Module):
         updates. Blocks that are not given are drawn, standard normal.
 
         Raises:
-          TypeError: for a stack that has no reference, as one from a file.
+          TypeError: for a stack without a reference, such as one from a file.
           ValueError: where the reference itself is not finite.
         """
         checks.random_key("verify", key)
@@ -159,7 +159,7 @@ class BlockStack(nnx.Module):
         """The caller's prompt in the stack's dtype, rows and channels appended as zeros."""
         return running.padded(h, self.readout.shape, self.dtype)
 
-    # What it is made of.
+    # Parts and counts.
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
@@ -173,7 +173,7 @@ class BlockStack(nnx.Module):
 
     @property
     def holds(self) -> dict[str, str]:
-        """Block -> what lies in it, where that is not the value of its name."""
+        """Block -> what it contains, where that is not the value of its name."""
         return dict(self._holds)
 
     @property
@@ -187,7 +187,7 @@ class BlockStack(nnx.Module):
         return self.stack.weights
 
     def require_weights(self, where: str) -> None:
-        """Refuses, in the name of a function, where there are no dense weights; here there are."""
+        """Refuses a stack without dense weights, for the function `where`; this one has them."""
 
     @property
     def is_as_built(self) -> bool:
@@ -223,11 +223,11 @@ class BlockStack(nnx.Module):
     def __str__(self) -> str:
         return listing(self)
 
-    # Hooks, and what they are put together by.
+    # Hooks of subclasses, and the code that calls them.
 
     @property
     def _where(self) -> str:
-        """What opens the messages of a call."""
+        """The name that messages of a call start with."""
         return self.name
 
     def _filled(self, blocks: Mapping[str, AnyShape]) -> Mapping[str, AnyShape]:
@@ -268,7 +268,7 @@ class BlockStack(nnx.Module):
         return np.ndim(blocks[name]) if name in blocks else len(self.outputs[name])
 
     def _given(self, blocks: Mapping[str, AnyShape]) -> dict[str, Array]:
-        """The call's blocks, looked at, as matrices of the stack's dtype."""
+        """The call's blocks, checked, as matrices of the stack's dtype."""
         given = looked_at(self._where, self._filled(blocks), dict(self._inputs), self.dtype)
         self._check(given)
         return converted(given, self.dtype)

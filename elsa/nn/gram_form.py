@@ -22,8 +22,12 @@ def obstacle(layers: Sequence[Any], skip: str) -> str:
     other = [type(layer).__name__ for layer in layers if not isinstance(layer, LSA)]
     if other:
         return f"it has a layer of type {other[0]}, which may have biases"
-    asked = sorted({layer.precision for layer in layers})
-    return f"its layers have products of several precisions, {asked}" if len(asked) > 1 else ""
+    precisions = sorted({layer.precision for layer in layers})
+    return (
+        f"its layers have products of several precisions, {precisions}"
+        if len(precisions) > 1
+        else ""
+    )
 
 
 def is_cheaper(layers: Sequence[Any], num_layers: int, rows: int) -> bool:

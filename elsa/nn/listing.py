@@ -32,5 +32,5 @@ def listing(stack: "BlockStack") -> str:
 
 
 def edited_heads(stack: "BlockStack") -> list[set[int]]:
-    """The numbers of the heads of each layer that no longer are what their formula says."""
+    """The indices of the heads of each layer whose weights are no longer those of their formula."""
     return stack._as_built.edited(stack.stack)

@@ -59,7 +59,7 @@ class RoleELSA(ELSA):
         Args:
           layer: with biases by position.
           indicator: 1 where a row has the role, else 0; a role that no row has gets zeros.
-          where: opens the message of a refusal.
+          where: the caller; messages start with it.
 
         Raises:
           ValueError: where two rows of one role have different biases.

@@ -1,4 +1,4 @@
-"""Running a stack in one compiled program, and what is kept of the prompts on the way."""
+"""Running a stack in one compiled program, and which parts of the prompts are kept on the way."""
 
 import dataclasses
 from typing import Any
@@ -34,7 +34,7 @@ def padded(h: Array | np.ndarray, shape: tuple[int, int], dtype: np.dtype) -> Ar
     """A prompt in the dtype, zeros appended to that shape.
 
     Raises:
-      TypeError: for what holds no real numbers. ValueError: for no matrix, or a larger one.
+      TypeError: for anything but real numbers. ValueError: for no matrix, or one too large.
     """
     checks.shapes("padded", h=(h, "n m"))
     n, m = np.shape(h)
@@ -47,7 +47,7 @@ def run(stack: Stack, h: Array | np.ndarray, observe: Observer | None, *, ended:
     """The stack on one prompt, compiled once for each shape, depth and observer.
 
     Raises:
-      TypeError: for what holds no real numbers. ValueError: for no matrix.
+      TypeError: for anything but real numbers. ValueError: for anything but a matrix.
     """
     checks.shapes("run", h=(h, "n m"))
     graph, state = nnx.split(stack)

@@ -1,4 +1,4 @@
-"""A stack of attention layers: depth, tying, skip, and what one may watch on the way."""
+"""A stack of attention layers: depth, tying, skip, and observers of the prompts between layers."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -37,8 +37,8 @@ class Stack(nnx.Module):
         that returns H (Hagiwara, arXiv:2503.23814, Property 3), and adds nothing.
 
     Raises:
-      TypeError: for a depth that is no integer. ValueError: for a negative depth, an empty body, an
-      unknown skip, a skip head for layers without biases, or untied parameters without their axis.
+      TypeError: for a depth that is not an integer. ValueError: for a depth below 0, an empty body,
+        an unknown skip, a skip head for layers without biases, or untied parameters without axis.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Stack(nnx.Module):
         """The layer that runs as number `index`, with the weights of its own step.
 
         Raises:
-          TypeError: for no integer. IndexError: outside 0 .. num_layers - 1.
+          TypeError: for anything but an integer. IndexError: outside 0 .. num_layers - 1.
         """
         checks.instance("Stack.layer", int | np.integer, "an integer", index=index)
         if isinstance(index, bool) or not 0 <= index < self.num_layers:
@@ -203,10 +203,11 @@ class Stack(nnx.Module):
     def _checked(self, h: Array | np.ndarray) -> Array:
         """The prompt, or a batch of prompts, in the layers' dtype."""
         checks.real("Stack", h=h)
-        prompt, own = jnp.asarray(h), jax.tree.leaves(nnx.state(self.body, nnx.Param))
-        if own and own[0].dtype != prompt.dtype:
+        prompt, params = jnp.asarray(h), jax.tree.leaves(nnx.state(self.body, nnx.Param))
+        if params and params[0].dtype != prompt.dtype:
             raise TypeError(
-                f"Stack: the prompt must have the layers' dtype {own[0].dtype}, got {prompt.dtype}"
+                f"Stack: the prompt h must have the layers' dtype {params[0].dtype}, "
+                f"got {prompt.dtype}"
             )
         return prompt
 
@@ -246,7 +247,7 @@ def with_skip_head(layer: nnx.Module) -> ELSA:
     """The ELSA layer with one more head, which returns the prompt.
 
     Raises:
-      ValueError: where the layer is no ELSA layer, as only biases let a head return its input.
+      ValueError: where the layer is not an ELSA layer, as only biases let a head return its input.
     """
     if not isinstance(layer, ELSA):
         raise ValueError(
@@ -258,12 +259,12 @@ def with_skip_head(layer: nnx.Module) -> ELSA:
     key_size = max(layer.wq.shape[-1], extra.wq.shape[-1])
     grown = {}
     for name in HeadWeights._fields:
-        own = getattr(layer, name)[...]
-        new = jnp.asarray(getattr(extra, name), own.dtype)
+        weights = getattr(layer, name)[...]
+        new = jnp.asarray(getattr(extra, name), weights.dtype)
         if name != "wv" and name != "bv":
-            own, new = _padded(own, key_size), _padded(new, key_size)
-        new = jnp.broadcast_to(new, (*own.shape[:-3], *new.shape))
-        grown[name] = nnx.Param(jnp.concatenate([own, new], axis=-3))
+            weights, new = _padded(weights, key_size), _padded(new, key_size)
+        new = jnp.broadcast_to(new, (*weights.shape[:-3], *new.shape))
+        grown[name] = nnx.Param(jnp.concatenate([weights, new], axis=-3))
     graph, state = nnx.split(layer)
     copy = nnx.merge(graph, state)
     for name, value in grown.items():

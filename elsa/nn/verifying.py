@@ -1,4 +1,4 @@
-"""What a stack returns against what it should."""
+"""A stack's outputs against its reference."""
 
 from collections.abc import Mapping, Sequence
 

@@ -27,7 +27,7 @@ def bayes(
     The distribution of the covariates does not enter. Its risk is `theory.bayes_risk`.
 
     Args:
-      prompt: its query_y is not looked at.
+      prompt: its query_y is not used.
       cov_task: Psi; it may be singular where it is concrete; a traced one is positive definite.
       noise_var: s2, a number; 0 is allowed.
       task_mean: b*; zero by default.

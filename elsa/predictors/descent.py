@@ -1,4 +1,4 @@
-"""What a few steps of gradient descent on the context predict for the query."""
+"""Predictions for the query after a few steps of gradient descent on the context."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ def gradient_descent(
     In O(k n d) a prompt where n < d, O((n + k) d^2) otherwise. There is no 1/n in the step.
 
     Args:
-      prompt: its query_y is not looked at.
+      prompt: its query_y is not used.
       steps: k, from 0.
       step_size: eta, a number, or one for each step, [k].
       lam: the regulariser, a number.
@@ -35,7 +35,7 @@ def gradient_descent(
     Raises:
       ValueError: for shapes that do not fit, an empty context, NaN or infinity, k < 0 or lam < 0.
         Values are checked on concrete arrays only.
-      TypeError: for a k that is no integer.
+      TypeError: for a k that is not an integer.
     """
     where = "gradient_descent"
     task = problem.read(where, prompt)
@@ -72,11 +72,11 @@ def polynomial_step(
 ) -> Float[Array, " batch"]:
     """query_x . p(G) X^T y with p(G) = c_0 I + c_1 G + .. and G = X^T X, by Horner's rule.
 
-    What any k steps of a method that only multiplies by G reach from zero have this form, of degree
+    After k steps from zero, every method that only multiplies by G predicts in this form, of degree
     k - 1; the best coefficients are `theory.multi_step_optimum`'s.
 
     Args:
-      prompt: its query_y is not looked at.
+      prompt: its query_y is not used.
       coefficients: c, from the constant up.
 
     Raises:

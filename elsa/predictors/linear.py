@@ -49,7 +49,7 @@ def ridge(prompt: Prompt, lam: NumberBlock) -> Float[Array, " batch"]:
     lam = 0 it is `least_squares`.
 
     Args:
-      prompt: its query_y is not looked at.
+      prompt: its query_y is not used.
       lam: the regulariser, a number.
 
     Raises:

@@ -16,7 +16,7 @@ def preconditioned_step(
     """query_x^T W X^T y, with no 1/n, for a batch of prompts; its risk is `theory.pgd_risk`.
 
     Args:
-      prompt: its query_y is not looked at.
+      prompt: its query_y is not used.
       weight: W, symmetric or not.
 
     Raises:
@@ -37,7 +37,7 @@ def weighted_step(
     """query_x^T W X^T (omega * y), a weight for each example; its risk is `theory.drift_risk`.
 
     Args:
-      prompt: its query_y is not looked at.
+      prompt: its query_y is not used.
       sample_weights: omega, in the order of the context.
       weight: W; the identity by default.
 
@@ -65,7 +65,7 @@ def gd_beta(
     What a linear transformer block computes (arXiv:2402.14951); its risk is `theory.gd_beta_risk`.
 
     Args:
-      prompt: its query_y is not looked at.
+      prompt: its query_y is not used.
       init: b0.
       preconditioner: Gamma, symmetric or not.
 

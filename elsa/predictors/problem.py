@@ -1,4 +1,4 @@
-"""What every estimator reads of a prompt, checked and in one dtype."""
+"""The parts of a prompt that every predictor reads, checked and in one dtype."""
 
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class Problem(NamedTuple):
 
 
 def read(where: str, prompt: Prompt) -> Problem:
-    """The prompt's context and query; its label is not looked at.
+    """The prompt's context and query; its label is not used.
 
     Raises:
       ValueError: for shapes that do not fit, an empty context, NaN or infinity.
@@ -50,14 +50,14 @@ def read(where: str, prompt: Prompt) -> Problem:
 
 
 def vector(where: str, name: str, array: AnyShape, size: int, axis: str = "d") -> None:
-    """Refuses what is not a finite vector of the given length."""
+    """Refuses anything but a finite vector of the given length."""
     checks.finite(where, **{name: array})
     if np.shape(array) != (size,):
         raise ValueError(f"{where}: {name} must have shape ({axis}={size},), got {np.shape(array)}")
 
 
 def matrix(where: str, name: str, array: AnyShape, size: int) -> None:
-    """Refuses what is not a finite d x d matrix."""
+    """Refuses anything but a finite d x d matrix."""
     checks.finite(where, **{name: array})
     if np.shape(array) != (size, size):
         raise ValueError(

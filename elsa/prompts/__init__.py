@@ -1,4 +1,4 @@
-"""Where the blocks of a prompt lie."""
+"""Layouts: where the named blocks of a prompt lie, prompts by name, and packing of tasks."""
 
 from elsa.prompts import edits
 from elsa.prompts.layout import BlockLayout, Box, overlap

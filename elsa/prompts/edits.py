@@ -1,4 +1,4 @@
-"""Changes of a prompt that its stack does not know of: blocks moved, turned, or overwritten.
+"""Changes of a prompt that its stack does not know of: blocks moved, transposed, or overwritten.
 
 Rearrangements give another layout for the same blocks; edits change entries of a packed prompt.
 """
@@ -32,13 +32,16 @@ def moved(
         )
         for name in names
     }
-    return _replaced(layout, shifted)
+    try:
+        return _replaced(layout, shifted)
+    except ValueError as error:
+        raise ValueError(f"moved: by rows={rows} and channels={channels}: {error}") from error
 
 
 def mirrored(layout: BlockLayout) -> BlockLayout:
     """The order of the blocks along the channels reversed, each block itself as it was.
 
-    Whole columns of blocks keep together: what shared channels still does.
+    Blocks that share channels stay together.
     """
     checks.instance("mirrored", BlockLayout, "a BlockLayout", layout=layout)
     return _replaced(

@@ -55,7 +55,7 @@ class BlockLayout:
 
     Raises:
       ValueError: for an empty box, a box that leaves the prompt, boxes that overlap, or a name in
-        `transposed` that is no block.
+        `transposed` that is not a block.
     """
 
     blocks: Mapping[str, Box]

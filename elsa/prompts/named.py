@@ -62,7 +62,8 @@ def named_format(name: str, dim: int) -> PromptFormat:
       dim: d.
 
     Raises:
-      ValueError: for an unknown name, or a dim below 1. TypeError: for a dim that is no integer.
+      ValueError: for an unknown name, or a dim below 1.
+      TypeError: for a dim that is not an integer.
     """
     checks.one_of("named_format", "name", name, NAMES)
     checks.size("named_format", dim=(dim, 1))
@@ -104,6 +105,7 @@ def custom_format(
     Raises:
       ValueError: where X, y, query_x or prediction is missing, or as `BlockLayout` says.
     """
+    checks.mapping("custom_format", "a mapping of blocks to boxes", boxes=boxes)
     placed = BlockLayout(boxes, shape, transposed)
     missing = [name for name in ("X", "y", "query_x", "prediction") if name not in placed]
     if missing:

@@ -1,4 +1,4 @@
-"""The roles of a prompt's rows: which rows mean the same, and may be exchanged."""
+"""The roles of a prompt's rows: rows of one role have the same meaning and may be exchanged."""
 
 import functools
 from collections.abc import Collection, Sequence
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from elsa.base import checks
 from elsa.prompts.layout import BlockLayout
 
-Role = tuple[tuple[str, int], ...]  # (block, row of the block) for what is no example
+Role = tuple[tuple[str, int], ...]  # (block, row of the block) of blocks that hold no examples
 
 
 def row_roles(layout: BlockLayout, examples: Collection[str]) -> list[Role]:
@@ -25,7 +25,7 @@ def row_roles(layout: BlockLayout, examples: Collection[str]) -> list[Role]:
         rows are its covariates, and each is a role of its own.
 
     Raises:
-      KeyError: for an example that is no block of the layout.
+      KeyError: for an example that is not a block of the layout.
     """
     checks.instance("row_roles", BlockLayout, "a BlockLayout", layout=layout)
     checks.instance("row_roles", Collection, "a list of blocks", examples=examples)
@@ -49,9 +49,9 @@ def role_indicator(roles: Sequence[Role], known: Sequence[Role]) -> Float[np.nda
     Raises:
       ValueError: for a row whose role is not known.
     """
-    for name, given in {"roles": roles, "known": known}.items():
-        checks.instance("role_indicator", list | tuple, "a list of roles", **{name: given})
-        for role in given:
+    for name, argument in {"roles": roles, "known": known}.items():
+        checks.instance("role_indicator", list | tuple, "a list of roles", **{name: argument})
+        for role in argument:
             checks.instance("role_indicator", tuple, "roles, as of row_roles", **{name: role})
     if len(set(known)) < len(known):
         raise ValueError(f"role_indicator: known must hold every role once, got {known}")
@@ -63,7 +63,9 @@ def _indicator(roles: tuple[Role, ...], known: tuple[Role, ...]) -> Float[np.nda
     column = {role: index for index, role in enumerate(known)}
     unknown = next((role for role in roles if role not in column), None)
     if unknown is not None:
-        raise ValueError(f"role_indicator: a row must have one of the roles {known}, got {unknown}")
+        raise ValueError(
+            f"role_indicator: known must hold the role of every row, got {known} without {unknown}"
+        )
     matrix = np.zeros((len(roles), len(known)))
     matrix[np.arange(len(roles)), [column[role] for role in roles]] = 1.0
     return matrix

@@ -1,4 +1,4 @@
-"""What a trained model has become: a plain stack, or gradient descent from a learned mean."""
+"""Reading trained models: as a plain stack, or as gradient descent from a learned mean."""
 
 from elsa.readback.gd_beta import GdBeta, gd_beta_block, read_gd_beta
 from elsa.readback.stacks import attention_stack

@@ -51,7 +51,7 @@ def gd_beta_block(
     Raises:
       ValueError: for shapes that do not fit, NaN or infinity, n < 1, or float64 without jax's x64
         switch.
-      TypeError: for an n that is no integer, or a dtype that is not floating point.
+      TypeError: for an n that is not an integer, or a dtype that is not floating point.
     """
     where = "gd_beta_block"
     arrays = {"init": init, "preconditioner": preconditioner}
@@ -98,7 +98,7 @@ def read_gd_beta(block: LinearTransformerBlock) -> GdBeta:
 
     Raises:
       TypeError: for another module.
-      ValueError: for several blocks, which are no single step.
+      ValueError: for several blocks, which are more than one step.
     """
     if not isinstance(block, LinearTransformerBlock):
         raise TypeError(

@@ -2,7 +2,7 @@
 
 A trained model masks its queries out of the context. A stack has no mask, so that queries get
 channels of their own: keys and values read the context's channels only, where a query's row is
-zero, and what is true of the model is true of the stack, exactly.
+zero, and the stack computes exactly what the model does.
 
     H = [ X y 0 0 ]     context rows:  c + (c A)(C^T C V)             C = [X y]
         [ 0 0 Q 0 ]     query rows:    q + (q D A)(C^T C V D)         D = diag(1, .., 1, sign)
@@ -54,7 +54,7 @@ def attention_stack(model: Any, context_length: int, *, num_queries: int = 1) ->
       (num_queries, 1), in the model's dtype; `elsa.export` writes it to a file.
 
     Raises:
-      TypeError: for a model that is no linear attention over the context.
+      TypeError: for a model that is not a linear attention over the context.
       ValueError: for sizes below 1 or weights that are not finite.
     """
     where = "attention_stack"
@@ -75,7 +75,7 @@ def attention_stack(model: Any, context_length: int, *, num_queries: int = 1) ->
     heads = [
         _heads(layer, sign, last=index == len(layers) - 1) for index, layer in enumerate(layers)
     ]
-    modules = [LSA.from_heads(own, layout.shape, dtype=dtype) for own in heads]
+    modules = [LSA.from_heads(layer_heads, layout.shape, dtype=dtype) for layer_heads in heads]
     stack = Stack(modules[-1:], 1, prologue=modules[:-1])
     name = type(model).__name__
     reference = functools.partial(_predictions, model)
@@ -103,9 +103,9 @@ def _heads(layer: _Layer, sign: float, *, last: bool) -> list[Head]:
         asks = (Term("channels", query, flip[:, None] * query_key),)
         made.append(Head("queries: q A C^T C V", asks, key, values, query))
         if not last:
-            own = (Term("channels", context, query_key),)
+            queries = (Term("channels", context, query_key),)
             plain = (Term("channels", context, value),)
-            made.append(Head("context: C A C^T C V", own, key, plain, context))
+            made.append(Head("context: C A C^T C V", queries, key, plain, context))
     return made
 
 
@@ -115,7 +115,7 @@ def _layers_of(model: Any) -> tuple[list[_Layer], float, Any]:
         weights = zip(_float64(model.query_key), _float64(model.value), strict=True)
         return [_Layer(*pair) for pair in weights], -1.0, model.p.dtype
     if isinstance(model, LinearAttention):
-        # the layer's residual is no part of the prediction: only the label channel is written
+        # the layer's residual is not part of the prediction: only the label channel is written
         value = np.zeros_like(_float64(model.wv[...]))
         value[:, -1] = _float64(model.wv[...])[:, -1]
         return [_Layer(_float64(model.query_key)[None], value[None])], 1.0, model.wq.dtype

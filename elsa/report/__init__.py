@@ -1,4 +1,4 @@
-"""What a run leaves behind: its folder, its records, its figures.
+"""Figures: one style, pictures of matrices and of prompts.
 
 Nothing here imports matplotlib or rich before something is drawn or printed.
 """

@@ -1,4 +1,4 @@
-"""A picture of a stack: what its prompt holds after each layer, and what its layers weigh."""
+"""A picture of a stack: its prompt after each layer, and the weights of its layers."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ PROMPTS = 4  # drawn of a deep stack: the input, two on the way, the last
 
 @runtime_checkable
 class BlockStack(Protocol):
-    """What is needed of a stack with named blocks (see `elsa.nn.BlockStack`)."""
+    """The attributes used of a stack with named blocks (see `elsa.nn.BlockStack`)."""
 
     stack: Any
     layout: Any
@@ -45,7 +45,7 @@ def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
 
     Args:
       stack: of a construction or compiled.
-      **blocks: what a call of the stack takes.
+      **blocks: the arguments of a call of the stack.
 
     Returns:
       A figure 85 mm wide, as high as it needs to be.

@@ -144,7 +144,7 @@ def measured(
     error: Real[ArrayLike, " points"] | Numbers | None = None,
     **line: Any,
 ) -> "Artist":
-    """A solid line with the colour and marker of `name`, which is its label too by default.
+    """A solid line with the colour and marker of `name`, by default also its label.
 
     Curves that coincide stay visible if their markers differ in place: pass `markevery`. With
     `error` every marker carries a bar of plus and minus that much.
@@ -230,8 +230,8 @@ def legend_outside(
       last: a label that comes after all others.
     """
     entries: dict[Any, Any] = {}
-    for own in axes or figure.axes:
-        for handle, label in zip(*own.get_legend_handles_labels(), strict=True):
+    for panel in axes or figure.axes:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     if last is not None:
         entries[last] = entries.pop(last)

@@ -34,18 +34,24 @@ def softmax_attention(
       value: V, values and output in one, [d, d].
 
     Raises:
-      ValueError: for shapes that do not fit, empty arrays, or entries that are not finite.
+      ValueError: for shapes that do not fit, empty arrays, entries that are not finite, or logits
+        A W A^T that overflow; under jit these give NaN instead.
     """
     tokens, scores, values = inputs.arrays(
         "softmax_attention", a=(a, "n d"), weight=(weight, "d d"), value=(value, "d d")
     )
-    return tokens + jax.nn.softmax(tokens @ scores @ tokens.T, axis=1) @ tokens @ values
+    logits = tokens @ scores @ tokens.T
+    if checks.is_concrete(logits) and not jnp.isfinite(logits).all():
+        raise ValueError(
+            f"softmax_attention: the logits of a and weight overflow {logits.dtype}: scale one down"
+        )
+    return tokens + jax.nn.softmax(logits, axis=1) @ tokens @ values
 
 
 def step_as_attention(
     x: Real[ArrayLike, " d"] | Numbers, x_next: Real[ArrayLike, " d"] | Numbers, sharpness: Number
 ) -> tuple[Float[Array, "d d"], Float[Array, "d d"]]:
-    """Weights (W, V) of a layer that does to the data what going from x to x_next does to them.
+    """Weights (W, V) of a layer that changes the data as going from x to x_next changes the logits.
 
         W = beta I,  V = (x' - x) x^T / |x|^2
 

@@ -84,8 +84,8 @@ def lbfgs(
     known = optax.value_and_grad_from_state(value)  # what the line search has computed already
 
     def measured(x: Array, state: Any) -> tuple[Array, Array]:
-        found: tuple[Array, Array] = known(x, state=state)
-        return found
+        loss_and_gradient: tuple[Array, Array] = known(x, state=state)
+        return loss_and_gradient
 
     return _loop(step, measured, x, optimizer.init(x), tolerance, limit)
 

@@ -1,4 +1,4 @@
-"""What every function of the package asks of its arguments, and what it says of an overflow."""
+"""Checks of the arguments of every function of the package, and the error for an overflow."""
 
 from typing import TypeAlias
 
@@ -34,7 +34,7 @@ def floats(*arrays: AnyShape) -> list[jax.Array]:
 
 
 def concrete(where: str, /, **arrays: AnyShape) -> None:
-    """Refuses tracers: for functions that decide by values, or leave jax.
+    """Refuses tracers, for functions that decide by values or compute outside of jax.
 
     Raises:
       TypeError: naming the first tracer.
@@ -52,7 +52,7 @@ def radius(where: str, value: float | None, *, needed: bool) -> float:
 
     Raises:
       ValueError: where it is needed and missing, below 0 or not finite.
-      TypeError: where it is no real number.
+      TypeError: where it is not a real number.
     """
     if value is None:
         if needed:
@@ -69,7 +69,7 @@ def radius(where: str, value: float | None, *, needed: bool) -> float:
 
 
 def refuse_overflow(where: str, kind: str, result: jax.Array, x: jax.Array, data: Data) -> None:
-    """Says why a concrete result is not finite, by the logits of the weights x."""
+    """Raises an error for a concrete result that is not finite, with the logits at x."""
     if not checks.is_concrete(result) or bool(jnp.isfinite(result).all()):
         return
     factors = [array for array in (data.a1, np.atleast_2d(x), data.a2.T) if array is not None]

@@ -1,4 +1,4 @@
-"""Directions that a loss does not see, and weights without their part along them.
+"""Directions along which a loss is constant, and weights without their part along them.
 
 Softmax does not change when a constant is added to its logits. So the normalized loss sees of A
 only the part orthogonal to the ones, A minus the mean of its rows, and x + v has the loss of x,
@@ -14,7 +14,7 @@ from elsa.softmax_regression.bounds import Values
 
 
 def hidden_directions(values: Values, kind: str) -> Float[np.ndarray, "d1 d2 k"]:
-    """An orthonormal basis of what is not seen: products of which a factor is not seen."""
+    """An orthonormal basis of the null directions: products of which one factor is not seen."""
     seen = _seen(values, kind)
     left, right = (np.linalg.qr(basis, mode="complete")[0] for basis in seen)
     hidden = np.ones((left.shape[1], right.shape[1]), bool)

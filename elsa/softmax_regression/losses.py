@@ -25,7 +25,7 @@ from elsa.softmax_regression.inputs import Weights
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False)
 class Losses:
-    """Data, labels and which of the two losses: what can be said at given weights."""
+    """Data, labels and the kind of loss, with all that is computed at given weights."""
 
     a1: Float[Array | np.ndarray, "n1 d1"] | None
     a2: Float[Array | np.ndarray, "n2 d2"]
@@ -197,7 +197,7 @@ class Losses:
 
         Raises:
           ValueError, TypeError: as `loss`, the overflow apart, for a step size that is not finite
-            and above 0, or steps that are no integer of at least 1.
+            and above 0, or steps that are not an integer of at least 1.
         """
         where = "Problem.gradient_path"
         data, start = self._arrays(where, x=x)
@@ -228,11 +228,11 @@ class Losses:
         return stacked
 
     def _at(self, method: str, formula: Callable[..., Array], **weights: AnyShape) -> Array:
-        """The formula at the weights, and a word where it overflows."""
+        """The formula at the weights; an error where it overflows."""
         where = f"Problem.{method}"
-        data, *given = self._arrays(where, **weights)
-        value = formula(*given, data, kind=self.kind)
-        inputs.refuse_overflow(where, self.kind, value, given[0], data)
+        data, *arrays = self._arrays(where, **weights)
+        value = formula(*arrays, data, kind=self.kind)
+        inputs.refuse_overflow(where, self.kind, value, arrays[0], data)
         return value
 
     def _arrays(self, where: str, leading: str = "", /, **weights: AnyShape) -> list[Any]:
@@ -244,21 +244,21 @@ class Losses:
         return [Data(left, *made[:2]), *made[2:]]
 
     def _values(self, where: str, **weights: AnyShape) -> Values:
-        """The data in NumPy, for what decides by values; the weights are checked only."""
+        """The data in NumPy, for functions that decide by values; the weights are only checked."""
         self._concrete(where, **weights)
         self._check(where, **weights)
         return values(self.a1, self.a2, self.b)
 
     def _check(self, where: str, leading: str = "", /, **weights: AnyShape) -> None:
-        """Shapes of all, as vmap and stacking change them, and values of what is new."""
-        own = f"{leading} d" if self.a1 is None else f"{leading} d1 d2"
-        checks.shapes(where, **self._axes, **{name: (x, own) for name, x in weights.items()})
+        """Checks all shapes, which vmap and stacking change, and the values of new arrays."""
+        axes = f"{leading} d" if self.a1 is None else f"{leading} d1 d2"
+        checks.shapes(where, **self._axes, **{name: (x, axes) for name, x in weights.items()})
         checks.finite(where, **weights)
 
     def _concrete(self, where: str, **more: AnyShape) -> None:
-        """Refuses tracers among the data and whatever else is named."""
-        own = {name: array for name, (array, _) in self._axes.items()}
-        inputs.concrete(where, **own, **more)
+        """Refuses tracers among the data and the other named arrays."""
+        data = {name: array for name, (array, _) in self._axes.items()}
+        inputs.concrete(where, **data, **more)
 
     def _side(self, where: str, side: str | None) -> str:
         sides = ("queries", "keys") if self.a1 is not None else ("keys",)

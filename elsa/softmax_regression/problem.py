@@ -1,4 +1,4 @@
-"""Softmax regression in one vector or in a matrix: one object, and all that is asked of it."""
+"""Softmax regression in one vector or in a matrix, as one object with its methods."""
 
 from typing import Any
 
@@ -143,7 +143,7 @@ class Problem(Losses):
         return basis.reshape(*self._weights_shape, basis.shape[2])
 
     def identifiable_part(self, x: Weights) -> Float[np.ndarray, "*weights"]:
-        """x without its part along `null_directions`: one for all weights that are not told apart.
+        """x without its part along `null_directions`, so that solutions can be compared.
 
         S1 S1^T X S2 S2^T, S1 and S2 orthonormal bases of the row spaces of A1 and A2, or A2 - mean
         of its rows for the normalized loss.
@@ -202,7 +202,7 @@ class Problem(Losses):
 
     @exact
     def weight_shift(self, x: Weights, x_next: Weights, *, side: str | None = None) -> WeightShift:
-        """What to do to the labels, or to the data, instead of going from x to x_next.
+        """The change of the labels, or of the data, that replaces going from x to x_next.
 
             L(X'; A1, A2, B) = L(X; A1, A2, B~) = L(X; A1~, A2, B) = L(X; A1, A2~, B)
 
@@ -247,7 +247,7 @@ class Problem(Losses):
 
     @exact
     def context_shift(self, x: Weights, after: "Problem") -> LabelShift:
-        """Labels that do at fixed weights what a move of the context to that of `after` does.
+        """Labels that have, at fixed weights, the effect of moving the context to that of `after`.
 
             L(X; A1', A2', B') = L(X; A1, A2, B~),  with A1', A2', B' of `after`
 
@@ -262,8 +262,8 @@ class Problem(Losses):
           after: the problem with the moved data, and labels that are this one's where they stay.
 
         Raises:
-          ValueError, TypeError: as `loss`, the overflow apart, and for what is no problem of the
-            same kind and shapes.
+          ValueError, TypeError: as `loss`, the overflow apart, and for anything but a problem of
+            the same kind and shapes.
         """
         where = "Problem.context_shift"
         if not isinstance(after, Problem):
@@ -271,9 +271,11 @@ class Problem(Losses):
                 f"{where}: after must be a Problem, got {type(after).__name__}; "
                 "dataclasses.replace(problem, a2=...) is the problem with other data"
             )
-        own, other = ((p.kind, p._shapes) for p in (self, after))
-        if own != other:
-            raise ValueError(f"{where}: after must have the kind and shapes {own}, got {other}")
+        kind_and_shapes, other = ((p.kind, p._shapes) for p in (self, after))
+        if kind_and_shapes != other:
+            raise ValueError(
+                f"{where}: after must have the kind and shapes {kind_and_shapes}, got {other}"
+            )
         data, weights = self._arrays(where, x=x)
         moved, _ = after._arrays(where, x=x)
         return shifts.of_context(weights, data, moved, kind=self.kind)
@@ -288,7 +290,7 @@ class Problem(Losses):
 
 
 def _unflatten(kind: str, arrays: Any) -> Problem:
-    made = object.__new__(Problem)  # unchecked: jax fills in what is no array, too
+    made = object.__new__(Problem)  # unchecked: jax fills in other objects than arrays, too
     made._hold(*arrays, kind)
     return made
 

@@ -23,7 +23,7 @@ from elsa.softmax_regression.formulas import Data
 
 
 class LabelShift(NamedTuple):
-    """Labels that do at the old logits what b does at the new ones.
+    """Labels that give the old logits the residual that b gives the new ones.
 
     b: b~, of b's shape.
     size: |b~ - b|, for matrices the Frobenius norm.
@@ -69,12 +69,12 @@ class TrajectoryShift(NamedTuple):
 
 @jitted("kind", "side")
 def of_weights(x: Array, x_next: Array, data: Data, *, kind: str, side: str) -> WeightShift:
-    """What stands for a step from x to x_next; side: the data that move, "queries" or "keys"."""
+    """The shifts that replace a step from x to x_next; side: the data that move."""
     change = x_next - x
     moved = formulas.queried(change, data)
     rows = upward(_row_lengths(moved) * spectral(data.a2), x, data.a2)
-    given = [a for a in (data.a1, data.a2) if a is not None]
-    reach = upward(math.prod(map(spectral, given)) * length(change), *given)
+    factors = [a for a in (data.a1, data.a2) if a is not None]
+    reach = upward(math.prod(map(spectral, factors)) * length(change), *factors)
     z, dz = formulas.logits(x, data), moved @ data.a2.T
     labels = _label_shift(z, dz, data.b, reach, rows, kind)
     if side == "queries" and data.a1 is not None:
@@ -85,7 +85,7 @@ def of_weights(x: Array, x_next: Array, data: Data, *, kind: str, side: str) -> 
 
 @jitted("kind", "side")
 def along_path(path: Array, data: Data, *, kind: str, side: str) -> TrajectoryShift:
-    """What stands for every step of a path, and for all of it so far."""
+    """The shifts that replace every step of a path, and all steps so far."""
     move: Callable[..., WeightShift]
     move = jax.vmap(lambda x, y: of_weights(x, y, data, kind=kind, side=side))
     first = jnp.broadcast_to(path[:1], path[1:].shape)
@@ -94,7 +94,7 @@ def along_path(path: Array, data: Data, *, kind: str, side: str) -> TrajectorySh
 
 @jitted("kind")
 def of_context(x: Array, before: Data, after: Data, *, kind: str) -> LabelShift:
-    """Labels that do on the data before what those after do on theirs."""
+    """Labels that give the data before the move the residual of those after it."""
     change = after.a2 - before.a2
     queried = formulas.queried(x, after)
     moved, rows = queried @ change.T, _row_lengths(queried) * spectral(change)

@@ -28,7 +28,7 @@ REACH = 0.1  # how far a step of gradient descent on the rescaled loss may move 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class History:
-    """What a solver went through, the start included.
+    """The iterates of a solver, the start included.
 
     loss, gradient_norm: of every iterate, [iterations + 1].
     tolerance: the gradient norm that was asked for.
@@ -67,7 +67,7 @@ def solve(
     tolerance: float | None,
     max_iterations: int | None,
 ) -> Solution:
-    """A stationary point from the start x; docs and checks of the arrays are `Problem.solve`'s."""
+    """A stationary point from the start x; see `Problem.solve`, which checks the arrays."""
     checks.one_of(where, "method", method, _SOLVERS)
     solver, usual = _SOLVERS[method]
     relative = float(jnp.finfo(x.dtype).eps) ** (2 / 3) if tolerance is None else tolerance
@@ -75,16 +75,16 @@ def solve(
     limit = usual if max_iterations is None else max_iterations
     checks.size(where, max_iterations=(limit, 1))
     problem = _objective(kind)
-    given = data, _sizes(kind, data)
-    inputs.refuse_overflow(where, kind, problem.evaluate(x, *given)[0], x, data)
-    asked = relative * float(problem.scale(x, *given))
-    run = solver(problem, x, given, asked, limit)
+    constants = data, _sizes(kind, data)
+    inputs.refuse_overflow(where, kind, problem.evaluate(x, *constants)[0], x, data)
+    threshold = relative * float(problem.scale(x, *constants))
+    run = solver(problem, x, constants, threshold, limit)
     made = int(run.iterations)
     losses = np.asarray(run.losses, np.float64)[: made + 1]
     norms = np.asarray(run.norms, np.float64)[: made + 1]
-    reached = norms[-1] <= asked
+    reached = norms[-1] <= threshold
     stopped = "gradient" if reached else "stuck" if bool(run.stuck) else "limit"
-    history = History(losses, norms, asked, stopped)
+    history = History(losses, norms, threshold, stopped)
     return Solution(run.x, float(losses[-1]), float(norms[-1]), made, history)
 
 

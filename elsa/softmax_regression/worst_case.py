@@ -31,12 +31,12 @@ def worst_case_lipschitz(
 
     so that they grow like exp(4 R^2) and exp(2 R^2). The matrix problem has the same constants for
     ||A1|| ||A2|| <= R, |X|_F <= R, n2 rows in A2 and max_i |b_i| <= B; its loss, a sum over rows,
-    is no part of this.
+    is not covered.
 
     Args:
       rows: n.
       radius: R, bound of both ||A|| and |x|.
-      kind: "normalized" or "rescaled"; of no matter to the softmax map.
+      kind: "normalized" or "rescaled"; the softmax map does not depend on it.
       of: "gradient", "loss" or "softmax".
       label_norm: B.
 
@@ -46,7 +46,7 @@ def worst_case_lipschitz(
     Raises:
       ValueError: for rows below 1, a radius or label norm that is negative or not finite, an
         unknown kind or `of`.
-      TypeError: for rows that are no integer.
+      TypeError: for a number of rows that is not an integer.
     """
     where = "worst_case_lipschitz"
     checks.size(where, rows=(rows, 1))

@@ -73,7 +73,7 @@ class Alignment:
           length: 1 and above, context_length where None; may be a tracer.
 
         Raises:
-          TypeError, ValueError: for a concrete length that is no integer or below 1.
+          TypeError, ValueError: for a concrete length that is not an integer or below 1.
         """
         fields.draw(self, key, batch)
         rows = rows_asked("Alignment.sample_gram", length, self.context_length)

@@ -66,12 +66,12 @@ class TableContexts(RowsOnly):
           OSError: for a file that cannot be read.
         """
         checks.mapping(where, "a mapping of fields to values", given=given)
-        own = dict(given)
-        if "x" not in own:
-            path, target = own.pop("path", ""), own.pop("target", "")
+        fields_given = dict(given)
+        if "x" not in fields_given:
+            path, target = fields_given.pop("path", ""), fields_given.pop("target", "")
             data = standardised(read_csv(path, target) if path else diabetes())
-            own |= {"x": data.x, "y": data.y / np.std(data.y)}
-        return fields.of_config(cls, where, own)
+            fields_given |= {"x": data.x, "y": data.y / np.std(data.y)}
+        return fields.of_config(cls, where, fields_given)
 
     @property
     def dim(self) -> int:

@@ -55,13 +55,13 @@ class Drift(RowsOnly):
           KeyError, ValueError, TypeError: as `fields.of_config`; for both of the two.
         """
         checks.mapping(where, "a mapping of fields to values", given=given)
-        own = dict(given)
-        if "correlation" in own:
-            rho = own.pop("correlation")
-            if "task_corr" in own:
+        settings = dict(given)
+        if "correlation" in settings:
+            rho = settings.pop("correlation")
+            if "task_corr" in settings:
                 raise ValueError(f"{where}: give task_corr or correlation, got both")
-            own["task_corr"] = autoregressive(own.get("context_length", 1), rho)
-        return fields.of_config(cls, where, own)
+            settings["task_corr"] = autoregressive(settings.get("context_length", 1), rho)
+        return fields.of_config(cls, where, settings)
 
     def __post_init__(self) -> None:
         where = "Drift"

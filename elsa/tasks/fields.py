@@ -13,7 +13,7 @@ _COVARIANCES = {"cov_x", "cov_task"}
 
 
 def common(where: str, dim: int, context_length: int, **numbers: Any) -> None:
-    """Refuses sizes that are no integers above 0, and numbers that are no scalars of at least 0."""
+    """Refuses sizes that are not integers above 0, and numbers that are not scalars from 0 on."""
     checks.size(where, dim=(dim, 1), context_length=(context_length, 1))
     for name, number in numbers.items():
         checks.shapes(where, **{name: (number, "")})
@@ -22,14 +22,14 @@ def common(where: str, dim: int, context_length: int, **numbers: Any) -> None:
 
 
 def draw(task: Any, key: Any, batch: int) -> None:
-    """Refuses what is no single key, and a batch that is no size; within jit and vmap, too."""
+    """Refuses anything but a single key and an integer batch, within jit and vmap, too."""
     where = f"{type(task).__name__}.sample"
     checks.single_key(where, key)
     checks.size(where, batch=(batch, 1))
 
 
 def sized(where: str, name: str, array: Any, shape: tuple[int, ...]) -> None:
-    """Refuses an array of another shape, and what holds no real numbers."""
+    """Refuses an array of another shape, and anything but real numbers."""
     checks.real(where, **{name: array})
     if np.shape(array) != shape:
         raise ValueError(f"{where}: {name} must have shape {shape}, got {np.shape(array)}")

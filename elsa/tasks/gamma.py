@@ -40,12 +40,12 @@ def gamma(
         return jnp.any(~state[1])
 
     def propose(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        found, accepted, trial = state
+        accepted_t, accepted, trial = state
         z_key, u_key = jax.random.split(jax.random.fold_in(loop_key, trial))
         t = jax.random.normal(z_key, size) / jnp.sqrt(9.0 * middle)
         inside = t > -1.0
         accept = inside & (-jax.random.exponential(u_key, size) < _log_ratio(middle, t))
-        return jnp.where(accepted, found, t), accepted | accept, trial + 1
+        return jnp.where(accepted, accepted_t, t), accepted | accept, trial + 1
 
     start = (jnp.zeros(size, wanted.dtype), jnp.zeros(size, bool), jnp.zeros((), int))
     deviation, _, _ = jax.lax.while_loop(rejected, propose, start)

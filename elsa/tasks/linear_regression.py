@@ -104,12 +104,12 @@ class LinearRegression:
     @exact
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts, each with a weight vector of its own."""
-        fields.draw(self, key, batch)
         return prompt_of(self.parts(key, batch))
 
     @exact
     def parts(self, key: Array, batch: int) -> Parts:
-        """What `sample` puts together, for a task that moves covariates before there are labels."""
+        """The parts that `sample` combines, for a task that changes covariates first."""
+        fields.draw(self, key, batch)
         w_key, x_key, noise_key = jax.random.split(key, 3)
         w_BxD = self._weights(w_key, batch)
         x_BxSxD = self._covariates(x_key, (batch, self.context_length + 1))
@@ -130,7 +130,7 @@ class LinearRegression:
 
         Raises:
           ValueError: for covariates that are not normal, or a concrete length below 1.
-          TypeError: for a concrete length that is no integer.
+          TypeError: for a concrete length that is not an integer.
         """
         fields.draw(self, key, batch)
         if not self.has_gram:

@@ -1,4 +1,4 @@
-"""A batch of in-context problems, row by row or as Gram matrices, and what a task is."""
+"""A batch of in-context problems, row by row or as Gram matrices, and the protocol of tasks."""
 
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -25,7 +25,7 @@ class Prompt(NamedTuple):
 
 
 class GramPrompt(NamedTuple):
-    """A batch of prompts reduced to what a bias-free linear-attention layer sees of the context.
+    """A batch of prompts whose contexts are reduced to all that bias-free linear attention reads.
 
     gram: [X y]^T [X y], a sum over the context's rows, not a mean; [batch, d + 1, d + 1].
     query_x: covariates of the query, [batch, d].
@@ -39,13 +39,13 @@ class GramPrompt(NamedTuple):
 
 @runtime_checkable
 class Task(Protocol):
-    """What every task offers: its sizes, and prompts drawn from a key.
+    """The interface of every task: its sizes, and prompts drawn from a key.
 
     cuts: whether `keep_last` leaves a task of this kind, so that one program can serve a sweep over
       context lengths.
 
     A class may also have `sweeps`, names that a sweep may vary besides its fields, and
-    `from_config(where, given)`, where a config may say a task shorter than by its fields.
+    `from_config(where, given)`, where a config may describe a task more briefly than by its fields.
     """
 
     cuts: ClassVar[bool]
@@ -117,7 +117,7 @@ def keep_last(prompt: Prompt, length: int | Int[Array, ""]) -> Prompt:
       length: 0 to n; may be a tracer.
 
     Raises:
-      TypeError, ValueError: for shapes that do not fit, or a concrete length that is no integer
+      TypeError, ValueError: for shapes that do not fit, or a concrete length that is not an integer
         from 0 to n.
     """
     rows = _check("keep_last", prompt)["n"]

@@ -16,7 +16,7 @@ def task(static: tuple[str, ...]) -> Callable[[Class], Class]:
 
     The fields named in `static` are part of the tree's structure; all others are leaves, those
     derived in __post_init__ included. Putting a tree together again does not run __post_init__:
-    leaves may then be tracers, None or anything else that jax puts there, and derived leaves are
+    leaves may then be tracers, None or any other object that jax puts there, and derived leaves are
     carried along, not computed again.
 
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *tasks)
@@ -28,8 +28,8 @@ def task(static: tuple[str, ...]) -> Callable[[Class], Class]:
       static: names of fields with hashable values.
 
     Raises:
-      TypeError: for a class that is no frozen dataclass.
-      ValueError: where a static name is no field.
+      TypeError: for a class that is not a frozen dataclass.
+      ValueError: where a static name is not a field.
     """
 
     checks.instance("task", tuple | list, "a tuple of names of fields", static=static)

@@ -39,16 +39,16 @@ def build(settings: Settings) -> Task:
       TypeError: for a value of the wrong kind.
     """
     checks.mapping("build", "a mapping with a name and fields", settings=settings)
-    given = dict(settings)
-    if "name" not in given:
-        raise ValueError(f"build: missing 'name', one of {list(TASKS)}; got {list(given)}")
-    name = given.pop("name")
+    entries = dict(settings)
+    if "name" not in entries:
+        raise ValueError(f"build: missing 'name', one of {list(TASKS)}; got {list(entries)}")
+    name = entries.pop("name")
     checks.names("build", "task", [name, *(other for other in TASKS if other != name)], TASKS)
     cls: Any = TASKS[name]
     where = f"build {name!r}"
     task: Task
-    if hasattr(cls, "from_config"):  # a class whose config may say it shorter
-        task = cls.from_config(where, given)
+    if hasattr(cls, "from_config"):  # a class with a shorter form in configs
+        task = cls.from_config(where, entries)
         return task
-    task = fields.of_config(cls, where, given)
+    task = fields.of_config(cls, where, entries)
     return task

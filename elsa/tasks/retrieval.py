@@ -85,7 +85,7 @@ class Retrieval:
           length: 1 and above, context_length where None; may be a tracer.
 
         Raises:
-          TypeError, ValueError: for a concrete length that is no integer or below 1.
+          TypeError, ValueError: for a concrete length that is not an integer or below 1.
         """
         fields.draw(self, key, batch)
         rows = rows_asked("Retrieval.sample_gram", length, self.context_length)

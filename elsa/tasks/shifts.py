@@ -1,4 +1,4 @@
-"""Prompts of a task from outside the law that a model was trained on."""
+"""Prompts from another distribution than the one that a model was trained on."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -82,9 +82,9 @@ class ShiftedRegression(RowsOnly):
         """
         checks.mapping(where, "a mapping of fields to values", given=given)
         checks.known_names(where, "field", given, [*_FIELDS, *_SHIFTS])
-        own = {name: value for name, value in given.items() if name in _SHIFTS}
+        shift_fields = {name: value for name, value in given.items() if name in _SHIFTS}
         rest = {name: value for name, value in given.items() if name not in _SHIFTS}
-        return cls(fields.of_config(LinearRegression, where, rest), **own)
+        return cls(fields.of_config(LinearRegression, where, rest), **shift_fields)
 
     @property
     def dim(self) -> int:
@@ -131,7 +131,7 @@ def shifted(
 
     Length and noise can be changed of every task that is a dataclass with such a field. All else
     needs a linear regression, because no other task can be asked for the label that a moved
-    covariate would have. What a linear regression can say by its own fields stays one, so that
+    covariate would have. What the fields of a linear regression can express stays one, so that
     closed forms and Gram samplers know it; the rest is a `ShiftedRegression`.
 
     Args:
@@ -143,7 +143,7 @@ def shifted(
       query_scale, orthogonal_query, half_subspace: see `ShiftedRegression`.
 
     Raises:
-      TypeError: for a shift that this task cannot have, naming those that it can.
+      TypeError: for a shift that this task does not support, naming those that it does.
       ValueError: as the task says, as for a drift whose `task_corr` is of another length.
     """
     where = "shifted"
@@ -159,10 +159,10 @@ def shifted(
         "orthogonal_query": orthogonal_query,
         "half_subspace": half_subspace,
     }
-    asked = [*changed, *(name for name, is_asked in moved.items() if is_asked)]
+    shifts = [*changed, *(name for name, is_asked in moved.items() if is_asked)]
     before = task if isinstance(task, ShiftedRegression) else None
     base = task if before is None else before.base
-    _refuse(where, base, asked)
+    _refuse(where, base, shifts)
     if moved["covariate_scale"] or moved["cov_x"]:
         cov = base.cov_x if cov_x is None else cov_x
         if cov_x is not None:
@@ -188,7 +188,7 @@ def shifted(
 
 
 def _refuse(where: str, task: Any, asked: Iterable[str]) -> None:
-    """Refuses shifts that a task cannot have."""
+    """Refuses shifts that a task does not support."""
     if isinstance(task, LinearRegression):
         return
     known = [f.name for f in dataclasses.fields(task)] if dataclasses.is_dataclass(task) else []

@@ -47,9 +47,9 @@ def read_csv(path: str, target: str) -> Table:
 
     Raises:
       FileNotFoundError: where there is no such file.
-      KeyError: where `target` is no column, with the nearest names.
+      KeyError: where `target` is not a column, with the nearest names.
       ValueError: for another encoding than UTF-8, no rows, no covariates, columns named twice,
-        rows of another length, or an entry that is no finite number, naming column and line.
+        rows of another length, or an entry that is not a finite number, naming column and line.
     """
     checks.instance("read_csv", str | os.PathLike, "a path", path=path)
     checks.instance("read_csv", str, "a column's name", target=target)

@@ -101,7 +101,7 @@ def rows_asked(
     """The length asked for, `context_length` where None; a concrete one is at least 1.
 
     Raises:
-      TypeError, ValueError: for a concrete length that is no integer above 0.
+      TypeError, ValueError: for a concrete length that is not an integer above 0.
     """
     if length is None:
         return context_length

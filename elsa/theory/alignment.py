@@ -31,7 +31,7 @@ def alignment_moments(
 
     Raises:
       ValueError: for d < 1, n < 1, an alignment outside [0, 1] or s2 < 0.
-      TypeError: for a d or n that is no integer.
+      TypeError: for a d or n that is not an integer.
     """
     counts = {"dim": dim, "context_length": context_length}
     scale.check("alignment_moments", alignment, noise_var, **counts)

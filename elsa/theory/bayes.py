@@ -37,7 +37,7 @@ def bayes_risk(setting: Setting, key: Array, samples: int) -> Estimate:
 
     Raises:
       ValueError: for fewer than 2 samples.
-      TypeError: for a number of samples that is no integer and a setting that is no `Setting`.
+      TypeError: for a number of samples that is not an integer, or anything but a `Setting`.
     """
     where = "bayes_risk"
     require(where, setting)

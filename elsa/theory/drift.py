@@ -32,9 +32,9 @@ def drift_risk(
       dim, noise_var: d and s2.
 
     Raises:
-      ValueError: for shapes that do not fit, a task_corr that is no correlation matrix of at least
-        two tasks, NaN or infinity, d < 1 or s2 < 0.
-      TypeError: for a d that is no integer.
+      ValueError: for shapes that do not fit, a task_corr that is not a correlation matrix of at
+        least two tasks, NaN or infinity, d < 1 or s2 < 0.
+      TypeError: for a d that is not an integer.
     """
     where = "drift_risk"
     Q, r = _moments(where, task_corr, dim, noise_var)

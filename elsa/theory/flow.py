@@ -16,7 +16,7 @@ _ABSOLUTE = 1e-20  # in units of the start's distance; the deviations keep their
 
 
 class GdBetaFlow(NamedTuple):
-    """The flow at the times asked for.
+    """The flow at the given times.
 
     inits, preconditioners: b0 and Gamma.
     distances: (|b0 - b*|^2 + |Gamma - Gamma*|^2)^(1/2).

@@ -39,7 +39,7 @@ def gd_beta_risk(
 
     Raises:
       ValueError: for a start or a preconditioner of another shape, NaN or infinity.
-      TypeError: for a setting that is no `Setting`.
+      TypeError: for a setting that is not a `Setting`.
     """
     W, left = _from_start("gd_beta_risk", init, preconditioner, setting)
     return pgd.pgd_risk(W, left)
@@ -75,7 +75,7 @@ def gd_beta_optimum(setting: Setting) -> StartedStep:
     The risk does not depend on b*. It is the best risk of a linear transformer block too.
 
     Raises:
-      TypeError: for a setting that is no `Setting`.
+      TypeError: for a setting that is not a `Setting`.
     """
     require("gd_beta_optimum", setting)
     weight, risk = pgd.pgd_optimum(setting.centred())
@@ -90,7 +90,7 @@ def gd_beta_hessian(setting: Setting) -> Float[np.ndarray, "size size"]:
     Dense, d + d^2 on a side: for small d. It does not depend on b*.
 
     Raises:
-      TypeError: for a setting that is no `Setting`.
+      TypeError: for a setting that is not a `Setting`.
     """
     start, moment = _blocks("gd_beta_hessian", setting)
     dim = setting.dim
@@ -108,7 +108,7 @@ def gd_beta_rates(setting: Setting) -> Rates:
     steps below 2 / largest, at 1 - step * smallest a step for small ones.
 
     Raises:
-      TypeError: for a setting that is no `Setting`.
+      TypeError: for a setting that is not a `Setting`.
     """
     start, moment = _blocks("gd_beta_rates", setting)
     of_start, of_data, of_moment = (np.linalg.eigvalsh(m) for m in (start, setting.cov_x, moment))

@@ -58,7 +58,7 @@ def heavy_ball_factors(
     """p_t(a) for t = 0 .. last: p_{t+1} = (1 - eta a + beta) p_t - beta p_{t-1}, p_{-1} = p_0 = 1.
 
     Raises:
-      TypeError, ValueError: for a last step that is no integer of at least 0.
+      TypeError, ValueError: for a last step that is not an integer of at least 0.
     """
     where = "heavy_ball_factors"
     checks.size(where, last=(last, 0))
@@ -91,7 +91,7 @@ def chebyshev_factors(
     At L = m, where one step is exact, 1 and then 0.
 
     Raises:
-      TypeError, ValueError: for a last step that is no integer of at least 0, or unless
+      TypeError, ValueError: for a last step that is not an integer of at least 0, or unless
         0 < smallest <= largest.
     """
     where = "chebyshev_factors"
@@ -139,7 +139,7 @@ def newton_schulz_factors(
     """(1 - c a)^{2^t} for Z_0 = c I and t = 0 .. last: of w_t = Z_t X^T y against w*.
 
     Raises:
-      TypeError, ValueError: for a last step that is no integer of at least 0.
+      TypeError, ValueError: for a last step that is not an integer of at least 0.
     """
     where = "newton_schulz_factors"
     checks.size(where, last=(last, 0))
@@ -159,7 +159,7 @@ def gradient_descent_factors(
     """(1 - eta a)^t for t = 0 .. last.
 
     Raises:
-      TypeError, ValueError: for a last step that is no integer of at least 0.
+      TypeError, ValueError: for a last step that is not an integer of at least 0.
     """
     where = "gradient_descent_factors"
     checks.size(where, last=(last, 0))
@@ -197,7 +197,7 @@ def relative_errors(
 def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> int:
     """The first step from which a bound stays at or below a tolerance.
 
-    The bound is looked at on 0 .. 2^k for growing k until its last quarter is below.
+    The bound is computed on 0 .. 2^k for growing k until its last quarter is below.
 
     Raises:
       ValueError: for a tolerance outside (0, 1), or a bound that is not reached in 2^30 steps.
@@ -205,7 +205,7 @@ def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> 
     checks.interval(
         "steps_until", tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative error"
     )
-    checks.instance("steps_until", Callable, "a function of steps", bound=bound)
+    matrices.function_of_one("steps_until", "a function of steps", bound=bound)
     for k in range(3, 31):
         values = bound(np.arange(2**k))
         checks.real("steps_until", bound=values)
@@ -225,14 +225,14 @@ def settled_at(
     """The first index from which a curve stays at or below a tolerance; its length if never."""
     checks.real("settled_at", errors=errors)
     checks.positive("settled_at", tolerance=tolerance)
-    found = np.asarray(errors)
-    if found.ndim == 0 or found.size == 0 or np.any(found < 0):
+    curve = np.asarray(errors)
+    if curve.ndim == 0 or curve.size == 0 or np.any(curve < 0):
         raise ValueError(
             "settled_at: errors must be a curve of at least one error, each at least 0, got shape "
-            f"{found.shape}{f' and {found.min()}' if found.size else ''}"
+            f"{curve.shape}{f' and {curve.min()}' if curve.size else ''}"
         )
-    above = ~(found <= tolerance)
-    last = found.shape[-1] - 1 - np.argmax(above[..., ::-1], axis=-1)
+    above = ~(curve <= tolerance)
+    last = curve.shape[-1] - 1 - np.argmax(above[..., ::-1], axis=-1)
     return np.where(above.any(axis=-1), last + 1, 0)
 
 
@@ -240,4 +240,4 @@ def _bounds(where: str, smallest: float, largest: float) -> None:
     """Refuses bounds of a spectrum that are not finite, above 0 and in order."""
     checks.positive(where, smallest=smallest, largest=largest)
     if largest < smallest:
-        raise ValueError(f"{where}: largest must be at least {smallest}, got {largest}")
+        raise ValueError(f"{where}: largest must be at least smallest={smallest}, got {largest}")

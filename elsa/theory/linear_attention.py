@@ -31,7 +31,7 @@ _RANDOM = 6  # starts anywhere
 
 
 class LinearAttentionOptimum(NamedTuple):
-    """The best point found and what says that it is one.
+    """The best point found, and how stationary it is.
 
     output, key_query: u, of norm 1, and V.
     risk: at that point.
@@ -82,7 +82,7 @@ def linear_attention_risk(
 
     Raises:
       ValueError: for shapes that do not fit, NaN or infinity.
-      TypeError: for a setting that is no `Setting`.
+      TypeError: for a setting that is not a `Setting`.
     """
     where = "linear_attention_risk"
     require(where, setting)
@@ -120,7 +120,7 @@ def linear_attention_optimum(setting: Setting) -> LinearAttentionOptimum:
       setting: as in `linear_attention_risk`.
 
     Raises:
-      TypeError: for a setting that is no `Setting`.
+      TypeError: for a setting that is not a `Setting`.
     """
     import scipy.optimize
 
@@ -136,13 +136,13 @@ def linear_attention_optimum(setting: Setting) -> LinearAttentionOptimum:
         gradient = coordinates @ _gradient_in_output(nodes, u, V)
         return risk, gradient / norm
 
-    found = [
+    minima = [
         scipy.optimize.minimize(
             reduced, start, jac=True, method="BFGS", options={"gtol": 1e-10, "maxiter": 1_000}
         )
         for start in _starts(nodes, coordinates)
     ]
-    best = min(found, key=lambda result: result.fun)
+    best = min(minima, key=lambda result: result.fun)
     u = coordinates @ best.x
     u = u / np.linalg.norm(u)
     V, risk = _best_key_query(nodes, u)
@@ -151,7 +151,7 @@ def linear_attention_optimum(setting: Setting) -> LinearAttentionOptimum:
     slope = np.linalg.norm(_gradient_in_output(nodes, u, V))  # |u| = 1
     slope += np.linalg.norm(in_key_query) * np.linalg.norm(V)
     stationarity = float(slope / risk) if risk > 0.0 else float(slope)
-    local_risks = np.sort([result.fun for result in found])
+    local_risks = np.sort([result.fun for result in minima])
     return LinearAttentionOptimum(u, V, risk, stationarity, local_risks)
 
 

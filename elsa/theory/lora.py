@@ -36,7 +36,7 @@ def lora_optimum(
       W, base included, and the risk.
 
     Raises:
-      ValueError, TypeError: as `pgd_risk`, and for a rank that is no integer in 0..d.
+      ValueError, TypeError: as `pgd_risk`, and for a rank that is not an integer in 0..d.
     """
     where = "lora_optimum"
     require(where, setting)

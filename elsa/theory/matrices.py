@@ -1,5 +1,7 @@
 """Arguments of the closed forms as checked float64 NumPy, and symmetric square roots."""
 
+import inspect
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,7 +33,7 @@ LARGEST = 1e75  # products of four such numbers are finite in float64
 
 
 def real(where: str, name: str, array: AnyShape) -> np.ndarray:
-    """The array in float64; what is no finite real number of at most 1e75 is refused."""
+    """The array in float64; only finite real numbers of at most 1e75 are accepted."""
     checks.finite(where, **{name: array})
     values = np.asarray(array, dtype=np.float64)
     if values.size and (largest := float(np.abs(values).max())) > LARGEST:
@@ -47,7 +49,7 @@ def data(where: str, /, **arrays: tuple[Any, str]) -> dict[str, int]:
 
     Raises:
       ValueError: for shapes that do not fit, an empty array, NaN, infinity, or entries above 1e75.
-      TypeError: for what holds no real numbers.
+      TypeError: for anything but real numbers.
     """
     sizes = checks.shapes(where, **arrays)
     for name, (array, _) in arrays.items():
@@ -56,6 +58,20 @@ def data(where: str, /, **arrays: tuple[Any, str]) -> dict[str, int]:
         if checks.is_concrete(array):
             real(where, name, array)
     return sizes
+
+
+def function_of_one(where: str, what: str, **functions: Any) -> None:
+    """Refuses anything but functions that can be called with one argument."""
+    for name, function in functions.items():
+        checks.instance(where, Callable, what, **{name: function})
+        try:
+            inspect.signature(function).bind(None)
+        except TypeError as error:
+            raise TypeError(
+                f"{where}: {name} must take one argument, as {what}: {error}"
+            ) from error
+        except ValueError:  # a function in C whose signature is unknown
+            pass
 
 
 def spectrum(where: str, array: AnyShape) -> np.ndarray:

@@ -46,7 +46,7 @@ def wishart_moment(*, dim: int, context_length: int, power: int) -> int:
 
     Raises:
       ValueError: for d < 1, n < 1 or j < 0.
-      TypeError: for a number that is no integer.
+      TypeError: for a number that is not an integer.
     """
     where = "wishart_moment"
     matrices.sizes(where, noise_var=0.0, dim=dim, context_length=context_length)
@@ -70,7 +70,7 @@ def multi_step_risk(
 
     Raises:
       ValueError: for no coefficient or another shape, d < 1, n < 1, s2 < 0, NaN or infinity.
-      TypeError: for a d or n that is no integer.
+      TypeError: for a d or n that is not an integer.
     """
     where = "multi_step_risk"
     matrices.sizes(where, noise_var=noise_var, dim=dim, context_length=context_length)
@@ -100,7 +100,7 @@ def multi_step_optimum(
 
     Raises:
       ValueError: for d, n or k below 1, s2 < 0, NaN or infinity.
-      TypeError: for a d, n or k that is no integer.
+      TypeError: for a d, n or k that is not an integer.
     """
     counts = {"dim": dim, "context_length": context_length, "steps": steps}
     matrices.sizes("multi_step_optimum", noise_var=noise_var, **counts)
@@ -145,7 +145,7 @@ def multi_step_sizes(
 
 
 def _few(where: str, name: str, count: int, most: int) -> None:
-    """Refuses so many steps that their fractions would not end."""
+    """Refuses so many steps that their fractions would take too long."""
     if count > most:
         raise ValueError(
             f"{where}: {name} must be at most {most}, got {count}: the exact fractions grow with it"

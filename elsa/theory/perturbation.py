@@ -1,4 +1,4 @@
-"""How the answer of a ridge stack moves when blocks of its prompt are changed a little.
+"""How the output of a ridge stack changes, to first order, with small changes of its prompt.
 
 Throughout, A = X^T X + lam I, w* = A^{-1} X^T y and r = y - X w*. A stack that converges returns
 
@@ -177,7 +177,7 @@ def state_shift(
     Raises:
       ValueError: for shapes that do not fit.
     """
-    given = {
+    changes = {
         "d_ridge": (d_ridge, "d d"),
         "d_step": (d_step, "d d"),
         "d_data": (d_data, "d d"),
@@ -187,14 +187,14 @@ def state_shift(
         "context_w": (context_w, "n 1"),
     }
     problem = {"X": (X, "n d"), "y": (y, "n 1"), "start": (start, "d 1")}
-    sizes = _checked("state_shift", lam, given, **problem)
+    sizes = _checked("state_shift", lam, changes, **problem)
     checks.positive("state_shift", step_size=step_size)
     data, labels = jnp.asarray(X), jnp.asarray(y)
     ridge, step, lower, label, right, across, below = (
         jnp.zeros([sizes[axis] for axis in axes.split()], data.dtype)
         if array is None
         else jnp.asarray(array)
-        for array, axes in given.values()
+        for array, axes in changes.values()
     )
     factor, solution = _solve(data, labels, lam)
     root, regulariser = jnp.sqrt(step_size), jnp.reshape(lam, ())
@@ -229,7 +229,7 @@ def scratch_shift(
       d_residual: q_0.
 
     Raises:
-      ValueError: for shapes that do not fit.
+      ValueError: for shapes that do not fit, or an error that overflows.
     """
     _checked("scratch_shift", lam, {}, X=(X, "n d"), d_residual=(d_residual, "n 1"))
     checks.positive("scratch_shift", step_size=step_size)
@@ -238,7 +238,13 @@ def scratch_shift(
     keep = 1.0 - step_size * jnp.reshape(lam, ())
     forget = keep**depth - (keep - step_size * roots**2) ** depth
     inverse = jnp.where(roots > 0, 1.0 / jnp.where(roots > 0, roots, 1.0), 0.0)
-    return right.T @ ((forget * inverse)[:, None] * (left.T @ jnp.asarray(d_residual)))
+    moved = right.T @ ((forget * inverse)[:, None] * (left.T @ jnp.asarray(d_residual)))
+    if checks.is_concrete(moved) and not jnp.isfinite(moved).all():
+        raise ValueError(
+            f"scratch_shift: step_size and lam must keep the error finite in depth={depth} steps, "
+            f"got step_size={step_size} and lam={lam}"
+        )
+    return moved
 
 
 @exact
@@ -251,14 +257,14 @@ def noise_gain(shift: Callable[[Array], Array], shape: tuple[int, int]) -> Float
       shift: a linear map from changes of a block to changes of the answer.
       shape: of the block.
     """
-    checks.instance("noise_gain", Callable, "a linear map of a block", shift=shift)
+    matrices.function_of_one("noise_gain", "a linear map of a block", shift=shift)
     checks.instance("noise_gain", tuple, "two integers", shape=shape)
     if len(shape) != 2:
         raise ValueError(f"noise_gain: shape must be two integers, got {shape}")
     checks.size("noise_gain", **{f"shape[{axis}]": (size, 1) for axis, size in enumerate(shape)})
     basis = jnp.eye(shape[0] * shape[1]).reshape(-1, *shape)
+    checks.real("noise_gain", **{"the result of shift": shift(basis[0])})
     moved = jax.vmap(shift)(basis)
-    checks.real("noise_gain", **{"the result of shift": moved})
     gain: Array = jnp.linalg.norm(moved)
     return gain
 

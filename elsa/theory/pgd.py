@@ -30,7 +30,7 @@ def pgd_risk(weight: Real[ArrayLike, "d d"] | Rows, setting: Setting) -> float:
 
     Raises:
       ValueError: for a weight that is not [d, d], NaN or infinity.
-      TypeError: for a setting that is no `Setting`.
+      TypeError: for a setting that is not a `Setting`.
     """
     where = "pgd_risk"
     require(where, setting)
@@ -79,7 +79,7 @@ def pgd_optimum(setting: Setting, *, rank: int | None = None) -> Step:
 
     Raises:
       ValueError: for a rank outside 0..d.
-      TypeError: for a rank that is no integer and a setting that is no `Setting`.
+      TypeError: for a rank that is not an integer and a setting that is not a `Setting`.
     """
     where = "pgd_optimum"
     require(where, setting)

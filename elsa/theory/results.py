@@ -1,4 +1,4 @@
-"""What the closed forms return: tuples, to unpack, whose fields have one name each everywhere."""
+"""Results of the closed forms: named tuples, in which a quantity has the same name everywhere."""
 
 from typing import NamedTuple
 

@@ -29,7 +29,7 @@ def retrieval_moments(
 
     Raises:
       ValueError: for d < 1, n < 1, an alignment outside [0, 1] or s2 < 0.
-      TypeError: for a d or n that is no integer.
+      TypeError: for a d or n that is not an integer.
     """
     counts = {"dim": dim, "context_length": context_length}
     scale.check("retrieval_moments", alignment, noise_var, **counts)

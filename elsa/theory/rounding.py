@@ -1,4 +1,4 @@
-"""What floating-point arithmetic may lose: unit roundoff and the bound for sums of products.
+"""Rounding errors of floating-point arithmetic: unit roundoff and the bound for sums of products.
 
 Higham, Accuracy and Stability of Numerical Algorithms (2002), Sections 2.2, 3.1 and 3.5.
 """
@@ -57,7 +57,7 @@ def ridge_step_bound(
     step_size: float,
     unit: float,
 ) -> Float[np.ndarray, "*batch d 1"]:
-    """Entry by entry, what one step of gradient descent may lose, as an error of its gradient.
+    """A bound, entry by entry, of the rounding of one descent step, as an error of its gradient.
 
     The step computed in floating point, w' = w - eta (X^T (X w - y) + lam w), implies the gradient
     (w - w') / eta. Every term of w' passes at most k = n + 2 d + 12 roundings: d of X w, n + d of

@@ -43,7 +43,7 @@ def amplification(alignment: float, dim: int) -> float:
 
 
 def effective_length_risk(dim: int, effective_length: float, noise_var: float) -> float:
-    """d + s2 - m d / (m + d + s2), what m examples leave to leading order in d."""
+    """d + s2 - m d / (m + d + s2), the risk after m examples, to leading order in d."""
     return dim + noise_var - effective_length * dim / (effective_length + dim + noise_var)
 
 

@@ -1,4 +1,4 @@
-"""What a closed form is asked about: the laws of task, covariates and noise, each by its name."""
+"""The setting of a closed form: the distributions of task, covariates and noise, each by name."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ class Setting:
         b ~ N(b*, Psi),    x_1 .. x_n and the query x ~ N(0, Sx),    y = x . b + N(0, s2)
 
     on the context and on the query. All is checked once, here, and kept in float64 as read-only
-    copies, so that what a caller does to its arrays later changes nothing.
+    copies, so that later changes of the caller's arrays have no effect.
     Setting of Li, Rawat, Oymak (arXiv:2407.10005) and, with a mean, of Zhang, Wu, Bartlett
     (arXiv:2402.14951).
 
@@ -32,9 +32,9 @@ class Setting:
       task_mean: b*, [d] or [d, 1]; zero where None.
 
     Raises:
-      ValueError: for shapes that do not fit d, a matrix that is no covariance, NaN or infinity,
+      ValueError: for shapes that do not fit d, a matrix that is not a covariance, NaN or infinity,
         d < 1, n < 1 or s2 < 0.
-      TypeError: for a d or n that is no integer, what is no real number, and traced values.
+      TypeError: for a d or n that is not an integer, anything but real numbers, and traced values.
     """
 
     dim: int
@@ -56,8 +56,8 @@ class Setting:
     ):
         where = "Setting"
         laws = {"cov_x": cov_x, "cov_task": cov_task, "task_mean": task_mean}
-        for name, given in {"noise_var": noise_var, **laws}.items():
-            checks.concrete(where, name, given)
+        for name, law in {"noise_var": noise_var, **laws}.items():
+            checks.concrete(where, name, law)
         matrices.sizes(where, noise_var=noise_var, dim=dim, context_length=context_length)
         fields: dict[str, object] = {
             "dim": int(dim),
@@ -85,10 +85,10 @@ class Setting:
 
 
 def require(where: str, setting: object) -> None:
-    """Refuses what is no `Setting`, such as a covariance in its place.
+    """Refuses anything but a `Setting`, such as a covariance in its place.
 
     Raises:
-      TypeError: with what came and how to make a setting of it.
+      TypeError: naming the type received, and how to make a setting.
     """
     if not isinstance(setting, Setting):
         raise TypeError(
@@ -105,7 +105,7 @@ def _covariance(where: str, name: str, given: AnyShape | None, dim: int) -> np.n
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    """A copy that nobody writes to."""
+    """A read-only copy."""
     kept = array.copy()
     kept.setflags(write=False)
     return kept

@@ -73,7 +73,7 @@ def branch(
     comes_from = Origin(os.path.abspath(source), run, at, 0)
     program = program_of(config, given)
 
-    # read before the folder is made: what does not fit leaves nothing there
+    # read before the folder is made: a bad source leaves no folder
     ready = _start(source, folder, comes_from, program, overwrite=overwrite)
 
     def begin() -> TrainState:
@@ -136,7 +136,7 @@ def _start(
 
 
 def _origin_of(folder: Path, comes_from: Origin) -> Origin | None:
-    """What the folder's origin.json says, refused where it names another checkpoint."""
+    """The folder's origin.json, refused where it names another checkpoint."""
     there = origin.read(folder)
     if there is not None and there[:3] != comes_from[:3]:
         raise TrainingError(
@@ -150,6 +150,10 @@ def _read(
     source: str | os.PathLike[str], comes_from: Origin, there: Origin | None, program: Program
 ) -> tuple[starting.Start, int]:
     """The start that the source's checkpoint gives, and its step: the one taken before, if any."""
-    found = all_models(source, comes_from.run, comes_from.at if there is None else there.step)
+    at = comes_from.at if there is None else there.step
+    try:
+        found = all_models(source, comes_from.run, at)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"branch: source={str(source)!r}, at={at!r}: {error}") from error
     where = f"branch: {found.folder} at step {found.step}"
     return starting.from_state(where, found.state, program), found.step

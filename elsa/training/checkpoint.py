@@ -206,7 +206,7 @@ class Checkpoints:
 
 
 class _NewestAndBest:
-    """What orbax asks which checkpoints stay: the newest, and the one of the lowest loss.
+    """The policy by which orbax keeps checkpoints: the newest, and the one of the lowest loss.
 
     Attributes:
       losses: by step, infinite where there is none.

@@ -1,4 +1,4 @@
-"""What training asks of a task and a model, the user's own among them, said by name beforehand."""
+"""Requirements of training on a task and a model, the user's own included, checked beforehand."""
 
 import functools
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from elsa import models, tasks
 from elsa.tasks import GramPrompt, Prompt
 from elsa.training.errors import TrainingError
 
-_BATCH = 3  # of the prompts whose shapes are looked at; nothing is drawn
+_BATCH = 3  # of the prompts whose shapes are checked; nothing is drawn
 _OF_A_TASK = "a task has dim, context_length and sample(key, batch) -> tasks.Prompt"
 
 
 def check_task(name: str, task: Any) -> None:
-    """Refuses a task that lacks what every task has, or is no pytree.
+    """Refuses a task that lacks what every task has, or is not a pytree.
 
     Raises:
       TypeError: naming the task, what it lacks and what to add.
@@ -33,7 +33,7 @@ def check_task(name: str, task: Any) -> None:
 
 
 def check_prompts(name: str, sampler: str, draw: Any, point: Any) -> None:
-    """Refuses prompts of other shapes than the task's sizes; a loss would broadcast them.
+    """Refuses prompts whose shapes differ from the task's sizes; a loss would broadcast them.
 
     Args:
       sampler: "rows" or "gram".
@@ -41,13 +41,13 @@ def check_prompts(name: str, sampler: str, draw: Any, point: Any) -> None:
       point: the task, at the longest context, and how much of it counts.
 
     Raises:
-      TypeError: for what is no Prompt. ValueError: naming the part, its shape and the one expected.
+      TypeError: for anything but a Prompt. ValueError: naming the part and both shapes.
     """
     _check_shapes(name, sampler, draw, jax.tree.structure(point), _Held(point))
 
 
 class _Held:
-    """A value that a cache does not look at."""
+    """A value that a cache leaves out of its key."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -98,10 +98,10 @@ def check_predictions(model: Any, came: tuple[int, ...], expected: tuple[int, ..
 
 
 def check_watched(found: Any) -> None:
-    """Refuses what is watched, [seeds, points] each, unless it is a flat dict of real numbers.
+    """Refuses results of `watch`, [seeds, points] each, other than a flat dict of real numbers.
 
     Raises:
-      TypeError: for no dict, or a name or number of another kind. ValueError: for an array.
+      TypeError: for anything but a dict, or other entries. ValueError: for an array.
     """
     said = "fit: watch must return a flat dict of name -> real number"
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):

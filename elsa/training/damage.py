@@ -1,4 +1,4 @@
-"""What orbax and tensorstore raise for a full disk and for broken files, as errors of one kind."""
+"""Errors of orbax and tensorstore for a full disk and for broken files, as errors of one type."""
 
 import contextlib
 import errno
@@ -97,7 +97,7 @@ def _unreadable_file(place: Path) -> str | None:
 
 @contextlib.contextmanager
 def lost_reads_are_silent() -> Iterator[None]:
-    """Keeps what orbax says of reads that it gave up from burying the warning under tracebacks.
+    """Silences messages of orbax on failed reads, which would bury the warning in tracebacks.
 
     Where one array cannot be read, it closes its event loop while tensorstore still reads the
     others, in threads that then fail, and leaves tasks that nobody awaits.

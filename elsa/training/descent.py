@@ -1,4 +1,4 @@
-"""What is descended and how: the loss, Adam without its rate, and the rate along training."""
+"""The optimiser: the loss, Adam without its learning rate, and the rate along training."""
 
 import jax.numpy as jnp
 import optax

@@ -1,4 +1,4 @@
-"""What trained models do on prompts of any task, theirs or another: more than the mean error.
+"""Errors of trained models on prompts of any task, their own or another, beyond the mean.
 
 A stack of L layers of linear attention is a polynomial of degree 3^L in its prompt, so that from
 three layers on a few prompts with large covariates make up most of the mean squared error, and
@@ -160,7 +160,7 @@ def _tasks(trained: "Trained", task: Any, shifts: Mapping[str, Any]) -> list[Any
     program = trained.program
     asked = dict(shifts)
     if task is None:
-        # a task that its settings say shorter, as a drift by its correlation, has any length
+        # a task with a shorter form in its settings, as a drift by its correlation, has any length
         length = asked.pop("context_length", None)
         other = {} if length is None else {"context_length": length}
         own = [build_task(program.settings, {**p, **other}) for p in program.sweep.names]

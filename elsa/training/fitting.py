@@ -1,4 +1,4 @@
-"""Training from a config: what is asked for is checked, then the run begins or goes on."""
+"""Training from a config: the config is checked, then the run begins or goes on."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def fit(
     screen: Console | None = None,
     name: str | None = None,
 ) -> Trained:
-    """Trains the models of a config, or goes on where the folder's last checkpoint stands.
+    """Trains the models of a config, or goes on from the last checkpoint of the folder.
 
     Loss, sampling and update of all models run in one compiled scan. A run that was killed at any
     moment ends with the same bits as one that was not. Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP write a

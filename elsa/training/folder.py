@@ -25,7 +25,7 @@ def held(
       extend: lets the run that the folder holds go on to more steps.
 
     Yields:
-      What should be said of the folder.
+      Lines about the folder for the screen.
 
     Raises:
       TrainingError: where another process holds it, or it holds another run or other files.
@@ -73,7 +73,7 @@ def _start_over(folder: Path, descriptor: int) -> tuple[Path, int]:
 
 
 def _refuse_strangers(folder: Path) -> None:
-    """Hidden files are let be: a cut-off write of config.json leaves one."""
+    """Hidden files are ignored: an interrupted write of config.json leaves one."""
     found = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     if found:
         raise TrainingError(
@@ -82,11 +82,11 @@ def _refuse_strangers(folder: Path) -> None:
 
 
 def goes_on_to_more_steps(folder: Path, settings: RunSettings, *, extend: bool) -> bool:
-    """Whether the folder's run is asked to go on to more steps than it was asked for before.
+    """Whether the config has more steps than the folder's run, and those are to be trained.
 
     Args:
       folder: of a run, with its config.json; nothing in it is changed.
-      settings: what is asked for.
+      settings: of the requested run.
       extend: whether a run may go on to more steps.
 
     Raises:

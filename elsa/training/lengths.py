@@ -17,18 +17,18 @@ def graph_at(
 
     A model that is scaled by 1/n of the prompts that it is trained on is scaled by 1/m on contexts
     of m rows. In a sweep over lengths, whose prompts are all as long as the longest, N, with zeros
-    in the place of rows that a shorter one has not, every point trains with the scale 1/N; a point
+    in the place of the rows that a shorter one lacks, each point trains with the scale 1/N; a point
     of n rows is then scaled by (1/N) (n/m), so that at m = n it is what was trained. A scale that
     the config gives stays what it is.
 
     Args:
-      where: the caller, which opens the message.
+      where: the caller; messages start with it.
       context_length: m.
       depth: layers, or steps, that a tied stack is run for, in place of those trained, on contexts
         of the length trained on.
 
     Raises:
-      TypeError, ValueError: for a length that is no integer above 0; for a model of which some
+      TypeError, ValueError: for a length that is not an integer above 0; for a model of which some
         arrays are of the length trained on, unless it has no scale and m is shorter; for one that
         was given arrays that hold the scale.
     """

@@ -59,7 +59,7 @@ def load(
       KeyError: for an unknown run, naming the nearest.
       TrainingError: for a config.json that cannot be read; for a point whose seeds all diverged,
         unless a seed is asked for.
-      IndexError: for a point or seed that the sweep has not.
+      IndexError: for a point or seed outside the sweep.
     """
     trained = all_models(workdir, run, at)
     seeds, points = trained.state.active.shape
@@ -110,7 +110,7 @@ def all_models(
     settings = RunSettings.from_config(config)
     check_registered(f"load: {folder}", settings.task, settings.model)
     with Checkpoints(folder / CHECKPOINTS, read_only=True) as checkpoints:
-        program = bare_program(settings)  # what it lacks, the checkpoint has
+        program = bare_program(settings)  # the arrays that it lacks are in the checkpoint
         found = checkpoints.restore(jax.eval_shape(program.init), at)
     if found is None:
         raise FileNotFoundError(f"load: {folder} holds no whole checkpoint yet")

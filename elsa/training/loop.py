@@ -107,7 +107,7 @@ class Run:
         return step >= self.train_settings.num_steps or not np.asarray(state.active).any()
 
     def _refuse_other_arrays(self, notes: Mapping[str, Any]) -> None:
-        """The checkpoint's arrays count, so that others would be passed over without a word."""
+        """Refuses other arrays than those of the checkpoint, which would be ignored silently."""
         # the first versions wrote no digests of what was given; of a start, there was none
         there = {"given": notes.get("given", self.sums["given"]), "init": notes.get("init", {})}
         for kind, own in self.sums.items():

@@ -16,7 +16,7 @@ class Origin(NamedTuple):
 
     folder: of the run it comes from.
     run: which of that folder's runs; None where it holds one.
-    at: the checkpoint that was asked for.
+    at: the checkpoint that was requested.
     step: of the checkpoint it started from.
     """
 
@@ -27,7 +27,7 @@ class Origin(NamedTuple):
 
 
 def read(folder: Path) -> Origin | None:
-    """The origin of the run in a folder; None where it is no branch.
+    """The origin of the run in a folder; None where it is not a branch.
 
     Raises:
       TrainingError: for an origin.json that cannot be read.

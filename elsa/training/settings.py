@@ -1,4 +1,4 @@
-"""What a training run is asked for, checked once at its boundary."""
+"""The settings of a training run, checked once when they are made."""
 
 import dataclasses
 import itertools
@@ -16,7 +16,7 @@ LOSSES = ("squared", "huber")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How the models are trained; every model of a sweep alike, but for what the sweep varies.
+    """How the models are trained; the same for every model of a sweep, except for its axes.
 
     Attributes:
       num_steps: updates; a multiple of evaluate_every. 0 leaves the models as they were built, to
@@ -29,7 +29,7 @@ class TrainSettings:
         averaged (Polyak and Juditsky 1992), which takes most of the sampling noise out of them; 0
         for the weights of the last step.
       max_gradient_norm: gradients above it are scaled down to it; 0 leaves them.
-      loss: what is descended, of the residual r of a prompt: "squared", r^2, or "huber", r^2 up to
+      loss: minimised in training, of a prompt's residual r: "squared", r^2, or "huber", r^2 up to
         |r| = huber_delta and the tangent 2 huber_delta |r| - huber_delta^2 beyond, which single
         prompts of a deep model do not dominate. Losses that are written are squared errors always.
       huber_delta: where the Huber loss becomes a line.
@@ -120,7 +120,7 @@ class TrainSettings:
 class RunSettings:
     """One training run: a task, a model, the axes of a sweep, seeds.
 
-    What a task or model does not take is refused where a run is made of it, by `validate` and
+    Unknown arguments of a task or model are refused where a run is made of them, by `validate` and
     `fit`.
 
     Attributes:
@@ -148,7 +148,7 @@ class RunSettings:
         checks.mapping("training", "a mapping with a name", task=self.task, model=self.model)
         checks.instance("training", TrainSettings, "a TrainSettings", train=self.train)
         checks.mapping("training", "a mapping of axes to values", sweep=self.sweep)
-        if self.seed >= 2**32:  # jax would keep the lower 32 bits, without a word
+        if self.seed >= 2**32:  # jax would keep the lower 32 bits, silently
             raise ValueError(f"training: seed must be below 2**32, got {self.seed}")
         checks.one_of("training", "dtype", self.dtype, ("float32", "float64"))
         for axis, values in self.sweep.items():
@@ -159,13 +159,13 @@ class RunSettings:
 
     @classmethod
     def from_config(cls, config: Settings) -> Self:
-        """From nested mappings, a ConfigDict or what config.json holds.
+        """The settings in nested mappings: a ConfigDict, or the contents of config.json.
 
         Raises:
           KeyError: for an unknown key, with the nearest known ones; for a missing task, model or
             train, and where this has no num_steps.
-          TypeError: for a value of the wrong kind.
-          ValueError: for a value that makes no run.
+          TypeError: for a value of the wrong type.
+          ValueError: for a value out of range.
         """
         plain = _plain(config)
         checks.mapping("training", "a mapping", config=plain)

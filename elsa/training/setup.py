@@ -10,10 +10,10 @@ from elsa.training.sweep import make_sweep
 
 
 def validate(config: Settings) -> RunSettings:
-    """The settings of a run that could be trained: its tasks and its model are built and let go.
+    """The settings of a run that could be trained: its tasks and its model are built as a check.
 
     Raises:
-      KeyError, TypeError, ValueError: for a config that makes no run, before anything is computed.
+      KeyError, TypeError, ValueError: for a bad config, before anything is computed.
     """
     settings = RunSettings.from_config(config)
     bare_program(settings)

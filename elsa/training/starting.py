@@ -70,7 +70,10 @@ def from_init(init: Any, program: Program, *, noise: float = 0.0) -> Start:
         raise TypeError(
             f"fit: init must be an nnx model or the folder of a run, got {type(init).__name__}"
         )
-    there = all_models(init)
+    try:
+        there = all_models(init)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"fit: init={str(init)!r}: {error}") from error
     found = _by_name(there.program.weights(there.state))
     return Start(_disturbed(_fitted(f"fit: init={str(init)!r}", found, program), noise, program))
 

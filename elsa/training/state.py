@@ -20,7 +20,7 @@ class TrainState(NamedTuple):
     """All models of a run; every leaf starts with the axes [seeds, points].
 
     params: trained arrays.
-    mean: their average over the last steps, where one is asked for; else ().
+    mean: their average over the last steps, where the run averages; else ().
     fixed: arrays that training leaves alone.
     optimizer: state of Adam.
     active: False for a model that has stopped.

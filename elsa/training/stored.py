@@ -24,7 +24,7 @@ _WRITERS = {name: importlib.metadata.version(name) for name in ("orbax-checkpoin
 
 
 class Restored(NamedTuple):
-    """What a checkpoint held.
+    """The contents of a checkpoint.
 
     step: steps trained so far.
     state: the tree of arrays, of the structure asked for.

@@ -54,9 +54,9 @@ def make_sweep(settings: RunSettings) -> Sweep:
     """Builds every point's task and stacks what differs.
 
     Raises:
-      KeyError: for an axis that is no field of the task, nor of training or the model.
+      KeyError: for an axis that is not a field of the task, nor of training or the model.
       ValueError, TypeError: as the tasks say; for an axis that is a name or fixes shapes, a length
-        or rank that is no number of rows or columns, for lengths of a task that cannot be cut.
+        or rank that is not a number of rows or columns, for lengths of a task that cannot be cut.
     """
     _check_axes(settings)
     names = settings.points

@@ -1,4 +1,4 @@
-"""What a run leaves: the names of its files, and its models to look at."""
+"""The result of a run: the names of its files, and its models for analysis."""
 
 import math
 from collections.abc import Callable
@@ -22,7 +22,7 @@ CONFIG, METRICS, CHECKPOINTS, EVENTS = "config.json", "metrics.jsonl", "checkpoi
 
 
 class Trained(NamedTuple):
-    """A run's models, finished or as far as they came.
+    """A run's models, finished or as far as they were trained.
 
     program: the run's settings, sweep and compiled functions.
     state: all models, [seeds, points].
@@ -44,9 +44,9 @@ class Trained(NamedTuple):
         and for m rows has (1/N) (n/m). A scale that the config gives stays what it is.
 
         Raises:
-          IndexError: for a seed or point that the run has not.
-          TypeError, ValueError: for no integer, a length below 1, and models that cannot run on
-            another length, as H3 with a filter of as many taps, saying what can.
+          IndexError: for a seed or point outside the run.
+          TypeError, ValueError: for a length that is not an integer above 0, and models that cannot
+            run on another length, as H3 with a filter of as many taps, saying what can.
         """
         seeds, points = self.state.active.shape
         _within("model", seed=(seed, seeds), point=(point, points))
@@ -125,7 +125,7 @@ class Trained(NamedTuple):
         Models are scaled by the length of the contexts that they are given, as `model` says. The
         mean is what `risk` measures; with three layers and more single prompts dominate it, as a
         stack of L layers is a polynomial of degree 3^L in its prompt, and the median and the mean
-        of the best 99.9 % are there to be looked at beside it.
+        of the best 99.9 % are given beside it.
 
         The errors of all prompts are kept, in float64 on the host, at most 10^8 of them; the device
         holds 2^22 of them at once, or those of one batch where these are more.

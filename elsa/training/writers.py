@@ -19,7 +19,7 @@ _FLUSH_SECONDS = 10.0
 class MetricsFile:
     """metrics.jsonl, cut back to where a checkpoint says it was.
 
-    It holds nothing that a clock gives, so that a resumed run writes what an unbroken one would.
+    It holds no clock times, so that a resumed run writes the same bytes as an unbroken one.
 
     Args:
       path: the file; made at the first line.

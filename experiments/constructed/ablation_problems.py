@@ -1,4 +1,4 @@
-"""The tasks of the layout ablation: a batch of ridge problems, packed and read."""
+"""The tasks of the layout ablation: a batch of ridge problems, their prompts and their answers."""
 
 import dataclasses
 import functools

@@ -25,28 +25,32 @@ DIVERGED = 1e3  # error for a unit of noise, above which tasks of the batch have
 
 
 def tables(summary: Summary) -> list["Table"]:
-    """Every perturbation with all constructions side by side; then noise; then what is refused."""
+    """Every perturbation with all constructions side by side; then noise; then the refusals."""
     return [_perturbations(summary), _noise(summary)]
 
 
 def _perturbations(summary: Summary) -> "Table":
     from rich.table import Table
 
-    found = summary["perturbations"]
+    perturbations = summary["perturbations"]
     size, tasks = summary["noise_size"], summary["tasks"]
     table = Table(
         "perturbation",
-        *found,
+        *perturbations,
         title=f"relative error, fixed weights / rebuilt weights (largest of {tasks} tasks)",
         title_justify="left",
     )
-    cells = {name: {r["perturbation"]: r for r in records} for name, records in found.items()}
-    for label in _labels(found):
-        row = [_cell(cells[name].get(label)) for name in found]
+    cells = {
+        name: {r["perturbation"]: r for r in records} for name, records in perturbations.items()
+    }
+    for label in _labels(perturbations):
+        row = [_cell(cells[name].get(label)) for name in perturbations]
         if label == "noise on X":
             table.add_section()
         table.add_row(label, *row)
-    reasons = sorted({r["refusal"] for records in found.values() for r in records if r["refusal"]})
+    reasons = sorted(
+        {r["refusal"] for records in perturbations.values() for r in records if r["refusal"]}
+    )
     table.caption = "\n".join(
         [
             "solves: the changed prompt poses another problem; the error is to its solution.",
@@ -74,19 +78,21 @@ def _cell(record: Record | None) -> str:
 def _noise(summary: Summary) -> "Table":
     from rich.table import Table
 
-    found, size = summary["noise"], summary["noise_size"]
+    noise, size = summary["noise"], summary["noise_size"]
     table = Table(
         "noise on",
-        *found,
+        *noise,
         title=f"root mean square error at noise {size:g}: measured (first-order theory)",
         title_justify="left",
     )
-    for target in _in_order(found, "target"):
+    for target in _in_order(noise, "target"):
         row = []
-        for records in found.values():
-            own = [r for r in records if r["target"] == target and r["size"] == size]
+        for records in noise.values():
+            of_target = [r for r in records if r["target"] == target and r["size"] == size]
             row.append(
-                f"{own[0]['mean_square'] ** 0.5:.2e} ({own[0]['theory'] ** 0.5:.2e})" if own else ""
+                f"{of_target[0]['mean_square'] ** 0.5:.2e} ({of_target[0]['theory'] ** 0.5:.2e})"
+                if of_target
+                else ""
             )
         table.add_row(target, *row)
     return table
@@ -100,14 +106,17 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
 def _heat_map(summary: Summary) -> "Figure":
     from matplotlib.colors import LogNorm
 
-    found = summary["perturbations"]
-    labels, names = _labels(found), list(found)
+    perturbations = summary["perturbations"]
+    labels, names = _labels(perturbations), list(perturbations)
     poses = {
-        r["perturbation"] for records in found.values() for r in records if r["distance"] > 1e-8
+        r["perturbation"]
+        for records in perturbations.values()
+        for r in records
+        if r["distance"] > 1e-8
     }
     values, texts = np.full((len(labels), 2 * len(names)), np.nan), {}
     for column, name in enumerate(names):
-        for record in found[name]:
+        for record in perturbations[name]:
             row = labels.index(record["perturbation"])
             for side, error in enumerate((record["error"], record["rebuilt"])):
                 place = (row, 2 * column + side)
@@ -157,10 +166,10 @@ def _power(error: float) -> str:
 
 
 def _curves(summary: Summary) -> "Figure":
-    found = summary["noise"]
-    figure, panels = style.figure(len(found), height=1.5 * len(found) + 0.9, sharex=True)
-    targets = _in_order(found, "target")
-    for axes, (name, records) in zip(panels, found.items(), strict=True):
+    noise = summary["noise"]
+    figure, panels = style.figure(len(noise), height=1.5 * len(noise) + 0.9, sharex=True)
+    targets = _in_order(noise, "target")
+    for axes, (name, records) in zip(panels, noise.items(), strict=True):
         taken = [record for record in records if record["mean_square"] is not None]
         for place, target in enumerate(targets):
             _curve(axes, [r for r in taken if r["target"] == target], place, target)
@@ -199,7 +208,7 @@ def _labels(found: Mapping[str, list[Record]]) -> list[str]:
 
 
 def _in_order(found: Mapping[str, list[Record]], key: str) -> list[str]:
-    """What the records of all constructions name, each after what it follows in its own."""
+    """The names in the records of all constructions, in an order that keeps that of each."""
     names: list[str] = []
     for records in found.values():
         place = 0

@@ -27,7 +27,7 @@ DTYPES = ("float64", "float32")
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses a config that makes no measurement; reads a table of the user's to do so."""
+    """Refuses a config that cannot be measured; reads a table of the user's to do so."""
     for method in config.methods:
         checks.one_of(WHERE, "methods", method, METHODS)
     for dtype in config.dtypes:
@@ -151,16 +151,16 @@ def _decay(problem: Problems, errors: np.ndarray, exact: np.ndarray, dtype: str)
         return {"decay_theory": None, **nothing, "tasks_fitted": 0}
     first, stop = problems.window(errors, exact, problem, dtype)
     fitted = metrics.fitted_decay(errors, first, stop)
-    found = np.isfinite(fitted)
-    if not found.any():
+    fitted_tasks = np.isfinite(fitted)
+    if not fitted_tasks.any():
         return {"decay_theory": decay, **nothing, "tasks_fitted": 0}
     return {
         "decay_theory": decay,
-        "decay_mean": float(fitted[found].mean()),
-        "decay_deviation": float(np.abs(fitted[found] / decay - 1.0).max()),
-        "fit_first": float(np.median(first[found])),
-        "fit_stop": float(np.median(stop[found])),
-        "tasks_fitted": int(found.sum()),
+        "decay_mean": float(fitted[fitted_tasks].mean()),
+        "decay_deviation": float(np.abs(fitted[fitted_tasks] / decay - 1.0).max()),
+        "fit_first": float(np.median(first[fitted_tasks])),
+        "fit_stop": float(np.median(stop[fitted_tasks])),
+        "tasks_fitted": int(fitted_tasks.sum()),
     }
 
 
@@ -188,7 +188,7 @@ def _problem_summary(config: ConfigDict, records: list[Record]) -> dict[str, Any
         *("tasks", "context_length", "dim", "lam", "condition_number", "step_size"),
         *("depth", "depth_needed", "decay_theory"),
     )
-    own = ("method", "dtype", "layers", "decay_mean", "decay_deviation", "tasks_fitted")
+    fields = ("method", "dtype", "layers", "decay_mean", "decay_deviation", "tasks_fitted")
     return {
         **{key: first[key] for key in same},
         "shown_depths": [first["depths"][place] for place in places],
@@ -196,7 +196,7 @@ def _problem_summary(config: ConfigDict, records: list[Record]) -> dict[str, Any
         "bound": [first["bound"][place] for place in places],
         "rows": [
             {
-                **{key: record[key] for key in own},
+                **{key: record[key] for key in fields},
                 "distances": [record["measured"]["largest"][place] for place in places],
             }
             for record in records
@@ -208,13 +208,13 @@ def _largest(
     config: ConfigDict, records: list[Record], value: Callable[[Record], float | None]
 ) -> dict[str, float | None]:
     """By dtype; None where no record has a value."""
-    found = {
+    by_dtype = {
         dtype: [value(record) for record in records if record["dtype"] == dtype]
         for dtype in config.dtypes
     }
     return {
         dtype: max((number for number in numbers if number is not None), default=None)
-        for dtype, numbers in found.items()
+        for dtype, numbers in by_dtype.items()
     }
 
 

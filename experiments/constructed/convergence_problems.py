@@ -18,7 +18,7 @@ WHERE = "convergence"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Problems:
-    """Ridge problems with the same eigenvalues, in float64, and what theory says about them.
+    """Ridge problems with the same eigenvalues, in float64, with the quantities that theory needs.
 
     x: [tasks, n, d].  y: [tasks, n].  lam: their regulariser.
     solution: the reference, [tasks, d].
@@ -48,7 +48,7 @@ class Problems:
 
 
 def names(config: ConfigDict) -> Mapping[str, Mapping[str, Any]]:
-    """Every problem's name and what `build` needs to make it: plain values."""
+    """Every problem's name and the plain values that `build` makes it from."""
     data = config.data
     if "path" in data:
         name = data.path or "diabetes"
@@ -76,7 +76,7 @@ def build(settings: Mapping[str, Any]) -> Problems:
     """The problems that `names` describes.
 
     Raises:
-      OSError, KeyError, ValueError, TypeError: for data or sizes that make no problem.
+      OSError, KeyError, ValueError, TypeError: for bad data or sizes.
     """
     if "task" in settings:
         first, second = settings["seed"]
@@ -85,7 +85,7 @@ def build(settings: Mapping[str, Any]) -> Problems:
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses data, sizes and numbers that make no problem, before anything is run."""
+    """Refuses bad data, sizes and numbers before anything is run."""
     data = config.data
     if "path" in data:
         checks.finite(WHERE, lam=config.lam)
@@ -127,9 +127,9 @@ def _check_design(task: tasks.PrescribedSpectrum) -> None:
 def _table(path: str, target: str, lam: float) -> Problems:
     from sklearn.linear_model import Ridge
 
-    given = tasks.read_csv(path, target) if path else tasks.diabetes()
-    table = tasks.standardised(given)
-    if np.abs(table.x.T @ table.y).max() <= 1e-12 * len(table.y) * np.abs(given.y).max():
+    raw = tasks.read_csv(path, target) if path else tasks.diabetes()
+    table = tasks.standardised(raw)
+    if np.abs(table.x.T @ table.y).max() <= 1e-12 * len(table.y) * np.abs(raw.y).max():
         raise ValueError(
             f"{WHERE}: the labels {table.target!r} of {table.name} are constant, or unrelated to "
             "every covariate: the ridge solution is zero, and no distance relative to it exists"

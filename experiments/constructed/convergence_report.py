@@ -95,8 +95,8 @@ def _curves(config: ConfigDict, records: list[Record], summary: Summary) -> "Fig
     figure, grid = style.figure(rows, cols, height=height, squeeze=False)
     panels = list(grid.flat)
     for axes, name in zip(panels, names, strict=False):
-        own = [record for record in records if record["problem"] == name]
-        _panel(axes, config, own, alone=len(names) == 1)
+        of_problem = [record for record in records if record["problem"] == name]
+        _panel(axes, config, of_problem, alone=len(names) == 1)
     for axes in panels[len(names) :]:
         axes.remove()
     with style.applied():
@@ -155,16 +155,16 @@ def _decays(config: ConfigDict, records: list[Record]) -> "Figure":
     for place, method in enumerate(config.methods):
         aside = 1.12 ** (place - (len(config.methods) - 1) / 2)  # so that none hides another
         for dtype in config.dtypes:
-            own = [r for r in fitted if (r["method"], r["dtype"]) == (method, dtype)]
-            x = np.array([record["condition_number"] for record in own]) * aside
+            of_curve = [r for r in fitted if (r["method"], r["dtype"]) == (method, dtype)]
+            x = np.array([record["condition_number"] for record in of_curve]) * aside
             look: dict[str, Any] = {"linestyle": "none"}
             if dtype == "float64":
-                means = np.array([record["decay_mean"] for record in own])
+                means = np.array([record["decay_mean"] for record in of_curve])
                 style.measured(
                     above, x / aside, means, name=method, markersize=sizes[place], **look
                 )
                 look["markerfacecolor"] = style.colour(method)
-            off = np.array([record["decay_deviation"] for record in own])
+            off = np.array([record["decay_deviation"] for record in of_curve])
             style.measured(below, x, off, name=method, **look)
     rates = np.array([theory.decay_rate(kappa) for kappa in dense])
     style.theory(above, dense, rates, label="theory, −log((κ−1)/(κ+1))")

@@ -21,7 +21,7 @@ WHERE = "depth_to_accuracy"
 
 
 class Solver(NamedTuple):
-    """An algorithm on a batch of ridge problems, and what theory says of it.
+    """An algorithm on a batch of ridge problems, with its closed forms.
 
     step: to compile.
     start: blocks beside X, y, lam, [tasks, ...].
@@ -94,7 +94,7 @@ SOLVERS: dict[str, Callable[[Problems], Solver]] = {
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses a config that makes no measurement."""
+    """Refuses a config that cannot be measured."""
     for method in config.methods:
         checks.one_of(WHERE, "methods", method, SOLVERS)
     checks.one_of(WHERE, "dtype", config.dtype, ("float64",))

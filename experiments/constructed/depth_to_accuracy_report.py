@@ -48,9 +48,9 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     """Layers against the condition number, both logarithmic; the diabetes data as filled marks."""
     figure, axes = style.figure(height=3.2)
     for method in config.methods:
-        own = [record for record in records if record["method"] == method]
-        drawn = [record for record in own if record["problem"] != "diabetes"]
-        real = [record for record in own if record["problem"] == "diabetes"]
+        of_method = [record for record in records if record["method"] == method]
+        drawn = [record for record in of_method if record["problem"] != "diabetes"]
+        real = [record for record in of_method if record["problem"] == "diabetes"]
         shown = method.replace("_", " ")
         style.measured(axes, *_points(drawn, "layers"), name=method, label=shown)
         filled: dict[str, Any] = {
@@ -60,7 +60,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         }
         style.measured(axes, *_points(real, "layers"), name=method, **filled)
         label = "theory, worst case" if method == config.methods[-1] else "_"
-        style.theory(axes, *_points(own, "layers_worst"), label=label)
+        style.theory(axes, *_points(of_method, "layers_worst"), label=label)
     with style.applied():
         axes.set_xscale("log")
         axes.set_yscale("log")

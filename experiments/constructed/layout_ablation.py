@@ -29,7 +29,7 @@ DIVERGED = 1e3  # and above which the iteration counts as diverged
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses tasks and sizes that make no measurement."""
+    """Refuses tasks and sizes that cannot be measured."""
     where, task = "layout_ablation", config.task
     checks.one_of(where, "dtype", config.dtype, ("float64",))
     if not config.constructions:
@@ -71,18 +71,18 @@ def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
 
 
 def _perturbations(config: ConfigDict, family: Family) -> list[Record]:
-    given, rng = problems(config), np.random.default_rng([config.seed, 1])
-    n, d = given.X.shape[1:]
+    original, rng = problems(config), np.random.default_rng([config.seed, 1])
+    n, d = original.X.shape[1:]
     layout = family.layout(n, d, config.spare)
-    depth = given.depth(config.step_share, config.accuracy)
-    fixed = family.make(n, d, depth, given.step_size(config.step_share), layout=layout)
-    blocks, h = given.prompts(fixed)
+    depth = original.depth(config.step_share, config.accuracy)
+    fixed = family.make(n, d, depth, original.step_size(config.step_share), layout=layout)
+    blocks, h = original.prompts(fixed)
     places, changes = rearrangements(family, layout, config.spare), edits(family)
 
     prompts = {"none": h}
     for label, place in places.items():
         pack: Callable[..., jax.Array]
-        pack = jax.vmap(lambda given, place=place: place.pack(**given))
+        pack = jax.vmap(lambda original, place=place: place.pack(**original))
         prompts[label] = h.at[:, : place.shape[0], : place.shape[1]].set(pack(blocks))
     for label, edit in changes.items():
         prompts[label] = edited(h, fixed.layout, edit.changes)
@@ -92,22 +92,22 @@ def _perturbations(config: ConfigDict, family: Family) -> list[Record]:
 
     records = []
     for label, out in zip(prompts, last, strict=True):
-        asked = given.posed_by(changes.get(label))
+        posed = original.posed_by(changes.get(label))
         # bias-free layers answer where the caller put w; the other ones in a place of their own
         where = [fixed.readout, *([places[label]] if family.bias_free and label in places else [])]
-        found = [given.read(out, place, family) for place in where]
+        answers = [original.read(out, place, family) for place in where]
         record: Record = {
             "perturbation": label,
             "kind": "noise" if label.startswith("noise") else "block",
-            "error_original": _largest(found, given.solution),
-            "error": _largest(found, asked.solution),
-            "distance": _largest([asked.solution], given.solution),
+            "error_original": _largest(answers, original.solution),
+            "error": _largest(answers, posed.solution),
+            "distance": _largest([posed.solution], original.solution),
             "rebuilt": None,
             "refusal": None,
             "layers": None,
         }
         if label in places or label in changes:
-            record |= _rebuilt(config, family, asked, places.get(label, layout), depth)
+            record |= _rebuilt(config, family, posed, places.get(label, layout), depth)
         records.append({**record, "verdict": _verdict(record)})
     return records
 
@@ -129,12 +129,12 @@ def _rebuilt(
 
 
 def _noise(config: ConfigDict, family: Family) -> list[Record]:
-    given = problems(config)
-    n, d = given.X.shape[1:]
+    original = problems(config)
+    n, d = original.X.shape[1:]
     layout = family.layout(n, d, config.spare) if family.bias_free else None  # as it is by itself
-    depth = given.depth(config.step_share, config.accuracy)
-    stack = family.make(n, d, depth, given.step_size(config.step_share), layout=layout)
-    h, targets = given.prompts(stack)[1], noise_targets(family, scratch=True)
+    depth = original.depth(config.step_share, config.accuracy)
+    stack = family.make(n, d, depth, original.step_size(config.step_share), layout=layout)
+    h, targets = original.prompts(stack)[1], noise_targets(family, scratch=True)
     sizes = sorted({*config.noises, config.noise})
     pairs = [(label, size) for label in targets for size in sizes]
     noised = []
@@ -142,10 +142,12 @@ def _noise(config: ConfigDict, family: Family) -> list[Record]:
         rng = np.random.default_rng([config.seed, 2, [*targets].index(label)])
         noised.append(noisy(h, stack, targets[label], size, rng))
     last = _run(stack, noised)
-    gains = noise_gains(family, stack, targets, given.X, given.y, given.lam, given.start)
+    gains = noise_gains(
+        family, stack, targets, original.X, original.y, original.lam, original.start
+    )
     records = []
     for (label, size), out in zip(pairs, last, strict=True):
-        squares = _errors(given.read(out, stack.readout, family), given.solution) ** 2
+        squares = _errors(original.read(out, stack.readout, family), original.solution) ** 2
         records.append(
             {
                 "target": label,
@@ -184,7 +186,7 @@ def _plain(number: float) -> float | None:
 
 
 def _verdict(record: Record) -> str:
-    """What became of the answer, in a word."""
+    """The outcome in one word."""
     error, rebuilt = record["error"], record["rebuilt"]
     if error is not None and error <= SOLVED:
         return "solves" if record["distance"] > SOLVED else "survives"
@@ -196,14 +198,14 @@ def _verdict(record: Record) -> str:
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
-    """Tables of both measurements by construction, and what they come down to."""
+    """Tables of both measurements by construction, and their main numbers."""
     blocks = [record for record in records if record["what"] == "perturbations"]
     noise = [record for record in records if record["what"] == "noise"]
-    own = ("case", "seconds", "part", "parts", "what", "construction", "kind")
+    not_shown = ("case", "seconds", "part", "parts", "what", "construction", "kind")
     return {
         "perturbations": {
             name: [
-                {key: value for key, value in record.items() if key not in own}
+                {key: value for key, value in record.items() if key not in not_shown}
                 for record in blocks
                 if record["construction"] == name
             ]
@@ -211,7 +213,7 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
         },
         "noise": {
             name: [
-                {key: value for key, value in record.items() if key not in own}
+                {key: value for key, value in record.items() if key not in not_shown}
                 for record in noise
                 if record["construction"] == name
             ]

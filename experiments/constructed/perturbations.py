@@ -1,4 +1,4 @@
-"""The catalogue of the layout ablation: where blocks may be moved, what may be done to them."""
+"""The catalogue of the layout ablation: where blocks may be moved, and how they may be changed."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ Blocks = Mapping[str, Array]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Family:
-    """What the constructions of one prompt share.
+    """The common properties of the constructions on one prompt.
 
     make: the construction.
     prompt: "natural", the problem's blocks enumerated; "stacked", which holds R = sqrt(lam) I as
@@ -231,7 +231,7 @@ def noise_gains(
     def gains(X: Array, y: Array, start: Array) -> dict[str, Array]:
         blocks = stack.encode(X=X, y=y, lam=lam, w=start)
         length = jnp.linalg.norm(theory.natural_shift(X, y, lam, d_y=y))  # the solution's
-        found = {}
+        gains = {}
         for label, block in targets.items():
             shift = shift_by(block, X, y, start)
             if shift is not None:
@@ -239,8 +239,8 @@ def noise_gains(
                 rest = (n + d, 2 * d + 1) if family.prompt == "state" else start.shape
                 rows, columns = {"residual": y.shape, "": rest}.get(block) or blocks[block].shape
                 unit = _unit(blocks[block if block in blocks else "y"])[0, 0]
-                found[label] = unit * theory.noise_gain(shift, (rows, columns)) / length
-        return found
+                gains[label] = unit * theory.noise_gain(shift, (rows, columns)) / length
+        return gains
 
     return dict(jax.jit(jax.vmap(gains))(X, y, start))
 

@@ -22,7 +22,7 @@ DTYPES = ("float64", "float32", "bfloat16")
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses sizes, dtypes and scales that make no measurement."""
+    """Refuses sizes, dtypes and scales that cannot be measured."""
     for dtype in config.dtypes:
         checks.one_of("primitives", "dtypes", dtype, DTYPES)
     for shape in config.shapes:
@@ -49,18 +49,18 @@ def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
         rng = np.random.default_rng([config.seed, [*PRIMITIVES].index(case["primitive"]), index])
         blocks, constant = primitive.random(rng, sizes, config.draws * len(config.magnitudes))
         magnitude = np.repeat(config.magnitudes, config.draws)[:, None, None]
-        given = {
+        scaled_blocks = {
             name: np.asarray(jnp.asarray(magnitude * block, dtype), np.float64)
             for name, block in blocks.items()
         }
-        result, elsewhere = primitive.run(sizes, given, constant, config.scales, dtype)
+        result, elsewhere = primitive.run(sizes, scaled_blocks, constant, config.scales, dtype)
         terms = primitive.roundings(sizes)
         records.append(
             {
                 **case,
                 "shape": shape,
                 "terms": terms,
-                "error": primitive.error(result, given, constant, config.scales),
+                "error": primitive.error(result, scaled_blocks, constant, config.scales),
                 "bound": sum(theory.gamma(terms, unit) for unit in units),
                 "elsewhere": float(elsewhere),
             }
@@ -72,9 +72,9 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
     """The largest error of each primitive and dtype, and the bound at the same shape."""
     rows = []
     for name, dtype in itertools.product(PRIMITIVES, config.dtypes):
-        own = [r for r in records if (r["primitive"], r["dtype"]) == (name, dtype)]
-        worst = max(own, key=lambda record: (record["error"], record["bound"]))
-        share = max(r["error"] / r["bound"] if r["bound"] else r["error"] for r in own)
+        of_line = [r for r in records if (r["primitive"], r["dtype"]) == (name, dtype)]
+        worst = max(of_line, key=lambda record: (record["error"], record["bound"]))
+        share = max(r["error"] / r["bound"] if r["bound"] else r["error"] for r in of_line)
         kept = ("primitive", "dtype", "shape", "error", "bound")
         rows.append({**{key: worst[key] for key in kept}, "largest_share_of_bound": share})
     return {
@@ -97,8 +97,8 @@ def tables(summary: Summary) -> list["Table"]:
         title_justify="left",
     )
     for name in PRIMITIVES:
-        found = {row["dtype"]: row for row in summary["errors"] if row["primitive"] == name}
-        table.add_row(name, *(_cell(found[dtype]) for dtype in dtypes))
+        rows = {row["dtype"]: row for row in summary["errors"] if row["primitive"] == name}
+        table.add_row(name, *(_cell(rows[dtype]) for dtype in dtypes))
     table.add_section()
     units = summary["unit_roundoff"].values()
     table.add_row("unit roundoff u", *(f"{unit:.2e}" for unit in units))
@@ -119,16 +119,16 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     axes.axvspan(exact / 10, exact * 10, color="#EEEEEE", linewidth=0)
     heights = {name: len(PRIMITIVES) - place for place, name in enumerate(PRIMITIVES)}
     for place, dtype in enumerate(config.dtypes):
-        own = [row for row in summary["errors"] if row["dtype"] == dtype]
+        of_dtype = [row for row in summary["errors"] if row["dtype"] == dtype]
         style.measured(
             axes,
-            np.array([row["error"] or exact for row in own]),
-            np.array([heights[row["primitive"]] + 0.2 * (1 - place) for row in own]),
+            np.array([row["error"] or exact for row in of_dtype]),
+            np.array([heights[row["primitive"]] + 0.2 * (1 - place) for row in of_dtype]),
             name=place,
             label=dtype,
             linestyle="none",
         )
-        bounded = [row for row in own if row["bound"]]
+        bounded = [row for row in of_dtype if row["bound"]]
         style.theory(
             axes,
             np.array([row["bound"] for row in bounded]),

@@ -29,7 +29,7 @@ DTYPES = ("float64", "float32")
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses dtypes, shapes and regularisers that make no measurement."""
+    """Refuses dtypes, shapes and regularisers that cannot be measured."""
     for dtype in config.dtypes:
         checks.one_of("single_step", "dtypes", dtype, DTYPES)
     for shape in config.shapes:
@@ -156,17 +156,17 @@ def _loss_of_w(w: jax.Array, X: jax.Array, y: jax.Array, lam: float) -> jax.Arra
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
-    """The largest errors by shape and by regulariser, and what was not admitted."""
+    """The largest errors by shape and by regulariser, and the regularisers that were refused."""
     taken = [record for record in records if record["admitted"]]
     refused = [record for record in records if not record["admitted"]]
 
     def largest(key: str, value: Any, column: tuple[str, str]) -> float | None:
-        found = [
+        errors = [
             max(record["error"], record["error_jax_grad"])
             for record in taken
             if record[key] == value and (record["construction"], record["dtype"]) == column
         ]
-        return max(found, default=None)
+        return max(errors, default=None)
 
     columns = [(name, dtype) for dtype in config.dtypes for name in CONSTRUCTIONS]
     return {
@@ -226,18 +226,20 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     points = [(shape, lam) for shape in config.shapes for lam in config.lams]
     for axes, dtype in zip(panels[:, 0], config.dtypes, strict=True):
         for name in CONSTRUCTIONS:
-            own = [
+            of_case = [
                 record
                 for record in records
                 if (record["construction"], record["dtype"]) == (name, dtype) and record["admitted"]
             ]
-            places = np.array([points.index((record["shape"], record["lam"])) for record in own])
-            errors = np.array([record["error"] for record in own])
+            places = np.array(
+                [points.index((record["shape"], record["lam"])) for record in of_case]
+            )
+            errors = np.array([record["error"] for record in of_case])
             style.measured(axes, places, errors, name=name, linestyle="none")
         # the bound is the same for all; the last construction admits every lambda
         for first in range(0, len(points), len(config.lams)):
             span = range(first, first + len(config.lams))
-            bounds = np.array([own[place]["bound"] for place in span])
+            bounds = np.array([of_case[place]["bound"] for place in span])
             label = "rounding bound" if first == 0 else None
             style.theory(axes, np.array(span), bounds, label=label)
         axes.set_yscale("log")

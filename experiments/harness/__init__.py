@@ -1,1 +1,1 @@
-"""What every experiment runs on: command line, run folder, records, progress."""
+"""The framework of every experiment: command line, run folder, records, progress, sweeps."""

@@ -33,8 +33,8 @@ def load(spec: str) -> ConfigDict:
     """The locked config of "path/to/file.py" or, in another mode than its own, "file.py:MODE".
 
     Raises:
-      RunError: if there is no such file (naming the nearest in configs/), if it is no config, or in
-        the words of `get_config` if that refuses the mode.
+      RunError: if there is no such file (naming the nearest in configs/), if it is not a config, or
+        with the message of `get_config` if that refuses the mode.
     """
     path, colon, mode = spec.partition(":")
     module = module_of(spec)
@@ -90,18 +90,18 @@ def apply_overrides(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
       The overrides in the one form `--config.KEY=VALUE`.
 
     Raises:
-      RunError: for a word that is no override, a key that the config has not (naming the nearest),
-        or a value of another type than the config's.
+      RunError: for a word that is not an override, an unknown key (naming the nearest), or a
+        value of another type than the config's.
     """
     overrides = _one_word_each(config, arguments)
     for override in overrides:
         name, _, text = override.partition("=")
-        set_key(config, name.removeprefix("--config."), text, said=override)
+        set_key(config, name.removeprefix("--config."), text, argument=override)
     return overrides
 
 
 def refuse_flags(arguments: Sequence[str]) -> None:
-    """Refuses the words that are no override, where there is no config to override.
+    """Refuses the words that are not overrides, where there is no config to override.
 
     Raises:
       RunError: naming the first of them and, for a flag, what it may have meant.
@@ -120,13 +120,13 @@ def repeat_command(spec: str, workdir: Path, overrides: Iterable[str]) -> str:
 
 def keys(config: ConfigDict, above: str = "") -> dict[str, Any]:
     """Every dotted key of a config and its value, those of groups left out."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, ConfigDict):
-            found |= keys(value, f"{above}{name}.")
+            values |= keys(value, f"{above}{name}.")
         else:
-            found[f"{above}{name}"] = value
-    return found
+            values[f"{above}{name}"] = value
+    return values
 
 
 def _one_word_each(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
@@ -138,7 +138,7 @@ def _one_word_each(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
         if match is None:
             raise RunError(_unexpected(argument, known))
         key, value = match["key"], match["value"]
-        refuse_unknown_key(config, key, said=argument)
+        refuse_unknown_key(config, key, argument=argument)
         if isinstance(known[key], bool) and value is None:
             value = "=false" if match["no"] else "=true"
         elif match["no"]:
@@ -151,14 +151,14 @@ def _one_word_each(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
     return words
 
 
-def set_key(config: ConfigDict, key: str, text: str, *, said: str) -> None:
+def set_key(config: ConfigDict, key: str, text: str, *, argument: str) -> None:
     """Sets one key by ml_collections' parser, and holds tuples to the type of their elements.
 
     Args:
       config: changed in place; derived values follow.
       key: dotted, one that the config has.
       text: the value as it stands on a command line.
-      said: what the user wrote, which opens an error's message.
+      argument: what the user wrote; errors start with it.
 
     Raises:
       RunError: for a value of another type than the config's, and a key that a text cannot set.
@@ -167,16 +167,16 @@ def set_key(config: ConfigDict, key: str, text: str, *, said: str) -> None:
     before, kind = holder[last], holder.get_type(last)
     if key == "experiment":
         raise RunError(
-            f"{said}: experiment says which driver reads this config; give the --config of "
+            f"{argument}: experiment says which driver reads this config; give the --config of "
             "the other experiment instead. Nothing was run."
         )
     if kind not in _KINDS:
         raise RunError(
-            f"{said}: {key} is a {kind.__name__} and can only be set in the config file. "
+            f"{argument}: {key} is a {kind.__name__} and can only be set in the config file. "
             "Nothing was run."
         )
     wrong = RunError(
-        f"{said}: {key} is {_KINDS[kind]} ({before!r} in the config), got {text!r}. "
+        f"{argument}: {key} is {_KINDS[kind]} ({before!r} in the config), got {text!r}. "
         "Nothing was run."
     )
     values, words = flags.FlagValues(), ["run", f"--config.{key}={text}"]
@@ -205,34 +205,34 @@ def holder_of(config: ConfigDict, key: str) -> tuple[ConfigDict, str]:
 
 
 def _unexpected(argument: str, known: Iterable[str]) -> str:
-    """Why a word that is no override is refused, with the flag it may have meant."""
+    """Why a word that is not an override is refused, with the flag it may have meant."""
     if not argument.startswith("-"):
         return f"unexpected argument {argument!r}. Nothing was run."
     name = argument.lstrip("-").partition("=")[0]
-    own = ["config", "workdir", "overwrite", "list", "extend", "branch"]
-    own += ["sweep", "sweep_mode", "sweep_samples"]
-    near = difflib.get_close_matches(name, own, n=1) or [
+    flags = ["config", "workdir", "overwrite", "list", "extend", "branch"]
+    flags += ["sweep", "sweep_mode", "sweep_samples"]
+    near = difflib.get_close_matches(name, flags, n=1) or [
         f"config.{key}" for key in _nearest(name, known)
     ]
     hint = f"; did you mean {' or '.join(f'--{flag}' for flag in near)}?" if near else "."
     return f"unknown flag {argument}{hint} Nothing was run."
 
 
-def refuse_unknown_key(config: ConfigDict, key: str, *, said: str) -> None:
-    """Refuses a key that the config has not.
+def refuse_unknown_key(config: ConfigDict, key: str, *, argument: str) -> None:
+    """Refuses a key that is not in the config.
 
     Raises:
-      RunError: naming what was said and the nearest keys: all of a group, or all there are.
+      RunError: naming the argument and the nearest keys: all of a group, or all there are.
     """
     known = list(keys(config))
     if key in known:
         return
     below = [other for other in known if other.startswith(f"{key}.")]
     if below:
-        raise RunError(f"{said}: {key} is a group; set {' or '.join(below)}. Nothing was run.")
+        raise RunError(f"{argument}: {key} is a group; set {' or '.join(below)}. Nothing was run.")
     near = _nearest(key, known)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(known)}."
-    raise RunError(f"{said}: the config has no key {key!r}; {hint} Nothing was run.")
+    raise RunError(f"{argument}: the config has no key {key!r}; {hint} Nothing was run.")
 
 
 def _nearest(key: str, known: Iterable[str]) -> list[str]:

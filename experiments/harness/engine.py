@@ -72,24 +72,26 @@ def run(
       The summary, as it stands in summary.json.
 
     Raises:
-      RunError: for a bad config, a folder that holds something else, a record that is no JSON, a
-        full disk, Ctrl-C or a scheduler's signal; the message says what is kept. A bug of the
-        driver comes as it is.
+      RunError: for a bad config, a folder that holds something else, a record that is not JSON, a
+        full disk, Ctrl-C or a scheduler's signal; the message says what is kept. A driver's
+        other errors are passed on.
     """
     screen = screen or terminal.console()
-    asked, cases = question(experiment, config)
+    settings, cases = question(experiment, config)
     place = Path(workdir)
     about = experiment, config, cases, place
     more = going_on.extension(*about, overwrite=overwrite) if extend else None
     start = going_on.origin(*about, branch, overwrite=overwrite)
     folder: RunFolder | None = None
     try:
-        with RunFolder.open(place, asked, overwrite=overwrite, newer=NEWER, extend=more) as folder:
+        with RunFolder.open(
+            place, settings, overwrite=overwrite, newer=NEWER, extend=more
+        ) as folder:
             if start is not None:
                 folder.write_json(going_on.ORIGIN, going_on.as_json(start))
             _refuse_foreign_cases(folder, cases)
             if len(folder.cases) < len(cases):
-                folder.write_environment(environment(asked, command))
+                folder.write_environment(environment(settings, command))
             _announce(folder, cases, screen, brief=brief)
             _compute(experiment, config, cases, Place(place, screen, start), folder)
             return _report(experiment, config, folder, None if brief else screen)
@@ -100,8 +102,8 @@ def run(
         text = f"{error}. {_kept(folder, cases)} When it can be written, {_resume(command)}{moved}"
         raise RunError(text, exit_code=FAILED) from error
     except KeyboardInterrupt as error:
-        said = f"{error}. " if str(error) else ""
-        text = f". {said}{_kept(folder, cases)} To go on, {_resume(command)}"
+        reason = f"{error}. " if str(error) else ""
+        text = f". {reason}{_kept(folder, cases)} To go on, {_resume(command)}"
         raise stopped(error, text) from error
     except RunError:
         raise
@@ -116,19 +118,19 @@ def question(
     """The config as plain values, and its cases.
 
     Raises:
-      RunError: for what the driver's check refuses, no plain JSON, and no case at all.
+      RunError: for a config that the driver's check refuses, is not plain JSON, or has no case.
     """
     try:
         if experiment.check is not None:
             experiment.check(config)
-        asked = config.to_dict()
-        strict_json.dumps(asked, where="config")
+        settings = config.to_dict()
+        strict_json.dumps(settings, where="config")
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise RunError(message_of(error)) from error
     cases = experiment.cases(config)
     if not cases:
         raise RunError("this config asks for no case at all")
-    return asked, cases
+    return settings, cases
 
 
 def _refuse_foreign_cases(folder: RunFolder, cases: Mapping[str, Case]) -> None:
@@ -143,7 +145,7 @@ def _refuse_foreign_cases(folder: RunFolder, cases: Mapping[str, Case]) -> None:
 def _announce(
     folder: RunFolder, cases: Mapping[str, Case], screen: Console, *, brief: bool
 ) -> None:
-    """Says what the folder holds already."""
+    """Prints what the folder holds already."""
     for note in folder.notes:
         terminal.say(screen, note)
     kept, total = len(folder.cases), len(cases)
@@ -193,7 +195,7 @@ def _report(
 ) -> Summary:
     """Writes summary and figures from the records, prints the tables and where the files are."""
     text = strict_json.dumps(experiment.summarise(config, folder.records), where=SUMMARY)
-    summary: Summary = strict_json.loads(text)  # as a rebuild would read it
+    summary: Summary = strict_json.loads(text)  # as a rebuild from the files would read it
     folder.write_json(SUMMARY, summary)
     if screen:
         for table in experiment.tables(summary):

@@ -1,4 +1,4 @@
-"""What a driver hands to the engine, and how a run says that it cannot go on."""
+"""The interface between a driver and the engine, and the error of a run that cannot go on."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ Case = Mapping[str, Any]
 Record = dict[str, Any]
 Summary = dict[str, Any]
 
-# exit codes: a wrong question, a full disk, Ctrl-C, a signal of a scheduler (sysexits' EX_TEMPFAIL)
+# exit codes: a bad config, a full disk, Ctrl-C, a signal of a scheduler (sysexits' EX_TEMPFAIL)
 REFUSED, FAILED, INTERRUPTED, PREEMPTED = 2, 1, 130, 75
 
 
@@ -75,7 +75,7 @@ class Experiment:
         another; the last argument says whether what the folder holds is moved away first. None:
         there are no runs to start.
       main: the field of a record that a sweep draws and prints; one in a group is `above.below`.
-      target: the field that says what theory predicts for it, where a record has one.
+      target: the field with theory's prediction of it, where a record has one.
     """
 
     cases: Callable[[ConfigDict], Mapping[str, Case]]

@@ -1,6 +1,6 @@
-"""A run's folder: what was asked (config.json), where it ran (env.json), what came out.
+"""A run's folder: its config (config.json), its environment (env.json), and its results.
 
-The same question in the folder goes on where it stopped; any other content is refused.
+A run with the same config goes on where it stopped; any other content is refused.
 """
 
 import io
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CONFIG, ENV, METRICS, SUMMARY = "config.json", "env.json", "metrics.jsonl", "summary.json"
 FIGURES = "figures"
-# What must be alike for two parts of a run to be of one kind; time and command need not.
+# Entries in which two parts of a run must agree; time and command need not.
 _SAME_KIND = ("versions", "commit", "uncommitted_changes", "device", "x64")
 
 
@@ -39,7 +39,7 @@ class RunFolder:
     Attributes:
       path: the folder, as given.
       records: the content of metrics.jsonl, one dict per line.
-      notes: what its user should be told: a folder moved away, a line dropped, other versions.
+      notes: messages for its user: a folder moved away, a line dropped, other versions.
     """
 
     what: ClassVar[str] = "run"  # how a refusal names what the folder holds ...
@@ -73,7 +73,7 @@ class RunFolder:
 
         Raises:
           FolderError: if the folder holds anything else, is in use, or has a damaged file.
-          ValueError, TypeError: if the config is no plain, finite JSON, naming the key.
+          ValueError, TypeError: if the config is not plain, finite JSON, naming the key.
           files.WriteError: if the disk or a permission forbids it.
         """
         wanted = strict_json.loads(strict_json.dumps(config, where="config"))  # tuples are lists
@@ -133,7 +133,7 @@ class RunFolder:
         """Records what one case measured, on the disk before this returns.
 
         Raises:
-          ValueError, TypeError: for a field that is no plain, finite JSON, naming case and field.
+          ValueError, TypeError: for a field that is not plain, finite JSON, naming case and field.
           files.WriteError: the earlier records are untouched.
         """
         lines = records.dump(case, results, seconds=seconds)
@@ -161,7 +161,7 @@ class RunFolder:
         """Replaces a JSON file of the folder, and returns its path.
 
         Raises:
-          ValueError, TypeError: for a field that is no plain, finite JSON, naming file and field.
+          ValueError, TypeError: for a field that is not plain, finite JSON, naming file and field.
           files.WriteError: the old file is untouched.
         """
         text = strict_json.dumps(value, where=name, indent=2)

@@ -38,7 +38,7 @@ def extension(
     *,
     overwrite: bool,
 ) -> Callable[[], None]:
-    """What refuses that the folder's runs go on to the config's steps.
+    """The check whether the folder's runs can go on to the config's steps.
 
     Raises:
       RunError: for an experiment that trains no runs, and with --overwrite.
@@ -68,7 +68,7 @@ def origin(
     *,
     overwrite: bool,
 ) -> Branch | None:
-    """Where the folder's runs start: as it was begun, or as is asked for; None for fresh models.
+    """Where the folder's runs start: as it was begun, or as requested; None for fresh models.
 
     Raises:
       RunError: for an experiment that trains no runs; a folder that was begun otherwise; where the
@@ -96,7 +96,7 @@ def origin(
 
 
 def as_json(branch: Branch) -> dict[str, Any]:
-    """What origin.json holds."""
+    """The contents of origin.json."""
     return {"folder": str(branch.folder), "at": branch.at}
 
 
@@ -126,8 +126,8 @@ def _read(path: Path) -> Branch | None:
     if not path.exists():
         return None
     try:
-        found = strict_json.loads(path.read_bytes())
-        return Branch(Path(found["folder"]), found["at"])
+        origin = strict_json.loads(path.read_bytes())
+        return Branch(Path(origin["folder"]), origin["at"])
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise RunError(f"cannot read {path}: {message_of(error)}") from error
 

@@ -38,14 +38,18 @@ class Group:
         """The point that a record is of.
 
         Raises:
-          ValueError: if it is of none: the driver does not do what its `shares` says.
+          ValueError: if it is of none: the driver's records do not fit its `shares`.
         """
-        own = record.get("point") or {}
-        said = {name: own.get(name, record.get(name)) for name in self.axes.values()}
+        record_point = record.get("point") or {}
+        coordinates = {
+            name: record_point.get(name, record.get(name)) for name in self.axes.values()
+        }
         for point in self.points:
-            if all(point[key] == said[name] for key, name in self.axes.items()):
+            if all(point[key] == coordinates[name] for key, name in self.axes.items()):
                 return point
-        raise ValueError(f"group {self.name}: a record is of {said}, which is no point of it")
+        raise ValueError(
+            f"group {self.name}: a record is of {coordinates}, which is no point of it"
+        )
 
 
 def columns(keys: Iterable[str]) -> dict[str, str]:
@@ -71,14 +75,14 @@ def grouped(experiment: Experiment, config: ConfigDict, points: Sequence[Point])
     together: dict[str, tuple[Mapping[str, str], list[Point]]] = {}
     for point in points:
         shared = _shared(experiment, config, point)
-        own = {key: value for key, value in point.items() if key not in shared}
-        same = strict_json.dumps([own, shared], where="sweep")
+        separate = {key: value for key, value in point.items() if key not in shared}
+        same = strict_json.dumps([separate, shared], where="sweep")
         together.setdefault(same, (shared, []))[1].append(point)
     names = columns(points[0])
     return [
         _group(experiment, config, part, axes, names)
-        for shared, found in together.values()
-        for axes, part in _products(shared, found)
+        for shared, points_together in together.values()
+        for axes, part in _products(shared, points_together)
     ]
 
 
@@ -87,14 +91,14 @@ def _shared(experiment: Experiment, config: ConfigDict, point: Point) -> dict[st
     if experiment.shares is None:
         return {}
     try:
-        found = experiment.shares(sweep.with_values(config, point))
+        shared = experiment.shares(sweep.with_values(config, point))
     except (ValueError, TypeError, KeyError, OSError) as error:
-        said = ", ".join(f"{key} = {value}" for key, value in point.items())
-        raise RunError(f"{said}: {message_of(error)}") from error
+        place = ", ".join(f"{key} = {value}" for key, value in point.items())
+        raise RunError(f"{place}: {message_of(error)}") from error
     return {
-        key: found[key]
+        key: shared[key]
         for key, value in point.items()
-        if key in found and isinstance(value, int | float | str)
+        if key in shared and isinstance(value, int | float | str)
     }
 
 
@@ -110,7 +114,7 @@ def _products(
     for point in points:
         parts.setdefault(point[first], []).append(point)
     fewer = {key: shared[key] for key in rest}
-    return [found for part in parts.values() for found in _products(fewer, part)]
+    return [product for part in parts.values() for product in _products(fewer, part)]
 
 
 def _group(
@@ -120,14 +124,14 @@ def _group(
     axes: Mapping[str, str],
     names: Mapping[str, str],
 ) -> Group:
-    own = {key: value for key, value in points[0].items() if key not in axes}
-    changed = sweep.with_values(config, own)
+    fixed = {key: value for key, value in points[0].items() if key not in axes}
+    changed = sweep.with_values(config, fixed)
     if axes and experiment.with_axes is not None:
         values = {
             name: tuple(dict.fromkeys(point[key] for point in points)) for key, name in axes.items()
         }
         changed = experiment.with_axes(changed.unlock(), values).lock()
-    return Group(_name({names[key]: value for key, value in own.items()}), changed, points, axes)
+    return Group(_name({names[key]: value for key, value in fixed.items()}), changed, points, axes)
 
 
 def _name(values: Mapping[str, Any]) -> str:

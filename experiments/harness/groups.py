@@ -75,7 +75,7 @@ def run(
         with SweepFolder.open(workdir, held, overwrite=overwrite, newer=newer) as folder:
             for note in folder.notes:
                 terminal.say(screen, note)
-            found = running.all(folder)
+            finished = running.all(folder)
     except FolderError as error:
         raise RunError(message_of(error)) from error
     except files.WriteError as error:
@@ -84,7 +84,7 @@ def run(
     except KeyboardInterrupt as error:
         raise stopped(error, f". {running.done}{again}") from error
     running.refuse_failures()
-    return found
+    return finished
 
 
 def _check(experiment: Experiment, group: Group, prepare: Callable[[ConfigDict], None]) -> None:
@@ -104,7 +104,7 @@ class _Running:
     """The groups of a sweep while they run.
 
     Attributes:
-      outcomes: name of a group -> what came of it, for those behind.
+      outcomes: name of a group -> its outcome, for those that have run.
     """
 
     experiment: Experiment
@@ -177,8 +177,10 @@ class _Running:
                 brief=True,
             )
         except RunError as error:
-            own = error.exit_code == FAILED and not isinstance(error.__cause__, files.WriteError)
-            if not own:
+            is_of_group = error.exit_code == FAILED and not isinstance(
+                error.__cause__, files.WriteError
+            )
+            if not is_of_group:
                 raise RunError(f"{error}\n{self.done}", exit_code=error.exit_code) from error
             failure = str(error)
             terminal.say(self.screen, f"{group.name} failed: {failure}")
@@ -213,9 +215,9 @@ def _kept(experiment: Experiment, group: Group, folder: SweepFolder) -> list[rec
     place = folder.path / GROUPS / group.name
     if group.name not in folder.cases or not place.exists():
         return None
-    asked, cases = engine.question(experiment, group.config)
+    settings, cases = engine.question(experiment, group.config)
     try:
-        with RunFolder.open(place, asked, newer=engine.NEWER) as held:
+        with RunFolder.open(place, settings, newer=engine.NEWER) as held:
             return held.records if set(held.cases) == set(cases) else None
     except FolderError:
         return None  # the engine says what is wrong with it

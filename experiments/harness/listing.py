@@ -35,5 +35,5 @@ def claim_and_time(source: str) -> tuple[str, str]:
     except SyntaxError as error:
         return f"(line {error.lineno}: {error.msg})", ""
     claim = text.partition("\n\n")[0]
-    found = re.search(r"^Time:(.*(?:\n[ \t]+.*)*)", text, re.MULTILINE)
-    return " ".join(claim.split()), " ".join(found[1].split()) if found else ""
+    time = re.search(r"^Time:(.*(?:\n[ \t]+.*)*)", text, re.MULTILINE)
+    return " ".join(claim.split()), " ".join(time[1].split()) if time else ""

@@ -14,7 +14,7 @@ _OURS = ("case", "seconds", "part", "parts")
 
 
 class LineError(Exception):
-    """A line that no kill explains: it is not the cut end of the file."""
+    """A broken line that is not the end of a file cut off by a kill."""
 
     def __init__(self, line: int, reason: str):
         super().__init__(f"line {line}: {reason}")
@@ -33,7 +33,7 @@ def dump(
     Raises:
       ValueError: naming case and field, for NaN, infinity or a field name of ours; naming the case
         if there is no record.
-      TypeError: naming case and field, for what is no plain JSON value.
+      TypeError: naming case and field, for anything but a plain JSON value.
     """
     where = f"case {case!r}"
     single = isinstance(results, Mapping)
@@ -52,7 +52,7 @@ def dump(
 
 
 def parse(data: bytes) -> tuple[list[Record], int, str]:
-    """The records of a file, how many of its bytes they take, and what was cut off behind them.
+    """The records of a file, how many of its bytes they take, and a word on what was cut off.
 
     A kill can cut the last line, or the lines of the last case; these are left out, and described
     in the third value, which is empty otherwise.
@@ -70,12 +70,12 @@ def parse(data: bytes) -> tuple[list[Record], int, str]:
             raise LineError(start + 1, f"case {case!r} is recorded twice")
         group = records[start : start + parts]
         for part, record in enumerate(group):
-            found = record["case"], record.get("part", 0), record.get("parts", 1)
-            if found != (case, part, parts):
+            head = record["case"], record.get("part", 0), record.get("parts", 1)
+            if head != (case, part, parts):
                 raise LineError(
                     start + part + 1,
                     f"expected part {part} of {parts} of case {case!r}, "
-                    f"got part {found[1]} of {found[2]} of case {found[0]!r}",
+                    f"got part {head[1]} of {head[2]} of case {head[0]!r}",
                 )
         if len(group) < parts:
             dropped = f"only {len(group)} of the {parts} records of case {case!r} were written"

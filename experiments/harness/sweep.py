@@ -1,8 +1,8 @@
-"""What a sweep asks: values for keys of a config, and the points that they make.
+"""Sweeps: values for keys of a config, and the points that they make.
 
     --sweep.depth=1,2,4 --sweep.train.learning_rate=1e-3:1e-1:log:5
 
-is fifteen points. A range is LOW:HIGH:log or lin, and how many places of it.
+is fifteen points. A range is LOW:HIGH:log or lin, and the number of values.
 """
 
 import copy
@@ -47,8 +47,8 @@ class Span:
     def places(self) -> tuple[int | float, ...]:
         """As many numbers as the range says, from end to end; a whole number comes once."""
         count = self.count or 0
-        found = (self.at(index / (count - 1) if count > 1 else 0.0) for index in range(count))
-        return tuple(dict.fromkeys(found))
+        numbers = (self.at(index / (count - 1) if count > 1 else 0.0) for index in range(count))
+        return tuple(dict.fromkeys(numbers))
 
     def __str__(self) -> str:
         count = "" if self.count is None else f":{self.count}"
@@ -85,8 +85,8 @@ class Sweep:
         points: list[Point] = [dict(zip(self.axes, row, strict=True)) for row in rows]
         for index, point in enumerate(points) if self.mode == "zip" else ():
             if point in points[:index]:
-                said = ", ".join(f"{key} = {value}" for key, value in point.items())
-                raise RunError(f"--sweep_mode=zip: the point {said} comes twice. Nothing was run.")
+                place = ", ".join(f"{key} = {value}" for key, value in point.items())
+                raise RunError(f"--sweep_mode=zip: the point {place} comes twice. Nothing was run.")
         return points
 
     def asked(self) -> dict[str, Any]:
@@ -99,14 +99,14 @@ class Sweep:
     def _drawn(self) -> list[Point]:
         """Different points; Python's generator draws the same ones on every machine."""
         draw = random.Random(self.seed).random
-        found: dict[tuple[Any, ...], None] = {}
+        rows: dict[tuple[Any, ...], None] = {}
         for _ in range(1000 * (self.samples or 0)):
-            found.setdefault(tuple(_one(axis, draw()) for axis in self.axes.values()))
-            if len(found) == self.samples:
-                return [dict(zip(self.axes, row, strict=True)) for row in found]
+            rows.setdefault(tuple(_one(axis, draw()) for axis in self.axes.values()))
+            if len(rows) == self.samples:
+                return [dict(zip(self.axes, row, strict=True)) for row in rows]
         raise RunError(
             f"--sweep_samples={self.samples}: the axes have fewer different points (found "
-            f"{len(found)}). Ask for fewer samples. Nothing was run."
+            f"{len(rows)}). Ask for fewer samples. Nothing was run."
         )
 
 
@@ -119,7 +119,7 @@ def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     Raises:
       RunError: for a key without values, and one that is given twice.
     """
-    asked: dict[str, str] = {}
+    swept: dict[str, str] = {}
     others, rest = [], list(arguments)
     while rest:
         word = rest.pop(0)
@@ -132,10 +132,10 @@ def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             text = rest.pop(0) if rest else ""
         if not text:
             raise RunError(f"{word}: values are missing, as in {word.rstrip('=')}=1,2,3")
-        if match["key"] in asked:
+        if match["key"] in swept:
             raise RunError(f"{word}: {match['key']} is swept twice; give all its values at once")
-        asked[match["key"]] = text
-    return asked, others
+        swept[match["key"]] = text
+    return swept, others
 
 
 def words(asked: Mapping[str, str]) -> list[str]:
@@ -144,7 +144,7 @@ def words(asked: Mapping[str, str]) -> list[str]:
 
 
 def own(spec: str) -> Mapping[str, Any]:
-    """What the `sweep()` of a config file asks for: key -> values, or their text.
+    """The sweep of a config file's `sweep()`: key -> values, or their text.
 
     Raises:
       RunError: if the file has no such function, or it returns no mapping of a key at least.
@@ -156,13 +156,13 @@ def own(spec: str) -> Mapping[str, Any]:
             f"--sweep: {path} defines no sweep(); name keys instead: --sweep.KEY=v1,v2. "
             "Nothing was run."
         )
-    found = function()
-    if not isinstance(found, Mapping) or not found:
+    axes = function()
+    if not isinstance(axes, Mapping) or not axes:
         raise RunError(
-            f"--sweep: sweep() of {path} must return a mapping key -> values, got {found!r}. "
+            f"--sweep: sweep() of {path} must return a mapping key -> values, got {axes!r}. "
             "Nothing was run."
         )
-    return found
+    return axes
 
 
 def ask(
@@ -195,8 +195,8 @@ def ask(
     read = {key: _axis(config, key, values, mode) for key, values in axes.items()}
     lengths = {key: len(axis) for key, axis in read.items() if isinstance(axis, tuple)}
     if mode == "zip" and len(set(lengths.values())) > 1:
-        found = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-        raise RunError(f"--sweep_mode=zip: every key needs as many values as the others; {found}")
+        counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise RunError(f"--sweep_mode=zip: every key needs as many values as the others; {counts}")
     return Sweep(read, mode, samples, int(config.get("seed") or 0))
 
 
@@ -215,40 +215,42 @@ def with_values(config: ConfigDict, values: Mapping[str, Any]) -> ConfigDict:
 
 def _axis(config: ConfigDict, key: str, values: Any, mode: str) -> tuple[Any, ...] | Span:
     """The values of one key."""
-    said = f"--sweep.{key}={values}"
-    command_line.refuse_unknown_key(config, key, said=said)
-    span = _span(config, key, values, said) if isinstance(values, str) else None
+    argument = f"--sweep.{key}={values}"
+    command_line.refuse_unknown_key(config, key, argument=argument)
+    span = _span(config, key, values, argument) if isinstance(values, str) else None
     if span is not None and mode == "random":
         return span
     if span is not None:
         if not span.count:
-            raise RunError(f"{said}: the range needs a count, as in {span}:5. Nothing was run.")
-        found = span.places()
+            raise RunError(f"{argument}: the range needs a count, as in {span}:5. Nothing was run.")
+        typed = span.places()
     elif isinstance(values, str):
-        found = tuple(_read(config, key, text, said) for text in _parts(values))
+        typed = tuple(_read(config, key, text, argument) for text in _parts(values))
     else:
-        found = _typed(config, key, values, said)
-    repeated = [value for index, value in enumerate(found) if value in found[:index]]
+        typed = _typed(config, key, values, argument)
+    repeated = [value for index, value in enumerate(typed) if value in typed[:index]]
     if repeated and mode != "zip":
-        raise RunError(f"{said}: {repeated[0]!r} is given twice. Nothing was run.")
-    if not found:
-        raise RunError(f"{said}: values are missing. Nothing was run.")
-    return found
+        raise RunError(f"{argument}: {repeated[0]!r} is given twice. Nothing was run.")
+    if not typed:
+        raise RunError(f"{argument}: values are missing. Nothing was run.")
+    return typed
 
 
-def _span(config: ConfigDict, key: str, text: str, said: str) -> Span | None:
-    """The range of a number's key, None where the text is no range."""
+def _span(config: ConfigDict, key: str, text: str, argument: str) -> Span | None:
+    """The range of a number's key, None where the text is not a range."""
     match = _SPAN.fullmatch(text)
     holder, last = command_line.holder_of(config, key)
     kind = holder.get_type(last)
     if match is None or kind not in (int, float):
         return None
-    low, high = (_read(config, key, match[end], said) for end in ("low", "high"))
+    low, high = (_read(config, key, match[end], argument) for end in ("low", "high"))
     log, count = match["scale"] == "log", match["count"]
     if not (low < high and math.isfinite(high - low)):
-        raise RunError(f"{said}: a range goes from a lower to a higher number. Nothing was run.")
+        raise RunError(
+            f"{argument}: a range goes from a lower to a higher number. Nothing was run."
+        )
     if log and low <= 0:
-        raise RunError(f"{said}: a range in logarithm starts above 0. Nothing was run.")
+        raise RunError(f"{argument}: a range in logarithm starts above 0. Nothing was run.")
     return Span(low, high, log, kind is int, None if count is None else int(count))
 
 
@@ -257,26 +259,28 @@ def _parts(text: str) -> list[str]:
     return re.findall(r"(?:\([^)]*\)|\[[^\]]*\]|[^,])+", text)
 
 
-def _read(config: ConfigDict, key: str, text: str, said: str) -> Any:
+def _read(config: ConfigDict, key: str, text: str, argument: str) -> Any:
     """One value, as `--config.KEY=text` would set it."""
     changed = copy.deepcopy(config)
-    command_line.set_key(changed, key, text.strip(), said=said)
+    command_line.set_key(changed, key, text.strip(), argument=argument)
     holder, last = command_line.holder_of(changed, key)
     return holder[last]
 
 
-def _typed(config: ConfigDict, key: str, values: Any, said: str) -> tuple[Any, ...]:
+def _typed(config: ConfigDict, key: str, values: Any, argument: str) -> tuple[Any, ...]:
     """Values of Python, as the config takes them."""
     if not isinstance(values, Sequence):
-        raise RunError(f"{said}: sweep() gives a tuple of values for each key. Nothing was run.")
-    found = []
+        raise RunError(
+            f"{argument}: sweep() gives a tuple of values for each key. Nothing was run."
+        )
+    typed = []
     for value in values:
         try:
             holder, last = command_line.holder_of(with_values(config, {key: value}), key)
         except TypeError as error:
-            raise RunError(f"{said}: {error}. Nothing was run.") from error
-        found.append(holder[last])
-    return tuple(found)
+            raise RunError(f"{argument}: {error}. Nothing was run.") from error
+        typed.append(holder[last])
+    return tuple(typed)
 
 
 def _one(axis: tuple[Any, ...] | Span, share: float) -> Any:

@@ -1,4 +1,4 @@
-"""What a run prints: a bar where someone watches, plain lines in a pipe or a log."""
+"""The output of a run: a progress bar on a terminal, plain lines in a pipe or a log."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ _PIPED_WIDTH = 120
 
 
 def console() -> Console:
-    """Standard output; 120 columns wide where it is no terminal and COLUMNS does not say."""
+    """Standard output; 120 columns wide where it is not a terminal and COLUMNS is not set."""
     watched = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(width=None if watched else _PIPED_WIDTH, highlight=False)
 

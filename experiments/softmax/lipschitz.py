@@ -30,7 +30,7 @@ QUANTITIES = (  # kind, of what; the softmax map is that of both kinds
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses a config that makes no measurement."""
+    """Refuses a config that cannot be measured."""
     for problem in config.problems:
         _, n, _ = problems.sizes(WHERE, problem)
         if n < 2:
@@ -59,7 +59,7 @@ def _name(kind: str, of: str) -> str:
 def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a radius: the largest ratio and the bounds."""
     planted, _ = problems.planted(case["problem"], [config.seed, 2], case["kind"])
-    centred = planted.a2 - planted.a2.mean(axis=0)  # what softmax sees of the keys
+    centred = planted.a2 - planted.a2.mean(axis=0)  # the part of the keys that softmax depends on
     data = {"a2": centred} if planted.a1 is None else {"a1": planted.a1, "a2": centred}
     units = {name: a / np.linalg.norm(a, 2) for name, a in data.items()}
     directions = np.random.default_rng([config.seed, 3]).normal(size=planted.b.shape)
@@ -70,25 +70,25 @@ def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
         problem = dataclasses.replace(planted, b=labels, **scaled)
         key = jax.random.fold_in(jax.random.key(config.seed), index)
         of, pairs = case["of"], config.pairs
-        found = problem.sampled_ratios(key, radius=radius, of=of, pairs=pairs)
+        ratios = problem.sampled_ratios(key, radius=radius, of=of, pairs=pairs)
         sharp = problem.lipschitz(radius, of=of, sharp=True)
         records.append(
             {
                 **case,
                 "radius": radius,
-                "pairs": len(found),
-                "ratio": float(found.max()),
+                "pairs": len(ratios),
+                "ratio": float(ratios.max()),
                 "sharp": sharp,
                 "plain": problem.lipschitz(radius, of=of),
                 "worst_case": _worst_case(problem, radius, case),
-                "violations": int((found > sharp).sum()),
+                "violations": int((ratios > sharp).sum()),
             }
         )
     return records
 
 
 def _worst_case(problem: Problem, radius: float, case: Case) -> float | None:
-    """The bound from the radius alone; it does not speak of a matrix loss, a sum over rows."""
+    """The bound from the radius alone; it does not cover a matrix loss, a sum over rows."""
     if problem.a1 is not None and case["of"] == "loss":
         return None
     return worst_case_lipschitz(len(problem.a2), radius, case["kind"], of=case["of"])
@@ -99,11 +99,11 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
     rows = []
     for problem in config.problems:
         for kind, of in QUANTITIES:
-            own = _of(records, problem, kind, of)
-            last = max(own, key=lambda record: float(record["radius"]))
+            of_quantity = _of(records, problem, kind, of)
+            last = max(of_quantity, key=lambda record: float(record["radius"]))
             row = {"problem": problem, "quantity": _name(kind, of), "radius": last["radius"]}
             row |= {key: last[key] for key in ("ratio", "sharp", "plain", "worst_case")}
-            row["tightness"] = max(record["ratio"] / record["sharp"] for record in own)
+            row["tightness"] = max(record["ratio"] / record["sharp"] for record in of_quantity)
             worst = last["worst_case"]
             row["orders"] = None if worst is None else float(np.log10(worst / last["sharp"]))
             rows.append(row)
@@ -165,12 +165,12 @@ def _bounds(records: list[Record], problem: str) -> "Figure":
     figure, panels = style.figure(3, 2, height=5.0)
     for place, (kind, of) in enumerate(QUANTITIES):
         axes = panels.ravel()[place + (place > 0)]  # the second place is the legend's
-        own = _of(records, problem, kind, of)
-        radii = np.array([record["radius"] for record in own])
-        _line(axes, radii, own, "worst_case", "bound from R alone", linestyle="--")
-        _line(axes, radii, own, "plain", "bound by norms", linestyle="-.")
-        _line(axes, radii, own, "sharp", "sharp bound", linestyle=":")
-        ratios = np.array([record["ratio"] for record in own])
+        of_quantity = _of(records, problem, kind, of)
+        radii = np.array([record["radius"] for record in of_quantity])
+        _line(axes, radii, of_quantity, "worst_case", "bound from R alone", linestyle="--")
+        _line(axes, radii, of_quantity, "plain", "bound by norms", linestyle="-.")
+        _line(axes, radii, of_quantity, "sharp", "sharp bound", linestyle=":")
+        ratios = np.array([record["ratio"] for record in of_quantity])
         style.measured(axes, radii, ratios, name=0, label="largest sampled ratio")
         axes.set_yscale("log")
         style.finish(
@@ -199,9 +199,9 @@ def _tightness(config: ConfigDict, records: list[Record]) -> "Figure":
     figure, panels = style.figure(1, 2, height=2.4, sharey=True)
     for axes, kind in zip(panels, ("normalized", "rescaled"), strict=True):
         for name, problem in enumerate(config.problems):
-            own = _of(records, problem, kind, "gradient")
-            radii = np.array([record["radius"] for record in own])
-            used = np.array([record["ratio"] / record["sharp"] for record in own])
+            of_quantity = _of(records, problem, kind, "gradient")
+            radii = np.array([record["radius"] for record in of_quantity])
+            used = np.array([record["ratio"] / record["sharp"] for record in of_quantity])
             style.measured(axes, radii, used, name=name, label=problems.shown(problem))
         style.theory(axes, radii, np.ones_like(radii), label="bound")
         axes.set_yscale("log")

@@ -20,7 +20,7 @@ def sizes(where: str, problem: str) -> tuple[str, int, int]:
     """Form, n and d of a problem's name.
 
     Raises:
-      ValueError: where the name is no form and size.
+      ValueError: where the name is not of that form.
     """
     form, _, size = problem.partition(" ")
     parts = size.split("x")

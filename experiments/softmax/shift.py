@@ -28,7 +28,7 @@ ROUNDING = 1 + 1e-12  # of a bound that is attained
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses a config that makes no measurement."""
+    """Refuses a config that cannot be measured."""
     for problem in config.problems:
         problems.sizes(WHERE, problem)
     for kind in config.kinds:

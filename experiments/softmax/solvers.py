@@ -25,7 +25,7 @@ POINTS = 150  # of a curve in the records
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses a config that makes no measurement."""
+    """Refuses a config that cannot be measured."""
     for problem in config.problems:
         problems.sizes(WHERE, problem)
     for kind in config.kinds:
@@ -51,28 +51,28 @@ def measure(config: ConfigDict, case: Case, place: Place) -> Record:
     """One run from zero: curves, where it ended, and how far from the planted weights."""
     problem, weights = problems.planted(case["problem"], [config.seed, 1], case["kind"])
     form, _, _ = problems.sizes(WHERE, case["problem"])
-    found = problem.solve(case["method"], max_iterations=config.max_iterations[form])
+    solution = problem.solve(case["method"], max_iterations=config.max_iterations[form])
     # at loss 0 both losses leave the directions of the normalized one free
     normalized = dataclasses.replace(problem, kind="normalized")
-    error, size = (normalized.identifiable_part(x) for x in (found.x - weights, weights))
-    kept = _kept(found.iterations)
+    error, size = (normalized.identifiable_part(x) for x in (solution.x - weights, weights))
+    kept = _kept(solution.iterations)
     return {
         **case,
-        "iterations": found.iterations,
-        "stopped": found.history.stopped,
-        "loss": found.loss,
-        "gradient_norm": found.gradient_norm,
-        "normalized_loss": float(normalized.loss(found.x)),
+        "iterations": solution.iterations,
+        "stopped": solution.history.stopped,
+        "loss": solution.loss,
+        "gradient_norm": solution.gradient_norm,
+        "normalized_loss": float(normalized.loss(solution.x)),
         "parameter_error": float(np.linalg.norm(error) / np.linalg.norm(size)),
         "steps": kept.tolist(),
-        "losses": found.history.loss[kept].tolist(),
-        "norms": found.history.gradient_norm[kept].tolist(),
-        **_theory(case, problem, weights, found),
+        "losses": solution.history.loss[kept].tolist(),
+        "norms": solution.history.gradient_norm[kept].tolist(),
+        **_theory(case, problem, weights, solution),
     }
 
 
 def _kept(last: int) -> np.ndarray:
-    """Iterations of which a record speaks: all of a short run, evenly spaced in log else."""
+    """Iterations that a record keeps: all of a short run, else evenly spaced in logarithm."""
     if last < POINTS:
         return np.arange(last + 1)
     spaced = np.geomspace(1, last, POINTS - 1).round().astype(int)
@@ -80,7 +80,7 @@ def _kept(last: int) -> np.ndarray:
 
 
 def _theory(case: Case, problem: Problem, weights: np.ndarray, found: Solution) -> dict[str, Any]:
-    """What gradient descent on the normalized loss must do, with steps of 1 / L.
+    """Bounds of gradient descent on the normalized loss, with steps of 1 / L.
 
     bound: sqrt(2 L loss_0 / (t + 1)), no more than which is some gradient up to step t, as every
       step takes off |gradient|^2 / (2 L) of the loss.

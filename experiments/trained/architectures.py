@@ -1,4 +1,4 @@
-"""From a config's architecture, prompt and start to what is trained, or one refusal."""
+"""From a config's architecture, prompt and start to the settings of a run, or one refusal."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ _STACK = (
 
 
 class Architecture(NamedTuple):
-    """What a config can say of one.
+    """The options of an architecture in a config.
 
     name: of the model.
     takes: keys of the config's model; where one is not taken it must stand at its default.
@@ -55,15 +55,15 @@ DEFAULTS: Mapping[str, Any] = {
 
 def task_settings(config: ConfigDict) -> dict[str, Any]:
     """The task: of the config's table where it names a file, or of its numbers."""
-    given: dict[str, Any] = config.task.to_dict()
+    fields: dict[str, Any] = config.task.to_dict()
     if config.data.target and not config.data.path:
         raise ValueError(
             f"data.target={config.data.target!r} is a column of a file; name it by data.path"
         )
-    if config.data.path or given["name"] == "table":
+    if config.data.path or fields["name"] == "table":
         file = {"path": config.data.path, "target": config.data.target} if config.data.path else {}
-        return {"name": "table", "context_length": given["context_length"], **file}
-    return given
+        return {"name": "table", "context_length": fields["context_length"], **file}
+    return fields
 
 
 def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
@@ -72,24 +72,24 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
     Raises:
       ValueError: for a combination that cannot be built, with all that can.
     """
-    asked, prompt = config.model.to_dict(), config.prompt.to_dict()
-    name = asked.pop("architecture")
+    settings, prompt = config.model.to_dict(), config.prompt.to_dict()
+    name = settings.pop("architecture")
     if name not in ARCHITECTURES:
         raise ValueError(f"model.architecture={name!r} is unknown.\n{what_can()}")
     architecture = ARCHITECTURES[name]
-    _refuse(name, architecture, asked, prompt)
-    own = {key: asked[key] for key in architecture.takes}
-    depth = own.pop("depth", None)
+    _refuse(name, architecture, settings, prompt)
+    taken = {key: settings[key] for key in architecture.takes}
+    depth = taken.pop("depth", None)
     if "depth" in architecture.takes:
-        own["depth"] = 2 if depth is None else depth
+        taken["depth"] = 2 if depth is None else depth
     if name == "linear_transformer":
-        own["init_scale"] = asked["init_scale"] / (task.dim + 1) ** 0.5
+        taken["init_scale"] = settings["init_scale"] / (task.dim + 1) ** 0.5
     if not architecture.is_stack:
-        return {"name": architecture.name, **own}
-    if own["step_size"] is None:
-        own["step_size"] = step_size(task, prompt["lam"], config.seed)
+        return {"name": architecture.name, **taken}
+    if taken["step_size"] is None:
+        taken["step_size"] = step_size(task, prompt["lam"], config.seed)
     boxes = {"boxes": boxes_of(prompt["boxes"])} if prompt["boxes"] else {}
-    return {"name": name, "layout": prompt["layout"], "lam": prompt["lam"], **boxes, **own}
+    return {"name": name, "layout": prompt["layout"], "lam": prompt["lam"], **boxes, **taken}
 
 
 def step_size(task: Any, lam: float, seed: int) -> float:
@@ -108,9 +108,9 @@ def boxes_of(text: str) -> dict[str, tuple[int, ...]]:
     """The boxes of 'X 0 0 16 4; y 0 4 16 1': block, row, channel, height, width.
 
     Raises:
-      ValueError: for what is none, with the form that is expected.
+      ValueError: for any other text, with the form that is expected.
     """
-    found = {}
+    boxes = {}
     for part in filter(None, (piece.strip() for piece in text.split(";"))):
         name, *numbers = part.split()
         if len(numbers) != 4 or not all(number.isdecimal() for number in numbers):
@@ -118,8 +118,8 @@ def boxes_of(text: str) -> dict[str, tuple[int, ...]]:
                 f"prompt.boxes must be like 'X 0 0 16 4; y 0 4 16 1' (block, row, channel, height, "
                 f"width), got {part!r}"
             )
-        found[name] = tuple(int(number) for number in numbers)
-    return found
+        boxes[name] = tuple(int(number) for number in numbers)
+    return boxes
 
 
 def what_can() -> str:
@@ -146,7 +146,7 @@ def what_can() -> str:
 def _refuse(
     name: str, architecture: Architecture, asked: Mapping[str, Any], prompt: Mapping[str, Any]
 ) -> None:
-    """Refuses what this architecture does not take."""
+    """Refuses options that this architecture does not take."""
     wrong = [
         f"model.{key}={asked[key]!r}"
         for key, default in DEFAULTS.items()
@@ -173,7 +173,7 @@ def _refuse(
 
 
 def _can_start(name: str, init: str, layout: str) -> bool:
-    """Whether a stack can start so on this layout; names that are unknown are refused elsewhere."""
+    """Whether a stack can have this start on this layout; unknown names are refused elsewhere."""
     if init not in INITS or layout not in LAYOUTS or init == "random":
         return True
     if init == "compiled":

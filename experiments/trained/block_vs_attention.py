@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figures:
-    """Risk along training, and the gradient step that the blocks have become."""
+    """Risk along training, and the gradient step that is read from the blocks."""
     return {"risk": _along_training(records), "read_back": _read_back(records)}
 
 
@@ -45,10 +45,10 @@ def _read_back(records: list[Record]) -> "Figure":
         look: dict[str, Any] = {"name": index, "linestyle": "none", "markersize": 5.5 - index}
         label = f"block, n = {record['context_length']}"
         style.measured(left, coordinates, np.array(read["init"]), label=label, **look)
-        found, best = (
+        read_back, best = (
             np.array(read[key]).ravel() for key in ("preconditioner", "best_preconditioner")
         )
-        style.measured(right, best, found, **look)
+        style.measured(right, best, read_back, **look)
         if last:
             best_init = np.array(read["best_init"])
             bars = {"linestyle": "none", "marker": "_", "markersize": 11}

@@ -57,10 +57,10 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
     """Risk against correlation and against context length; learnt weights beside optimal ones."""
     made = {}
     for axis, label in _AXES.items():
-        own = [record for record in records if axis in record["point"]]
-        if len(report.values_of(own, axis)) > 1:
+        along_axis = [record for record in records if axis in record["point"]]
+        if len(report.values_of(along_axis, axis)) > 1:
             along = dataclasses.replace(SPEC, x=axis, x_label=label)
-            made[f"risk_by_{axis}"] = panels.draw(along, config, own)
+            made[f"risk_by_{axis}"] = panels.draw(along, config, along_axis)
     weighed = [record for record in records if "filter" in record]
     if weighed:
         made["filters"] = _draw_filters(weighed)
@@ -74,20 +74,20 @@ def _draw_filters(records: list[Record]) -> "Figure":
     # from one end of the sweep to the other
     places = np.linspace(0, len(drawn) - 1, min(len(drawn), _SHOWN_FILTERS)).round().astype(int)
     for index, record in enumerate(drawn[place] for place in places):
-        own = record["filter"]
-        lags = np.arange(1, len(own["learnt"]) + 1)
+        weights = record["filter"]
+        lags = np.arange(1, len(weights["learnt"]) + 1)
         point = ", ".join(f"{report.symbol(axis)} = {v:g}" for axis, v in record["point"].items())
         style.measured(
             axes,
             lags,
-            np.array(own["learnt"]),
+            np.array(weights["learnt"]),
             name=index,
             label=f"learnt, {point}",
-            error=np.array(own["standard_error"]),
+            error=np.array(weights["standard_error"]),
             linestyle="none",
         )
         label = "theory: optimal weights" if index == 0 else None
-        style.theory(axes, lags, np.array(own["optimal"]), label=label)
+        style.theory(axes, lags, np.array(weights["optimal"]), label=label)
     style.finish(axes, x="examples before the query", y="weight of the example")
     return figure
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-_CLOSE = 1e-8  # what counts as having reached the minimum
+_CLOSE = 1e-8  # distance below which the minimum counts as reached
 _LATE = 0.25  # share of the time, at its end, that the rate is fitted on
 
 
@@ -28,7 +28,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses numbers that make no flow."""
+    """Refuses bad numbers, before anything is computed."""
     where = "gd_beta_flow"
     checks.integer(where, num_starts=(config.num_starts, 1), num_times=(config.num_times, 20))
     checks.positive(where, spread=config.spread, decades=config.decades)
@@ -69,20 +69,20 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
     """For each setting, the worst start."""
     rows = []
     for setting in dict.fromkeys(record["setting"] for record in records):
-        own = report.by(records, setting=setting)
-        distances = [record["distances"][-1] for record in own]
-        excess = [record["excess_risks"][-1] for record in own]
-        rates = np.array([record["rate"] for record in own])
+        of_setting = report.by(records, setting=setting)
+        distances = [record["distances"][-1] for record in of_setting]
+        excess = [record["excess_risks"][-1] for record in of_setting]
+        rates = np.array([record["rate"] for record in of_setting])
         rows.append(
             {
                 "setting": setting,
-                "starts": len(own),
+                "starts": len(of_setting),
                 "largest_distance": max(distances),
                 "largest_excess_risk": max(excess),
                 "share_at_minimum": float(np.mean(np.array(distances) <= _CLOSE)),
                 "rates": [float(rates.min()), float(rates.max())],
-                "hessian_rate": own[0]["slowest"],
-                "largest_rate_error": float(np.abs(rates / own[0]["slowest"] - 1.0).max()),
+                "hessian_rate": of_setting[0]["slowest"],
+                "largest_rate_error": float(np.abs(rates / of_setting[0]["slowest"] - 1.0).max()),
             }
         )
     return {"rows": rows}
@@ -121,16 +121,16 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         2, len(settings), height=3.8, sharex="col", sharey="row", squeeze=False
     )
     for column, setting in enumerate(settings):
-        own = report.by(records, setting=setting)
-        times, rate = np.array(own[0]["times"]), own[0]["slowest"]
+        of_setting = report.by(records, setting=setting)
+        times, rate = np.array(of_setting[0]["times"]), of_setting[0]["slowest"]
         for axes, field, factor in zip(
             panels[:, column], ("distances", "excess_risks"), (1.0, 2.0), strict=True
         ):
-            for index, record in enumerate(own):
+            for index, record in enumerate(of_setting):
                 label = "from random starts" if index == 0 else None
                 look: dict[str, Any] = {"marker": "", "linewidth": 0.6, "alpha": 0.5}
                 style.measured(axes, times, record[field], name=0, label=label, **look)
-            ends = np.array([record[field][-1] for record in own])
+            ends = np.array([record[field][-1] for record in of_setting])
             line = np.median(ends) * np.exp(factor * rate * (times[-1] - times))
             style.theory(axes, times, line, label="theory: rate of the Hessian")
             axes.set_yscale("log")

@@ -22,7 +22,7 @@ _PLACES = 51  # of a line of theory
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses runs that cannot be built, lengths that are none, and models without a weight."""
+    """Refuses runs that cannot be built, bad lengths, and models without a weight."""
     measure.check(config)
     for length in config.lengths:
         checks.integer("length", lengths=(length, 1))
@@ -47,27 +47,27 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     for length in config.lengths:
         setting = dataclasses.replace(at_training, context_length=length)
         factor = at_training.context_length / length  # 1/m in the place of 1/n
-        found = trained.evaluate(
+        evaluation = trained.evaluate(
             config.eval_prompts, context_length=length, screen=place.screen, name=case["run"]
         )
-        own = [theory.pgd_risk(factor * weight, setting) for weight in weights[~lost]]
+        own_risks = [theory.pgd_risk(factor * weight, setting) for weight in weights[~lost]]
         lines = {
             _RESCALED: theory.pgd_risk(factor * best, setting),
             _OPTIMUM: theory.pgd_optimum(setting).risk,
         }
-        risks = np.where(lost, np.nan, found.mean[:, 0])
+        risks = np.where(lost, np.nan, evaluation.mean[:, 0])
         record = measure.record_of(
             case,
             {"context_length": length},
-            {"target": float(np.mean(own)), "lines": lines},
+            {"target": float(np.mean(own_risks)), "lines": lines},
             risks,
-            found.standard_error[:, 0],
+            evaluation.standard_error[:, 0],
         )
         of_seeds = {
-            name: [float(value) for value in getattr(found, name)[~lost, 0]]
+            name: [float(value) for value in getattr(evaluation, name)[~lost, 0]]
             for name in ("median", "trimmed_mean", "low", "high")
         }
-        records.append({**record, **of_seeds, "own_weights": own, "steps": trained.step})
+        records.append({**record, **of_seeds, "own_weights": own_risks, "steps": trained.step})
     return records
 
 

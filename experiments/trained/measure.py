@@ -51,8 +51,8 @@ def refuse_branch(
 def settings_of(config: ConfigDict, case: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of one run for `training.fit`."""
     shared = {"seed": config.seed, "dtype": config.dtype, "num_seeds": config.num_seeds}
-    own = {"task": case["task"], "model": case["model"], "sweep": case.get("sweep", {})}
-    return {**shared, **own, "train": {**config.train.to_dict(), **case.get("train", {})}}
+    of_case = {"task": case["task"], "model": case["model"], "sweep": case.get("sweep", {})}
+    return {**shared, **of_case, "train": {**config.train.to_dict(), **case.get("train", {})}}
 
 
 def predictions(
@@ -61,7 +61,7 @@ def predictions(
     predict: Predict,
     given: Mapping[str, Any] | None = None,
 ) -> list[tuple[dict[str, Any], Prediction]]:
-    """Every point of a run, and what theory says of it."""
+    """Every point of a run, with theory's prediction."""
     settings = training.RunSettings.from_config(settings_of(config, case))
     run = Run(config=config, model=case["model"], given=given or {})
     return [(name, predict(build_task(settings, name), name, run)) for name in settings.points]
@@ -70,7 +70,7 @@ def predictions(
 def predictions_along(
     config: ConfigDict, run: str, predict: Predict, axis: str, **others: Any
 ) -> list[tuple[float, Prediction]]:
-    """What theory says of a run between the ends of one axis of its sweep, to be drawn as a line.
+    """Theory's predictions of a run along one axis of its sweep, to be drawn as a line.
 
     Args:
       config, run, predict: as of the run that was trained.
@@ -83,8 +83,8 @@ def predictions_along(
     if all(isinstance(value, int) for value in values):
         places = np.unique(places.round().astype(int))
     sweep = {**{other: (value,) for other, value in others.items()}, axis: tuple(places.tolist())}
-    found = predictions(config, {**case, "sweep": sweep}, predict)
-    return [(point[axis], prediction) for point, prediction in found]
+    at_points = predictions(config, {**case, "sweep": sweep}, predict)
+    return [(point[axis], prediction) for point, prediction in at_points]
 
 
 def train(

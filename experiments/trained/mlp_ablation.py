@@ -23,7 +23,7 @@ _SHOWN = (prior_mean.SIGNAL, prior_mean.BLOCK, prior_mean.BAYES)
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses runs that are no GPT-2, besides what training refuses."""
+    """Refuses runs of models other than GPT-2, and what training refuses."""
     for name, run in config.runs.items():
         if run.model.name != "gpt2":
             raise ValueError(f"runs.{name}: model must be 'gpt2', got {run.model.name!r}")

@@ -26,17 +26,18 @@ def evaluated(
     points: list[list[dict[str, Any]]] = [[] for _ in trained.program.sweep.names]
     for name, values in config.evaluate.items():
         for value in values:
-            found = trained.evaluate(config.eval_prompts, screen=place.screen, **{name: value})
+            evaluation = trained.evaluate(config.eval_prompts, screen=place.screen, **{name: value})
             for index, entries in enumerate(points):
                 law = trained.task(index)
                 law = law if name == DEPTH else tasks.shifted(law, **{name: value})
                 risk, _ = ridge_distance.risk_of_ridge(
                     law, config.seed, config.eval_prompts, config.prompt.lam
                 )
-                own = {
-                    field: _over_seeds(part[:, index]) for field, part in found._asdict().items()
+                statistics = {
+                    field: _over_seeds(part[:, index])
+                    for field, part in evaluation._asdict().items()
                 }
-                entries.append({"changed": name, "value": value, "ridge": risk, **own})
+                entries.append({"changed": name, "value": value, "ridge": risk, **statistics})
     return points
 
 

@@ -53,13 +53,13 @@ def draw(spec: "TrainedSpec", config: ConfigDict, records: Sequence[Record]) -> 
         len(values), height=0.9 + each * len(values), sharex=True, squeeze=False
     )
     for axes, value in zip(grid[:, 0], values, strict=True):
-        own = report.by(shown, **{spec.panel: value}) if spec.panel else shown
-        _draw_panel(axes, spec, config, own)
+        of_panel = report.by(shown, **{spec.panel: value}) if spec.panel else shown
+        _draw_panel(axes, spec, config, of_panel)
         style.finish(
             axes,
             x=spec.x_label if axes is grid[-1, 0] else "",
             y="risk (squared error)",
-            title=_name(spec, spec.panel, value) if spec.panel else _markers(spec, own),
+            title=_name(spec, spec.panel, value) if spec.panel else _markers(spec, of_panel),
             legend=False,
         )
     style.legend_outside(figure)
@@ -74,16 +74,16 @@ def _draw_panel(
     for index, hue in enumerate(report.values_of(records, spec.hue)):
         of_hue = report.by(records, **{spec.hue: hue})
         for model in report.values_of(of_hue, "model"):
-            own = report.by(of_hue, model=model)
-            predicted = _predicted(spec, config, own)
-            heights = [(place, found["target"]) for place, found in predicted]
+            of_model = report.by(of_hue, model=model)
+            predicted = _predicted(spec, config, of_model)
+            heights = [(place, prediction["target"]) for place, prediction in predicted]
             last = model == models[-1]
             name = model if spec.hue == "model" else index
             if spec.best:
-                _draw_seeds(axes, own, spec.x, name)
+                _draw_seeds(axes, of_model, spec.x, name)
             report.draw(
                 axes,
-                own,
+                of_model,
                 spec.x,
                 name=name,
                 label=_name(spec, spec.hue, hue) + (", best seed" if spec.best else ""),
@@ -125,7 +125,9 @@ def _draw_lines(
     for line, stroke in zip(spec.lines, itertools.cycle(_STROKES), strict=False):
         if line in predicted[0][1]["lines"]:
             label = f"theory: {_name(spec, 'line', line)}"
-            values = [(place, {"target": found["lines"][line]}) for place, found in predicted]
+            values = [
+                (place, {"target": prediction["lines"][line]}) for place, prediction in predicted
+            ]
             report.draw_theory(axes, values, label, linestyle=stroke, **look)
 
 

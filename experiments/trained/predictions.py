@@ -1,4 +1,4 @@
-"""What theory says of a task, for a model trained on it.
+"""Predictions of theory for a model trained on a task.
 
 `of` has an entry for each kind of task. The closed forms stand here and not on the tasks, as tasks
 and theory do not know each other.
@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from elsa import models, tasks, theory
 
-# What theory says of one point: `target`, the risk that training must reach; `lines` to draw
+# Theory's prediction for one point: `target`, the risk that training must reach; `lines` to draw
 # beside it, by name; `preconditioner`, the optimal W, where there is one; `name`, what the target
 # is, where a figure holds several.
 Prediction = Mapping[str, Any]

@@ -26,9 +26,9 @@ _STALLED = 0.05  # away from the risk of rank one, as a share of it
 
 def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predictions.Prediction:
     """What the model must reach, and every other line: all models' optima, Bayes, rank one."""
-    found = lines(task, run.config)
+    risks = lines(task, run.config)
     block = run.model["name"] == "linear_transformer_block"
-    return {"target": found[BLOCK if block else ATTENTION], "lines": found}
+    return {"target": risks[BLOCK if block else ATTENTION], "lines": risks}
 
 
 def lines(task: Any, config: ConfigDict) -> dict[str, float]:
@@ -63,7 +63,7 @@ def more(case: Case, trained: training.Trained, records: list[Record]) -> list[R
     made: list[Record] = []
     for index, record in enumerate(records):
         task = trained.task(index)
-        own = np.where(np.isfinite(losses[:, :, index]), losses[:, :, index], np.nan)
+        finite = np.where(np.isfinite(losses[:, :, index]), losses[:, :, index], np.nan)
         made.append(
             {
                 "mean_norm": float(np.linalg.norm(predictions.setting_of(task).task_mean)),
@@ -71,13 +71,13 @@ def more(case: Case, trained: training.Trained, records: list[Record]) -> list[R
                 "shares": shares(record),
                 "along_training": {
                     "steps": steps.tolist(),
-                    "risks": [_numbers(row) for row in own.T],
+                    "risks": [_numbers(row) for row in finite.T],
                 },
             }
         )
     if isinstance(trained.model(), LinearTransformerBlock):
-        for index, found in enumerate(_read_back(trained)):
-            made[index]["read_back"] = _beside_optimum(records[index], trained, found, index)
+        for index, blocks in enumerate(_read_back(trained)):
+            made[index]["read_back"] = _beside_optimum(records[index], trained, blocks, index)
     return made
 
 
@@ -96,9 +96,9 @@ def shares(record: Mapping[str, Any]) -> dict[str, float]:
 
 def _read_back(models: training.Trained) -> list[readback.GdBeta]:
     """Start, preconditioner and residual of every block, for each point over the seeds."""
-    found = models.each(readback.read_gd_beta)
-    points = range(found.residual.shape[1])
-    return [readback.GdBeta(*(part[:, index] for part in found)) for index in points]
+    read = models.each(readback.read_gd_beta)
+    points = range(read.residual.shape[1])
+    return [readback.GdBeta(*(part[:, index] for part in read)) for index in points]
 
 
 def _beside_optimum(

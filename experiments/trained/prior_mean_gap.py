@@ -100,19 +100,19 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
 def _draw_gaps(axes: "Axes", gaps: list[Record], lengths: list[int]) -> None:
     """Measured and predicted gaps against |b*|, a colour for each context length."""
     for index, length in enumerate(lengths):
-        own = [gap for gap in gaps if gap["context_length"] == length]
-        own.sort(key=lambda gap: gap["mean_norm"])
-        norms = np.array([gap["mean_norm"] for gap in own])
+        of_length = [gap for gap in gaps if gap["context_length"] == length]
+        of_length.sort(key=lambda gap: gap["mean_norm"])
+        norms = np.array([gap["mean_norm"] for gap in of_length])
         style.measured(
             axes,
             norms,
-            np.array([gap["gap"] for gap in own]),
+            np.array([gap["gap"] for gap in of_length]),
             name=index + 2,
             label=f"n = {length}",
-            error=np.array([gap["standard_error"] for gap in own]),
+            error=np.array([gap["standard_error"] for gap in of_length]),
             linestyle="none",
         )
-        style.theory(axes, norms, np.array([gap["theory"] for gap in own]), label=None)
+        style.theory(axes, norms, np.array([gap["theory"] for gap in of_length]), label=None)
     axes.set_yscale("symlog", linthresh=0.1)
     axes.set_ylim(bottom=-0.05)
 

@@ -126,14 +126,14 @@ def draw_lines(axes: "Axes", records: Sequence[Record], axis: str, *, labelled: 
 def draw_best(axes: "Axes", records: Sequence[Record], axis: str, *, labelled: bool) -> None:
     """The best seed's risk of each model along one field of the records."""
     for model, label in LABELS.items():
-        own = sorted(report.by(records, model=model), key=lambda record: record[axis])
+        of_model = sorted(report.by(records, model=model), key=lambda record: record[axis])
         style.measured(
             axes,
-            np.array([record[axis] for record in own]),
-            np.array([report.best_risk(record) for record in own]),
+            np.array([record[axis] for record in of_model]),
+            np.array([report.best_risk(record) for record in of_model]),
             name=model,
             label=label if labelled else "",
-            error=np.array([record["evaluation_error"] for record in own]),
+            error=np.array([record["evaluation_error"] for record in of_model]),
             linestyle="none",
         )
 
@@ -164,11 +164,11 @@ def panels_along_training(
     panels = list(grid[:, 0])
     for axes, value in zip(panels, values, strict=True):
         first = axes is panels[0]
-        own = [record for record in records if record[axis] == value]
-        for record in own:
+        of_value = [record for record in records if record[axis] == value]
+        for record in of_value:
             name, label = look(record)
             draw_along(axes, record, name=name, label=label if first else None)
-        draw_levels(axes, own[0], lines, labelled=first)
+        draw_levels(axes, of_value[0], lines, labelled=first)
         axes.set_yscale("log")
         style.finish(
             axes,

@@ -55,8 +55,8 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
 
     seeds = summary["num_seeds"]
     lost = sum(row["diverged"] for row in summary["rows"])
-    found = _reached(summary["rows"])
-    prompts = max((row["evaluation_error"] / row["risk"] for row in found), default=0.0)
+    reached = _reached(summary["rows"])
+    prompts = max((row["evaluation_error"] / row["risk"] for row in reached), default=0.0)
     weights = any("preconditioner_distance" in row for row in summary["rows"])
     heads = ["run", "point", "risk", "± s.e.", "theory", "excess", "best seed", "weight off by"]
     made = Table(
@@ -183,8 +183,8 @@ def draw(
 
 def draw_theory(axes: "Axes", predicted: Predicted, label: str | None, **look: Any) -> None:
     """The target as a line, a short one where there is but one place."""
-    places, found = zip(*predicted, strict=True)
-    targets = np.array([each["target"] for each in found])
+    places, predictions = zip(*predicted, strict=True)
+    targets = np.array([each["target"] for each in predictions])
     if len(places) == 1:  # a line through one point does not show
         places, targets = (places[0] - 0.3, places[0] + 0.3), np.repeat(targets, 2)
     style.theory(axes, np.array(places), targets, label=label, **look)
@@ -207,5 +207,5 @@ def value_of(record: Mapping[str, Any], key: str) -> Any:
 
 def values_of(records: Sequence[Record], key: str) -> list[Any]:
     """The values of a field or an axis, each once: numbers in order, names as they come."""
-    found = list(dict.fromkeys(value_of(record, key) for record in records))
-    return sorted(found) if all(isinstance(value, int | float) for value in found) else found
+    values = list(dict.fromkeys(value_of(record, key) for record in records))
+    return sorted(values) if all(isinstance(value, int | float) for value in values) else values

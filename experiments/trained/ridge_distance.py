@@ -41,21 +41,21 @@ def watch(
         prompt = prompts(task, key, num_prompts, model)
         answers = models.by_layer(model, prompt)
         ridge = predictors.ridge(prompt, lam)
-        found = {
+        distances = {
             f"{RIDGE}/{layer}": _distance(predicted, ridge)
             for layer, predicted in enumerate(answers.prediction)
         }
         for step, layer in enumerate(_layers_of_steps(model, len(answers.prediction))):
             descent = _descent(prompt, step, step_size, lam)
             gap = jnp.linalg.norm(answers.prediction[layer] - descent)
-            found[f"{DESCENT}/{layer}"] = gap / jnp.linalg.norm(ridge)
+            distances[f"{DESCENT}/{layer}"] = gap / jnp.linalg.norm(ridge)
         n, dim = prompt.x.shape[1:]
         if answers.w is not None and (lam > 0 or n >= dim):
             best = jax.vmap(lambda x, y: predictors.ridge_weights(x, y, lam))(
                 prompt.x, prompt.y[..., None]
             )[..., 0]
-            found |= {f"{WEIGHTS}/{k}": _distance(w, best) for k, w in enumerate(answers.w)}
-        return found
+            distances |= {f"{WEIGHTS}/{k}": _distance(w, best) for k, w in enumerate(answers.w)}
+        return distances
 
     return look
 

@@ -57,7 +57,7 @@ def start(config: ConfigDict) -> dict[str, Any]:
 
 
 def check(config: ConfigDict, settings: Mapping[str, Any]) -> None:
-    """Refuses a run whose arrays the source has not.
+    """Refuses a run with arrays that the source lacks.
 
     Raises:
       ValueError: with both structures; for a noise below 0.

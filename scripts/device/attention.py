@@ -52,9 +52,9 @@ def _elsa() -> Result:
 @case("gradient of lsa")
 def _gradient_of_lsa() -> Result:
     h, wq, wk = wide(*_head(ROWS, KEYS)[:3])
-    found = jax.jit(jax.grad(lambda v: jnp.sum(elsa.lsa(*_head(ROWS, KEYS)[:3], v))))
+    gradient = jax.jit(jax.grad(lambda v: jnp.sum(elsa.lsa(*_head(ROWS, KEYS)[:3], v))))
     ones = np.ones_like(h)
-    return found(normal(CHANNELS, CHANNELS)), h.T @ ((h @ wk) @ ((h @ wq).T @ ones))
+    return gradient(normal(CHANNELS, CHANNELS)), h.T @ ((h @ wk) @ ((h @ wq).T @ ones))
 
 
 def _layers(depth: int) -> list[np.ndarray]:
@@ -73,12 +73,12 @@ def _through_layers(rows: np.ndarray, *layers: np.ndarray) -> np.ndarray:
 @case("Gram form")
 def _gram_form() -> Result:
     rows, row, layers = normal(ROWS, CHANNELS), normal(CHANNELS), _layers(4)
-    found = gram.run_layers(gram.context_gram(rows[:, :-1], rows[:, -1]), row, *layers)
+    query_after = gram.run_layers(gram.context_gram(rows[:, :-1], rows[:, -1]), row, *layers)
     h, query = wide(rows, row)
     for query_key, value in zip(*wide(*layers), strict=True):
         seen = sum(a @ h.T @ h @ v for a, v in zip(query_key, value, strict=True))
         h, query = h + h @ seen, query + query @ seen
-    return found, query
+    return query_after, query
 
 
 def _stack(form: str) -> Result:
@@ -89,8 +89,8 @@ def _stack(form: str) -> Result:
         layer = nn.LSA(CHANNELS, CHANNELS, 2, dtype="float32", rngs=nnx.Rngs(0))
         layer.wq[...], layer.wk[...], layer.wv[...] = map(jnp.asarray, (query_key, eye, value))
         modules.append(layer)
-    found = nn.Stack(modules, 1)(jnp.asarray(rows), form=form)
-    return found, _through_layers(*wide(rows, *layers))
+    out = nn.Stack(modules, 1)(jnp.asarray(rows), form=form)
+    return out, _through_layers(*wide(rows, *layers))
 
 
 CASES["stack of layers"] = partial(_stack, "direct")
@@ -104,10 +104,10 @@ DEPTH = 500  # the rest of the error is below 1e-8
 
 def _constructed(make: Callable[..., Any]) -> Case:
     def computed() -> Result:
-        given = ridge()
-        out = make(40, 8, DEPTH, 0.999, num_queries=5, dtype="float32")(**given)
-        w = solution(given)
-        return (out["w"], out["prediction"]), (w, given["query_x"] @ w)
+        problem = ridge()
+        out = make(40, 8, DEPTH, 0.999, num_queries=5, dtype="float32")(**problem)
+        w = solution(problem)
+        return (out["w"], out["prediction"]), (w, problem["query_x"] @ w)
 
     return computed
 
@@ -123,17 +123,17 @@ def _converged(make: Callable[..., Any]) -> Case:
     def computed() -> Result:
         path = Path(__file__).parents[2] / "docs/data/linnerud.csv"
         table = tasks.standardised(tasks.read_csv(str(path), "waist"))
-        given: dict[str, Any] = {
+        blocks: dict[str, Any] = {
             "X": table.x.astype(np.float32),
             "y": table.y[:, None].astype(np.float32),
         }
-        given |= {"lam": np.float32(1.0)}
-        X = given["X"].astype(np.float64)
+        blocks |= {"lam": np.float32(1.0)}
+        X = blocks["X"].astype(np.float64)
         values = np.linalg.eigvalsh(X.T @ X + np.eye(X.shape[1]))
         depth = theory.steps_to_reach(1e-8, values[-1] / values[0])
         step_size = theory.best_step_size(values[0], values[-1])
-        w = make(*X.shape, depth, step_size, dtype="float32")(**given)["w"]
-        return w, solution(given)
+        w = make(*X.shape, depth, step_size, dtype="float32")(**blocks)["w"]
+        return w, solution(blocks)
 
     return computed
 
@@ -143,13 +143,13 @@ for _name in _CONSTRUCTIONS:
 
 
 def _compiled_descent(execution: str, **options: Any) -> Result:
-    given = ridge()
-    del given["query_x"]
+    problem = ridge()
+    del problem["query_x"]
     shapes = {"X": (40, 8), "y": (40, 1), "lam": (1, 1), "w": (8, 1)}
     step = algorithms.gradient_descent(0.999)
     options |= {"execution": execution, "dtype": "float32"}
     stack = elsa.compile(step, shapes, DEPTH, **options)
-    return stack(**given, w=np.zeros((8, 1), np.float32))["w"], solution(given)
+    return stack(**problem, w=np.zeros((8, 1), np.float32))["w"], solution(problem)
 
 
 def _compiled_inverse(execution: str) -> Result:

@@ -34,7 +34,7 @@ def _predicted(weight_of: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.
 def _predictors() -> Result:
     prompt, weight = _prompt(), normal(6, 6)
     cov = np.diag(np.arange(1.0, 7.0)).astype(np.float32)
-    found = (
+    predictions = (
         predictors.ridge(prompt, 0.5),
         predictors.bayes(prompt, cov, 0.5),
         predictors.preconditioned_step(prompt, weight),
@@ -54,19 +54,19 @@ def _predictors() -> Result:
         _predicted(lambda x, y: weight.astype(np.float64) @ x.T @ y),
         _predicted(descend),
     )
-    return found, expected
+    return predictions, expected
 
 
 @case("theory")
 def _theory() -> Result:
-    given, w, d_x = ridge(), normal(8, 1), normal(40, 8)
-    X, y, wide_w, wide_d = wide(given["X"], given["y"], w, d_x)
-    lam, best = np.float64(given["lam"]), solution(given)
-    of = given["X"], given["y"]
-    found = (
-        theory.ridge_gradient(*of, w, given["lam"]),
-        theory.ridge_loss(*of, w, given["lam"]),
-        theory.natural_shift(*of, given["lam"], d_x=d_x),
+    problem, w, d_x = ridge(), normal(8, 1), normal(40, 8)
+    X, y, wide_w, wide_d = wide(problem["X"], problem["y"], w, d_x)
+    lam, best = np.float64(problem["lam"]), solution(problem)
+    of = problem["X"], problem["y"]
+    shifts = (
+        theory.ridge_gradient(*of, w, problem["lam"]),
+        theory.ridge_loss(*of, w, problem["lam"]),
+        theory.natural_shift(*of, problem["lam"], d_x=d_x),
     )
     residual = y - X @ best
     expected = (
@@ -74,7 +74,7 @@ def _theory() -> Result:
         (np.sum((y - X @ wide_w) ** 2) + lam * np.sum(wide_w**2)) / 2,
         np.linalg.solve(X.T @ X + lam * np.eye(8), wide_d.T @ residual - X.T @ (wide_d @ best)),
     )
-    return found, expected
+    return shifts, expected
 
 
 # Softmax regression.
@@ -93,7 +93,7 @@ def _softmax_problem() -> tuple[Problem, Any, Any]:
 def _softmax_derivatives() -> Result:
     problem, _, x = _softmax_problem()
     v = normal(4, 4, seed=2)
-    found = problem.gradient(x), problem.hvp(x, v)
+    derivatives = problem.gradient(x), problem.hvp(x, v)
     queries, keys, labels, weights, along = wide(problem.a1, problem.a2, problem.b, x, v)
     f = np.exp(queries @ weights @ keys.T)
     f = f / f.sum(axis=1, keepdims=True)
@@ -105,7 +105,7 @@ def _softmax_derivatives() -> Result:
     c, df = f - labels, pull(queries @ along @ keys.T)
     mean = (f * c).sum(axis=1, keepdims=True)
     push = df * (c - mean) + f * (df - (df * c + f * df).sum(axis=1, keepdims=True))
-    return found, (queries.T @ pull(c) @ keys, queries.T @ push @ keys)
+    return derivatives, (queries.T @ pull(c) @ keys, queries.T @ push @ keys)
 
 
 @case("softmax regression: Newton-CG")
@@ -138,10 +138,10 @@ def _gradient_of_a_layer() -> Result:
     loss = jax.jit(
         lambda weights: jnp.sum((nnx.merge(graph, weights)(prompt) - prompt.query_y) ** 2)
     )
-    (found,) = jax.tree.leaves(jax.grad(loss)(state))  # at W = 0
+    (gradient,) = jax.tree.leaves(jax.grad(loss)(state))  # at W = 0
     (labels,) = wide(prompt.query_y)
     each = zip(*_problems(), labels, strict=True)
-    return found, sum(-2.0 * label * np.outer(q, x.T @ y) for x, y, q, label in each)
+    return gradient, sum(-2.0 * label * np.outer(q, x.T @ y) for x, y, q, label in each)
 
 
 @case("trained layer: H3")

@@ -214,7 +214,10 @@ def test_chebyshev_needs_as_many_steps_as_theory_says(kappa, steps):
         (lambda: heavy_ball(step_size=1.0, momentum=-0.1), "heavy_ball: momentum must be at least"),
         (lambda: heavy_ball(step_size=1.0, momentum=math.nan), "heavy_ball: momentum"),
         (lambda: chebyshev(smallest=0.0, largest=1.0), "chebyshev: smallest must be finite"),
-        (lambda: chebyshev(smallest=2.0, largest=1.0), "chebyshev: largest must be at least 2"),
+        (
+            lambda: chebyshev(smallest=2.0, largest=1.0),
+            "chebyshev: largest must be at least smallest=2",
+        ),
         (lambda: chebyshev(smallest=1.0, largest=math.inf), "chebyshev: largest must be finite"),
     ],
 )

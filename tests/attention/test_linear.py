@@ -193,7 +193,7 @@ def test_mask_move_names_a_range_that_is_empty_or_outside(span):
 
 @table("by, moved", [(2, (3, 5)), (-2, (-1, 1)), (-9, (-8, -6)), (7, (8, 10))])
 def test_mask_move_names_a_range_that_moves_outside(by, moved):
-    message = rf"mask_move: rows \(1, 3\) shifted by {by} is \({moved[0]}, {moved[1]}\), which "
+    message = rf"mask_move: rows \(1, 3\) and shift {by} give \({moved[0]}, {moved[1]}\), which "
     with pytest.raises(ValueError, match=message):
         elsa.mask_move((4, 9), (1, 3), (0, 1), (by, 0))
     with pytest.raises(ValueError, match=message.replace("rows", "cols")):

@@ -136,7 +136,7 @@ def test_refused_is_exactly_what_would_be_wrong(line, unasked):
         (lambda lay: heads.transpose(lay, "A", "B"),
          r"transpose: blocks 'A\^T' and 'B' must have the same shape, got \(2, 3\) and \(2, 4\)"),
         (lambda lay: heads.constant(lay, "A", np.zeros((2, 3))),
-         r"constant: block 'A' must have shape \(3, 2\), got \(2, 3\)"),
+         r"constant: value must have the shape \(3, 2\) of block 'A', got \(2, 3\)"),
         (lambda lay: heads.constant(lay, "A", np.full((3, 2), np.nan)),
          "constant: value must be finite, got nan"),
         (lambda lay: heads.times_constant(lay, "A", np.eye(3), "A"),

@@ -129,7 +129,6 @@ def _formats() -> dict[str, Call]:
 def _heads() -> dict[str, Call]:
     into = {"layout": _OF, "target": "result", "scale": 2.0}
     pair = {**into, "a": "A", "b": "B"}
-    line = table.PRIMITIVES["s A B^T C"]
     return {
         "heads.constant": call(heads.constant, layout=_OF, target="result", value=np.eye(3)),
         "heads.move": call(heads.move, source="A", **into),
@@ -140,7 +139,27 @@ def _heads() -> dict[str, Call]:
         "heads.product_transposed": call(heads.product_transposed, **pair),
         "heads.triple_product": call(heads.triple_product, **pair, c="C"),
         "heads.skip": call(heads.skip, shape=(3, 3)),
-        "heads.table.Primitive.layout": call(line.layout, sizes=_SIZES),
+        **{f"heads.table.Primitive.{name}": one for name, one in _primitive().items()},
+    }
+
+
+def _primitive() -> dict[str, Call]:
+    line = table.PRIMITIVES["s A M"]
+    blocks, constant = {"A": normal(2, 3, 2)}, normal(2, 2)
+    values = {"blocks": blocks, "constant": constant, "scales": [1.0, 2.0]}
+    result, _ = line.run(_SIZES, **values, dtype="float64")
+    return {
+        "layout": call(line.layout, sizes=_SIZES),
+        "shapes": call(line.shapes, sizes=_SIZES),
+        "random": call(
+            line.random, rng=Made(lambda: np.random.default_rng(0)), sizes=_SIZES, draws=2
+        ),
+        "head": call(
+            line.head, layout=Made(lambda: line.layout(_SIZES)), constant=constant, scale=2.0
+        ),
+        "run": call(line.run, sizes=_SIZES, **values, dtype="float64"),
+        "error": call(line.error, result=result, **values),
+        "roundings": call(line.roundings, sizes=_SIZES),
     }
 
 

@@ -23,6 +23,7 @@ NUMBERS = {
     "scale": "huge",
     "query_scale": "huge",
     "noise": "zero huge",
+    "init_noise": "zero",
     "step_size": "huge",
     "sharpness": "huge",
     "condition_number": "huge",

@@ -4,7 +4,7 @@ from typing import Any
 
 from flax import nnx
 
-from elsa import heads, models, nn, readback
+from elsa import heads, models, nn, prompts, readback
 from elsa.heads.head import stack_dense
 from elsa.models import readout
 from tests.inputs.calls import Call, Made, call
@@ -85,6 +85,7 @@ def _called() -> dict[str, Call]:
     """One model of each kind on one prompt; those that can take its Gram matrix on that."""
     rngs = nnx.Rngs(0)
     linear = models.LinearTransformer(DIM, 2, rngs=rngs)
+    block = models.LinearTransformerBlock(DIM, 2, rngs=rngs)
     gpt2 = models.GPT2(DIM, ROWS, width=4, depth=1, num_heads=2, rngs=rngs)
     softmax = models.SoftmaxAttention(DIM, rngs=rngs)
     h3 = models.H3(DIM, ROWS, rngs=rngs)
@@ -96,10 +97,13 @@ def _called() -> dict[str, Call]:
         "GPT2.__call__": call(gpt2, **of),
         "GPT2.hidden_states": call(gpt2.hidden_states, **of),
         "GPT2.attention": call(gpt2.attention, **of),
+        "GPT2.by_layer": call(gpt2.by_layer, **of),
         "LSAModel.__call__": call(lsa, **of),
         "LSAModel.hidden_states": call(lsa.hidden_states, **of),
         "LSAModel.by_layer": call(lsa.by_layer, **of),
         "ELSAModel.__call__": call(elsa, **of),
+        "ELSAModel.hidden_states": call(elsa.hidden_states, **of),
+        "ELSAModel.by_layer": call(elsa.by_layer, **of),
         "by_layer": call(models.by_layer, model=Made(lambda: linear), **of),
         "H3.__call__": call(h3, **of),
         "H3.sample_weights": call(h3.sample_weights, context_length=ROWS),
@@ -112,9 +116,9 @@ def _called() -> dict[str, Call]:
         "LinearTransformer.__call__, gram": call(linear, prompt=GRAM),
         "LinearTransformer.hidden_states": call(linear.hidden_states, **of),
         "LinearTransformer.attention": call(linear.attention, **of),
-        "LinearTransformerBlock.__call__": call(
-            models.LinearTransformerBlock(DIM, 2, rngs=rngs), **of
-        ),
+        "LinearTransformer.by_layer": call(linear.by_layer, **of),
+        "LinearTransformerBlock.__call__": call(block, **of),
+        "LinearTransformerBlock.by_layer": call(block.by_layer, **of),
         "LoraAttention.__call__": call(models.LoraAttention(MATRIX, 1, rngs=rngs), **of),
         "LowRankAttention.__call__": call(models.LowRankAttention(DIM, 1, rngs=rngs), **of),
         "MergedAttention.__call__": call(models.MergedAttention(DIM), **of),
@@ -127,6 +131,9 @@ def _called() -> dict[str, Call]:
 def _modules() -> dict[str, Call]:
     rngs, options = nnx.Rngs(0), {"dtype": "float64", "precision": "highest"}
     head = heads.skip(_SHAPE)
+    names = {name: (0, 2 * place, 3, 2) for place, name in enumerate(("A", "B", "C", "result"))}
+    layout = prompts.BlockLayout(names)
+    bias_free = heads.triple_product(layout, "A", "B", "C", "result")
     weights = Made(lambda: stack_dense([head], _SHAPE))
     lsa = nn.LSA(3, 2, rngs=rngs)
     elsa = nn.ELSA(ROWS, 3, 2, rngs=rngs)
@@ -137,10 +144,11 @@ def _modules() -> dict[str, Call]:
         "nn.LSA": call(nn.LSA, init_scale=0.1, **sizes, **_OPTIONS),
         "nn.ELSA": call(nn.ELSA, rows=ROWS, init_scale=0.1, **sizes, **_OPTIONS),
         "nn.LSA.from_heads": call(
-            nn.LSA.from_heads, heads=Made(lambda: [head]), shape=_SHAPE, **options
-        )
-        if not head.has_bias
-        else call(nn.ELSA.from_heads, heads=Made(lambda: [head]), shape=_SHAPE, **options),
+            nn.LSA.from_heads, heads=Made(lambda: [bias_free]), shape=layout.shape, **options
+        ),
+        "nn.ELSA.from_heads": call(
+            nn.ELSA.from_heads, heads=Made(lambda: [head]), shape=_SHAPE, **options
+        ),
         "nn.LSA.from_weights": call(nn.LSA.from_weights, weights=weights, **options),
         "nn.ELSA.from_weights": call(nn.ELSA.from_weights, weights=weights, **options),
         "nn.LSA.__call__": call(lsa, h=h),

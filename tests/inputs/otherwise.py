@@ -30,7 +30,21 @@ OTHERWISE = {
     ("prompts.edits.edited", "changes"): "no entries",
     ("heads.constant", "value"): "huge",
     ("heads.times_constant", "matrix"): "huge",
-    ("heads.table.Primitive.layout", "sizes"): "unknown entry",
+    **dict.fromkeys(
+        [
+            (f"heads.table.Primitive.{name}", "sizes")
+            for name in ("layout", "shapes", "random", "run", "roundings")
+        ],
+        "unknown entry",
+    ),
+    **dict.fromkeys(
+        [(f"heads.table.Primitive.{name}", "constant") for name in ("head", "run", "error")],
+        "huge",
+    ),
+    ("heads.table.Primitive.run", "scales"): "negative within, fraction within, huge within, "
+    "longer",
+    ("heads.table.Primitive.error", "scales"): "negative within, fraction within, huge within",
+    ("heads.table.Primitive.error", "result"): "huge",
     **dict.fromkeys(
         [(model, "algorithm") for model in ("models.LSAModel", "models.ELSAModel")], "no text"
     ),

@@ -40,6 +40,7 @@ def _tasks() -> dict[str, Call]:
             tasks.LinearRegression, **_SIZES, covariates="gamma", gamma_shape=2.0
         ),
         "LinearRegression.sample": call(linear.sample, **_DRAW),
+        "LinearRegression.parts": call(linear.parts, **_DRAW),
         "LinearRegression.sample_gram": call(linear.sample_gram, **_DRAW, length=3),
         "Alignment": call(tasks.Alignment, **_SIZES, alignment=0.5),
         "Alignment.sample": call(aligned.sample, **_DRAW),
@@ -78,6 +79,10 @@ def _tasks() -> dict[str, Call]:
         "TableContexts": call(tasks.TableContexts, x=X, y=normal(ROWS), context_length=3),
         "TableContexts.from_table": call(
             tasks.TableContexts.from_table, table=Made(lambda: _TABLE), context_length=4
+        ),
+        "TableContexts.from_config": call(
+            lambda given: tasks.TableContexts.from_config("f", given),
+            given={"path": str(_CSV), "target": "waist", "context_length": 4},
         ),
         "TableContexts.sample": call(contexts.sample, **_DRAW),
         "autoregressive": call(tasks.autoregressive, context_length=ROWS, correlation=0.9),

@@ -87,6 +87,13 @@ def calls() -> dict[str, Call]:
             name="run",
             given={},
         ),
+        "fit, from a start": call(
+            training.fit,
+            config=_CONFIG,
+            workdir=Made(lambda: Path(tempfile.mkdtemp(dir=folder.parent))),
+            init=folder,
+            init_noise=0.1,
+        ),
         "Trained.model": call(trained.model, seed=1, point=1, context_length=ROWS),
         "Trained.task": call(trained.task, point=1),
         "Trained.risk": call(trained.risk, num_prompts=4),

@@ -5,6 +5,7 @@ result. All else is bad: `raw`, an error of Python, NumPy or jax, or one that na
 `silent`, a result where an error is due; `hangs`.
 """
 
+import dataclasses
 import dis
 import functools
 import re
@@ -19,8 +20,11 @@ import numpy as np
 from flax import nnx
 
 import elsa
+from elsa.heads.head import Head
+from elsa.prompts.layout import BlockLayout
 from tests.inputs.calls import Call
 from tests.inputs.mutations import VALUES, mutations
+from tests.inputs.partners import partners
 
 SECONDS = 20  # for one case
 ROOT = str(Path(elsa.__file__).parent)
@@ -52,11 +56,12 @@ def judged(
         for kind, spoilt in mutations(value):
             if chosen(name, argument, kind):
                 admits = admitted(name, call, argument, kind)
-                verdict, said = _judge(call, argument, kind, spoilt, expected, admits)
+                verdict, said = _judge(name, call, argument, kind, spoilt, expected, admits)
                 yield Case(name, argument, kind, verdict, said)
 
 
 def _judge(
+    name: str,
     call: Call,
     argument: str,
     kind: str,
@@ -72,6 +77,7 @@ def _judge(
         return "hangs", f"longer than {SECONDS} s"
     except Exception as error:
         named = {argument, field, *_entries(spoilt), *_entries(call.arguments[argument])}
+        named |= partners(name, argument)
         text = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         if not _raised_by_us(error.__traceback__):
             return "raw", text
@@ -126,6 +132,7 @@ def _raised_by_us(trace: TracebackType | None) -> bool:
 def _shows(text: str, spoilt: Any) -> bool:
     """Of a name that is none: an error that shows it, and the known ones."""
     shown = [spoilt, *spoilt] if isinstance(spoilt, list | tuple | str) else [spoilt]
+    shown += spoilt.values() if isinstance(spoilt, Mapping) else []
     return "unknown" in text and any(repr(value) in text for value in shown)
 
 
@@ -134,8 +141,15 @@ def _names(text: str, wanted: set[str]) -> bool:
 
 
 def _numbers(result: Any) -> list[np.ndarray]:
-    """The real numbers in a result, in order; of a module, its weights."""
+    """The real numbers in a result, in order: a module's weights, a head's terms, fields."""
     result = nnx.state(result, nnx.Param) if isinstance(result, nnx.Module) else result
+    if isinstance(result, Head):
+        terms = (*result.query, *result.key, *result.value)
+        result = [(term.span.start, term.span.stop, term.matrix) for term in terms]
+    if isinstance(result, BlockLayout):
+        result = (result.shape, [tuple(box) for box in result.blocks.values()])
+    if dataclasses.is_dataclass(result):  # also those that are no pytree, or hold sizes alone
+        result = [getattr(result, field.name) for field in dataclasses.fields(result)]
     kinds = (int, float, np.ndarray, np.generic, jax.Array)
     leaves = [leaf for leaf in jax.tree.leaves(result) if isinstance(leaf, kinds)]
     found = [np.asarray(leaf) for leaf in leaves if not _is_key(leaf)]

@@ -20,21 +20,11 @@ WITHOUT_A_CALL = {
     **dict.fromkeys(("ScaleMoments", "ScaledStep", "StartedStep", "StartedStepGradient"), RESULT),
     **dict.fromkeys(("Step", "WeightedStep", "ByLayer", "Evaluation", "PackedPrompt"), RESULT),
 }
-AS_A_CALL = "its prompt is looked at as that of a call, in the table for one of its kind"
-BY_THE_LIBRARY = "called by the library on what it has looked at; what a user passes is not yet"
-AS_ITS_KIN = "in the table for LSA or LSAModel only, though ELSA's or ELSAModel's is the same"
-# Methods with arguments that the table does not try yet.
-NOT_YET_HELD = {
-    **dict.fromkeys(("GPT2.by_layer", "LinearTransformer.by_layer"), AS_A_CALL),
-    "LinearTransformerBlock.by_layer": AS_A_CALL,
+# Methods with arguments that the table does not try.
+WITHOUT_A_ROW = {
     **dict.fromkeys(
-        ("BlockStack.require_weights", "CompiledStack.require_weights"), BY_THE_LIBRARY
+        ("BlockStack.require_weights", "CompiledStack.require_weights"),
+        "takes only the name that its message starts with",
     ),
-    **dict.fromkeys(("LinearRegression.parts", "TableContexts.from_config"), BY_THE_LIBRARY),
-    **dict.fromkeys(("Primitive.error", "Primitive.head", "Primitive.random"), BY_THE_LIBRARY),
-    **dict.fromkeys(("Primitive.roundings", "Primitive.run"), BY_THE_LIBRARY),
-    "Primitive.shapes": BY_THE_LIBRARY,
-    **dict.fromkeys(("AttentionHeads.from_heads", "StackModel.hidden_states"), AS_ITS_KIN),
-    "StackModel.by_layer": AS_ITS_KIN,
     "RowsOnly.sample_gram": "refuses every call",
 }

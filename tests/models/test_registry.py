@@ -46,7 +46,7 @@ def test_a_config_s_own_argument_goes_before_the_task_s():
     "settings, error, message",
     [
         ({"name": "merged_atention"}, KeyError, r"unknown model.*did you mean 'merged_attention'"),
-        ({}, KeyError, "unknown model None"),
+        ({}, KeyError, "settings must have a 'name', one of"),
         ({"name": "h3", "state_sise": 2}, KeyError, r"argument 'state_sise'.*mean 'state_size'"),
         ({"name": "h3", "rngs": 2}, KeyError, "unknown argument 'rngs'"),
         ({"name": "linear_transformer"}, TypeError, "depth"),

@@ -171,7 +171,7 @@ def test_no_heads_are_refused(kind):
 @table("kind", [LSA, ELSA])
 @table("shape", [(3,), (), (1, 2, *SHAPE)])
 def test_prompts_with_other_axes_are_refused(kind, shape):
-    message = rf"{kind.__name__}: the prompt must have shape \(n, m\) or \(batch, n, m\), got \("
+    message = rf"{kind.__name__}: the prompt h must have shape \(n, m\) or \(batch, n, m\), got \("
     with pytest.raises(ValueError, match=message):
         make(kind)(np.zeros(shape))
 

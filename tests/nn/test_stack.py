@@ -286,7 +286,7 @@ def test_untied_parameters_need_their_axis():
 def test_a_prompt_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"lsa: wq must have shape \(m=5, p\), got \(3, 2\)"):
         Stack([lsa_layer(0)], 3)(np.zeros((ROWS, 5)))
-    with pytest.raises(ValueError, match="LSA: the prompt must have shape"):
+    with pytest.raises(ValueError, match="LSA: the prompt h must have shape"):
         Stack([lsa_layer(0)], 3)(np.zeros(CHANNELS))
 
 

@@ -85,7 +85,10 @@ REFUSED = {
     "name": (lambda: prompts.named_format("sideways", 2), "name must be one of"),
     "dim": (lambda: prompts.named_format("stacked", 0), "dim must be"),
     "no query": (lambda: prompts.custom_format({"X": (0, 0, 3, 2)}), "must have X, y, query_x"),
-    "role": (lambda: prompts.role_indicator([(("w", 9),)], [()]), "must have one of the roles"),
+    "role": (
+        lambda: prompts.role_indicator([(("w", 9),)], [()]),
+        "known must hold the role of every row",
+    ),
     "block": (
         lambda: prompts.row_roles(prompts.BlockLayout({"X": (0, 0, 1, 1)}), ("Z",)),
         "unknown block 'Z'",

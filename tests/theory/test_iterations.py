@@ -105,7 +105,7 @@ def test_settled_at_is_the_first_index_from_which_the_curve_stays_below():
     [
         (lambda: theory.accelerated_rate(0.5), "condition_number must be at least 1"),
         (lambda: theory.best_heavy_ball(0.0, 1.0), "smallest must be finite and above 0"),
-        (lambda: theory.best_heavy_ball(2.0, 1.0), "largest must be at least 2"),
+        (lambda: theory.best_heavy_ball(2.0, 1.0), "largest must be at least smallest=2"),
         (lambda: theory.newton_schulz_bound(1.0, np.arange(2)), "residual must lie in"),
         (lambda: theory.newton_schulz_bound(-0.1, np.arange(2)), "residual must be at least 0"),
         (lambda: theory.steps_until(lambda t: 0.5**t, 1.0), "tolerance must lie in"),

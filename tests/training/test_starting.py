@@ -99,7 +99,7 @@ def test_a_start_of_other_arrays_is_refused_with_both_structures(unbroken, tmp_p
         (other, ValueError, r"weight is absent there, .* There: .*; here: weight \[2, 2\]"),
         (bad, ValueError, "init: weight must be finite, got nan"),
         (3, TypeError, "init must be an nnx model or the folder of a run, got int"),
-        (tmp_path / "none", FileNotFoundError, "is no run folder"),
+        (tmp_path / "none", FileNotFoundError, "fit: init=.* is no run folder"),
     ):
         with pytest.raises(error, match=message):
             training.fit(cases.config(), tmp_path / "run", init=init)

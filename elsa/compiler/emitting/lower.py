@@ -27,8 +27,8 @@ def heads_of(
     for assign in layer:
         over = assign.target in placed.over[index]
         products = _added(assign, one) if over else assign.products
-        own = [_head(product, assign.target, placed, variant) for product in products]
-        heads += merged(own) if variants == 1 else own
+        product_heads = [_head(product, assign.target, placed, variant) for product in products]
+        heads += merged(product_heads) if variants == 1 else product_heads
     for chain in sorted(placed.clears[index], key=lambda chain: placed.boxes[chain].col):
         heads.append(_head(Product(-one, ((chain, False),)), chain, placed, variant))
     if not heads:  # everything keeps its value; a layer has at least one head
@@ -123,16 +123,16 @@ def load(moves: Sequence[tuple[str, Box, Box, bool]]) -> tuple[Head, ...]:
 
 def merged(heads: Sequence[Head]) -> list[Head]:
     """Heads that share two of three factors and their channels, as one with a summed third."""
-    found: list[Head] = []
+    joined_heads: list[Head] = []
     for head in heads:
-        for index, other in enumerate(found):
+        for index, other in enumerate(joined_heads):
             joint = _merge(other, head)
             if joint is not None:
-                found[index] = joint
+                joined_heads[index] = joint
                 break
         else:
-            found.append(head)
-    return found
+            joined_heads.append(head)
+    return joined_heads
 
 
 def _merge(a: Head, b: Head) -> Head | None:

@@ -42,10 +42,10 @@ class Placed:
 
     def __str__(self) -> str:
         """A line for each value: its rows and channels, and where an input comes from."""
-        given = {place: f", from {_span(box)}" for _, box, place, _ in self.moves}
+        origins = {place: f", from {_span(box)}" for _, box, place, _ in self.moves}
         return "\n".join(
             ["prompt {} x {}".format(*self.shape)]
-            + [f"  {self.names[c]}: {_span(b)}{given.get(b, '')}" for c, b in self.boxes.items()]
+            + [f"  {self.names[c]}: {_span(b)}{origins.get(b, '')}" for c, b in self.boxes.items()]
         )
 
 
@@ -62,24 +62,26 @@ def placed(plan: Plan, layout: BlockLayout | None) -> Placed:
         they have channels of their own from row 0 on.
 
     Raises:
-      TypeError, ValueError: for what is no layout, or one of other blocks.
+      TypeError, ValueError: for anything but a layout of the same blocks.
     """
     if layout is not None and not isinstance(layout, BlockLayout):
         raise TypeError(f"compile: layout must be a BlockLayout, got {type(layout).__name__}")
     sizes = {name: chain.shape for name, chain in plan.inputs.items()}
-    own, channel = {}, 0 if layout is None else layout.shape[1]
+    private, channel = {}, 0 if layout is None else layout.shape[1]
     for name, (height, width) in sizes.items():
-        own[name] = Box(0, channel, height, width)
+        private[name] = Box(0, channel, height, width)
         channel += width
-    given = BlockLayout(own) if layout is None else layout
-    asked = {name: given.shape_of(name) for name in given}
-    if asked != sizes:
-        raise ValueError(f"compile: layout must have the blocks {sizes}, got {asked}")
-    moved = own if layout is not None else {}
-    moves = tuple((n, given.box(n), box, n in given.transposed) for n, box in moved.items())
+    input_layout = BlockLayout(private) if layout is None else layout
+    shapes = {name: input_layout.shape_of(name) for name in input_layout}
+    if shapes != sizes:
+        raise ValueError(f"compile: layout must have the blocks {sizes}, got {shapes}")
+    moved = private if layout is not None else {}
+    moves = tuple(
+        (n, input_layout.box(n), box, n in input_layout.transposed) for n, box in moved.items()
+    )
 
     schedule, lives = plan.schedule, _lives(plan.schedule)
-    inputs = {plan.inputs[name]: box for name, box in own.items()}
+    inputs = {plan.inputs[name]: box for name, box in private.items()}
     boxes, clears, channels = _allotted(schedule, lives, inputs, channel)
     over = tuple(
         frozenset(
@@ -89,8 +91,8 @@ def placed(plan: Plan, layout: BlockLayout | None) -> Placed:
         )
         for index, layer in enumerate(schedule.layers)
     )
-    rows = max([given.shape[0], *(box.height for box in boxes.values())])
-    return Placed(boxes, plan.names, over, clears, (rows, channels), given, moves)
+    rows = max([input_layout.shape[0], *(box.height for box in boxes.values())])
+    return Placed(boxes, plan.names, over, clears, (rows, channels), input_layout, moves)
 
 
 def _allotted(

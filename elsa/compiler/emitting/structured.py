@@ -46,12 +46,12 @@ def answers(
       The outputs at the end, and, with `trace`, what they would be if the stack ended after each
       step, [depth, ...]; else nothing.
     """
-    schedule, given = plan.schedule, {plan.inputs[name]: block for name, block in blocks.items()}
+    schedule, inputs = plan.schedule, {plan.inputs[name]: block for name, block in blocks.items()}
     steps, refresh = schedule.direct, _variant(numbers_of(schedule.refresh), 0)
     step_numbers, late_numbers = numbers_of(steps), numbers_of(schedule.epilogue)
     variants = max((len(leaf) for leaf in jax.tree.leaves([step_numbers, late_numbers])), default=1)
     dtype = next(iter(blocks.values())).dtype
-    env = _layers(schedule.prologue, _variant(numbers_of(schedule.prologue), 0), given)
+    env = _layers(schedule.prologue, _variant(numbers_of(schedule.prologue), 0), inputs)
     keys = schedule.carried
     fixed = {chain: value for chain, value in env.items() if chain not in keys}
 
@@ -84,9 +84,9 @@ def _layers(layers: Sequence[Layer], numbers: Numbers, env: Environment) -> dict
     """The values after some layers; all that a layer reads is read before it writes."""
     now = dict(env)
     dtype = next(iter(now.values())).dtype
-    for layer, own in zip(layers, numbers, strict=True):
+    for layer, layer_numbers in zip(layers, numbers, strict=True):
         written = {}
-        for assign, factors in zip(layer, own, strict=True):
+        for assign, factors in zip(layer, layer_numbers, strict=True):
             terms = [
                 _product(product, coefficient, constants, now, dtype)
                 for product, (coefficient, constants) in zip(assign.products, factors, strict=True)

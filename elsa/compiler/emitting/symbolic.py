@@ -28,10 +28,10 @@ class Heads:
         schedule, variants = self.plan.schedule, self.plan.variants
         first, last = len(schedule.prologue), len(schedule.prologue) + len(schedule.step)
         load = [lower.load(self.placed.moves)] if self.placed.moves else []
-        found = [self._heads(index, 0) for index in range(first)]
-        found += [self._heads(i, t) for t in range(variants) for i in range(first, last)]
+        middle = [self._heads(index, 0) for index in range(first)]
+        middle += [self._heads(i, t) for t in range(variants) for i in range(first, last)]
         end = range(last, last + len(schedule.epilogue))
-        return (*load, *found, *(self._heads(index, variants - 1) for index in end))
+        return (*load, *middle, *(self._heads(index, variants - 1) for index in end))
 
     def _heads(self, index: int, variant: int) -> tuple[Head, ...]:
         layer = self.plan.schedule.layers[index]

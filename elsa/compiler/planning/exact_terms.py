@@ -1,4 +1,4 @@
-"""Terms of a sum that are free of rounding, and where a value stands that is taken apart."""
+"""Terms of a sum that are free of rounding, and the place of a value whose terms are separated."""
 
 from collections.abc import Collection
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What the layers of a stack assign: the result of planning a step, and how it reads."""
+"""What the layers of a stack assign: the result of planning a step, and its listing."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ from elsa.compiler.planning.chains import Chain, bare
 from elsa.compiler.planning.plan import Product
 from elsa.compiler.tracing.graph import in_front, joined, letter
 
-_TALL = 8  # times as long as wide: from there on "gram" is worth a word
+_TALL = 8  # times as long as wide: from there on a listing mentions "gram"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ from elsa.compiler.planning.places import are_apart, places_of
 from elsa.compiler.tracing.graph import Node, Ref, reachable
 
 Output = tuple[Node | None, Ref]
-_MAX_TERMS = 64  # of one value that are looked at
+_MAX_TERMS = 64  # of one value that are considered
 _MAX_CONTEXTS = 16  # of one value; one that is used in more ways is a value of its own
 
 
@@ -47,10 +47,10 @@ def apart(
       written: factors of products that are computed as they stand.
       products: whether a product of two inputs counts as free of rounding.
     """
-    found = _Sums(reachable(ref for _, ref in outputs), written, products=products)
-    while found.grow(outputs):
+    sums = _Sums(reachable(ref for _, ref in outputs), written, products=products)
+    while sums.grow(outputs):
         pass
-    return frozenset(found.kept.difference(written))
+    return frozenset(sums.kept.difference(written))
 
 
 def whole(states: Mapping[str, Ref], kept: Collection[Node]) -> frozenset[Node]:
@@ -61,15 +61,15 @@ def whole(states: Mapping[str, Ref], kept: Collection[Node]) -> frozenset[Node]:
       kept: the values that are computed on their own.
     """
     values = _Sums(reachable(states.values()), kept, products=False)
-    own = {name: leaf for name in states for leaf in values.nodes if leaf.name == name}
-    found = set()
+    leaf_of = {name: leaf for name in states for leaf in values.nodes if leaf.name == name}
+    sums_of_data = set()
     for name, ref in states.items():
         if ref.node.kind != "add" or not values.is_exact(ref.node):
             continue
-        held = any(term.value.node is own.get(name) for term in values.inside(ref.node))
+        held = any(term.value.node is leaf_of.get(name) for term in values.inside(ref.node))
         if len(values.cancelling(ref.node)) > 1 and not held:
-            found.add(ref.node)
-    return frozenset(found)
+            sums_of_data.add(ref.node)
+    return frozenset(sums_of_data)
 
 
 class _Sums:
@@ -130,14 +130,14 @@ class _Sums:
 
     def terms(self, ref: Ref) -> Terms:
         """The terms without rounding that a value adds where it is taken apart."""
-        found = self._terms[ref.node]
-        return {term.T: c for term, c in found.items()} if ref.flipped else found
+        terms = self._terms[ref.node]
+        return {term.T: c for term, c in terms.items()} if ref.flipped else terms
 
     def _terms_of(self, node: Node) -> Terms:
         if node.kind in ("leaf", "const") or node in self.kept:
             return {Term(Ref(node)): np.ones(1)} if self._exact[node] else {}
-        found = self.inside(node)  # of a loop of C v D + v, twice as many in every turn
-        return dict(itertools.islice(found.items(), _MAX_TERMS))
+        terms = self.inside(node)  # of a loop of C v D + v, twice as many in every turn
+        return dict(itertools.islice(terms.items(), _MAX_TERMS))
 
     def inside(self, node: Node) -> Terms:
         """The terms without rounding of a value taken apart, kept or not."""
@@ -160,22 +160,22 @@ class _Sums:
 
     def _contexts(self, outputs: Sequence[Output]) -> dict[Node, list[Context]]:
         """Every way in which a value is taken apart, from the outside in."""
-        own: dict[Node, list[Context]] = {}
+        direct: dict[Node, list[Context]] = {}
         for leaf, ref in outputs:
             block = {Term(Ref(leaf)): np.ones(1)} if leaf is not None else {}
             context = ALONE._replace(block=block, outer=block)
-            own.setdefault(ref.node, []).append(context.T if ref.flipped else context)
-        found = {node: list(own.get(node, ())) for node in self.nodes}
+            direct.setdefault(ref.node, []).append(context.T if ref.flipped else context)
+        contexts = {node: list(direct.get(node, ())) for node in self.nodes}
         for node in reversed(self.nodes):
-            mine = found[node]
+            mine = contexts[node]
             if len(mine) > _MAX_CONTEXTS:
-                mine = found[node] = [ALONE._replace(lossy=True, outermost=False)]
+                mine = contexts[node] = [ALONE._replace(lossy=True, outermost=False)]
             if node in self.kept:
-                mine = own.get(node, [ALONE])
+                mine = direct.get(node, [ALONE])
             for context in mine:
                 for part, inner in self._inner(node, context):
-                    found[part.node].append(inner.T if part.flipped else inner)
-        return found
+                    contexts[part.node].append(inner.T if part.flipped else inner)
+        return contexts
 
     def _inner(self, node: Node, context: Context) -> Iterable[tuple[Ref, Context]]:
         """The parts of a value and where they stand, given where the value stands."""

@@ -23,8 +23,8 @@ def places_of(ref: Ref) -> Places:
     """The places of a value, found once; of a long chain of values the first ones first."""
     if not ref.node.places:
         ref.node.places = _found(ref.node)
-    found: Places = ref.node.places
-    return tuple(_Box(box.columns, box.rows) for box in found) if ref.flipped else found
+    boxes: Places = ref.node.places
+    return tuple(_Box(box.columns, box.rows) for box in boxes) if ref.flipped else boxes
 
 
 def _found(node: Node) -> Places:

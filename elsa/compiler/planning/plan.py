@@ -4,7 +4,7 @@ One head multiplies up to three stored values, in these forms (C, M constants):
 
     C A^T B M      A M B C      A M B^T C      A M B^T C' with C' data
 
-and only those; everything longer or turned otherwise needs values stored before. A value is stored
+and only those; longer products and other transposes need values stored before. A value is stored
 as the chain it equals, so that a common chain is stored once, and its transpose is another chain.
 `Planner.stored` finds the cheapest way to have a chain stored, `Planner.head` the cheapest head for
 a monomial; costs are compared by layers, then heads, then entries stored, then channels. A chain is
@@ -142,7 +142,7 @@ class Planner:
         need = self.reach((product,))
         channels = sum(
             chain.shape[1] for chain, _ in product.operands
-        )  # a tall value, not its turn
+        )  # a tall value, not its transpose
         return need.level * self.depth + need.prologue, need.heads, need.entries, channels
 
     def _store(self, chain: Chain) -> Stored:
@@ -276,17 +276,17 @@ def _placed(
 
 def needed(planner: Planner, targets: Mapping[Chain, tuple[Product, ...]]) -> dict[Chain, Stored]:
     """Every chain that the targets need stored, and what those need, operands first."""
-    found: dict[Chain, Stored] = {}
+    needed: dict[Chain, Stored] = {}
     waiting = [c for products in targets.values() for c in _operands(products)][::-1]
     while waiting:
         chain = waiting[-1]
         stored = planner.stored(chain)
-        missing = [c for c in _operands(stored.products) if c not in found]
-        if missing and chain not in found:
+        missing = [c for c in _operands(stored.products) if c not in needed]
+        if missing and chain not in needed:
             waiting += missing[::-1]
         else:
-            found.setdefault(waiting.pop(), stored)
-    return found
+            needed.setdefault(waiting.pop(), stored)
+    return needed
 
 
 def _operands(products: tuple[Product, ...]) -> list[Chain]:

@@ -40,12 +40,12 @@ class Expander:
     def define(self, ref: Ref) -> list[Monomial]:
         """The monomials that compute a value itself, kept or not, scalars placed."""
         if ref.node.kind == "sum":
-            found = [m.T if ref.flipped else m for m in ref.node.monomials]
+            monomials = [m.T if ref.flipped else m for m in ref.node.monomials]
         elif self.is_kept(ref.node) and ref.node not in self.renamed:
-            found = [m.T if ref.flipped else m for m in self._parts(ref.node)]
+            monomials = [m.T if ref.flipped else m for m in self._parts(ref.node)]
         else:
-            found = self._expand(ref)
-        placed = [m for monomial in found for m in self._place(monomial)]
+            monomials = self._expand(ref)
+        placed = [m for monomial in monomials for m in self._place(monomial)]
         return self._collect(placed)
 
     def is_symmetric(self, node: Node) -> bool:
@@ -53,7 +53,7 @@ class Expander:
         if node.kind == "leaf" or node.shape[0] != node.shape[1]:
             return False
         if node not in self._symmetric:
-            self._symmetric[node] = False  # while its own parts are looked at
+            self._symmetric[node] = False  # while its parts are checked
             mine = {m.chain: m.coefficient for m in self.define(Ref(node))}
             other = {m.chain: m.coefficient for m in self.define(Ref(node, True))}
             self._symmetric[node] = mine.keys() == other.keys() and all(
@@ -95,15 +95,15 @@ class Expander:
 
     def _below(self, ref: Ref) -> list[Ref]:
         """The value and its parts, as far as they are not expanded yet, parts first."""
-        found, waiting = {ref}, [ref]
+        below, waiting = {ref}, [ref]
         while waiting:
             node = waiting.pop().node
             if node in self.renamed or node.kind == "leaf" or self.is_kept(node):
                 continue
-            new = {part for _, part in node.parts} - found - self._memo.keys()
-            found |= new
+            new = {part for _, part in node.parts} - below - self._memo.keys()
+            below |= new
             waiting += new
-        return sorted(found, key=lambda ref: (ref.node.uid, ref.flipped))
+        return sorted(below, key=lambda ref: (ref.node.uid, ref.flipped))
 
     def _expanded(self, ref: Ref) -> list[Monomial]:
         one = self.graph.coefficient(1.0)
@@ -116,8 +116,8 @@ class Expander:
         if node.kind in ("leaf", "sum") or self.is_kept(node):
             flipped = ref.flipped and not self.is_symmetric(node)
             return [Monomial(one, bare(Ref(node, flipped)))]
-        found = self._parts(node)
-        return [m.T for m in found] if ref.flipped else found
+        monomials = self._parts(node)
+        return [m.T for m in monomials] if ref.flipped else monomials
 
     def _parts(self, node: Node) -> list[Monomial]:
         if node.kind == "add":
@@ -177,8 +177,8 @@ class Expander:
             units = [self.graph.const(e[:, None]) for e in np.eye(along.shape[1])]
             parts = [self._at_end(along, e, scalar) for e in units]
             parts = [part.T for part in parts] if turned else parts
-        found = [Monomial(monomial.coefficient, part, tuple(rest)) for part in parts]
-        return [placed for part in found for placed in self._place(self._tidied(part))]
+        spread = [Monomial(monomial.coefficient, part, tuple(rest)) for part in parts]
+        return [placed for part in spread for placed in self._place(self._tidied(part))]
 
     def _inserted(self, chain: Chain, scalar: Chain, index: int, before: bool) -> Chain:
         """The scalar at one constant of the chain, before it or after it."""
@@ -219,10 +219,10 @@ class Expander:
         for m in monomials:
             key = (m.chain, tuple(sorted(m.scalars, key=order)))
             total[key] = total.get(key, 0.0) + m.coefficient
-        found = [
+        collected = [
             Monomial(c, chain, scalars) for (chain, scalars), c in total.items() if np.any(c != 0)
         ]
-        return _merge_constants(self.graph, found)
+        return _merge_constants(self.graph, collected)
 
 
 def _core(factors: tuple[Ref, ...]) -> tuple[Ref, ...]:

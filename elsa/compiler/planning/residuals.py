@@ -57,12 +57,12 @@ def carry(
     taken = {leaf.name for ref in states.values() for leaf in leaves_of(ref)} | states.keys()
     starts: dict[str, Ref] = {}
     held: dict[Node, Ref] = {}
-    own = {leaf.node for leaf in leaves.values()}
-    is_data = _Fixed(frozenset(own), columns)
+    state_leaves = {leaf.node for leaf in leaves.values()}
+    is_data = _Fixed(frozenset(state_leaves), columns)
     for node in residuals:
-        moving = leaves_of(Ref(node)) & own
+        moving = leaves_of(Ref(node)) & state_leaves
         grows = all(
-            any(_factored(term, is_data)[1].node in own for _, term in before[leaf])
+            any(_factored(term, is_data)[1].node in state_leaves for _, term in before[leaf])
             for leaf in moving
         )
         combines = all(term.node.kind == "leaf" for _, term in _terms(graph, Ref(node)))
@@ -96,14 +96,14 @@ def carry(
 
 def substituted(graph: Graph, ref: Ref, values: Mapping[Node, Ref]) -> Ref:
     """A value with some of the nodes that it is made of replaced."""
-    found = dict(values)
+    replaced = dict(values)
     for node in reachable([ref]):
-        if node in found:
+        if node in replaced:
             continue
-        parts = [(c, _turned(found[part.node], part.flipped)) for c, part in node.parts]
+        parts = [(c, _turned(replaced[part.node], part.flipped)) for c, part in node.parts]
         same = all(new == old for (_, new), (_, old) in zip(parts, node.parts, strict=True))
-        found[node] = Ref(node) if same else _rebuilt(graph, node, parts)
-    return _turned(found[ref.node], ref.flipped)
+        replaced[node] = Ref(node) if same else _rebuilt(graph, node, parts)
+    return _turned(replaced[ref.node], ref.flipped)
 
 
 def _rebuilt(graph: Graph, node: Node, parts: list[tuple[np.ndarray | None, Ref]]) -> Ref:
@@ -167,28 +167,28 @@ def _distributed(
     graph: Graph, ref: Ref, after: Mapping[Node, list[Term]], is_fixed: _Fixed
 ) -> list[Term] | None:
     """The terms of a value whose leaves have become sums; None where they are too many."""
-    found: dict[Node, list[Term]] = {}
+    spread: dict[Node, list[Term]] = {}
 
     def terms_of(part: Ref) -> list[Term]:
-        return [(c, _turned(term, part.flipped)) for c, term in found[part.node]]
+        return [(c, _turned(term, part.flipped)) for c, term in spread[part.node]]
 
     for node in reachable([ref]):
         if node in after:
-            found[node] = after[node]
+            spread[node] = after[node]
         elif is_fixed(Ref(node)):
-            found[node] = [(graph.coefficient(1.0), Ref(node))]
+            spread[node] = [(graph.coefficient(1.0), Ref(node))]
         elif node.kind == "add":
             scaled = [(c, terms_of(part)) for c, part in node.parts if c is not None]
-            found[node] = [(c * inner, term) for c, terms in scaled for inner, term in terms]
+            spread[node] = [(c * inner, term) for c, terms in scaled for inner, term in terms]
         else:
             left, right = (terms_of(part) for _, part in node.parts)
             combine = _product if node.kind == "mul" else _scaled
-            found[node] = [
+            spread[node] = [
                 (a * b, combine(graph, first, second, is_fixed))
                 for a, first in left
                 for b, second in right
             ]
-        if len(found[node]) > MAX_TERMS:
+        if len(spread[node]) > MAX_TERMS:
             return None
     return [(c * graph.coefficient(1.0), term) for c, term in terms_of(ref)]
 

@@ -30,8 +30,8 @@ def planned(traced: Traced, *, reassociate: bool | Literal["gram"]) -> Plan:
     graph = traced.graph
     inputs = {name: bare(graph.leaf(name, matrix)) for name, matrix in traced.shapes.items()}
     outputs = {name: inputs[name] for name in traced.outputs}
-    found = _schedule(graph, traced.outputs, traced.depth, reassociate=reassociate)
-    return Plan(found, inputs, outputs, graph.variants if found.depth else 1, reassociate)
+    schedule = _schedule(graph, traced.outputs, traced.depth, reassociate=reassociate)
+    return Plan(schedule, inputs, outputs, graph.variants if schedule.depth else 1, reassociate)
 
 
 def _schedule(
@@ -53,9 +53,9 @@ def _schedule(
         for columns in MAX_COLUMNS:
             now, new = carry(graph, step.states, residuals, columns)
             way = step._replace(states=now, starts={**step.starts, **new})
-            found = _best(way, gram=False) if new else None
-            if found is not None and found.num_layers < best.num_layers:
-                ways.append((found, way))
+            carrying = _best(way, gram=False) if new else None
+            if carrying is not None and carrying.num_layers < best.num_layers:
+                ways.append((carrying, way))
         if not ways:
             break
         best, step = min(ways, key=lambda way: way[0].cost)
@@ -78,10 +78,10 @@ def _best(step: Step, *, gram: bool) -> Schedule | None:
             with contextlib.suppress(TooManyTermsError, LateStartError):
                 one = Candidate(kept | before, before, regroup=gram, late=late, turn=True)
                 try:
-                    found = Scheduler(step, one).run()
+                    schedule = Scheduler(step, one).run()
                 except NoTwinError:
-                    found = Scheduler(step, one._replace(turn=False)).run()
-                best = found if best is None or found.cost < best.cost else best
+                    schedule = Scheduler(step, one._replace(turn=False)).run()
+                best = schedule if best is None or schedule.cost < best.cost else best
         if best is not None and not gram:
             break
     return best

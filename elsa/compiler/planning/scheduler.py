@@ -184,13 +184,13 @@ class Scheduler:
         self, products: tuple[Product, ...], monomials: list[Monomial]
     ) -> tuple[Product, ...]:
         """The heads of a state's transpose, term by term from what the state's are made of."""
-        found = []
+        turned_products = []
         for product, monomial in zip(products, monomials, strict=True):
             turned = self.planner.turned(product, monomial.T)
             if turned is None:
                 raise NoTwinError
-            found.append(turned)
-        return tuple(found)
+            turned_products.append(turned)
+        return tuple(turned_products)
 
     def _final(self) -> dict[Chain, list[Monomial]]:
         return {

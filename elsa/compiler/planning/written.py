@@ -109,8 +109,8 @@ def _ends(sums: Mapping[Node, _Sums], part: Ref, *, first: bool) -> _Sums:
     if part.node.kind == "const":
         adds = not places_only(part, first=first)
         return _Sums(part.shape[1], part.shape[0]) if adds else _NONE
-    found = sums[part.node]
-    return _Sums(found.right, found.left) if part.flipped else found
+    part_sums = sums[part.node]
+    return _Sums(part_sums.right, part_sums.left) if part.flipped else part_sums
 
 
 def _is_harmless(factor: Ref, several: dict[Node, bool], *, first: bool) -> bool:

@@ -68,7 +68,7 @@ def _mul(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
 def _elementwise(graph: Graph, value: Value, known: Known, shape: tuple[int, ...]) -> Value:
     """C o B = sum over distinct rows c of C of diag(where C has that row) B diag(c); or columns."""
     array = np.asarray(known.array, dtype=np.float64)
-    if array.size and all((own == own.flat[0]).all() for own in array):
+    if array.size and all((variant == variant.flat[0]).all() for variant in array):
         return Value(graph.scaled(array.reshape(len(array), -1)[:, 0], value.ref), shape)
     full = broadcast(array, shape).reshape(len(array), *matrix_shape(shape))
     if value.ref.shape == (1, 1):
@@ -89,14 +89,14 @@ def _elementwise(graph: Graph, value: Value, known: Known, shape: tuple[int, ...
 
 def _groups(full: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Distinct non-zero rows of [variants, rows, columns]: (1 where it stands, the row)."""
-    found: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    groups: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
     for index in range(full.shape[1]):
         line = np.ascontiguousarray(full[:, index])
         if not line.any():
             continue
-        where, _ = found.setdefault(line.tobytes(), (np.zeros(full.shape[:2]), line))
+        where, _ = groups.setdefault(line.tobytes(), (np.zeros(full.shape[:2]), line))
         where[:, index] = 1.0
-    return list(found.values())
+    return list(groups.values())
 
 
 def _between(graph: Graph, left: np.ndarray, data: Ref, right: np.ndarray) -> Ref:

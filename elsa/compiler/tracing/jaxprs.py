@@ -118,8 +118,8 @@ def live(jaxpr: Any) -> list[int]:
 
 def location(eqn: Any) -> str:
     """`file, line n: source` of the user's code, empty for equations inside a library call."""
-    found = jax_versions.user_line(eqn)
-    return _shown(*found) if found else ""
+    line = jax_versions.user_line(eqn)
+    return _shown(*line) if line else ""
 
 
 def raised_at(error: BaseException) -> str:
@@ -140,7 +140,7 @@ def _shown(path: str, line: int) -> str:
 def check_outputs(
     names: Sequence[str], shapes: Sequence[Shape], inputs: Mapping[str, Shape]
 ) -> None:
-    """Refuses outputs that are no inputs, or of another shape.
+    """Refuses outputs that are not inputs, or of another shape.
 
     Raises:
       CompileError: naming the output.

@@ -1,4 +1,4 @@
-"""Which parameters of a primitive its rule answers for, and what is said of all others.
+"""Which parameters of a primitive its rule covers, and the error for all others.
 
 A rule that leaves a parameter unread would compute another function for some of its values, and
 nobody would notice. So every rule declares what it does with each one:
@@ -8,7 +8,7 @@ nobody would notice. So every rule declares what it does with each one:
     requires  the rule is right for some values only; others are refused
 
 A parameter that is not declared comes from another version of jax. None is taken as "not asked
-for", anything else is refused. One that is declared and absent is no error.
+for", anything else is refused. One that is declared and absent is not an error.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ class Parameters:
     requires: Mapping[str, Requirement] = dataclasses.field(default_factory=dict)
 
     def check(self, params: Mapping[str, Any]) -> None:
-        """Refuses what the rule does not answer for.
+        """Refuses parameters that the rule does not cover.
 
         Raises:
           NotLinearError: naming parameter and value.
@@ -97,7 +97,7 @@ def _is_float64(dtype: Any) -> bool:
 
 
 def _is_no_narrower(precision: Any) -> bool:
-    """True for what asks for as many digits as float64 has, or leaves their number open."""
+    """True for a dtype with at least the digits of float64, or where none is requested."""
     named = precision if isinstance(precision, tuple) else (precision,)
     preset = jax.lax.DotAlgorithmPreset
     return all(

@@ -125,15 +125,15 @@ def _gather(graph: Graph, eqn: Any, value: Operand, places: Operand) -> Sequence
     shape = tuple(eqn.outvars[0].aval.shape)
     require_two_axes(shape)
     numbers = np.arange(np.prod(value.shape), dtype=np.float64).reshape(value.shape)
-    found = np.asarray(evaluated(eqn, [numbers, places.array[0]], fill_value=-1.0)[0], dtype=int)
-    found, ref = found.reshape(matrix_shape(shape)), whole(graph, value)
-    inside, fill = found >= 0, eqn.params["fill_value"]
+    indices = np.asarray(evaluated(eqn, [numbers, places.array[0]], fill_value=-1.0)[0], dtype=int)
+    indices, ref = indices.reshape(matrix_shape(shape)), whole(graph, value)
+    inside, fill = indices >= 0, eqn.params["fill_value"]
     if not inside.all() and (fill is None or not np.isfinite(fill)):
         raise NotLinearError(
             f"a place outside the block, where jax puts {np.nan if fill is None else fill}; give a "
             "finite fill_value, or clip the places"
         )
-    rows, columns = np.divmod(found, max(ref.shape[1], 1))
+    rows, columns = np.divmod(indices, max(ref.shape[1], 1))
     picked = _entries(graph, ref, np.where(inside, rows, -1), columns)
     filled = graph.const(np.where(inside, 0.0, 0.0 if fill is None else fill))
     one = graph.coefficient(1.0)

@@ -1,4 +1,4 @@
-"""A step as it is asked for, and the graph of its values: the first stage of the compiler."""
+"""The step to compile, and the graph of its values: the first stage of the compiler."""
 
 import contextlib
 import dataclasses
@@ -49,8 +49,8 @@ class Traced:
 
     def __str__(self) -> str:
         """A line for each value, in the order of the step; numbers are those of t = 0."""
-        given = ", ".join(f"{name} {n} x {m}" for name, (n, m) in self.shapes.items())
-        lines, names = [f"{getattr(self.step, '__name__', 'step')}: {given}"], dict[Node, str]()
+        inputs = ", ".join(f"{name} {n} x {m}" for name, (n, m) in self.shapes.items())
+        lines, names = [f"{getattr(self.step, '__name__', 'step')}: {inputs}"], dict[Node, str]()
 
         def shown(ref: Ref) -> str:
             if ref.node.kind == "const":
@@ -108,7 +108,7 @@ def _where_defined(step: Callable[..., Any]) -> Iterator[None]:
 def _check_signature(
     step: Callable[..., Any], shapes: Mapping[str, tuple[int, ...]], tied: bool
 ) -> bool:
-    """Whether the step is to be called with `t`; refuses inputs that are no arguments."""
+    """Whether the step is to be called with `t`; refuses inputs that are not arguments."""
     if not shapes:
         raise CompileError("compile: inputs must name at least one block, got {}")
     parameters = inspect.signature(step).parameters

@@ -54,8 +54,8 @@ def program_of(
             Value(graph.leaf(name, matrix_shape(shape)), shape) for name, shape in inputs.items()
         ]
         outs = tracer.run(closed, arguments, where="the step")
-        found = [_computed(out) for out in outs]
-        return graph, [as_ref(graph, out) for out in found], [tuple(out.shape) for out in found]
+        outputs = [_computed(out) for out in outs]
+        return graph, [as_ref(graph, out) for out in outputs], [tuple(out.shape) for out in outputs]
 
 
 class _Tracer:
@@ -69,14 +69,14 @@ class _Tracer:
         lead = jaxprs[0]
         env: dict[Any, Traced] = {}
         for index, var in enumerate(lead.constvars):
-            env[var] = Known(np.stack([np.asarray(own[index]) for own in consts]))
+            env[var] = Known(np.stack([np.asarray(variant[index]) for variant in consts]))
         env.update(zip(lead.invars, arguments, strict=True))
 
         def read(position: int, pick: Callable[[Any], Sequence[Any]]) -> Traced:
             atom = pick(lead)[position]
             if not isinstance(atom, Literal):
                 return env[atom]
-            return Known(np.stack([np.asarray(pick(own)[position].val) for own in jaxprs]))
+            return Known(np.stack([np.asarray(pick(variant)[position].val) for variant in jaxprs]))
 
         for index in live(lead):
             eqn = lead.eqns[index]
@@ -85,7 +85,7 @@ class _Tracer:
                 read(i, lambda jaxpr, index=index: jaxpr.eqns[index].invars)  # type: ignore[misc]
                 for i in range(len(eqn.invars))
             ]
-            outs = self._equation([own.eqns[index] for own in jaxprs], values, place)
+            outs = self._equation([variant.eqns[index] for variant in jaxprs], values, place)
             env.update(zip(eqn.outvars, outs, strict=True))
         return [read(i, lambda jaxpr: jaxpr.outvars) for i in range(len(lead.outvars))]
 
@@ -172,13 +172,13 @@ class _Tracer:
         if not isinstance(index, Known) or len(np.unique(index.array)) != 1:
             raise NotLinearError("which branch is taken depends on data")
         choice = int(index.array.reshape(-1)[0])
-        branches = [own.params["branches"][choice] for own in eqns]
+        branches = [eqn.params["branches"][choice] for eqn in eqns]
         return self.run(branches, arguments, place)
 
     def _call(
         self, eqns: Sequence[Any], key: str, values: Sequence[Traced], place: str
     ) -> list[Traced]:
-        return self.run([own.params[key] for own in eqns], values, place)
+        return self.run([eqn.params[key] for eqn in eqns], values, place)
 
     def _carried(self, value: Traced) -> Traced:
         if isinstance(value, Value):
@@ -216,13 +216,13 @@ def _limit(length: int, place: str) -> None:
 def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
     """An equation without data: computed once, or once for each variant where they differ."""
     same = all((value.array == value.array[:1]).all() for value in values)
-    same = same and all(str(own.params) == str(eqns[0].params) for own in eqns)
+    same = same and all(str(eqn.params) == str(eqns[0].params) for eqn in eqns)
     outs = []
     for variant in range(1 if same else len(eqns)):
         try:
             found = evaluated(eqns[variant], [v.array[variant] for v in values])
             outs.append([np.asarray(array) for array in found])
-        except Exception as error:  # random keys are no arrays of numbers, callbacks may fail
+        except Exception as error:  # random keys are not arrays of numbers, callbacks may fail
             first = str(error).partition("\n")[0]
             raise NotLinearError(
                 f"it cannot be computed while compiling: {first}; do it outside the step"

@@ -61,7 +61,7 @@ def as_ref(graph: Graph, value: Value | Known) -> Ref:
 
 
 def require_two_axes(shape: tuple[int, ...]) -> None:
-    """Refuses an array that is no matrix."""
+    """Refuses an array that is not a matrix."""
     if len(shape) > 2:
         raise NotLinearError(f"blocks are matrices, got an array of shape {shape}")
 

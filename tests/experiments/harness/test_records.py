@@ -70,7 +70,7 @@ def test_any_other_damage_is_an_error_with_its_line(data, message):
         ({"risk": {"mean": math.nan}}, ValueError, "case 'c': risk.mean is nan, which JSON"),
         ([{"e": 1.0}, {"e": [0.0, -math.inf]}], ValueError, r"case 'c': e\[1\] is -inf"),
         ({"e": 1j}, TypeError, "case 'c': e is a builtins.complex; write a plain number"),
-        ({"e": {1: 2}}, TypeError, "case 'c': e has the key 1, no string"),
+        ({"e": {1: 2}}, TypeError, "case 'c': e: key 1 must be a string"),
         ({"seconds": 1.0}, ValueError, "case 'c': the field 'seconds' is the run folder's own"),
         ([], ValueError, "case 'c': it measured nothing"),
     ],
