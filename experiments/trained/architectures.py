@@ -1,14 +1,17 @@
 """From a config's architecture, prompt and start to what is trained, or one refusal."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from elsa.models import starts
 from elsa.models.stack_model import INITS, LAYOUTS
+from elsa.training import compiling
 
 _PROMPTS = 256  # on which a step size is measured
 _STACK = (
@@ -87,21 +90,31 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
     if not architecture.is_stack:
         return {"name": architecture.name, **own}
     if own["step_size"] is None:
-        own["step_size"] = step_size(task, prompt["lam"], config.seed)
+        own["step_size"] = step_size(
+            task, prompt["lam"], config.seed, optimise=config.train.optimise
+        )
     boxes = {"boxes": boxes_of(prompt["boxes"])} if prompt["boxes"] else {}
     return {"name": name, "layout": prompt["layout"], "lam": prompt["lam"], **boxes, **own}
 
 
-def step_size(task: Any, lam: float, seed: int) -> float:
+def step_size(task: Any, lam: float, seed: int, *, optimise: bool = True) -> float:
     """1 over the largest eigenvalue of (X^T X + lam I) / n on some prompts, to three digits.
 
     Gradient descent with it gets closer on all prompts whose largest is below twice that.
     """
-    x = task.sample(jax.random.key(seed), _PROMPTS).x
-    _, n, dim = x.shape
-    gram = jnp.einsum("bni,bnj->bij", x, x) / n + lam / n * jnp.eye(dim, dtype=x.dtype)[None]
-    largest = jnp.linalg.eigvalsh(gram)[:, -1].max()
-    return float(f"{1.0 / float(largest):.3g}")
+    x = _covariates(optimise)(task, jax.random.key(seed))
+    n, dim = x.shape[1:]
+    gram = np.einsum("bni,bnj->bij", x, x) / n + lam / n * np.eye(dim)
+    largest = float(np.linalg.eigvalsh(gram)[:, -1].max())
+    return float(f"{1.0 / largest:.3g}")
+
+
+@functools.cache  # a run asks for it several times
+def _covariates(optimise: bool) -> Callable[[Any, Array], Array]:
+    return jax.jit(
+        lambda task, key: task.sample(key, _PROMPTS).x,
+        compiler_options=compiling.options(optimise),
+    )
 
 
 def boxes_of(text: str) -> dict[str, tuple[int, ...]]:

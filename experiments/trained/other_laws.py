@@ -31,7 +31,11 @@ def evaluated(
                 law = trained.task(index)
                 law = law if name == DEPTH else tasks.shifted(law, **{name: value})
                 risk, _ = ridge_distance.risk_of_ridge(
-                    law, config.seed, config.eval_prompts, config.prompt.lam
+                    law,
+                    config.seed,
+                    config.eval_prompts,
+                    config.prompt.lam,
+                    optimise=config.train.optimise,
                 )
                 own = {
                     field: _over_seeds(part[:, index]) for field, part in found._asdict().items()

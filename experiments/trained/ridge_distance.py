@@ -1,5 +1,6 @@
 """How far a model's answers are from ridge regression's, layer by layer."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from jaxtyping import Array
 from elsa import models, predictors
 from elsa.base.precision import exact
 from elsa.tasks import Prompt
+from elsa.training import compiling
 
 RIDGE, DESCENT, WEIGHTS = "ridge", "gradient_descent", "w"  # watched/<one of these>/<layer or step>
 _STREAM = 7  # of the prompts that are watched, below the seed
@@ -71,31 +73,57 @@ def prompts(task: Any, key: Array, number: int, model: Any) -> Prompt:
 
 
 def descent_to_ridge(
-    task: Any, seed: int, num_prompts: int, lam: float, step_size: float, steps: int
+    task: Any,
+    seed: int,
+    num_prompts: int,
+    lam: float,
+    step_size: float,
+    steps: int,
+    *,
+    optimise: bool = True,
 ) -> list[float]:
-    """The distance of gradient descent itself to ridge after 0 .. steps steps."""
+    """The distance of gradient descent itself to ridge after 0 .. steps steps.
+
+    Args:
+      others: as `watch`.
+      optimise: False compiles faster, to a slower program.
+    """
+
+    def found(task: Any, key: Array) -> Array:
+        prompt = task.sample(key, num_prompts)
+        ridge = predictors.ridge(prompt, lam)
+        after = [_descent(prompt, step, step_size, lam) for step in range(steps + 1)]
+        return jnp.stack([_distance(answer, ridge) for answer in after])
+
     key = jax.random.fold_in(jax.random.key(seed), _STREAM)
-    prompt = task.sample(key, num_prompts)
-    ridge = predictors.ridge(prompt, lam)
-    return [
-        float(_distance(_descent(prompt, step, step_size, lam), ridge)) for step in range(steps + 1)
-    ]
+    compiled = jax.jit(found, compiler_options=compiling.options(optimise))
+    return [float(distance) for distance in compiled(task, key)]
 
 
-def risk_of_ridge(task: Any, seed: int, num_prompts: int, lam: float) -> tuple[float, float]:
+def risk_of_ridge(
+    task: Any, seed: int, num_prompts: int, lam: float, *, optimise: bool = True
+) -> tuple[float, float]:
     """The mean squared error of ridge regression on fresh prompts, and its standard error."""
     batch = min(num_prompts, 10_000)
-    draw = jax.jit(lambda key: _squares(task.sample(key, batch), lam))
+    draw = _squares(optimise)
     root = jax.random.fold_in(jax.random.key(seed), _STREAM + 1)
     calls = range(math.ceil(num_prompts / batch))
     errors = np.concatenate(
-        [np.asarray(draw(jax.random.fold_in(root, call)), np.float64) for call in calls]
+        [
+            np.asarray(draw(task, jax.random.fold_in(root, call), batch, lam), np.float64)
+            for call in calls
+        ]
     )
     return float(errors.mean()), float(errors.std(ddof=1) / math.sqrt(len(errors)))
 
 
-def _squares(prompt: Prompt, lam: float) -> Array:
-    return (predictors.ridge(prompt, lam) - prompt.query_y) ** 2
+@functools.cache  # tasks of one kind and size share a program
+def _squares(optimise: bool) -> Callable[[Any, Array, int, float], Array]:
+    def squares(task: Any, key: Array, batch: int, lam: float) -> Array:
+        prompt = task.sample(key, batch)
+        return (predictors.ridge(prompt, lam) - prompt.query_y) ** 2
+
+    return jax.jit(squares, static_argnums=(2, 3), compiler_options=compiling.options(optimise))
 
 
 def _descent(prompt: Prompt, steps: int, step_size: float, lam: float) -> Array:

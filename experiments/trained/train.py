@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from elsa import predictors, tasks, theory, training
@@ -66,7 +67,11 @@ def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predic
     """Ridge's own risk on this task, and what is known in closed form."""
     config = run.config
     risk, _ = ridge_distance.risk_of_ridge(
-        task, config.seed, config.eval_prompts, config.prompt.lam
+        task,
+        config.seed,
+        config.eval_prompts,
+        config.prompt.lam,
+        optimise=config.train.optimise,
     )
     return {"target": risk, "name": RIDGE, "lines": {RIDGE: risk, **closed_forms(task)}}
 
@@ -89,7 +94,10 @@ def _(task: tasks.LinearRegression) -> dict[str, float]:
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each point: risks, distances after every layer, some predictions."""
     task, lam = tasks.build(case["task"]), config.prompt.lam
-    step_size = case["model"].get("step_size") or architectures.step_size(task, lam, config.seed)
+    quickly = {"optimise": config.train.optimise}
+    step_size = case["model"].get("step_size") or architectures.step_size(
+        task, lam, config.seed, **quickly
+    )
     look = ridge_distance.watch(config.seed, config.watch_prompts, lam, step_size)
     start = warm_start.start(config) if warm_start.asked(config) else {}
     trained, records = measure.train(
@@ -100,7 +108,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     elsewhere = other_laws.evaluated(config, trained, place)
     layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in watched) - 1
     descent = ridge_distance.descent_to_ridge(
-        task, config.seed, config.watch_prompts, lam, step_size, layers
+        task, config.seed, config.watch_prompts, lam, step_size, layers, **quickly
     )
     for index, record in enumerate(records):
         own = {name: values[:, :, index] for name, values in watched.items()}
@@ -128,13 +136,14 @@ def _shown(
 ) -> dict[str, list[float | None]]:
     """Predictions of the first seed that did not diverge, ridge's, and the labels."""
     lost = np.asarray(trained.state.diverged)[:, point]
-    model = trained.model(int(np.argmin(lost)), point)
-    prompt = ridge_distance.prompts(trained.task(point), jax.random.key(config.seed), _SHOWN, model)
-    parts = {
-        "model": model(prompt),
-        "ridge": predictors.ridge(prompt, config.prompt.lam),
-        "label": prompt.query_y,
-    }
+
+    def answers(model: Any, task: Any, key: Array) -> dict[str, Array]:
+        prompt = ridge_distance.prompts(task, key, _SHOWN, model)
+        ridge = predictors.ridge(prompt, config.prompt.lam)
+        return {"model": model(prompt), "ridge": ridge, "label": prompt.query_y}
+
+    model, key = trained.model(int(np.argmin(lost)), point), jax.random.key(config.seed)
+    parts = trained.program.compiled(answers)(model, trained.task(point), key)
     return {name: _finite(np.asarray(values).round(6)) for name, values in parts.items()}
 
 
