@@ -123,7 +123,10 @@ def _squares(optimise: bool) -> Callable[[Any, Array, int, float], Array]:
         prompt = task.sample(key, batch)
         return (predictors.ridge(prompt, lam) - prompt.query_y) ** 2
 
-    return jax.jit(squares, static_argnums=(2, 3), compiler_options=compiling.options(optimise))
+    compiled: Callable[[Any, Array, int, float], Array] = jax.jit(
+        squares, static_argnums=(2, 3), compiler_options=compiling.options(optimise)
+    )
+    return compiled
 
 
 def _descent(prompt: Prompt, steps: int, step_size: float, lam: float) -> Array:
