@@ -14,28 +14,29 @@ from elsa import models, predictors
 from elsa.base.precision import exact
 from elsa.tasks import Prompt
 from elsa.training import compiling
+from experiments.trained.plain import Plain
 
-RIDGE, DESCENT, WEIGHTS = "ridge", "gradient_descent", "w"  # watched/<one of these>/<layer or step>
+RIDGE, WEIGHTS = "ridge", "w"  # watched/<one of these, or an algorithm>/<layer>
 _STREAM = 7  # of the prompts that are watched, below the seed
 
 Watched = dict[str, Any]  # name -> number
 
 
 def watch(
-    seed: int, num_prompts: int, lam: float, step_size: float
+    seed: int, num_prompts: int, lam: float, algorithm: Plain
 ) -> Callable[[Any, Any], Watched]:
     """A function of a model and its task to its distances, on prompts that stay the same.
 
     ridge/k: |f_k - f_ridge| / |f_ridge| over the prompts, f_k the predictions if the model ended
     after layer k.  w/k: the same of the weights, where the prompt holds them.
-    gradient_descent/k: |f_t - g_t| / |f_ridge| with g_t those of t steps of gradient descent, t the
-    step that layer k ends, where it ends one.
+    ALGORITHM/k: |f_k - g_t| / |f_ridge| with g_t those of t steps of the algorithm, t the step that
+    layer k ends, where it ends one.
 
     Args:
       seed: of the prompts.
       num_prompts: how many.
       lam: ridge's regulariser.
-      step_size: of gradient descent on the mean over the examples.
+      algorithm: that the layers are set beside.
     """
 
     def look(model: Any, task: Any) -> Watched:
@@ -47,10 +48,11 @@ def watch(
             f"{RIDGE}/{layer}": _distance(predicted, ridge)
             for layer, predicted in enumerate(answers.prediction)
         }
-        for step, layer in enumerate(_layers_of_steps(model, len(answers.prediction))):
-            descent = _descent(prompt, step, step_size, lam)
-            gap = jnp.linalg.norm(answers.prediction[layer] - descent)
-            found[f"{DESCENT}/{layer}"] = gap / jnp.linalg.norm(ridge)
+        layers = _layers_of_steps(model, len(answers.prediction))
+        plain = algorithm.answers(prompt, len(layers) - 1)
+        for step, layer in list(enumerate(layers))[algorithm.first :]:
+            gap = jnp.linalg.norm(answers.prediction[layer] - plain[step])
+            found[f"{algorithm.name}/{layer}"] = gap / jnp.linalg.norm(ridge)
         n, dim = prompt.x.shape[1:]
         if answers.w is not None and (lam > 0 or n >= dim):
             best = jax.vmap(lambda x, y: predictors.ridge_weights(x, y, lam))(
@@ -72,17 +74,17 @@ def prompts(task: Any, key: Array, number: int, model: Any) -> Prompt:
     return drawn
 
 
-def descent_to_ridge(
+def plain_to_ridge(
     task: Any,
     seed: int,
     num_prompts: int,
     lam: float,
-    step_size: float,
+    algorithm: Plain,
     steps: int,
     *,
     optimise: bool = True,
 ) -> list[float]:
-    """The distance of gradient descent itself to ridge after 0 .. steps steps.
+    """The distance of the algorithm itself to ridge after `algorithm.first` .. steps steps.
 
     Args:
       others: as `watch`.
@@ -92,12 +94,13 @@ def descent_to_ridge(
     def found(task: Any, key: Array) -> Array:
         prompt = task.sample(key, num_prompts)
         ridge = predictors.ridge(prompt, lam)
-        after = [_descent(prompt, step, step_size, lam) for step in range(steps + 1)]
-        return jnp.stack([_distance(answer, ridge) for answer in after])
+        answers = algorithm.answers(prompt, steps)[algorithm.first :]
+        return jax.vmap(lambda answer: _distance(answer, ridge))(answers)
 
     key = jax.random.fold_in(jax.random.key(seed), _STREAM)
     compiled = jax.jit(found, compiler_options=compiling.options(optimise))
-    return [float(distance) for distance in compiled(task, key)]
+    distances: list[float] = np.asarray(compiled(task, key)).tolist()
+    return distances
 
 
 def risk_of_ridge(
@@ -120,18 +123,13 @@ def risk_of_ridge(
 @functools.cache  # tasks of one kind and size share a program
 def _squares(optimise: bool) -> Callable[[Any, Array, int, float], Array]:
     def squares(task: Any, key: Array, batch: int, lam: float) -> Array:
-        prompt = task.sample(key, batch)
+        prompt: Prompt = task.sample(key, batch)
         return (predictors.ridge(prompt, lam) - prompt.query_y) ** 2
 
     compiled: Callable[[Any, Array, int, float], Array] = jax.jit(
         squares, static_argnums=(2, 3), compiler_options=compiling.options(optimise)
     )
     return compiled
-
-
-def _descent(prompt: Prompt, steps: int, step_size: float, lam: float) -> Array:
-    """Steps on the mean over the examples; the library's are on the sum."""
-    return predictors.gradient_descent(prompt, steps, step_size / prompt.x.shape[1], lam)
 
 
 def _distance(found: Array, wanted: Array) -> Array:

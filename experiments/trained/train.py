@@ -18,6 +18,7 @@ from experiments.trained import (
     architectures,
     measure,
     other_laws,
+    plain,
     predictions,
     ridge_distance,
     train_figures,
@@ -27,7 +28,6 @@ from experiments.trained.spec import TrainedSpec
 
 RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
 _BAYES_SAMPLES = 20_000  # contexts; an error of about 0.3 %
-_DESCENT = f"{ridge_distance.DESCENT}/"
 _SHOWN = 300  # prompts of the figure of predictions
 
 
@@ -98,7 +98,8 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     step_size = case["model"].get("step_size") or architectures.step_size(
         task, lam, config.seed, **quickly
     )
-    look = ridge_distance.watch(config.seed, config.watch_prompts, lam, step_size)
+    algorithm = plain.beside(case["model"], lam, step_size)
+    look = ridge_distance.watch(config.seed, config.watch_prompts, lam, algorithm)
     start = warm_start.start(config) if warm_start.asked(config) else {}
     trained, records = measure.train(
         config, case, place, predict, watch=look, **start, keep_lost=True
@@ -107,8 +108,14 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     along = trained.risk_along_training()
     elsewhere = other_laws.evaluated(config, trained, place)
     layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in watched) - 1
-    descent = ridge_distance.descent_to_ridge(
-        task, config.seed, config.watch_prompts, lam, step_size, layers, **quickly
+    step_layers = sorted(
+        int(layer)
+        for part, _, layer in (name.partition("/") for name in watched)
+        if part == algorithm.name
+    )
+    last = algorithm.first + len(step_layers) - 1
+    alone = ridge_distance.plain_to_ridge(
+        task, config.seed, config.watch_prompts, lam, algorithm, last, **quickly
     )
     for index, record in enumerate(records):
         own = {name: values[:, :, index] for name, values in watched.items()}
@@ -117,10 +124,9 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
             "step_size": step_size,
             "watched_steps": steps.tolist(),
             "watched": {name: _finite(values) for name, values in own.items()},
-            "step_layers": sorted(
-                int(name.partition("/")[2]) for name in own if name.startswith(_DESCENT)
-            ),
-            "descent_to_ridge": descent,
+            "algorithm": algorithm.label,
+            "step_layers": step_layers,
+            "algorithm_to_ridge": alone,
             "along_training": {
                 "steps": along[0].tolist(),
                 "losses": _finite(along[1][:, :, index]),

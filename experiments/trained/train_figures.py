@@ -78,7 +78,7 @@ def _loss(records: Sequence[Record]) -> "Figure":
 
 
 def _distance(records: Sequence[Record]) -> "Figure":
-    """Distance to ridge after every layer, before and after training, and of gradient descent."""
+    """Distance to ridge after every layer, before and after training, and the plain algorithm's."""
     figure, axes = style.figure(height=2.6)
     trained = len(records[0]["watched_steps"]) > 1
     for index, record in enumerate(records):
@@ -104,14 +104,18 @@ def _distance(records: Sequence[Record]) -> "Figure":
             label=f"{_label(record)}, trained" if trained else f"{_label(record)}, as built",
             markersize=5,
         )
-    longest = max(records, key=lambda record: record["depth"])
-    places = np.array(longest["step_layers"])
-    style.theory(
-        axes,
-        places,
-        np.array(longest["descent_to_ridge"])[: len(places)],
-        label=f"theory: gradient descent, as many steps, η = {longest['step_size']:g}",
-    )
+    longest = {}  # of each algorithm, the record with the most layers
+    with_steps = [record for record in records if record["step_layers"]]
+    for record in sorted(with_steps, key=lambda record: record["depth"]):
+        longest[record["algorithm"], record["step_size"]] = record
+    for stroke, ((algorithm, step_size), record) in zip(_STROKES, longest.items(), strict=False):
+        style.theory(
+            axes,
+            np.array(record["step_layers"]),
+            np.array(record["algorithm_to_ridge"]),
+            label=f"theory: {algorithm},\nas many steps, η = {step_size:g}",
+            linestyle=stroke,
+        )
     axes.set_yscale("log")
     axes.xaxis.get_major_locator().set_params(integer=True)
     style.finish(axes, x="layers", y="distance to ridge (relative)", legend=False)

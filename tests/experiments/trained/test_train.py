@@ -63,7 +63,7 @@ def test_what_is_built_by_hand_descends_to_ridge_layer_by_layer(tmp_path):
     watched = {name: value[0][0] for name, value in record["watched"].items()}
     assert record["watched_steps"] == [0] and record["depth"] == 10
     steps = [watched[f"ridge/{layer}"] for layer in range(0, 11, 2)]
-    np.testing.assert_allclose(steps, record["descent_to_ridge"][:6], rtol=1e-4)
+    np.testing.assert_allclose(steps, record["algorithm_to_ridge"], rtol=1e-4)
     assert all(after < before for before, after in itertools.pairwise(steps))
     assert all(watched[f"gradient_descent/{layer}"] < 1e-5 for layer in range(0, 11, 2))
     assert watched["w/10"] < watched["w/0"] == 1.0
@@ -71,6 +71,34 @@ def test_what_is_built_by_hand_descends_to_ridge_layer_by_layer(tmp_path):
         "distance_to_ridge",
         "predictions",
     }
+
+
+BESIDE = {  # start, its algorithm: key and label, and the layers that end a step
+    "compiled": (
+        [
+            *("prompt.layout=natural", "model.init=compiled"),
+            "model.algorithm=newton_schulz_ridge",
+        ],
+        ("newton_schulz_ridge", "Newton-Schulz"),
+        [2, 3, 4],
+    ),
+    "a prompt without the regulariser": (
+        ["model.init=construction", "model.architecture=lsa"],
+        ("gradient_descent", "gradient descent on least squares"),
+        [0, 1, 2, 3],
+    ),
+}
+
+
+@pytest.mark.parametrize("start", BESIDE)
+def test_what_is_built_is_set_beside_its_own_algorithm(start, tmp_path):
+    words, (name, label), layers = BESIDE[start]
+    (record,) = ran(small(*words, "model.depth=3", "train.num_steps=0"), tmp_path)
+    assert record["algorithm"] == label and record["step_layers"] == layers
+    watched = {key: value[0][0] for key, value in record["watched"].items()}
+    assert all(watched[f"{name}/{layer}"] < 1e-5 for layer in layers)
+    to_ridge = [watched[f"ridge/{layer}"] for layer in layers]
+    np.testing.assert_allclose(to_ridge, record["algorithm_to_ridge"], rtol=1e-4)
 
 
 def test_what_is_trained_comes_closer_and_is_drawn(tmp_path):
