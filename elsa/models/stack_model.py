@@ -112,7 +112,9 @@ class StackModel(nnx.Module):
         if init == "random":
             self._start = None
             self.prompt_format = (
-                custom_format(boxes) if boxes is not None else named_format(layout, dim)
+                _custom(where, boxes, context_length, dim)
+                if boxes is not None
+                else named_format(layout, dim)
             )
             channels = self.prompt_format.layout(context_length).shape[1]
             indicator = self._indicator()
@@ -283,6 +285,24 @@ class ELSAModel(StackModel):
     """A `StackModel` of layers with biases."""
 
     has_biases = True
+
+
+def _custom(where: str, boxes: Boxes, context_length: int, dim: int) -> PromptFormat:
+    """The format of the caller's boxes.
+
+    Raises:
+      ValueError: for boxes of data that have not its shape, or as `custom_format`.
+    """
+    form = custom_format(boxes)
+    placed, n = form.layout(context_length), context_length
+    shapes = {"X": (n, dim), "y": (n, 1), "query_x": (1, dim), "prediction": (1, 1)}
+    for block, shape in shapes.items():
+        if placed.shape_of(block) != shape:
+            raise ValueError(
+                f"{where}: the box of {block} must be {shape} (height, width) for context_length="
+                f"{n} and dim={dim}, got {placed.shape_of(block)}"
+            )
+    return form
 
 
 def _prediction(h: Array, readout: BlockLayout, query_x: Array) -> Array:

@@ -87,6 +87,11 @@ ALGORITHMS: dict[str, Source] = {
 }
 
 
+def table(init: str) -> Mapping[str, Mapping[str, Source]]:
+    """layout -> sources by name, of "construction" or "compiled"."""
+    return CONSTRUCTIONS if init == "construction" else {"natural": ALGORITHMS}
+
+
 class Start(NamedTuple):
     """A stack to start from, at any context length.
 
@@ -121,13 +126,13 @@ def built(
       ValueError: for a layout on which there is none, or an unknown name, with those there are; as
         the construction or the compiler says.
     """
-    table = CONSTRUCTIONS if init == "construction" else {"natural": ALGORITHMS}
-    if layout not in table:
+    there = table(init)
+    if layout not in there:
         raise ValueError(
-            f"StackModel: init={init!r} needs a layout out of {list(table)}, got {layout!r}; "
+            f"StackModel: init={init!r} needs a layout out of {list(there)}, got {layout!r}; "
             "init='random' takes any"
         )
-    known = table[layout]
+    known = there[layout]
     chosen = name or next(iter(known))
     checks.one_of("StackModel", "algorithm", chosen, known)
     given = {} if boxes is None else {"layout": BlockLayout(boxes)}

@@ -22,6 +22,7 @@ from experiments.trained import (
     predictions,
     ridge_distance,
     train_figures,
+    train_task,
     warm_start,
 )
 from experiments.trained.spec import TrainedSpec
@@ -33,7 +34,7 @@ _SHOWN = 300  # prompts of the figure of predictions
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
     """The one run of the config."""
-    task = architectures.task_settings(config)
+    task = train_task.settings(config)
     source = warm_start if warm_start.asked(config) else architectures
     model = source.model_settings(config, tasks.build(task))
     name = warm_start.architecture(model)

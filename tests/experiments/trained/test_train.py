@@ -125,6 +125,15 @@ CANNOT = {  # architecture, layout and start that are refused, each with the lis
     "by hand on the transposed prompt": ["model.init=construction", "prompt.layout=transposed"],
     "noise on GPT-2": ["model.architecture=gpt2", "model.noise=0.1"],
     "an unknown one": ["model.architecture=mamba"],
+    "an unknown layout": ["prompt.layout=naturl"],
+    "an unknown start": ["model.init=compild"],
+    "unknown biases": ["model.biases=rle"],
+    "an unknown step": [
+        *("prompt.layout=natural", "model.init=compiled"),
+        "model.algorithm=newton_schulz",
+    ],
+    "GPT-2 of no layers": ["model.architecture=gpt2", "model.depth=0"],
+    "a stack of less than none": ["model.depth=-1"],
 }
 
 
@@ -134,6 +143,9 @@ def test_what_cannot_be_built_is_refused_with_what_can():
             train.check(small(*words))
         listed = str(refused.value)
         assert all(name in listed for name in architectures.ARCHITECTURES), case
+        near = {"naturl": "natural", "compild": "compiled", "newton_schulz": "newton_schulz_ridge"}
+        _, _, value = words[-1].partition("=")
+        assert value not in near or f"did you mean {near[value]}" in listed, case
 
 
 LATE = {  # what can only be evaluated there, and would end a run after its training
@@ -172,6 +184,17 @@ def test_boxes_of_the_user_s_own(tmp_path):
     train.check(small("prompt.layout=custom", f"prompt.boxes={boxes}"))
     with pytest.raises(ValueError, match=r"prompt\.boxes must be like"):
         train.check(small("prompt.layout=custom", "prompt.boxes=X 0 0 8"))
+    with pytest.raises(ValueError, match=r"box of X must be \(5, 2\).*context_length=5"):
+        train.check(small("prompt.layout=custom", f"prompt.boxes={boxes}", "task.context_length=5"))
+
+
+@pytest.mark.parametrize("init", ["random", "construction"])
+def test_a_prompt_of_one_s_own_without_boxes_is_refused_with_boxes_that_do(init):
+    words = ("prompt.layout=custom", f"model.init={init}")
+    with pytest.raises(ValueError, match=r"needs prompt\.boxes") as refused:
+        train.check(small(*words))
+    _, _, rest = str(refused.value).partition("--config.prompt.boxes='")
+    train.check(small(*words, f"prompt.boxes={rest.partition(chr(39))[0]}"))
 
 
 def test_a_table_of_the_user_s_own(tmp_path):
