@@ -12,8 +12,9 @@ from jaxtyping import Array, Float
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import stack_layers, starts
+from elsa.models.boxed import boxed
 from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
-from elsa.prompts import PackedPrompt, PromptFormat, custom_format, named_format, packed
+from elsa.prompts import PackedPrompt, PromptFormat, named_format, packed
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.named import NAMES, Boxes
 from elsa.prompts.roles import Role, role_indicator
@@ -112,7 +113,7 @@ class StackModel(nnx.Module):
         if init == "random":
             self._start = None
             self.prompt_format = (
-                _custom(where, boxes, context_length, dim)
+                boxed(where, boxes, context_length, dim)
                 if boxes is not None
                 else named_format(layout, dim)
             )
@@ -285,24 +286,6 @@ class ELSAModel(StackModel):
     """A `StackModel` of layers with biases."""
 
     has_biases = True
-
-
-def _custom(where: str, boxes: Boxes, context_length: int, dim: int) -> PromptFormat:
-    """The format of the caller's boxes.
-
-    Raises:
-      ValueError: for boxes of data that have not its shape, or as `custom_format`.
-    """
-    form = custom_format(boxes)
-    placed, n = form.layout(context_length), context_length
-    shapes = {"X": (n, dim), "y": (n, 1), "query_x": (1, dim), "prediction": (1, 1)}
-    for block, shape in shapes.items():
-        if placed.shape_of(block) != shape:
-            raise ValueError(
-                f"{where}: the box of {block} must be {shape} (height, width) for context_length="
-                f"{n} and dim={dim}, got {placed.shape_of(block)}"
-            )
-    return form
 
 
 def _prediction(h: Array, readout: BlockLayout, query_x: Array) -> Array:
