@@ -4,7 +4,7 @@ from elsa.prompts import PromptFormat, custom_format
 from elsa.prompts.named import Boxes
 
 
-def boxed(where: str, boxes: Boxes, context_length: int, dim: int) -> PromptFormat:
+def boxed_format(where: str, boxes: Boxes, context_length: int, dim: int) -> PromptFormat:
     """The format of the caller's boxes.
 
     Raises:

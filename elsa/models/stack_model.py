@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import stack_layers, starts
-from elsa.models.boxed import boxed
+from elsa.models.boxed import boxed_format
 from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
 from elsa.prompts import PackedPrompt, PromptFormat, named_format, packed
 from elsa.prompts.layout import BlockLayout
@@ -113,7 +113,7 @@ class StackModel(nnx.Module):
         if init == "random":
             self._start = None
             self.prompt_format = (
-                boxed(where, boxes, context_length, dim)
+                boxed_format(where, boxes, context_length, dim)
                 if boxes is not None
                 else named_format(layout, dim)
             )
