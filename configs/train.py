@@ -72,11 +72,14 @@ def get_config(mode: str = "full") -> ConfigDict:
         {
             "context_length": (),
             "covariate_scale": (),
+            "cov_x": (),  # eigenvalues, '((1, 1, 1, 1), (4, 1, 1, 0.25))', or one number for all
             "noise_var": (),
             "query_scale": (),
             "orthogonal_query": (),
             "half_subspace": (),
             "depth": (),  # of a tied stack
+            # others, with the sizes and the noise of this one unless they say theirs:
+            "task": "",  # "retrieval alignment=0.5; linear_regression covariates=gamma"
         }
     )
     config.axes = ConfigDict()  # axis -> values that share a program; sweeps fill it

@@ -1,7 +1,6 @@
 """One architecture on one prompt at one depth, trained or as built, beside ridge regression."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 from ml_collections import ConfigDict
 
-from elsa import predictors, tasks, theory, training
+from elsa import predictors, tasks, training
 from elsa.base import checks
 from experiments.harness.experiment import Branch, Case, Experiment, Place, Record
 from experiments.trained import (
@@ -25,10 +24,10 @@ from experiments.trained import (
     train_task,
     warm_start,
 )
+from experiments.trained.closed_forms import closed_forms
 from experiments.trained.spec import TrainedSpec
 
-RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
-_BAYES_SAMPLES = 20_000  # contexts; an error of about 0.3 %
+RIDGE = "ridge"
 _SHOWN = 300  # prompts of the figure of predictions
 
 
@@ -75,21 +74,6 @@ def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predic
         optimise=config.train.optimise,
     )
     return {"target": risk, "name": RIDGE, "lines": {RIDGE: risk, **closed_forms(task)}}
-
-
-@functools.singledispatch
-def closed_forms(task: Any) -> dict[str, float]:
-    """Risks that theory knows of a task: none of one that has no entry here."""
-    return {}
-
-
-@closed_forms.register
-def _(task: tasks.LinearRegression) -> dict[str, float]:
-    if task.covariates != "normal":
-        return {}
-    setting = predictions.setting_of(task)
-    bayes = theory.bayes_risk(setting, jax.random.key(0), _BAYES_SAMPLES)
-    return {ONE_STEP: theory.pgd_optimum(setting).risk, BAYES: bayes.mean}
 
 
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:

@@ -12,6 +12,7 @@ from experiments.trained import report
 from experiments.trained.ridge_distance import RIDGE
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _STROKES: tuple[Any, ...] = (":", (0, (4, 2)), (0, (6, 1.5, 1, 1.5)))
@@ -19,11 +20,13 @@ _FIELDS = {"mean": "mean", "trimmed_mean": "mean of the best 99.9 %"}
 _CHANGED = {
     "context_length": "context length n (examples)",
     "covariate_scale": "scale of the covariates",
+    "cov_x": "eigenvalues of the covariates' covariance",
     "noise_var": "variance of the noise",
     "query_scale": "scale of the query",
     "orthogonal_query": "queries orthogonal to the context (1: they are)",
     "half_subspace": "covariates in half of the dimensions (1: they are)",
     "depth": "layers of the tied stack",
+    "task": "task",
 }
 _POINTS = 6  # of a sweep that one figure shows
 
@@ -124,13 +127,16 @@ def _distance(records: Sequence[Record]) -> "Figure":
 
 
 def _elsewhere(records: Sequence[Record]) -> "Figure":
-    """Risk on other laws, a panel for each that is changed: mean, trimmed mean, ridge dotted."""
+    """Risk on other laws, a panel for each that is changed: mean, trimmed mean, theory dotted."""
     changed = list(dict.fromkeys(entry["changed"] for entry in records[0]["elsewhere"]))
+    names = list(
+        dict.fromkeys(name for entry in records[0]["elsewhere"] for name in entry["lines"])
+    )
     figure, grid = style.figure(len(changed), height=0.9 + 1.7 * len(changed), squeeze=False)
     for axes, name in zip(grid[:, 0], changed, strict=True):
         for index, record in enumerate(records):
             own = [entry for entry in record["elsewhere"] if entry["changed"] == name]
-            places = np.array([entry["value"] for entry in own])
+            places = _places(axes, [entry["value"] for entry in own])
             for field, stroke in (("mean", "-"), ("trimmed_mean", "--")):
                 style.measured(
                     axes,
@@ -141,12 +147,29 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
                     linestyle=stroke,
                 )
             if index == 0:
-                ridge = np.array([entry["ridge"] for entry in own])
-                style.theory(axes, places, ridge, label="theory: ridge")
+                lines = {RIDGE: [entry["ridge"] for entry in own]}
+                lines |= {line: [entry["lines"].get(line) for entry in own] for line in names}
+                for stroke, (line, known) in zip(_STROKES, lines.items(), strict=False):
+                    risks = np.array(known, np.float64)  # NaN where there is no closed form
+                    style.theory(axes, places, risks, label=f"theory: {line}", linestyle=stroke)
         style.few_decades(axes)
         style.finish(axes, x=_CHANGED[name], y="risk (squared error)", legend=False)
     style.legend_outside(figure)
     return figure
+
+
+def _places(axes: "Axes", values: Sequence[Any]) -> np.ndarray:
+    """Where values lie along an axis: numbers where they are, others side by side with names."""
+    if all(isinstance(value, int | float) for value in values):
+        return np.array(values)
+    names = [value if isinstance(value, str) else _listed(value) for value in values]
+    axes.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    return np.arange(len(names))
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(f"{part:g}" for part in np.ravel(value))
 
 
 def _predictions(records: Sequence[Record]) -> "Figure":

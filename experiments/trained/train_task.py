@@ -35,8 +35,7 @@ def settings(config: ConfigDict) -> dict[str, Any]:
     cls = tasks.TASKS.get(given["name"])
     if cls is None:
         return given  # `tasks.build` says what there is
-    known = {*getattr(cls, "sweeps", ())}
-    known |= {field.name for field in dataclasses.fields(cls) if field.init}
+    known = names_of(cls)
     _refuse_others(given, known)
     kept = {name: value for name, value in given.items() if name not in _FREE or name in known}
     if "cov_x" in kept and "cov_x" not in own:
@@ -50,6 +49,12 @@ def settings(config: ConfigDict) -> dict[str, Any]:
             f"'{said}'"
         )
     return found
+
+
+def names_of(cls: Any) -> set[str]:
+    """The numbers that a config may give a task."""
+    own = {field.name for field in dataclasses.fields(cls) if field.init}
+    return own | {*getattr(cls, "sweeps", ())}
 
 
 def _needed(cls: Any) -> list[str]:

@@ -16,11 +16,11 @@ import pytest
 from rich.console import Console
 
 from configs import train as config_file
-from elsa import training
+from elsa import theory, training
 from experiments import run
 from experiments.harness import command_line, engine, sweep
 from experiments.harness.experiment import RunError
-from experiments.trained import architectures, train
+from experiments.trained import architectures, closed_forms, train
 
 ROOT = Path(run.__file__).parents[1]
 BY_HAND = ["model.init=construction", "prompt.layout=natural", "train.num_steps=0"]
@@ -153,15 +153,49 @@ LATE = {  # what can only be evaluated there, and would end a run after its trai
     "biases by position": ["model.biases=position", "evaluate.context_length=(32,)"],
     "an untied stack deeper": ["evaluate.depth=(4,)"],
     "a table shifted": ["task.name=table", "evaluate.query_scale=(2.0,)"],
+    "a covariance of another size": ["evaluate.cov_x=((1,2,3),)"],
+    "an unknown task": ["evaluate.task=retrievl alignment=0.5"],
+    "a task of another dim": ["evaluate.task=retrieval alignment=0.5 dim=3"],
+    "a task with numbers it has not": ["evaluate.task=retrieval alignment=0.5 cov_x=(1,1)"],
+    "a drift of another length": ["evaluate.task=drift context_length=3"],
 }
 
 
 def test_what_cannot_be_evaluated_is_refused_before_training():
     for case, words in LATE.items():
         key = words[-1].partition("=")[0].partition(".")[2]
-        with pytest.raises((ValueError, TypeError), match=rf"config\.evaluate\.{key}=") as refused:
+        with pytest.raises(
+            (ValueError, TypeError, KeyError), match=rf"config\.evaluate\.{key}\b"
+        ) as refused:
             train.check(small(*words))
-        assert "leaves it out" in str(refused.value), case
+        assert "leaves it out" in str(refused.value) or "must have one number" in str(
+            refused.value
+        ), case
+
+
+def test_other_laws_are_drawn_beside_theory(tmp_path):
+    """Covariances and other tasks: the risk of one step of descent is that of its own law."""
+    (record,) = ran(
+        small(
+            *("model.architecture=lsa", "model.init=construction", "model.depth=1"),
+            *("train.num_steps=0", "evaluate.cov_x=(1, (4, 0.25))", "eval_prompts=4096"),
+            "evaluate.task=retrieval alignment=0.5; linear_regression covariates=gamma noise_var=0",
+        ),
+        tmp_path,
+    )
+    entries = record["elsewhere"]
+    assert [entry["value"] for entry in entries][2:] == [
+        "retrieval alignment=0.5",
+        "linear_regression covariates=gamma noise_var=0",
+    ]
+    eta, n = record["step_size"], 8
+    for entry, cov_x in zip(entries, ([1.0, 1.0], [4.0, 0.25]), strict=False):
+        setting = theory.Setting(dim=2, context_length=n, noise_var=0.25, cov_x=np.diag(cov_x))
+        expected = theory.pgd_risk(eta / n * np.eye(2), setting)
+        assert abs(entry["mean"] - expected) < 4 * entry["standard_error"]
+        assert entry["lines"][closed_forms.ONE_STEP] < expected
+    assert set(entries[2]["lines"]) == {closed_forms.ONE_STEP} and not entries[3]["lines"]
+    assert (tmp_path / "figures" / "other_laws.png").exists()
 
 
 def test_keys_that_do_nothing_are_refused():
