@@ -1,6 +1,6 @@
 """What the `train` experiment draws: risk, loss, distance to ridge, predictions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,12 +136,11 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
     for axes, name in zip(grid[:, 0], changed, strict=True):
         for index, record in enumerate(records):
             own = [entry for entry in record["elsewhere"] if entry["changed"] == name]
-            places = _places(axes, [entry["value"] for entry in own])
+            drawn = _along_axis(axes, [entry["value"] for entry in own])
             for field, stroke in (("mean", "-"), ("trimmed_mean", "--")):
                 style.measured(
                     axes,
-                    places,
-                    np.array([entry[field] for entry in own], np.float64),
+                    *drawn([entry[field] for entry in own]),
                     name=index,
                     label=f"{_label(record)}, {_FIELDS[field]}",
                     linestyle=stroke,
@@ -149,23 +148,35 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
             if index == 0:
                 lines = {RIDGE: [entry["ridge"] for entry in own]}
                 lines |= {line: [entry["lines"].get(line) for entry in own] for line in names}
-                for stroke, (line, known) in zip(_STROKES, lines.items(), strict=False):
-                    risks = np.array(known, np.float64)  # NaN where there is no closed form
-                    style.theory(axes, places, risks, label=f"theory: {line}", linestyle=stroke)
+                for stroke, (line, risks) in zip(_STROKES, lines.items(), strict=False):
+                    style.theory(axes, *drawn(risks), label=f"theory: {line}", linestyle=stroke)
         style.few_decades(axes)
         style.finish(axes, x=_CHANGED[name], y="risk (squared error)", legend=False)
-    style.legend_outside(figure)
+    style.legend_outside(figure, columns=1)
     return figure
 
 
-def _places(axes: "Axes", values: Sequence[Any]) -> np.ndarray:
-    """Where values lie along an axis: numbers where they are, others side by side with names."""
+def _along_axis(
+    axes: "Axes", values: Sequence[Any]
+) -> Callable[[Sequence[float | None]], tuple[np.ndarray, np.ndarray]]:
+    """How risks go along an axis: at numbers where the values are, else each in a place of its own,
+    with its name, as a short level line.
+
+    Returns:
+      A function of risks, None where there is none, to what is drawn.
+    """
     if all(isinstance(value, int | float) for value in values):
-        return np.array(values)
+        return lambda risks: (np.array(values), np.array(risks, np.float64))
     names = [value if isinstance(value, str) else _listed(value) for value in values]
-    axes.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
+    places = np.arange(len(names))
+    axes.set_xticks(places, [name.replace(" ", "\n") for name in names])
     axes.set_xlim(-0.5, len(names) - 0.5)
-    return np.arange(len(names))
+
+    def levels(risks: Sequence[float | None]) -> tuple[np.ndarray, np.ndarray]:
+        ends = places[:, None] + np.array([-0.3, 0.3, np.nan])
+        return ends.ravel(), np.repeat(np.array(risks, np.float64), 3)
+
+    return levels
 
 
 def _listed(value: Any) -> str:
