@@ -1,15 +1,31 @@
-"""Risks that theory knows of a task, as lines of a figure."""
+"""What models are set beside that were built or trained on a task: ridge, and closed forms."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 
 from elsa import tasks, theory
-from experiments.trained import predictions
+from experiments.trained import predictions, ridge_distance
 
-ONE_STEP, BAYES = "one step of descent, preconditioned", "Bayes"
+RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
 _BAYES_SAMPLES = 20_000  # contexts; an error of about 0.3 %
+
+
+def beside_ridge(
+    task: Any, point: Mapping[str, Any], run: predictions.Run
+) -> predictions.Prediction:
+    """Ridge's own risk on this task, and what is known in closed form."""
+    config = run.config
+    risk, _ = ridge_distance.risk_of_ridge(
+        task,
+        config.seed,
+        config.eval_prompts,
+        config.prompt.lam,
+        optimise=config.train.optimise,
+    )
+    return {"target": risk, "name": RIDGE, "lines": {RIDGE: risk, **closed_forms(task)}}
 
 
 @functools.singledispatch
