@@ -3,24 +3,32 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_collections import ConfigDict
 
 from elsa import tasks, training
 from elsa.base import checks
-from experiments.harness.experiment import Branch, Case, Experiment
+from experiments.harness.experiment import Branch, Case, Experiment, Record, Summary
 from experiments.trained import (
     architectures,
     closed_forms,
     measure,
     other_laws,
+    report,
     train_figures,
     train_records,
     train_task,
     warm_start,
 )
 from experiments.trained.spec import TrainedSpec
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_BY_HEART = (
+    "prompts are cut from the rows that were trained on: below ridge, the model knows them by heart"
+)
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
@@ -55,6 +63,17 @@ def refuse_branch(
     measure.refuse_branch(config, case, folder, branch, overwrite)
 
 
+def summarise(config: ConfigDict, records: list[Record]) -> Summary:
+    """Every point's numbers, and what there is to know of a table's."""
+    trained = train_task.is_table(config) and config.train.num_steps > 0
+    return {**report.summarise(config, records), "captions": [_BY_HEART] if trained else []}
+
+
+def tables(summary: Summary) -> list["Table"]:
+    """One table of all points."""
+    return [report.table(summary, title=SPEC.title, captions=summary["captions"])]
+
+
 def shares(config: ConfigDict) -> Mapping[str, str]:
     """Keys whose values one program can run side by side."""
     start = "init_scale" if config.model.init == "random" else "noise"
@@ -81,6 +100,8 @@ EXPERIMENT: Experiment = dataclasses.replace(
     cases=cases,
     measure=train_records.measured,
     check=check,
+    summarise=summarise,
+    tables=tables,
     branches=refuse_branch,
     shares=shares,
     with_axes=with_axes,

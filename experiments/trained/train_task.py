@@ -29,7 +29,7 @@ def settings(config: ConfigDict) -> dict[str, Any]:
         raise ValueError(
             f"data.target={config.data.target!r} is a column of a file; name it by data.path"
         )
-    if config.data.path or given["name"] == TABLE:
+    if is_table(config):
         file = {"path": config.data.path, "target": config.data.target} if config.data.path else {}
         return {"name": TABLE, "context_length": given["context_length"], **file, **own}
     cls = tasks.TASKS.get(given["name"])
@@ -62,6 +62,11 @@ def _needed(cls: Any) -> list[str]:
     empty = dataclasses.MISSING
     fields = [field for field in dataclasses.fields(cls) if field.init]
     return [f.name for f in fields if f.default is empty and f.default_factory is empty]
+
+
+def is_table(config: ConfigDict) -> bool:
+    """Whether contexts are cut from a table."""
+    return bool(config.data.path) or config.task.name == TABLE
 
 
 def eigenvalues(key: str, given: Any, dim: int) -> Any:
