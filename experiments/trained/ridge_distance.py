@@ -16,7 +16,7 @@ from elsa.tasks import Prompt
 from elsa.training import compiling
 from experiments.trained.plain import Plain
 
-RIDGE, WEIGHTS = "ridge", "w"  # watched/<one of these, or an algorithm>/<layer>
+RIDGE, WEIGHTS, PLAIN = "ridge", "w", "plain"  # watched/<one of these, or an algorithm>/<layer>
 _STREAM = 7  # of the prompts that are watched, below the seed
 
 Watched = dict[str, Any]  # name -> number
@@ -30,7 +30,7 @@ def watch(
     ridge/k: |f_k - f_ridge| / |f_ridge| over the prompts, f_k the predictions if the model ended
     after layer k.  w/k: the same of the weights, where the prompt holds them.
     ALGORITHM/k: |f_k - g_t| / |f_ridge| with g_t those of t steps of the algorithm, t the step that
-    layer k ends, where it ends one.
+    layer k ends, where it ends one.  plain/k: |g_t - f_ridge| / |f_ridge|, which no training moves.
 
     Args:
       seed: of the prompts.
@@ -53,6 +53,7 @@ def watch(
         for step, layer in list(enumerate(layers))[algorithm.first :]:
             gap = jnp.linalg.norm(answers.prediction[layer] - plain[step])
             found[f"{algorithm.name}/{layer}"] = gap / jnp.linalg.norm(ridge)
+            found[f"{PLAIN}/{layer}"] = _distance(plain[step], ridge)
         n, dim = prompt.x.shape[1:]
         if answers.w is not None and (lam > 0 or n >= dim):
             best = jax.vmap(lambda x, y: predictors.ridge_weights(x, y, lam))(
@@ -72,35 +73,6 @@ def prompts(task: Any, key: Array, number: int, model: Any) -> Prompt:
     }
     drawn: Prompt = jax.tree.map(lambda leaf: leaf.astype(dtype), task.sample(key, number))
     return drawn
-
-
-def plain_to_ridge(
-    task: Any,
-    seed: int,
-    num_prompts: int,
-    lam: float,
-    algorithm: Plain,
-    steps: int,
-    *,
-    optimise: bool = True,
-) -> list[float]:
-    """The distance of the algorithm itself to ridge after `algorithm.first` .. steps steps.
-
-    Args:
-      others: as `watch`.
-      optimise: False compiles faster, to a slower program.
-    """
-
-    def found(task: Any, key: Array) -> Array:
-        prompt = task.sample(key, num_prompts)
-        ridge = predictors.ridge(prompt, lam)
-        answers = algorithm.answers(prompt, steps)[algorithm.first :]
-        return jax.vmap(lambda answer: _distance(answer, ridge))(answers)
-
-    key = jax.random.fold_in(jax.random.key(seed), _STREAM)
-    compiled = jax.jit(found, compiler_options=compiling.options(optimise))
-    distances: list[float] = np.asarray(compiled(task, key)).tolist()
-    return distances
 
 
 def risk_of_ridge(

@@ -25,9 +25,8 @@ _SHOWN = 300  # prompts of the figure of predictions
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each point: risks, distances after every layer, some predictions."""
     task, lam = tasks.build(case["task"]), config.prompt.lam
-    quickly = {"optimise": config.train.optimise}
     step_size = case["model"].get("step_size") or architectures.step_size(
-        task, lam, config.seed, **quickly
+        task, lam, config.seed, optimise=config.train.optimise
     )
     algorithm = plain.beside(case["model"], lam, step_size)
     look = ridge_distance.watch(config.seed, config.watch_prompts, lam, algorithm)
@@ -39,17 +38,11 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     along = trained.risk_along_training()
     elsewhere = other_laws.evaluated(config, trained, place)
     layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in watched) - 1
-    step_layers = sorted(
-        int(layer)
-        for part, _, layer in (name.partition("/") for name in watched)
-        if part == algorithm.name
-    )
-    last = algorithm.first + len(step_layers) - 1
-    alone = ridge_distance.plain_to_ridge(
-        task, config.seed, config.watch_prompts, lam, algorithm, last, **quickly
-    )
+    prefix = f"{ridge_distance.PLAIN}/"
+    step_layers = sorted(int(n.removeprefix(prefix)) for n in watched if n.startswith(prefix))
     for index, record in enumerate(records):
         own = {name: values[:, :, index] for name, values in watched.items()}
+        alone = np.array([own.pop(f"{prefix}{layer}")[-1, 0] for layer in step_layers])
         record |= {
             "depth": layers,
             "step_size": step_size,
@@ -57,7 +50,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
             "watched": {name: _finite(values) for name, values in own.items()},
             "algorithm": algorithm.label,
             "step_layers": step_layers,
-            "algorithm_to_ridge": alone,
+            "algorithm_to_ridge": _finite(alone),
             "along_training": {
                 "steps": along[0].tolist(),
                 "losses": _finite(along[1][:, :, index]),
