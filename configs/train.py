@@ -28,12 +28,16 @@ def get_config(mode: str = "full") -> ConfigDict:
     config.data = ConfigDict({"path": "", "target": ""})
     config.task = ConfigDict(
         {
-            "name": "linear_regression",  # "table": of data.path, or scikit-learn's diabetes data
+            # "retrieval", "alignment", "drift", ..; "table": of data.path, or the diabetes data
+            "name": "linear_regression",
             "dim": 2 if quick else 4,
             "context_length": 8 if quick else 16,
             "noise_var": 0.25,
-            "cov_x": (1.5, 0.5) if quick else (2.0, 1.0, 0.5, 0.25),
+            # eigenvalues of the covariates' covariance: dim of them, or one for all, (1.0,) for the
+            # identity; where none are given, a geometric row from 2 down to 1/4, whatever dim is
+            "cov_x": (),
             "covariates": "normal",  # "sphere", "gamma"
+            "fields": "",  # others of the task named: "alignment=0.5", "cov_task=(2,1,1,1)"
         }
     )
     config.prompt = ConfigDict(
@@ -68,11 +72,14 @@ def get_config(mode: str = "full") -> ConfigDict:
         {
             "context_length": (),
             "covariate_scale": (),
+            "cov_x": (),  # eigenvalues, '((1, 1, 1, 1), (4, 1, 1, 0.25))', or one number for all
             "noise_var": (),
             "query_scale": (),
             "orthogonal_query": (),
             "half_subspace": (),
             "depth": (),  # of a tied stack
+            # others, with the sizes and the noise of this one unless they say theirs:
+            "task": "",  # "retrieval alignment=0.5; linear_regression covariates=gamma"
         }
     )
     config.axes = ConfigDict()  # axis -> values that share a program; sweeps fill it

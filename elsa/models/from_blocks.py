@@ -79,12 +79,10 @@ def _candidates(stack: BlockStack, length: int, dim: int) -> Iterator[dict[str, 
     layers = [*inner.prologue, *inner.body, *inner.epilogue]
     name = "elsa" if any(isinstance(layer, ELSA) for layer in layers) else "lsa"
     shared: dict[str, Any] = {"name": name, "depth": inner.depth}
-    for init, layout, known in [
-        *(("construction", layout, table) for layout, table in starts.CONSTRUCTIONS.items()),
-        ("compiled", "natural", starts.ALGORITHMS),
-    ]:
-        if stack.name in known and layout != "custom":
-            yield {**shared, "init": init, "layout": layout, "algorithm": stack.name}
+    for init in ("construction", "compiled"):
+        for layout, known in starts.table(init).items():
+            if stack.name in known and layout != "custom":
+                yield {**shared, "init": init, "layout": layout, "algorithm": stack.name}
     if inner.prologue or inner.epilogue or len(inner.body) > 1:
         return
     drawn = {

@@ -12,8 +12,9 @@ from jaxtyping import Array, Float
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import stack_layers, starts
+from elsa.models.boxed import boxed_format
 from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
-from elsa.prompts import PackedPrompt, PromptFormat, custom_format, named_format, packed
+from elsa.prompts import PackedPrompt, PromptFormat, named_format, packed
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.named import NAMES, Boxes
 from elsa.prompts.roles import Role, role_indicator
@@ -112,7 +113,9 @@ class StackModel(nnx.Module):
         if init == "random":
             self._start = None
             self.prompt_format = (
-                custom_format(boxes) if boxes is not None else named_format(layout, dim)
+                boxed_format(where, boxes, context_length, dim)
+                if boxes is not None
+                else named_format(layout, dim)
             )
             channels = self.prompt_format.layout(context_length).shape[1]
             indicator = self._indicator()

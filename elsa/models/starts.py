@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +14,8 @@ from elsa.nn.block_stack import BlockStack
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.named import PromptFormat
 
+Step = Callable[..., Mapping[str, Any]]
+Shape = Callable[[int], tuple[int, int]]
 _EXAMPLES = ("X", "y", "fit", "residual")  # blocks with a row for each example of the context
 
 
@@ -22,10 +25,14 @@ class Source(NamedTuple):
     build: of context_length, dim, depth, step_size, dtype: the stack, and for "custom" of the
       layout too.
     holds: blocks besides X, y, query_x and lam -> what packing writes there; all others start at 0.
+    step: of a compiled one, of the step size: the step, of X, y, lam, w and the states.
+    states: blocks that the step has besides, each its shape at d.
     """
 
     build: Callable[..., BlockStack]
     holds: Mapping[str, str]
+    step: Callable[[float], Step] | None = None
+    states: Mapping[str, Shape] = MappingProxyType({})
 
 
 def _with_query(build: Callable[..., BlockStack]) -> Callable[..., BlockStack]:
@@ -52,11 +59,12 @@ CONSTRUCTIONS: dict[str, dict[str, Source]] = {
 }
 
 
-def _compile(
-    step: Callable[[float], Callable[..., Mapping[str, Any]]],
-    states: Mapping[str, Callable[[int], tuple[int, int]]],
-) -> Callable[..., BlockStack]:
-    """Compiles a step on the natural prompt."""
+def _compiled(
+    step: Callable[[float], Step],
+    states: Mapping[str, Shape] = MappingProxyType({}),
+    holds: Mapping[str, str] = MappingProxyType({}),
+) -> Source:
+    """A step compiled on the natural prompt."""
 
     def build(
         context_length: int, dim: int, depth: int, step_size: float, *, dtype: np.dtype
@@ -65,17 +73,23 @@ def _compile(
         inputs |= {state: shape(dim) for state, shape in states.items()} | {"w": (dim, 1)}
         return compiler.compile(step(step_size), inputs, depth, execution="dense", dtype=dtype)
 
-    return build
+    return Source(build, holds, step, states)
 
 
 # steps for ridge regression, compiled on the natural prompt; the first is the default
 ALGORITHMS: dict[str, Source] = {
-    "gradient_descent": Source(_compile(algorithms.gradient_descent, {}), {}),
-    "newton_schulz_ridge": Source(
-        _compile(lambda step_size: algorithms.newton_schulz_ridge(), {"Z": lambda dim: (dim, dim)}),
+    "gradient_descent": _compiled(algorithms.gradient_descent),
+    "newton_schulz_ridge": _compiled(
+        lambda step_size: algorithms.newton_schulz_ridge(),
+        {"Z": lambda dim: (dim, dim)},
         {"Z": "eta I"},
     ),
 }
+
+
+def table(init: str) -> Mapping[str, Mapping[str, Source]]:
+    """layout -> sources by name, of "construction" or "compiled"."""
+    return CONSTRUCTIONS if init == "construction" else {"natural": ALGORITHMS}
 
 
 class Start(NamedTuple):
@@ -112,13 +126,13 @@ def built(
       ValueError: for a layout on which there is none, or an unknown name, with those there are; as
         the construction or the compiler says.
     """
-    table = CONSTRUCTIONS if init == "construction" else {"natural": ALGORITHMS}
-    if layout not in table:
+    there = table(init)
+    if layout not in there:
         raise ValueError(
-            f"StackModel: init={init!r} needs a layout out of {list(table)}, got {layout!r}; "
+            f"StackModel: init={init!r} needs a layout out of {list(there)}, got {layout!r}; "
             "init='random' takes any"
         )
-    known = table[layout]
+    known = there[layout]
     chosen = name or next(iter(known))
     checks.one_of("StackModel", "algorithm", chosen, known)
     given = {} if boxes is None else {"layout": BlockLayout(boxes)}

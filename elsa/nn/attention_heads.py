@@ -50,17 +50,6 @@ class AttentionHeads(nnx.Module):
             setattr(self, name, nnx.Param(init(rngs.params(), shape, kind)))
 
     @classmethod
-    def _abstract(
-        cls,
-        shape: tuple[int, int],
-        key_size: int,
-        num_heads: int,
-        dtype: DTypeLike | None,
-        precision: str,
-    ) -> Self:
-        raise NotImplementedError
-
-    @classmethod
     def from_heads(
         cls,
         heads: Sequence[Head],
@@ -172,6 +161,22 @@ class AttentionHeads(nnx.Module):
 
 
 @functools.cache  # tracing a constructor takes 30 ms, filling in the weights 1 ms
-def _skeleton(cls: type[AttentionHeads], *sizes: Any) -> tuple[Any, Any]:
+def _skeleton(
+    cls: type[AttentionHeads],
+    shape: tuple[int, int],
+    key_size: int,
+    num_heads: int,
+    dtype: np.dtype,
+    precision: str,
+) -> tuple[Any, Any]:
     """The structure of a module of given sizes, without values."""
-    return nnx.split(cls._abstract(*sizes))
+    sizes = (*(shape if "bq" in cls.fields else shape[1:]), key_size, num_heads)
+
+    build: Callable[..., AttentionHeads] = cls
+
+    def made(key: Array) -> AttentionHeads:
+        return build(*sizes, dtype=dtype, precision=precision, rngs=nnx.Rngs(params=key))
+
+    # the key is an argument: a constant one would draw the weights, and compile each draw, where
+    # jax evaluates what it can at once (`ensure_compile_time_eval`)
+    return nnx.split(nnx.eval_shape(made, jax.eval_shape(jax.random.key, 0)))

@@ -1,7 +1,5 @@
 """Multi-head LSA and ELSA modules: parameters and batching, nothing else."""
 
-from typing import Self
-
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
@@ -57,21 +55,6 @@ class LSA(AttentionHeads):
             key_size=("p", key_size),
         )
         self.precision = known("LSA", precision)
-
-    @classmethod
-    def _abstract(
-        cls,
-        shape: tuple[int, int],
-        key_size: int,
-        num_heads: int,
-        dtype: DTypeLike | None,
-        precision: str,
-    ) -> Self:
-        return nnx.eval_shape(
-            lambda: cls(
-                shape[1], key_size, num_heads, dtype=dtype, precision=precision, rngs=nnx.Rngs(0)
-            )
-        )
 
     def __call__(self, h: Float[Array | np.ndarray, "*batch n m"]) -> Float[Array, "*batch n m"]:
         """The heads' sum on one prompt [n, m] or on a batch [batch, n, m].
@@ -134,21 +117,6 @@ class ELSA(AttentionHeads):
             key_size=("p", key_size),
         )
         self.precision = known("ELSA", precision)
-
-    @classmethod
-    def _abstract(
-        cls,
-        shape: tuple[int, int],
-        key_size: int,
-        num_heads: int,
-        dtype: DTypeLike | None,
-        precision: str,
-    ) -> Self:
-        return nnx.eval_shape(
-            lambda: cls(
-                *shape, key_size, num_heads, dtype=dtype, precision=precision, rngs=nnx.Rngs(0)
-            )
-        )
 
     def __call__(self, h: Float[Array | np.ndarray, "*batch n m"]) -> Float[Array, "*batch n m"]:
         """The heads' sum on one prompt [n, m] or on a batch [batch, n, m].

@@ -1,6 +1,7 @@
 """Prompts from another distribution than the one that a model was trained on."""
 
 import dataclasses
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -185,6 +186,9 @@ def shifted(
     if any(moved[name] for name in _SHIFTS):
         return ShiftedRegression(base, query_scale, orthogonal_query, half_subspace)
     return base
+
+
+SHIFTS = tuple(inspect.signature(shifted).parameters)[1:]  # the names of all that can be changed
 
 
 def _refuse(where: str, task: Any, asked: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ from rich.console import Console
 from elsa import tasks
 from elsa.base import checks
 from elsa.base.precision import products_at
+from elsa.tasks.shifts import SHIFTS
 from elsa.training import contracts, progress, sampling
 from elsa.training.lengths import graph_at
 from elsa.training.program import EVALUATION
@@ -85,6 +86,7 @@ def evaluate(
 ) -> Evaluation:
     """See `Trained.evaluate`."""
     checks.size(_WHERE, num_prompts=(num_prompts, 1), draw=(draw, 0))
+    checks.known_names(_WHERE, "shift of a task", shifts, SHIFTS)
     program = trained.program
     seeds, points = trained.state.active.shape
     batch = program.settings.train.batch

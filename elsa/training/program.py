@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float
 
 from elsa import models
 from elsa.base.precision import products_at
-from elsa.training import contracts, descent, sampling
+from elsa.training import compiling, contracts, descent, sampling
 from elsa.training.settings import RunSettings
 from elsa.training.state import Skipped, TrainState
 from elsa.training.sweep import Point, Sweep, pick
@@ -20,11 +20,6 @@ from elsa.training.sweep import Point, Sweep, pick
 # Streams of randomness below the root key, named once.
 INIT, DATA, EVALUATION = 0, 1, 2
 Watch = Callable[[Any, Any], dict[str, Any]]  # (model, task) -> numbers by name
-# What jax's own switch for all programs of a process asks of XLA, for a run's programs alone.
-_QUICKLY_COMPILED = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
 
 
 class Program:
@@ -50,7 +45,7 @@ class Program:
         self.sampler = sampling.choose(settings.train.sampler, model, point, len(sweep))
         name, draw = settings.task["name"], sampling.SAMPLE[self.sampler]
         contracts.check_prompts(name, self.sampler, draw, point)
-        self._options = options = None if settings.train.optimise else _QUICKLY_COMPILED
+        self._options = options = compiling.options(settings.train.optimise)
         self.init = jax.jit(self._init, compiler_options=options)
         self.advance = jax.jit(self._advance, donate_argnums=0, compiler_options=options)
         self.risk = jax.jit(

@@ -142,6 +142,7 @@ class Trained(NamedTuple):
             to its settings, so that a drift given by its correlation has one of any length.
 
         Raises:
+          KeyError: for another shift, with those there are.
           ValueError, TypeError: for less than one prompt or more than 10^8 errors; for a task of
             another dim, or a shift that it cannot have; for a model that cannot run on contexts of
             that length.

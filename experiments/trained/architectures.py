@@ -1,15 +1,22 @@
 """From a config's architecture, prompt and start to the settings of a run, or one refusal."""
 
-from collections.abc import Mapping
+import difflib
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from elsa.models import starts
-from elsa.models.stack_model import INITS, LAYOUTS
+from elsa.models.stack_model import BIASES, INITS, LAYOUTS
+from elsa.prompts.named import named_format
+from elsa.training import compiling
+from experiments.trained import texts
 
+CHECKPOINT = "checkpoint"  # as model.init
 _PROMPTS = 256  # on which a step size is measured
 _STACK = (
     *("depth", "num_heads", "key_size", "tied", "init", "algorithm"),
@@ -18,7 +25,7 @@ _STACK = (
 
 
 class Architecture(NamedTuple):
-    """The options of an architecture in a config.
+    """What a config can say of one.
 
     name: of the model.
     takes: keys of the config's model; where one is not taken it must stand at its default.
@@ -45,25 +52,14 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 _OF_RANDOM = ("num_heads", "key_size", "init_scale")  # what is built has its own
 _OF_BUILT = ("algorithm", "noise")
-_WITH_BIASES = ("natural", "custom")  # layouts whose constructions have biases
+_SOURCES = ("construction", "compiled")
+# starts and layouts whose stacks have biases
+_WITH_BIASES = (("construction", "natural"), ("construction", "custom"), ("compiled", "natural"))
 DEFAULTS: Mapping[str, Any] = {
     **{"depth": None, "num_heads": 1, "key_size": 0, "tied": False, "biases": "role"},
     **{"width": 32, "init": "random", "algorithm": "", "init_scale": 0.3, "noise": 0.0},
     **{"step_size": None, "path": ""},
 }
-
-
-def task_settings(config: ConfigDict) -> dict[str, Any]:
-    """The task: of the config's table where it names a file, or of its numbers."""
-    fields: dict[str, Any] = config.task.to_dict()
-    if config.data.target and not config.data.path:
-        raise ValueError(
-            f"data.target={config.data.target!r} is a column of a file; name it by data.path"
-        )
-    if config.data.path or fields["name"] == "table":
-        file = {"path": config.data.path, "target": config.data.target} if config.data.path else {}
-        return {"name": "table", "context_length": fields["context_length"], **file}
-    return fields
 
 
 def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
@@ -72,54 +68,74 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
     Raises:
       ValueError: for a combination that cannot be built, with all that can.
     """
-    settings, prompt = config.model.to_dict(), config.prompt.to_dict()
-    name = settings.pop("architecture")
-    if name not in ARCHITECTURES:
-        raise ValueError(f"model.architecture={name!r} is unknown.\n{what_can()}")
+    asked, prompt = config.model.to_dict(), config.prompt.to_dict()
+    name = asked.pop("architecture")
+    _refuse_unknown("model.architecture", name, ARCHITECTURES)
+    _refuse_unknown("prompt.layout", prompt["layout"], LAYOUTS)
+    _refuse_unknown("model.init", asked["init"], (*INITS, CHECKPOINT))
+    _refuse_unknown("model.biases", asked["biases"], BIASES)
     architecture = ARCHITECTURES[name]
-    _refuse(name, architecture, settings, prompt)
-    taken = {key: settings[key] for key in architecture.takes}
-    depth = taken.pop("depth", None)
+    _refuse(name, architecture, asked, prompt)
+    own = {key: asked[key] for key in architecture.takes}
+    depth = own.pop("depth", None)
     if "depth" in architecture.takes:
-        taken["depth"] = 2 if depth is None else depth
+        own["depth"] = 2 if depth is None else depth
     if name == "linear_transformer":
-        taken["init_scale"] = settings["init_scale"] / (task.dim + 1) ** 0.5
+        own["init_scale"] = asked["init_scale"] / (task.dim + 1) ** 0.5
     if not architecture.is_stack:
-        return {"name": architecture.name, **taken}
-    if taken["step_size"] is None:
-        taken["step_size"] = step_size(task, prompt["lam"], config.seed)
-    boxes = {"boxes": boxes_of(prompt["boxes"])} if prompt["boxes"] else {}
-    return {"name": name, "layout": prompt["layout"], "lam": prompt["lam"], **boxes, **taken}
+        return {"name": architecture.name, **own}
+    if asked["init"] in _SOURCES and asked["algorithm"]:
+        known = starts.table(asked["init"])[prompt["layout"]]
+        _refuse_unknown("model.algorithm", asked["algorithm"], known)
+    if prompt["layout"] == "custom" and not prompt["boxes"]:
+        raise ValueError(f"prompt.layout='custom' needs prompt.boxes, {_boxes_for(config, task)}")
+    if own["step_size"] is None:
+        own["step_size"] = step_size(
+            task, prompt["lam"], config.seed, optimise=config.train.optimise
+        )
+    boxes = {"boxes": texts.boxes(prompt["boxes"])} if prompt["boxes"] else {}
+    return {"name": name, "layout": prompt["layout"], "lam": prompt["lam"], **boxes, **own}
 
 
-def step_size(task: Any, lam: float, seed: int) -> float:
+def step_size(task: Any, lam: float, seed: int, *, optimise: bool = True) -> float:
     """1 over the largest eigenvalue of (X^T X + lam I) / n on some prompts, to three digits.
 
     Gradient descent with it gets closer on all prompts whose largest is below twice that.
     """
-    x = task.sample(jax.random.key(seed), _PROMPTS).x
-    _, n, dim = x.shape
-    gram = jnp.einsum("bni,bnj->bij", x, x) / n + lam / n * jnp.eye(dim, dtype=x.dtype)[None]
-    largest = jnp.linalg.eigvalsh(gram)[:, -1].max()
-    return float(f"{1.0 / float(largest):.3g}")
+    x = _covariates(optimise)(task, jax.random.key(seed))
+    n, dim = x.shape[1:]
+    gram = np.einsum("bni,bnj->bij", x, x) / n + lam / n * np.eye(dim)
+    largest = float(np.linalg.eigvalsh(gram)[:, -1].max())
+    return float(f"{1.0 / largest:.3g}")
 
 
-def boxes_of(text: str) -> dict[str, tuple[int, ...]]:
-    """The boxes of 'X 0 0 16 4; y 0 4 16 1': block, row, channel, height, width.
+@functools.cache  # a run asks for it several times
+def _covariates(optimise: bool) -> Callable[[Any, Array], Array]:
+    return jax.jit(
+        lambda task, key: task.sample(key, _PROMPTS).x,
+        compiler_options=compiling.options(optimise),
+    )
 
-    Raises:
-      ValueError: for any other text, with the form that is expected.
-    """
-    boxes = {}
-    for part in filter(None, (piece.strip() for piece in text.split(";"))):
-        name, *numbers = part.split()
-        if len(numbers) != 4 or not all(number.isdecimal() for number in numbers):
-            raise ValueError(
-                f"prompt.boxes must be like 'X 0 0 16 4; y 0 4 16 1' (block, row, channel, height, "
-                f"width), got {part!r}"
-            )
-        boxes[name] = tuple(int(number) for number in numbers)
-    return boxes
+
+def _boxes_for(config: ConfigDict, task: Any) -> str:
+    """An example of boxes that would do, as a command line takes it."""
+    built = config.model.init == "construction"
+    layout = named_format("natural" if built else "stacked", task.dim).layout(task.context_length)
+    names = [name for name in layout if not built or name not in ("residual", "prediction")]
+    said = "; ".join(" ".join(map(str, (name, *layout.box(name)))) for name in names)
+    return (
+        f"block, row, channel, height and width of each, as --config.prompt.boxes='{said}': "
+        f"{', '.join(names)} must be there, wherever they are"
+    )
+
+
+def _refuse_unknown(key: str, value: str, known: Iterable[str]) -> None:
+    """Refuses an unknown name, with the nearest, and all that can be built."""
+    options = list(known)
+    if value not in options:
+        near = difflib.get_close_matches(str(value), options, n=2)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "."
+        raise ValueError(f"{key}={value!r} is unknown{hint}\n{what_can()}")
 
 
 def what_can() -> str:
@@ -135,7 +151,7 @@ def what_can() -> str:
             f"    model.init one of {', '.join(INITS)}:",
             f"    construction on the layouts {', '.join(hand)},",
             f"    compiled on the layout natural ({', '.join(starts.ALGORITHMS)});",
-            f"    elsa alone: constructions on {', '.join(_WITH_BIASES)}, and what is compiled",
+            "    elsa alone: constructions on natural, custom, and what is compiled",
             f"  {', '.join(deep)}: any depth from 1, prompt.layout=stacked, model.init=random",
             f"  {', '.join(single)}: one layer, prompt.layout=stacked, model.init=random",
             "  model.init=checkpoint: what model.path holds, a run, or a file of elsa.export",
@@ -146,7 +162,7 @@ def what_can() -> str:
 def _refuse(
     name: str, architecture: Architecture, asked: Mapping[str, Any], prompt: Mapping[str, Any]
 ) -> None:
-    """Refuses options that this architecture does not take."""
+    """Refuses what this architecture does not take."""
     wrong = [
         f"model.{key}={asked[key]!r}"
         for key, default in DEFAULTS.items()
@@ -161,6 +177,9 @@ def _refuse(
         ]
     if asked["depth"] == 1 and "model.depth=1" in wrong:
         wrong.remove("model.depth=1")  # they have one layer
+    least = 0 if architecture.is_stack else 1
+    if "depth" in architecture.takes and asked["depth"] is not None and asked["depth"] < least:
+        wrong.append(f"model.depth={asked['depth']}")
     if not architecture.is_stack and prompt["layout"] != "stacked":
         wrong.append(f"prompt.layout={prompt['layout']!r}")
     if architecture.is_stack and not _can_start(name, asked["init"], prompt["layout"]):
@@ -173,9 +192,8 @@ def _refuse(
 
 
 def _can_start(name: str, init: str, layout: str) -> bool:
-    """Whether a stack can have this start on this layout; unknown names are refused elsewhere."""
-    if init not in INITS or layout not in LAYOUTS or init == "random":
+    """Whether a stack can start so on this layout."""
+    if init not in _SOURCES:
         return True
-    if init == "compiled":
-        return name == "elsa" and layout == "natural"
-    return layout in starts.CONSTRUCTIONS and (name == "elsa" or layout not in _WITH_BIASES)
+    there = layout in starts.table(init)
+    return there and (name == "elsa" or (init, layout) not in _WITH_BIASES)

@@ -20,6 +20,7 @@ from experiments.harness.experiment import FAILED, Branch, Case, Place, Record, 
 from experiments.trained import runs
 from experiments.trained.predictions import Predict, Prediction, Run
 
+_BY_DIMENSION = ("cov_x", "cov_task", "task_mean")  # numbers of a task, one for each dimension
 _PLACES = 51  # of a line of theory
 
 
@@ -32,8 +33,28 @@ def check(config: ConfigDict) -> None:
     """Refuses a config whose runs cannot be built."""
     checks.integer("trained", eval_prompts=(config.eval_prompts, 1))
     for name in config.runs:
-        settings = settings_of(config, config.runs[name].to_dict())
-        training.validate(settings)
+        run = config.runs[name].to_dict()
+        try:
+            training.validate(settings_of(config, run))
+        except ValueError as error:
+            stale = _of_other_sizes(run)
+            if not stale:
+                raise
+            keys = " and ".join(f"--config.runs.{name}.{key}" for key in stale)
+            raise ValueError(
+                f"{error}; with another task.dim give {keys}, a number for each dimension"
+            ) from error
+
+
+def _of_other_sizes(run: Mapping[str, Any]) -> list[str]:
+    """Keys of a run whose numbers are of another dimension than its task."""
+    task, dim = run["task"], run["task"].get("dim")
+    swept = {key: values for key, values in run.get("sweep", {}).items() if key in _BY_DIMENSION}
+    own = [key for key in _BY_DIMENSION if key not in swept and np.size(task.get(key, ()))]
+    return [
+        *(f"task.{key}" for key in own if len(task[key]) != dim),
+        *(f"sweep.{key}" for key, values in swept.items() if {len(v) for v in values} != {dim}),
+    ]
 
 
 def refuse_extension(config: ConfigDict, case: Case, folder: Path) -> None:

@@ -89,7 +89,7 @@ def _(task: tasks.LinearRegression, point: Mapping[str, Any], run: Run) -> Predi
 @of.register
 def _(task: tasks.Retrieval, point: Mapping[str, Any], run: Run) -> Prediction:
     """The exact optimum, and the approximation for many dimensions."""
-    sizes = _aligned(task)
+    sizes = aligned(task)
     return _multiple(
         task.dim, theory.retrieval_optimum(**sizes), theory.retrieval_approximation(**sizes)
     )
@@ -98,7 +98,7 @@ def _(task: tasks.Retrieval, point: Mapping[str, Any], run: Run) -> Prediction:
 @of.register
 def _(task: tasks.Alignment, point: Mapping[str, Any], run: Run) -> Prediction:
     """The exact optimum, and the approximation for many dimensions."""
-    sizes = _aligned(task)
+    sizes = aligned(task)
     return _multiple(
         task.dim, theory.alignment_optimum(**sizes), theory.alignment_approximation(**sizes)
     )
@@ -122,7 +122,7 @@ def _(task: tasks.Drift, point: Mapping[str, Any], run: Run) -> Prediction:
     }
 
 
-def _aligned(task: Any) -> dict[str, Any]:
+def aligned(task: Any) -> dict[str, Any]:
     """Sizes and numbers of tasks whose covariates are drawn around a direction."""
     return {
         "dim": task.dim,

@@ -1,5 +1,6 @@
 """How far a model's answers are from ridge regression's, layer by layer."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,28 +13,30 @@ from jaxtyping import Array
 from elsa import models, predictors
 from elsa.base.precision import exact
 from elsa.tasks import Prompt
+from elsa.training import compiling
+from experiments.trained.plain import Plain
 
-RIDGE, DESCENT, WEIGHTS = "ridge", "gradient_descent", "w"  # watched/<one of these>/<layer or step>
+RIDGE, WEIGHTS, PLAIN = "ridge", "w", "plain"  # watched/<one of these, or an algorithm>/<layer>
 _STREAM = 7  # of the prompts that are watched, below the seed
 
 Watched = dict[str, Any]  # name -> number
 
 
 def watch(
-    seed: int, num_prompts: int, lam: float, step_size: float
+    seed: int, num_prompts: int, lam: float, algorithm: Plain
 ) -> Callable[[Any, Any], Watched]:
     """A function of a model and its task to its distances, on prompts that stay the same.
 
     ridge/k: |f_k - f_ridge| / |f_ridge| over the prompts, f_k the predictions if the model ended
     after layer k.  w/k: the same of the weights, where the prompt holds them.
-    gradient_descent/k: |f_t - g_t| / |f_ridge| with g_t those of t steps of gradient descent, t the
-    step that layer k ends, where it ends one.
+    ALGORITHM/k: |f_k - g_t| / |f_ridge| with g_t those of t steps of the algorithm, t the step that
+    layer k ends, where it ends one.  plain/k: |g_t - f_ridge| / |f_ridge|, which no training moves.
 
     Args:
       seed: of the prompts.
       num_prompts: how many.
       lam: ridge's regulariser.
-      step_size: of gradient descent on the mean over the examples.
+      algorithm: that the layers are set beside.
     """
 
     def look(model: Any, task: Any) -> Watched:
@@ -41,21 +44,23 @@ def watch(
         prompt = prompts(task, key, num_prompts, model)
         answers = models.by_layer(model, prompt)
         ridge = predictors.ridge(prompt, lam)
-        distances = {
+        found = {
             f"{RIDGE}/{layer}": _distance(predicted, ridge)
             for layer, predicted in enumerate(answers.prediction)
         }
-        for step, layer in enumerate(_layers_of_steps(model, len(answers.prediction))):
-            descent = _descent(prompt, step, step_size, lam)
-            gap = jnp.linalg.norm(answers.prediction[layer] - descent)
-            distances[f"{DESCENT}/{layer}"] = gap / jnp.linalg.norm(ridge)
+        layers = _layers_of_steps(model, len(answers.prediction))
+        plain = algorithm.answers(prompt, len(layers) - 1)
+        for step, layer in list(enumerate(layers))[algorithm.first :]:
+            gap = jnp.linalg.norm(answers.prediction[layer] - plain[step])
+            found[f"{algorithm.name}/{layer}"] = gap / jnp.linalg.norm(ridge)
+            found[f"{PLAIN}/{layer}"] = _distance(plain[step], ridge)
         n, dim = prompt.x.shape[1:]
         if answers.w is not None and (lam > 0 or n >= dim):
             best = jax.vmap(lambda x, y: predictors.ridge_weights(x, y, lam))(
                 prompt.x, prompt.y[..., None]
             )[..., 0]
-            distances |= {f"{WEIGHTS}/{k}": _distance(w, best) for k, w in enumerate(answers.w)}
-        return distances
+            found |= {f"{WEIGHTS}/{k}": _distance(w, best) for k, w in enumerate(answers.w)}
+        return found
 
     return look
 
@@ -70,37 +75,33 @@ def prompts(task: Any, key: Array, number: int, model: Any) -> Prompt:
     return drawn
 
 
-def descent_to_ridge(
-    task: Any, seed: int, num_prompts: int, lam: float, step_size: float, steps: int
-) -> list[float]:
-    """The distance of gradient descent itself to ridge after 0 .. steps steps."""
-    key = jax.random.fold_in(jax.random.key(seed), _STREAM)
-    prompt = task.sample(key, num_prompts)
-    ridge = predictors.ridge(prompt, lam)
-    return [
-        float(_distance(_descent(prompt, step, step_size, lam), ridge)) for step in range(steps + 1)
-    ]
-
-
-def risk_of_ridge(task: Any, seed: int, num_prompts: int, lam: float) -> tuple[float, float]:
+def risk_of_ridge(
+    task: Any, seed: int, num_prompts: int, lam: float, *, optimise: bool = True
+) -> tuple[float, float]:
     """The mean squared error of ridge regression on fresh prompts, and its standard error."""
     batch = min(num_prompts, 10_000)
-    draw = jax.jit(lambda key: _squares(task.sample(key, batch), lam))
+    draw = _squares(optimise)
     root = jax.random.fold_in(jax.random.key(seed), _STREAM + 1)
     calls = range(math.ceil(num_prompts / batch))
     errors = np.concatenate(
-        [np.asarray(draw(jax.random.fold_in(root, call)), np.float64) for call in calls]
+        [
+            np.asarray(draw(task, jax.random.fold_in(root, call), batch, lam), np.float64)
+            for call in calls
+        ]
     )
     return float(errors.mean()), float(errors.std(ddof=1) / math.sqrt(len(errors)))
 
 
-def _squares(prompt: Prompt, lam: float) -> Array:
-    return (predictors.ridge(prompt, lam) - prompt.query_y) ** 2
+@functools.cache  # tasks of one kind and size share a program
+def _squares(optimise: bool) -> Callable[[Any, Array, int, float], Array]:
+    def squares(task: Any, key: Array, batch: int, lam: float) -> Array:
+        prompt: Prompt = task.sample(key, batch)
+        return (predictors.ridge(prompt, lam) - prompt.query_y) ** 2
 
-
-def _descent(prompt: Prompt, steps: int, step_size: float, lam: float) -> Array:
-    """Steps on the mean over the examples; the library's are on the sum."""
-    return predictors.gradient_descent(prompt, steps, step_size / prompt.x.shape[1], lam)
+    compiled: Callable[[Any, Array, int, float], Array] = jax.jit(
+        squares, static_argnums=(2, 3), compiler_options=compiling.options(optimise)
+    )
+    return compiled
 
 
 def _distance(found: Array, wanted: Array) -> Array:

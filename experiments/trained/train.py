@@ -1,38 +1,39 @@
 """One architecture on one prompt at one depth, trained or as built, beside ridge regression."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import numpy as np
 from ml_collections import ConfigDict
 
-from elsa import predictors, tasks, theory, training
+from elsa import tasks, training
 from elsa.base import checks
-from experiments.harness.experiment import Branch, Case, Experiment, Place, Record
+from experiments.harness.experiment import Branch, Case, Experiment, Record, Summary
 from experiments.trained import (
     architectures,
+    closed_forms,
     measure,
     other_laws,
-    predictions,
-    ridge_distance,
+    report,
     train_figures,
+    train_records,
+    train_task,
     warm_start,
 )
 from experiments.trained.spec import TrainedSpec
 
-RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
-_BAYES_SAMPLES = 20_000  # contexts; an error of about 0.3 %
-_DESCENT = f"{ridge_distance.DESCENT}/"
-_SHOWN = 300  # prompts of the figure of predictions
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_BY_HEART = (
+    "prompts are cut from the rows that were trained on: below ridge, the model knows them by heart"
+)
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
     """The one run of the config."""
-    task = architectures.task_settings(config)
+    task = train_task.settings(config)
     source = warm_start if warm_start.asked(config) else architectures
     model = source.model_settings(config, tasks.build(task))
     name = warm_start.architecture(model)
@@ -62,87 +63,15 @@ def refuse_branch(
     measure.refuse_branch(config, case, folder, branch, overwrite)
 
 
-def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predictions.Prediction:
-    """Ridge's own risk on this task, and what is known in closed form."""
-    config = run.config
-    risk, _ = ridge_distance.risk_of_ridge(
-        task, config.seed, config.eval_prompts, config.prompt.lam
-    )
-    return {"target": risk, "name": RIDGE, "lines": {RIDGE: risk, **closed_forms(task)}}
+def summarise(config: ConfigDict, records: list[Record]) -> Summary:
+    """Every point's numbers, and what there is to know of a table's."""
+    trained = train_task.is_table(config) and config.train.num_steps > 0
+    return {**report.summarise(config, records), "captions": [_BY_HEART] if trained else []}
 
 
-@functools.singledispatch
-def closed_forms(task: Any) -> dict[str, float]:
-    """Risks that theory knows of a task: none of one that has no entry here."""
-    return {}
-
-
-@closed_forms.register
-def _(task: tasks.LinearRegression) -> dict[str, float]:
-    if task.covariates != "normal":
-        return {}
-    setting = predictions.setting_of(task)
-    bayes = theory.bayes_risk(setting, jax.random.key(0), _BAYES_SAMPLES)
-    return {ONE_STEP: theory.pgd_optimum(setting).risk, BAYES: bayes.mean}
-
-
-def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
-    """One record for each point: risks, distances after every layer, some predictions."""
-    task, lam = tasks.build(case["task"]), config.prompt.lam
-    step_size = case["model"].get("step_size") or architectures.step_size(task, lam, config.seed)
-    look = ridge_distance.watch(config.seed, config.watch_prompts, lam, step_size)
-    start = warm_start.start(config) if warm_start.asked(config) else {}
-    trained, records = measure.train(
-        config, case, place, predict, watch=look, **start, keep_lost=True
-    )
-    steps, watched = trained.watched_along_training()
-    along = trained.risk_along_training()
-    elsewhere = other_laws.evaluated(config, trained, place)
-    layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in watched) - 1
-    descent = ridge_distance.descent_to_ridge(
-        task, config.seed, config.watch_prompts, lam, step_size, layers
-    )
-    for index, record in enumerate(records):
-        own = {name: values[:, :, index] for name, values in watched.items()}
-        record |= {
-            "depth": layers,
-            "step_size": step_size,
-            "watched_steps": steps.tolist(),
-            "watched": {name: _finite(values) for name, values in own.items()},
-            "step_layers": sorted(
-                int(name.partition("/")[2]) for name in own if name.startswith(_DESCENT)
-            ),
-            "descent_to_ridge": descent,
-            "along_training": {
-                "steps": along[0].tolist(),
-                "losses": _finite(along[1][:, :, index]),
-            },
-            "shown": _shown(config, trained, index),
-            "elsewhere": elsewhere[index],
-        }
-    return records
-
-
-def _shown(
-    config: ConfigDict, trained: training.Trained, point: int
-) -> dict[str, list[float | None]]:
-    """Predictions of the first seed that did not diverge, ridge's, and the labels."""
-    lost = np.asarray(trained.state.diverged)[:, point]
-    model = trained.model(int(np.argmin(lost)), point)
-    prompt = ridge_distance.prompts(trained.task(point), jax.random.key(config.seed), _SHOWN, model)
-    parts = {
-        "model": model(prompt),
-        "ridge": predictors.ridge(prompt, config.prompt.lam),
-        "label": prompt.query_y,
-    }
-    return {name: _finite(np.asarray(values).round(6)) for name, values in parts.items()}
-
-
-def _finite(values: np.ndarray) -> list[Any]:
-    """Nested lists, None where a number is not finite."""
-    if values.ndim == 0:
-        return float(values) if np.isfinite(values) else None  # type: ignore[return-value]
-    return [_finite(value) for value in values]
+def tables(summary: Summary) -> list["Table"]:
+    """One table of all points."""
+    return [report.table(summary, title=SPEC.title, captions=summary["captions"])]
 
 
 def shares(config: ConfigDict) -> Mapping[str, str]:
@@ -163,14 +92,16 @@ SPEC = TrainedSpec(
     title="risk beside that of ridge regression with the prompt's regulariser",
     x="depth",
     x_label="layers",
-    predict=predict,
+    predict=closed_forms.beside_ridge,
     figures=train_figures.figures,
 )
 EXPERIMENT: Experiment = dataclasses.replace(
     SPEC.experiment(),
     cases=cases,
-    measure=measured,
+    measure=train_records.measured,
     check=check,
+    summarise=summarise,
+    tables=tables,
     branches=refuse_branch,
     shares=shares,
     with_axes=with_axes,

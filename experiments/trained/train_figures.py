@@ -1,6 +1,6 @@
 """What the `train` experiment draws: risk, loss, distance to ridge, predictions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from experiments.trained import report
 from experiments.trained.ridge_distance import RIDGE
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _STROKES: tuple[Any, ...] = (":", (0, (4, 2)), (0, (6, 1.5, 1, 1.5)))
@@ -19,11 +20,13 @@ _FIELDS = {"mean": "mean", "trimmed_mean": "mean of the best 99.9 %"}
 _CHANGED = {
     "context_length": "context length n (examples)",
     "covariate_scale": "scale of the covariates",
+    "cov_x": "eigenvalues of the covariates' covariance",
     "noise_var": "variance of the noise",
     "query_scale": "scale of the query",
     "orthogonal_query": "queries orthogonal to the context (1: they are)",
     "half_subspace": "covariates in half of the dimensions (1: they are)",
     "depth": "layers of the tied stack",
+    "task": "task",
 }
 _POINTS = 6  # of a sweep that one figure shows
 
@@ -78,7 +81,7 @@ def _loss(records: Sequence[Record]) -> "Figure":
 
 
 def _distance(records: Sequence[Record]) -> "Figure":
-    """Distance to ridge after every layer, before and after training, and of gradient descent."""
+    """Distance to ridge after every layer, before and after training, and the plain algorithm's."""
     figure, axes = style.figure(height=2.6)
     trained = len(records[0]["watched_steps"]) > 1
     for index, record in enumerate(records):
@@ -104,14 +107,18 @@ def _distance(records: Sequence[Record]) -> "Figure":
             label=f"{_label(record)}, trained" if trained else f"{_label(record)}, as built",
             markersize=5,
         )
-    longest = max(records, key=lambda record: record["depth"])
-    places = np.array(longest["step_layers"])
-    style.theory(
-        axes,
-        places,
-        np.array(longest["descent_to_ridge"])[: len(places)],
-        label=f"theory: gradient descent, as many steps, η = {longest['step_size']:g}",
-    )
+    longest = {}  # of each algorithm, the record with the most layers
+    with_steps = [record for record in records if record["step_layers"]]
+    for record in sorted(with_steps, key=lambda record: record["depth"]):
+        longest[record["algorithm"], record["step_size"]] = record
+    for stroke, ((algorithm, step_size), record) in zip(_STROKES, longest.items(), strict=False):
+        style.theory(
+            axes,
+            np.array(record["step_layers"]),
+            np.array(record["algorithm_to_ridge"]),
+            label=f"theory: {algorithm},\nas many steps, η = {step_size:g}",
+            linestyle=stroke,
+        )
     axes.set_yscale("log")
     axes.xaxis.get_major_locator().set_params(integer=True)
     style.finish(axes, x="layers", y="distance to ridge (relative)", legend=False)
@@ -120,29 +127,60 @@ def _distance(records: Sequence[Record]) -> "Figure":
 
 
 def _elsewhere(records: Sequence[Record]) -> "Figure":
-    """Risk on other laws, a panel for each that is changed: mean, trimmed mean, ridge dotted."""
+    """Risk on other laws, a panel for each that is changed: mean, trimmed mean, theory dotted."""
     changed = list(dict.fromkeys(entry["changed"] for entry in records[0]["elsewhere"]))
+    names = list(
+        dict.fromkeys(name for entry in records[0]["elsewhere"] for name in entry["lines"])
+    )
     figure, grid = style.figure(len(changed), height=0.9 + 1.7 * len(changed), squeeze=False)
     for axes, name in zip(grid[:, 0], changed, strict=True):
         for index, record in enumerate(records):
             own = [entry for entry in record["elsewhere"] if entry["changed"] == name]
-            places = np.array([entry["value"] for entry in own])
+            drawn = _along_axis(axes, [entry["value"] for entry in own])
             for field, stroke in (("mean", "-"), ("trimmed_mean", "--")):
                 style.measured(
                     axes,
-                    places,
-                    np.array([entry[field] for entry in own], np.float64),
+                    *drawn([entry[field] for entry in own]),
                     name=index,
                     label=f"{_label(record)}, {_FIELDS[field]}",
                     linestyle=stroke,
                 )
             if index == 0:
-                ridge = np.array([entry["ridge"] for entry in own])
-                style.theory(axes, places, ridge, label="theory: ridge")
+                lines = {RIDGE: [entry["ridge"] for entry in own]}
+                lines |= {line: [entry["lines"].get(line) for entry in own] for line in names}
+                for stroke, (line, risks) in zip(_STROKES, lines.items(), strict=False):
+                    style.theory(axes, *drawn(risks), label=f"theory: {line}", linestyle=stroke)
         style.few_decades(axes)
         style.finish(axes, x=_CHANGED[name], y="risk (squared error)", legend=False)
-    style.legend_outside(figure)
+    style.legend_outside(figure, columns=1)
     return figure
+
+
+def _along_axis(
+    axes: "Axes", values: Sequence[Any]
+) -> Callable[[Sequence[float | None]], tuple[np.ndarray, np.ndarray]]:
+    """How risks go along an axis: at numbers where the values are, else each in a place of its own,
+    with its name, as a short level line.
+
+    Returns:
+      A function of risks, None where there is none, to what is drawn.
+    """
+    if all(isinstance(value, int | float) for value in values):
+        return lambda risks: (np.array(values), np.array(risks, np.float64))
+    names = [value if isinstance(value, str) else _listed(value) for value in values]
+    places = np.arange(len(names))
+    axes.set_xticks(places, [name.replace(" ", "\n") for name in names])
+    axes.set_xlim(-0.5, len(names) - 0.5)
+
+    def levels(risks: Sequence[float | None]) -> tuple[np.ndarray, np.ndarray]:
+        ends = places[:, None] + np.array([-0.3, 0.3, np.nan])
+        return ends.ravel(), np.repeat(np.array(risks, np.float64), 3)
+
+    return levels
+
+
+def _listed(value: Any) -> str:
+    return ", ".join(f"{part:g}" for part in np.ravel(value))
 
 
 def _predictions(records: Sequence[Record]) -> "Figure":

@@ -17,14 +17,12 @@ from elsa.nn import BlockStack
 from elsa.training.loading import all_models
 from elsa.training.setup import bare_program
 from elsa.training.starting import from_init
-from experiments.trained.architectures import ARCHITECTURES, DEFAULTS, step_size
-
-INIT = "checkpoint"
+from experiments.trained.architectures import ARCHITECTURES, CHECKPOINT, DEFAULTS, step_size
 
 
 def asked(config: ConfigDict) -> bool:
     """Whether the config's models start from a run or a file."""
-    return bool(config.model.init == INIT)
+    return bool(config.model.init == CHECKPOINT)
 
 
 def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
@@ -36,7 +34,8 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
     """
     if not config.model.path:
         raise ValueError(
-            f"model.init={INIT!r} needs model.path: the folder of a run, or a file of elsa.export"
+            f"model.init={CHECKPOINT!r} needs model.path: the folder of a run, or a file of "
+            "elsa.export"
         )
     found = dict(_settings(config))
     _refuse_others(config, found)
@@ -44,7 +43,9 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
         found["lam"] = config.prompt.lam
         found |= {"noise": 0.0} if "noise" in found else {}
         eta = config.model.step_size or found.get("step_size")
-        found["step_size"] = eta or step_size(task, config.prompt.lam, config.seed)
+        found["step_size"] = eta or step_size(
+            task, config.prompt.lam, config.seed, optimise=config.train.optimise
+        )
     return found
 
 
@@ -115,6 +116,6 @@ def _refuse_others(config: ConfigDict, found: Mapping[str, Any]) -> None:
         wrong.append(f"prompt.boxes={config.prompt.boxes!r}")
     if wrong:
         raise ValueError(
-            f"model.init={INIT!r} takes the model of {config.model.path}, and cannot be asked for "
-            f"{' and '.join(wrong)}; leave out what the source says"
+            f"model.init={CHECKPOINT!r} takes the model of {config.model.path}, and cannot be "
+            f"asked for {' and '.join(wrong)}; leave out what the source says"
         )

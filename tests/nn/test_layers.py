@@ -216,3 +216,14 @@ def test_dtype_follows_jax_and_float64_needs_the_switch(kind):
 def test_dtypes_that_are_not_floating_are_refused(kind):
     with pytest.raises(TypeError, match="dtype must be a floating-point type, got int32"):
         make(kind, dtype=np.int32)
+
+
+@pytest.mark.parametrize("kind", [LSA, ELSA])
+def test_weights_that_are_given_are_not_drawn_first(kind, caplog):
+    """Nor where jax computes what it can at once, as where a model is made within jit."""
+    shapes = [(7, 3), (7, 3), (7, 7), (5, 3), (5, 3), (5, 7)]
+    given = HeadWeights(*(np.ones((2, *shape)) for shape in shapes))
+    with jax.log_compiles(), jax.ensure_compile_time_eval():
+        kind.from_weights(given)
+    compiled = [r.getMessage() for r in caplog.records if "XLA compilation" in r.getMessage()]
+    assert not any("normal" in message for message in compiled), compiled

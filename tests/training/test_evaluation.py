@@ -173,7 +173,8 @@ def test_what_cannot_be_evaluated_is_refused_before_anything_is_drawn(tmp_path):
         models.evaluate(100_000_000)
     with pytest.raises(ValueError, match="num_prompts must be at least 1, got 0"):
         models.evaluate(0)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'query_scal'"):
+    message = r"evaluate: unknown shift of a task 'query_scal', known are \['context_length', "
+    with pytest.raises(KeyError, match=rf"{message}.*did you mean 'query_scale'"):
         models.evaluate(8, query_scal=3.0)
 
 

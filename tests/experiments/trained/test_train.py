@@ -16,11 +16,11 @@ import pytest
 from rich.console import Console
 
 from configs import train as config_file
-from elsa import training
+from elsa import theory, training
 from experiments import run
 from experiments.harness import command_line, engine, sweep
 from experiments.harness.experiment import RunError
-from experiments.trained import architectures, train
+from experiments.trained import architectures, closed_forms, train
 
 ROOT = Path(run.__file__).parents[1]
 BY_HAND = ["model.init=construction", "prompt.layout=natural", "train.num_steps=0"]
@@ -63,7 +63,7 @@ def test_what_is_built_by_hand_descends_to_ridge_layer_by_layer(tmp_path):
     watched = {name: value[0][0] for name, value in record["watched"].items()}
     assert record["watched_steps"] == [0] and record["depth"] == 10
     steps = [watched[f"ridge/{layer}"] for layer in range(0, 11, 2)]
-    np.testing.assert_allclose(steps, record["descent_to_ridge"][:6], rtol=1e-4)
+    np.testing.assert_allclose(steps, record["algorithm_to_ridge"], rtol=1e-4)
     assert all(after < before for before, after in itertools.pairwise(steps))
     assert all(watched[f"gradient_descent/{layer}"] < 1e-5 for layer in range(0, 11, 2))
     assert watched["w/10"] < watched["w/0"] == 1.0
@@ -71,6 +71,34 @@ def test_what_is_built_by_hand_descends_to_ridge_layer_by_layer(tmp_path):
         "distance_to_ridge",
         "predictions",
     }
+
+
+BESIDE = {  # start, its algorithm: key and label, and the layers that end a step
+    "compiled": (
+        [
+            *("prompt.layout=natural", "model.init=compiled"),
+            "model.algorithm=newton_schulz_ridge",
+        ],
+        ("newton_schulz_ridge", "Newton-Schulz"),
+        [2, 3, 4],
+    ),
+    "a prompt without the regulariser": (
+        ["model.init=construction", "model.architecture=lsa"],
+        ("gradient_descent", "gradient descent on least squares"),
+        [0, 1, 2, 3],
+    ),
+}
+
+
+@pytest.mark.parametrize("start", BESIDE)
+def test_what_is_built_is_set_beside_its_own_algorithm(start, tmp_path):
+    words, (name, label), layers = BESIDE[start]
+    (record,) = ran(small(*words, "model.depth=3", "train.num_steps=0"), tmp_path)
+    assert record["algorithm"] == label and record["step_layers"] == layers
+    watched = {key: value[0][0] for key, value in record["watched"].items()}
+    assert all(watched[f"{name}/{layer}"] < 1e-5 for layer in layers)
+    to_ridge = [watched[f"ridge/{layer}"] for layer in layers]
+    np.testing.assert_allclose(to_ridge, record["algorithm_to_ridge"], rtol=1e-4)
 
 
 def test_what_is_trained_comes_closer_and_is_drawn(tmp_path):
@@ -97,6 +125,15 @@ CANNOT = {  # architecture, layout and start that are refused, each with the lis
     "by hand on the transposed prompt": ["model.init=construction", "prompt.layout=transposed"],
     "noise on GPT-2": ["model.architecture=gpt2", "model.noise=0.1"],
     "an unknown one": ["model.architecture=mamba"],
+    "an unknown layout": ["prompt.layout=naturl"],
+    "an unknown start": ["model.init=compild"],
+    "unknown biases": ["model.biases=rle"],
+    "an unknown step": [
+        *("prompt.layout=natural", "model.init=compiled"),
+        "model.algorithm=newton_schulz",
+    ],
+    "GPT-2 of no layers": ["model.architecture=gpt2", "model.depth=0"],
+    "a stack of less than none": ["model.depth=-1"],
 }
 
 
@@ -106,6 +143,9 @@ def test_what_cannot_be_built_is_refused_with_what_can():
             train.check(small(*words))
         listed = str(refused.value)
         assert all(name in listed for name in architectures.ARCHITECTURES), case
+        near = {"naturl": "natural", "compild": "compiled", "newton_schulz": "newton_schulz_ridge"}
+        _, _, value = words[-1].partition("=")
+        assert value not in near or f"did you mean {near[value]}" in listed, case
 
 
 LATE = {  # what can only be evaluated there, and would end a run after its training
@@ -113,15 +153,48 @@ LATE = {  # what can only be evaluated there, and would end a run after its trai
     "biases by position": ["model.biases=position", "evaluate.context_length=(32,)"],
     "an untied stack deeper": ["evaluate.depth=(4,)"],
     "a table shifted": ["task.name=table", "evaluate.query_scale=(2.0,)"],
+    "a covariance of another size": ["evaluate.cov_x=((1,2,3),)"],
+    "an unknown task": ["evaluate.task=retrievl alignment=0.5"],
+    "a task of another dim": ["evaluate.task=retrieval alignment=0.5 dim=3"],
+    "a task with numbers it has not": ["evaluate.task=retrieval alignment=0.5 cov_x=(1,1)"],
+    "a drift of another length": ["evaluate.task=drift context_length=3"],
 }
 
 
 def test_what_cannot_be_evaluated_is_refused_before_training():
     for case, words in LATE.items():
         key = words[-1].partition("=")[0].partition(".")[2]
-        with pytest.raises((ValueError, TypeError), match=rf"config\.evaluate\.{key}=") as refused:
+        with pytest.raises(
+            (ValueError, TypeError, KeyError), match=rf"config\.evaluate\.{key}\b"
+        ) as refused:
             train.check(small(*words))
-        assert "leaves it out" in str(refused.value), case
+        assert "leaves it out" in str(refused.value) or "must have one number" in str(
+            refused.value
+        ), case
+
+
+def test_other_laws_are_drawn_beside_theory(tmp_path):
+    """Covariances and other tasks: the risk of one step of descent is that of its own law."""
+    (record,) = ran(
+        small(
+            *("model.architecture=lsa", "model.init=construction", "model.depth=1"),
+            *("train.num_steps=0", "evaluate.cov_x=((4, 0.25),)", "eval_prompts=4096"),
+            "evaluate.task=retrieval alignment=0.5; linear_regression covariates=gamma noise_var=0",
+        ),
+        tmp_path,
+    )
+    entries = record["elsewhere"]
+    assert [entry["value"] for entry in entries][1:] == [
+        "retrieval alignment=0.5",
+        "linear_regression covariates=gamma noise_var=0",
+    ]
+    eta, n = record["step_size"], 8
+    setting = theory.Setting(dim=2, context_length=n, noise_var=0.25, cov_x=np.diag([4.0, 0.25]))
+    expected = theory.pgd_risk(eta / n * np.eye(2), setting)
+    assert abs(entries[0]["mean"] - expected) < 4 * entries[0]["standard_error"]
+    assert entries[0]["lines"][closed_forms.ONE_STEP] < expected
+    assert set(entries[1]["lines"]) == {closed_forms.ONE_STEP} and not entries[2]["lines"]
+    assert (tmp_path / "figures" / "other_laws.png").exists()
 
 
 def test_keys_that_do_nothing_are_refused():
@@ -144,6 +217,17 @@ def test_boxes_of_the_user_s_own(tmp_path):
     train.check(small("prompt.layout=custom", f"prompt.boxes={boxes}"))
     with pytest.raises(ValueError, match=r"prompt\.boxes must be like"):
         train.check(small("prompt.layout=custom", "prompt.boxes=X 0 0 8"))
+    with pytest.raises(ValueError, match=r"box of X must be \(5, 2\).*context_length=5"):
+        train.check(small("prompt.layout=custom", f"prompt.boxes={boxes}", "task.context_length=5"))
+
+
+@pytest.mark.parametrize("init", ["random", "construction"])
+def test_a_prompt_of_one_s_own_without_boxes_is_refused_with_boxes_that_do(init):
+    words = ("prompt.layout=custom", f"model.init={init}")
+    with pytest.raises(ValueError, match=r"needs prompt\.boxes") as refused:
+        train.check(small(*words))
+    _, _, rest = str(refused.value).partition("--config.prompt.boxes='")
+    train.check(small(*words, f"prompt.boxes={rest.partition(chr(39))[0]}"))
 
 
 def test_a_table_of_the_user_s_own(tmp_path):

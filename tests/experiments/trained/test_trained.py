@@ -125,3 +125,18 @@ def test_a_point_without_any_model_left_is_an_error_that_says_what_may_help(monk
     message = r"merged: every seed diverged at .*'noise_var': 1.0.*learning_rate may help, it was"
     with pytest.raises(RunError, match=message):
         records_of(lost, monkeypatch, tmp_path)
+
+
+def test_another_dimension_names_the_numbers_that_go_with_it():
+    task = {"name": "linear_regression", "dim": 3, "context_length": 3, "cov_task": (2.0, 1.0)}
+    run = {"task": task, "model": {"name": "merged_attention"}, "sweep": {}}
+    config = ConfigDict({**CONFIG.to_dict(), "runs": {"one": run}})
+    with pytest.raises(
+        ValueError, match=r"got \(2, 2\).* give --config\.runs\.one\.task\.cov_task,"
+    ):
+        measure.check(config)
+    config.runs.one.task.cov_task = (2.0, 1.0, 0.5)
+    measure.check(config)
+    config.runs.one.sweep = ConfigDict({"task_mean": ((1.0, 1.0),)})
+    with pytest.raises(ValueError, match=r"give --config\.runs\.one\.sweep\.task_mean,"):
+        measure.check(config)
