@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Real
 
@@ -27,30 +28,35 @@ def equivariance_error(
 
     Args:
       run: f, from a prompt [n, m] to one of n rows, as an `elsa.nn.Stack`.
-      h: H.
+      h: H, in the dtype that f computes in.
       rotation: U, orthogonal.
 
     Raises:
       ValueError: for shapes that do not fit, a U that is not orthogonal, NaN or infinity.
-      TypeError: for a `run` that is no function.
+      TypeError: for a `run` that is no function, and for tracers.
     """
     where = "equivariance_error"
     checks.instance(where, Callable, "a function of a prompt", run=run)
     checks.shapes(where, h=(h, "n m"), rotation=(rotation, "n n"))
+    for name, array in {"h": h, "rotation": rotation}.items():
+        checks.concrete(where, name, array)
     checks.finite(where, h=h, rotation=rotation)
-    prompt = jnp.asarray(h, jnp.result_type(jnp.asarray(h), 0.0))  # integers as floats
-    turn = jnp.asarray(rotation, prompt.dtype)
-    tolerance = 64.0 * len(prompt) * float(jnp.finfo(prompt.dtype).eps)
-    if float(jnp.abs(turn @ turn.T - jnp.eye(len(turn), dtype=turn.dtype)).max()) > tolerance:
+    dtype = jnp.result_type(jnp.asarray(h), 0.0)  # integers as floats
+    prompt, turn = (np.asarray(array, np.float64) for array in (h, rotation))
+    unit = np.finfo(np.result_type(np.asarray(rotation).dtype, np.float32)).eps
+    tolerance = 64.0 * len(prompt) * float(unit)
+    is_small = np.abs(turn).max(initial=0.0) < 2.0  # else its square may overflow
+    if not is_small or np.abs(turn @ turn.T - np.eye(len(turn))).max() > tolerance:
         raise ValueError(f"{where}: rotation must be orthogonal, U U^T = I, got another matrix")
-    straight = run(prompt)
+    straight = run(jnp.asarray(prompt, dtype))
     checks.real(where, **{"the result of run": straight})
     checks.finite(where, **{"the result of run on h": straight})
-    if straight.shape[:1] != prompt.shape[:1]:
+    turned = run(jnp.asarray(turn @ prompt, dtype))
+    before, after = (np.asarray(found, np.float64) for found in (straight, turned))
+    if before.shape[:1] != prompt.shape[:1]:
         raise ValueError(
-            f"{where}: run must return the prompt's {len(prompt)} rows, got {straight.shape}"
+            f"{where}: run must return the prompt's {len(prompt)} rows, got {before.shape}"
         )
-    turned = run(turn @ prompt)
-    scale = float(jnp.abs(straight).max())
-    error = float(jnp.abs(turned - turn @ straight).max())
+    scale = float(np.abs(before).max())
+    error = float(np.abs(after - np.tensordot(turn, before, 1)).max())
     return error / scale if scale > 0.0 else error
