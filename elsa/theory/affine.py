@@ -56,7 +56,8 @@ def affine_elsa_optimum(setting: Setting, *, intercept_var: float) -> AffineStep
 def affine_floor(setting: Setting, *, intercept_var: float) -> float:
     """sc2 + s2: no stack without biases predicts better, of whatever depth, heads and tying.
 
-    What such a stack writes into the query's row is odd in that row, and the intercept is even.
+    What such a stack writes into the query's row is odd in that row, and the intercept is even. A
+    row that holds an example beside the query has no such floor.
 
     Args, Raises: as `affine_lsa_optimum`.
     """

@@ -9,7 +9,7 @@ import jax
 import elsa
 from elsa import algorithms, constructions, exchange, nn, report
 from tests.inputs.calls import Call, Made, call
-from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, VECTOR
+from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, VECTOR, normal
 
 _KEY = jax.random.key(0)
 _INPUTS = {"X": (ROWS, DIM), "y": (ROWS, 1), "lam": (1, 1), "w": (DIM, 1)}
@@ -43,10 +43,12 @@ def calls() -> dict[str, Call]:
     made["least_squares_lsa"] = call(constructions.least_squares_lsa, **_SIZES, dtype="float64")
     length, kind = {"context_length": ROWS}, {"dtype": "float64"}
     start = {"init": VECTOR, "preconditioner": MATRIX, "prompt": "stacked"}
+    heads = normal(DIM + 1, DIM + 1, DIM)
     affine = {"weight": MATRIX, "intercept_scale": 0.5}
     made |= {
         "gd_beta_elsa": call(constructions.gd_beta_elsa, **length, **start, **kind),
         "affine_elsa": call(constructions.affine_elsa, **length, **affine, **kind),
+        "multi_head_lsa": call(constructions.multi_head_lsa, **length, key_query=heads, **kind),
         "product_elsa": call(constructions.product_elsa, size=2, factors=3, **kind),
         "product_lsa": call(constructions.product_lsa, size=2, **kind),
     }

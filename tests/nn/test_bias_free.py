@@ -64,6 +64,16 @@ def test_a_skip_head_has_a_head_beside_it_that_keeps_the_roles():
     check(nn.Stack([layer(steps=(2,))], 2, tied=False, skip="head"), prompt(), np.eye(N))
 
 
+def test_what_is_without_biases_commutes_with_rotations_of_the_rows_and_what_has_them_not():
+    turn = np.linalg.qr(prompt(N, N))[0]
+    untied = {"depth": 3, "tied": False}
+    for body, options in [((), {"depth": 2}), ((3,), untied)]:
+        stack = nn.Stack([layer(nn.LSA, steps=body)], **options)
+        assert attention.equivariance_error(stack, prompt(), turn) < 1e-12
+    biased = nn.Stack([layer()], 1)
+    assert attention.equivariance_error(biased, prompt(), turn) > 0.1
+
+
 def test_biases_by_role_at_any_number_of_rows():
     for n in (1, 6):
         roles = np.eye(2)[np.arange(n) % 2]

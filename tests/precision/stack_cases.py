@@ -11,7 +11,7 @@ from flax import nnx
 
 import elsa
 from elsa import algorithms, constructions, exchange, models, nn, readback, report
-from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, VECTOR
+from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, VECTOR, normal
 from tests.precision.products import Case, Run, traced, without
 
 _KEY = jax.random.key(0)
@@ -77,11 +77,12 @@ def _by_hand() -> dict[str, Case]:
     started = constructions.gd_beta_elsa(ROWS, VECTOR, MATRIX)
     natural = constructions.gd_beta_elsa(ROWS, VECTOR, MATRIX, prompt="natural")
     affine = constructions.affine_elsa(ROWS, MATRIX, 0.5)
-    matrices = dict.fromkeys("ABC", MATRIX)
+    matrices, heads = dict.fromkeys("ABC", MATRIX), normal(DIM + 1, DIM + 1, DIM)
     return {
         "constructions.gd_beta_elsa": _called(started, task),
         "constructions.gd_beta_elsa, natural": _called(natural, task),
         "constructions.affine_elsa": _called(affine, task),
+        "constructions.multi_head_lsa": _called(constructions.multi_head_lsa(ROWS, heads), task),
         "constructions.product_elsa": _called(constructions.product_elsa(DIM, 3), matrices),
         "constructions.product_lsa": _called(constructions.product_lsa(DIM), matrices),
         "nn.without_biases": Run(lambda: nn.without_biases(started.stack)),

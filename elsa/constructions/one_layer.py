@@ -1,7 +1,8 @@
-"""One step of gradient descent from a start, by one layer of heads with biases."""
+"""One layer that is one step of gradient descent, from a start or beside an intercept."""
 
 from collections.abc import Mapping
 
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Real
@@ -11,7 +12,7 @@ from elsa.base.arrays import AnyShape, Numbers, Rows
 from elsa.heads import factors
 from elsa.heads.head import Head, Term
 from elsa.nn.block_stack import BlockStack, Reference
-from elsa.nn.layers import ELSA
+from elsa.nn.layers import ELSA, LSA
 from elsa.nn.stack import Stack
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.named import named_format, natural_layout
@@ -143,6 +144,64 @@ def affine_elsa(
     return _one_layer(where, layer, placed, reference, dtype)
 
 
+def multi_head_lsa(
+    context_length: int,
+    key_query: Real[ArrayLike, "m m d"],
+    *,
+    dtype: DTypeLike | None = None,
+) -> BlockStack:
+    """d + 1 heads without biases that predict sum_h (G V_h x)_h / n, G = [X, y]^T [X, y].
+
+    On the stacked prompt, with F = [F_X, f_y] and f_h its columns, head h is
+
+        Wq = F_x    Wk = F V_h / n    Wv = f_h f_p^T
+
+    so that they make every function of x that is linear in x and in G. The best V for tasks with a
+    prior mean is that of `theory.multi_head_optimum`.
+
+    Args:
+      context_length: n; n < d is allowed.
+      key_query: V_1 .. V_m, m = d + 1.
+      dtype: to compute in; jax's default floating dtype where None.
+
+    Returns:
+      A stack that takes X [n, d], y [n, 1] and query_x [1, d] and returns "prediction" [1, 1].
+
+    Raises:
+      TypeError, ValueError: for a length that is no integer or below 1, shapes that do not fit, NaN
+        or infinity.
+    """
+    where = "multi_head_lsa"
+    checks.size(where, context_length=(context_length, 1))
+    sizes = checks.shapes(where, key_query=(key_query, "m m d"))
+    checks.finite(where, key_query=key_query)
+    if sizes["m"] != sizes["d"] + 1:
+        raise ValueError(
+            f"{where}: key_query must have shape (d+1, d+1, d), got {np.shape(key_query)}"
+        )
+    matrices, n, dim = np.asarray(key_query, np.float64), int(context_length), sizes["d"]
+    placed = named_format("stacked", dim).layout(n)
+    channels = {name: placed.box(name).channels for name in placed}
+    layer = []
+    for number, matrix in enumerate(matrices / n):
+        key = (
+            Term("channels", channels["X"], matrix[:dim]),
+            Term("channels", channels["y"], matrix[dim:]),
+        )
+        read = [*channels["X"], *channels["y"]][number]
+        value = (Term("channels", range(read, read + 1), np.eye(1)),)
+        query = factors.channels({placed.box("query_x"): 1.0})
+        formula = f"prediction += query_x V_{number + 1}^T [X, y]^T [X, y]_{number + 1} / n"
+        layer.append(Head(formula, query, key, value, channels["prediction"]))
+
+    def reference(X: Array, y: Array, query_x: Array) -> Mapping[str, AnyShape]:
+        rows = jnp.concatenate([X, y], axis=1)
+        read = jnp.einsum("ih,ic,hca->a", rows, rows, matrices / n)
+        return {"prediction": query_x @ read[:, None]}
+
+    return _one_layer(where, layer, placed, reference, dtype)
+
+
 def _checked(where: str, init: AnyShape, preconditioner: AnyShape) -> tuple[np.ndarray, np.ndarray]:
     """b0 as a column and G, float64."""
     sizes = checks.shapes(where, preconditioner=(preconditioner, "d d"))
@@ -160,9 +219,10 @@ def _one_layer(
 ) -> BlockStack:
     """The stack of one layer between context and query and the prediction."""
     inputs = {name: placed.shape_of(name) for name in ("X", "y", "query_x")}
+    kind = ELSA if any(head.has_bias for head in layer) else LSA
     given = BlockLayout({name: placed.box(name) for name in inputs}, placed.shape)
     return BlockStack(
-        Stack([ELSA.from_heads(layer, placed.shape, dtype=dtype)], 1),
+        Stack([kind.from_heads(layer, placed.shape, dtype=dtype)], 1),
         given,
         placed,
         [layer],

@@ -83,8 +83,23 @@ def test_calls_in_both_precisions(dtype):
     found = stack(**given)["prediction"]
     assert found.dtype == dtype
     assert_close(found[0, 0], *affine(given, *chosen), dtype)
+    many = constructions.multi_head_lsa(6, theory.multi_head_optimum(setting).key_query)
     if dtype == np.float64:
+        assert many.verify(jax.random.key(0)) < 1e-12
         assert stack.verify(jax.random.key(0)) < 1e-12
+
+
+@table("sizes", SIZES)
+def test_many_heads_make_what_theory_says_is_best_of_the_gram_matrix(sizes):
+    n, d = sizes
+    given, mean, _ = problem(n, d, seed=3)
+    setting = theory.Setting(dim=d, context_length=n, noise_var=0.1, task_mean=mean)
+    V = theory.multi_head_optimum(setting).key_query
+    stack = constructions.multi_head_lsa(n, V)
+    assert stack.num_heads == d + 1 and not any(head.has_bias for head in stack.layers[0])
+    rows = np.hstack([given["X"], given["y"]])
+    read = np.einsum("ih,ic,hca,a->hic", rows, rows, V, given["query_x"][0]) / n
+    assert_close(predicted(stack, given), read.sum(), [read])
 
 
 def test_the_head_on_the_stacked_prompt_has_the_key_size_of_the_covariates():
@@ -131,3 +146,18 @@ def test_bad_arguments_of_an_affine_step(change, error, message):
     good = {"context_length": 3, "weight": np.eye(2), "intercept_scale": 0.5}
     with pytest.raises(error, match=f"affine_elsa: .*{message}"):
         constructions.affine_elsa(**(good | change))
+
+
+@table(
+    "change, message",
+    [
+        ({"key_query": np.ones((3, 3, 3))}, r"key_query must have shape \(d\+1, d\+1, d\), got"),
+        ({"key_query": np.ones((3, 2, 2))}, "key_query must have shape"),
+        ({"key_query": np.full((3, 3, 2), np.nan)}, "key_query must be finite"),
+        ({"context_length": 0}, "context_length must be at least 1"),
+    ],
+)
+def test_bad_arguments_of_many_heads(change, message):
+    good = {"context_length": 3, "key_query": np.ones((3, 3, 2))}
+    with pytest.raises(ValueError, match=f"multi_head_lsa: {message}"):
+        constructions.multi_head_lsa(**(good | change))
