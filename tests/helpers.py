@@ -103,6 +103,23 @@ def attention_reference(h, w):
     return np.einsum("ip,jp,jc->ic", q, k, v, optimize=False)
 
 
+def stack_reference(stack, h):
+    """A `Stack` in NumPy, layer by layer and head by head."""
+    layers, first = stack.weights, len(stack.prologue)
+    last = first + len(stack.body)
+    order = [*layers[:first]]
+    for step in range(stack.depth):
+        order += [
+            w if stack.tied else type(w)(*(array[step] for array in w)) for w in layers[first:last]
+        ]
+    for w in [*order, *layers[last:]]:
+        arrays = [a if a.shape[-2] else np.zeros((1, 1, 1)) for a in w]  # LSA has no biases
+        heads = zip(*(np.broadcast_to(a, (len(w.wq), *a.shape[1:])) for a in arrays), strict=True)
+        added = sum(attention_reference(h, type(w)(*head)) for head in heads)
+        h = h + added if stack.skip == "residual" else added
+    return h
+
+
 def attention_rounding(h, w):
     """What two evaluations of one head may differ by, entry by entry.
 

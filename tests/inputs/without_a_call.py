@@ -18,6 +18,7 @@ WITHOUT_A_CALL = {
     **dict.fromkeys(("Estimate", "GdBetaFlow", "HeavyBall", "Interval"), RESULT),
     **dict.fromkeys(("LinearAttentionOptimum", "PolynomialStep", "Rates", "RidgeModes"), RESULT),
     **dict.fromkeys(("ScaleMoments", "ScaledStep", "StartedStep", "StartedStepGradient"), RESULT),
+    **dict.fromkeys(("AffineStep", "MultiHeadOptimum"), RESULT),
     **dict.fromkeys(("Step", "WeightedStep", "ByLayer", "Evaluation", "PackedPrompt"), RESULT),
 }
 # Methods with arguments that the table does not try.
