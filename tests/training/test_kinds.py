@@ -1,4 +1,4 @@
-"""Tasks that ask for a matrix: what is trained on them, what is refused, how errors are measured."""
+"""Tasks that ask for a matrix: what trains on them, what is refused, how errors are measured."""
 
 import dataclasses
 from typing import ClassVar
