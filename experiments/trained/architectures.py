@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from elsa import tasks
 from elsa.models import starts
 from elsa.models.stack_model import INITS, LAYOUTS
 
@@ -63,6 +64,12 @@ def task_settings(config: ConfigDict) -> dict[str, Any]:
     if config.data.path or given["name"] == "table":
         file = {"path": config.data.path, "target": config.data.target} if config.data.path else {}
         return {"name": "table", "context_length": given["context_length"], **file}
+    cls = tasks.TASKS.get(given["name"])  # an unknown one is refused where it is built
+    if getattr(cls, "prompt_kind", tasks.Prompt) is not tasks.Prompt:
+        raise ValueError(
+            f"task.name={given['name']!r} asks for a matrix, and what is trained here is set "
+            "beside ridge regression, a number; configs/products.py trains it"
+        )
     return given
 
 
