@@ -33,7 +33,16 @@ _FORMATS = {
     "natural": "row of an\nexample",
     "transposed": "rows are\ncovariates",
 }
-_STROKES = (":", (0, (4, 2)), (0, (6, 1.5, 1, 1.5)), (0, (1, 3)))
+_GREY = "#888888"
+_LOOKS: Mapping[str, tuple[Any, str]] = {  # stroke and colour of every line of theory
+    STEP: (":", style.THEORY),
+    PLAIN: ((0, (4, 2)), style.THEORY),
+    BAYES: ((0, (6, 1.5, 1, 1.5)), style.THEORY),
+    BIASED: (":", _GREY),
+    HEADS: ((0, (4, 2)), _GREY),
+    MASKED: ((0, (6, 1.5, 1, 1.5)), _GREY),
+    ONE_MASKED: ("-", _GREY),
+}
 _APART = 0.12
 
 
@@ -118,9 +127,10 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
         for index, name in enumerate(series):
             _draw(axes, report.by(own, series=name), formats, index)
         ends = np.array([-0.45, len(formats) - 0.55])
-        for stroke, (line, risk) in zip(_STROKES, own[0]["lines"].items(), strict=False):
-            label = f"theory: {line}"
-            style.theory(axes, ends, np.full(2, risk), label=label, linestyle=stroke)
+        for line, risk in own[0]["lines"].items():
+            stroke, colour = _LOOKS[line]
+            label, heights = f"theory: {line}", np.full(2, risk)
+            style.theory(axes, ends, heights, label=label, linestyle=stroke, color=colour)
         style.finish(axes, x="", y="risk (squared error)", title=_PANELS[panel], legend=False)
         axes.set_xticks(range(len(formats)), [_FORMATS[name] for name in formats])
     grid[-1, 0].set_xlabel("where the query lies")

@@ -109,3 +109,18 @@ def test_a_prompt_of_another_kind_is_refused_by_every_model():
 def test_blocks_that_make_no_prompt_are_refused(blocks, target, message):
     with pytest.raises(ValueError, match=rf"BlockLSA: .*{message}"):
         models.BlockLSA(blocks, target, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_as_a_stack_between_blocks_it_gives_the_same_answers(name):
+    model = model_of(name)
+    stack = models.block_stack(model)
+    one = {block: PROMPT.blocks[block][0] for block in "AB"}
+    np.testing.assert_allclose(stack(**one)["out"], model(PROMPT)[0], atol=1e-12)
+    with pytest.raises(ValueError, match=r"context_length of a .* is the 3 rows .*, got 4"):
+        models.block_stack(model, 4)
+
+
+def test_only_stacks_are_stacks_between_blocks():
+    with pytest.raises(TypeError, match=r"block_stack: model must be an LSAModel, .*, got Merged"):
+        models.block_stack(models.MergedAttention(K))

@@ -62,6 +62,8 @@ def test_a_matrix_is_trained_on_and_its_errors_are_summed_over_its_entries(tmp_p
     np.testing.assert_allclose(found.mean[0, 0], squares.mean(), rtol=1e-12)
     np.testing.assert_allclose(found.median[0, 0], np.median(squares), rtol=1e-12)
     np.testing.assert_allclose(found.trimmed_mean[0, 0], squares.mean(), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"model: models of a Products read blocks .* run on 3"):
+        trained.model(context_length=3)
     with pytest.raises(TypeError, match=r"model 'block_elsa' reads a tasks.BlockPrompt, and task"):
         trained.evaluate(4, task=REGRESSION)
     with pytest.raises(ValueError, match=r"BlockELSA: prompt must have the blocks \['A', 'B'\]"):
