@@ -44,7 +44,7 @@ def get_config(mode: str = "full") -> ConfigDict:
         model = "block_elsa" if kind == "elsa" else "block_lsa"
         runs[name] = {
             "task": task,
-            "model": {"name": model, "depth": depth, "num_heads": heads, "init_scale": 0.9},
+            "model": {"name": model, "depth": depth, "num_heads": heads, "init_scale": 1.3},
             "sweep": {},
         }
     train = {
