@@ -78,11 +78,13 @@ DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when
     "mlp_ablation": "experiments.trained.mlp_ablation",
     "primitives": "experiments.constructed.primitives",
     "prior_mean_gap": "experiments.trained.prior_mean_gap",
+    "products": "experiments.trained.products",
     "retrieval": "experiments.trained.retrieval",
     "single_step": "experiments.constructed.single_step",
     "softmax_lipschitz": "experiments.softmax.lipschitz",
     "softmax_regression": "experiments.softmax.solvers",
     "softmax_shift": "experiments.softmax.shift",
+    "trained_format": "experiments.trained.trained_format",
     "train": "experiments.trained.train",
 }
 _DTYPES = ("float64", "float32", "float16", "bfloat16")

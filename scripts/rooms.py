@@ -97,7 +97,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             (
                 *("elsa.base", "elsa.attention", "elsa.prompts", "elsa.nn", "elsa.algorithms"),
                 *("elsa.constructions", "elsa.compiler"),
-                *("elsa.tasks.GramPrompt", "elsa.tasks.Prompt"),
+                *("elsa.tasks.BlockPrompt", "elsa.tasks.GramPrompt", "elsa.tasks.Prompt"),
             ),
             ("flax",),
         ),

@@ -1,6 +1,7 @@
 """Models from a batch of prompts to predictions, by name for configs."""
 
 from elsa.models import readout
+from elsa.models.block_model import BlockELSA, BlockLSA, BlockModel
 from elsa.models.gpt2 import GPT2
 from elsa.models.h3 import H3, DiagonalFilter, LongFilter, MergedH3
 from elsa.models.inputs import ByLayer
@@ -17,6 +18,9 @@ __all__ = [
     "GPT2",
     "H3",
     "MODELS",
+    "BlockELSA",
+    "BlockLSA",
+    "BlockModel",
     "ByLayer",
     "DiagonalFilter",
     "ELSAModel",

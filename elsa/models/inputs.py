@@ -18,11 +18,12 @@ AnyPrompt = Prompt | GramPrompt
 class ByLayer(NamedTuple):
     """The predictions of a model if it ended after each layer, the input first.
 
-    prediction: for the query, [layers + 1, batch].
+    prediction: for the query, [layers + 1, batch]; of a prompt of blocks the matrix that is asked
+      for, [layers + 1, batch, height, width].
     w: the weights, where the prompt holds them, [layers + 1, batch, d]; else None.
     """
 
-    prediction: Float[Array, "layers batch"]
+    prediction: Float[Array, "layers batch *target"]
     w: Float[Array, "layers batch d"] | None
 
 

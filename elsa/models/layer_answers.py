@@ -7,9 +7,10 @@ import jax.numpy as jnp
 
 from elsa.base import checks
 from elsa.models.inputs import AnyPrompt, ByLayer
+from elsa.tasks import BlockPrompt
 
 
-def by_layer(model: Any, prompt: AnyPrompt) -> ByLayer:
+def by_layer(model: Any, prompt: AnyPrompt | BlockPrompt) -> ByLayer:
     """The predictions after each layer, the input first; the weights where the model holds them.
 
     A model without a method `by_layer` counts as one layer, before which it predicts 0.

@@ -7,6 +7,7 @@ from flax import nnx
 
 from elsa.base import checks
 from elsa.base.settings import Settings
+from elsa.models.block_model import BlockELSA, BlockLSA
 from elsa.models.gpt2 import GPT2
 from elsa.models.h3 import H3, MergedH3
 from elsa.models.linear_attention import LinearAttention, SoftmaxAttention
@@ -16,6 +17,8 @@ from elsa.models.one_step import LoraAttention, LowRankAttention, MergedAttentio
 from elsa.models.stack_model import ELSAModel, LSAModel
 
 MODELS: dict[str, type[nnx.Module]] = {
+    "block_elsa": BlockELSA,
+    "block_lsa": BlockLSA,
     "elsa": ELSAModel,
     "gpt2": GPT2,
     "h3": H3,

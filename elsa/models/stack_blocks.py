@@ -3,7 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
+from elsa.base import checks
+from elsa.models.block_model import OUT, BlockModel
 from elsa.models.stack_model import StackModel
 from elsa.nn.attention_heads import AttentionHeads
 from elsa.nn.block_stack import BlockStack
@@ -13,7 +16,7 @@ from elsa.prompts import packed
 from elsa.prompts.layout import BlockLayout
 
 
-def block_stack(model: StackModel, context_length: int | None = None) -> BlockStack:
+def block_stack(model: StackModel | BlockModel, context_length: int | None = None) -> BlockStack:
     """The model for contexts of one length, its biases by position.
 
     Its inputs are the blocks that the prompt holds, as `prompts.packed` writes them: X and y
@@ -22,11 +25,16 @@ def block_stack(model: StackModel, context_length: int | None = None) -> BlockSt
 
     Args:
       model: of which the weights are taken as they are.
-      context_length: n; the model's own where None.
+      context_length: n; the model's own where None. A model on blocks has the one of its blocks.
 
     Raises:
-      ValueError: for a length that the model cannot be run on.
+      ValueError: for a length that the model cannot be run on. TypeError: for another model.
     """
+    if isinstance(model, BlockModel):
+        return _on_blocks(model, context_length)
+    checks.instance(
+        "block_stack", StackModel, "an LSAModel, ELSAModel, BlockLSA or BlockELSA", model=model
+    )
     n = model.context_length if context_length is None else context_length
     model.check_length(n)
     form, readout = model.prompt_format, model.readout(n)
@@ -38,18 +46,7 @@ def block_stack(model: StackModel, context_length: int | None = None) -> BlockSt
             ).roles
         )
     rows = np.eye(len(roles)) if model.biases == "position" else roles
-
-    def layer(given: AttentionHeads) -> AttentionHeads:
-        return given.at_positions(rows) if isinstance(given, RoleELSA) else given
-
-    inner = model.stack
-    stack = Stack(
-        [layer(part) for part in inner.body],
-        inner.depth,
-        tied=inner.tied,
-        prologue=[layer(part) for part in inner.prologue],
-        epilogue=[layer(part) for part in inner.epilogue],
-    )
+    stack = _at_positions(model.stack, rows)
     placed = form.layout(n)
     held = [name for name in placed if name in form.holds]
     given = BlockLayout(
@@ -64,4 +61,36 @@ def block_stack(model: StackModel, context_length: int | None = None) -> BlockSt
         readout,
         outputs={name: readout.shape_of(name) for name in answers},
         name=type(model).__name__,
+    )
+
+
+def _on_blocks(model: BlockModel, context_length: int | None) -> BlockStack:
+    """The same of a model whose prompt is its blocks."""
+    rows = model.layout.shape[0]
+    if context_length not in (None, rows):
+        raise ValueError(
+            f"block_stack: context_length of a {type(model).__name__} is the {rows} rows of its "
+            f"blocks, got {context_length}"
+        )
+    return BlockStack(
+        _at_positions(model.stack, np.eye(rows)),
+        model.given,
+        model.layout,
+        outputs={OUT: model.layout.shape_of(OUT)},
+        name=type(model).__name__,
+    )
+
+
+def _at_positions(inner: Stack, rows: Float[np.ndarray, "n roles"]) -> Stack:
+    """The stack with a row of biases for each row of the prompt, of which `rows` are the roles."""
+
+    def layer(given: AttentionHeads) -> AttentionHeads:
+        return given.at_positions(rows) if isinstance(given, RoleELSA) else given
+
+    return Stack(
+        [layer(part) for part in inner.body],
+        inner.depth,
+        tied=inner.tied,
+        prologue=[layer(part) for part in inner.prologue],
+        epilogue=[layer(part) for part in inner.epilogue],
     )

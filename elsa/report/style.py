@@ -45,6 +45,8 @@ _SERIES = {
     "lora_attention": (PALETTE[0], "o"),
     "linear_transformer": (PALETTE[0], "o"),
     "linear_transformer_block": (PALETTE[1], "s"),
+    "block_lsa": (PALETTE[0], "o"),
+    "block_elsa": (PALETTE[1], "s"),
     "h3": (PALETTE[1], "s"),
     "merged_h3": (PALETTE[1], "s"),
     "softmax_attention": (PALETTE[2], "^"),

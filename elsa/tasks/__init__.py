@@ -1,9 +1,11 @@
 """Tasks: distributions over regression problems, and real tables of data."""
 
 from elsa.tasks.alignment import Alignment
+from elsa.tasks.block_prompt import BlockPrompt, BlockTask
 from elsa.tasks.contexts import TableContexts
 from elsa.tasks.drift import Drift, autoregressive
 from elsa.tasks.linear_regression import LinearRegression
+from elsa.tasks.products import Products
 from elsa.tasks.prompt import GramPrompt, Prompt, Task, gram_prompt, keep_last
 from elsa.tasks.registration import task
 from elsa.tasks.registry import TASKS, build
@@ -15,10 +17,13 @@ from elsa.tasks.table import Table, diabetes, read_csv, standardised
 __all__ = [
     "TASKS",
     "Alignment",
+    "BlockPrompt",
+    "BlockTask",
     "Drift",
     "GramPrompt",
     "LinearRegression",
     "PrescribedSpectrum",
+    "Products",
     "Prompt",
     "Retrieval",
     "ShiftedRegression",

@@ -9,6 +9,7 @@ from elsa.tasks.alignment import Alignment
 from elsa.tasks.contexts import TableContexts
 from elsa.tasks.drift import Drift
 from elsa.tasks.linear_regression import LinearRegression
+from elsa.tasks.products import Products
 from elsa.tasks.prompt import Task
 from elsa.tasks.retrieval import Retrieval
 from elsa.tasks.shifts import ShiftedRegression
@@ -19,6 +20,7 @@ TASKS: dict[str, type] = {
     "drift": Drift,
     "linear_regression": LinearRegression,
     "prescribed_spectrum": PrescribedSpectrum,
+    "products": Products,
     "retrieval": Retrieval,
     "shifted_regression": ShiftedRegression,
     "table": TableContexts,

@@ -8,11 +8,11 @@ import jax
 import numpy as np
 
 from elsa import models, tasks
-from elsa.tasks import GramPrompt, Prompt
+from elsa.tasks import GramPrompt
+from elsa.training import kinds
 from elsa.training.errors import TrainingError
 
 _BATCH = 3  # of the prompts whose shapes are checked; nothing is drawn
-_OF_A_TASK = "a task has dim, context_length and sample(key, batch) -> tasks.Prompt"
 
 
 def check_task(name: str, task: Any) -> None:
@@ -22,9 +22,14 @@ def check_task(name: str, task: Any) -> None:
       TypeError: naming the task, what it lacks and what to add.
     """
     where = f"train: task {name!r} ({type(task).__name__})"
-    for attribute in ("dim", "context_length", "sample"):
+    kind = kinds.of(task)
+    *needs, sample = kinds.KINDS[kind].needs
+    for attribute in (*needs, sample):
         if not hasattr(task, attribute):
-            raise TypeError(f"{where} has no {attribute}; {_OF_A_TASK}")
+            raise TypeError(
+                f"{where} has no {attribute}; a task has {', '.join(needs)} and {sample}(key, "
+                f"batch) -> tasks.{kind.__name__}"
+            )
     if any(leaf is task for leaf in jax.tree.leaves(task)):
         raise TypeError(
             f"{where} is no pytree: decorate its class with @tasks.task(static=(...)), naming the "
@@ -62,30 +67,28 @@ class _Held:
 @functools.lru_cache(maxsize=32)  # a task's shapes follow from its structure: traced once
 def _check_shapes(name: str, sampler: str, draw: Any, structure: Any, held: _Held) -> None:
     task = held.value.task
-    n, d = task.context_length, task.dim
     found = jax.eval_shape(
         lambda point, key: draw(point, key, _BATCH), held.value, jax.random.key(0)
     )
-    kind: Any = Prompt if sampler == "rows" else GramPrompt
+    kind = kinds.of(task) if sampler == "rows" else GramPrompt
     where = f"train: sample of task {name!r} ({type(task).__name__})"
     if not isinstance(found, kind):
         raise TypeError(f"{where} must return a tasks.{kind.__name__}, got {type(found).__name__}")
-    context = (
-        {"x": (_BATCH, n, d), "y": (_BATCH, n)}
-        if sampler == "rows"
-        else {"gram": (_BATCH, d + 1, d + 1)}
-    )
-    for part, shape in (context | {"query_x": (_BATCH, d), "query_y": (_BATCH,)}).items():
-        came = getattr(found, part).shape
+    parts = kinds.KINDS[kind].parts(found)
+    expected = {part: (_BATCH, *shape) for part, shape in kinds.KINDS[kind].shapes(task).items()}
+    if parts.keys() != expected.keys():
+        raise ValueError(f"{where} must have {list(expected)}, got {list(parts)}")
+    for part, shape in expected.items():
+        came = parts[part].shape
         if came != shape:
             raise ValueError(
-                f"{where}: for batch={_BATCH}, context_length={n}, dim={d}, {part} must have shape "
-                f"{shape}, got {came}"
+                f"{where}: for batch={_BATCH}, context_length={task.context_length}, "
+                f"dim={task.dim}, {part} must have shape {shape}, got {came}"
             )
 
 
 def check_predictions(model: Any, came: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    """Refuses predictions that are not one number for each prompt.
+    """Refuses predictions that are not one number, or matrix, for each prompt.
 
     Raises:
       ValueError: naming the model and both shapes.

@@ -7,11 +7,13 @@ from jaxtyping import Array, Float
 from elsa.training.settings import TrainSettings
 
 
-def huber(residuals: Float[Array, " batch"], delta: float) -> Float[Array, ""]:
-    """Mean of r^2 where |r| <= delta, and of its tangent 2 delta |r| - delta^2 beyond."""
+def huber(residuals: Float[Array, "batch *target"], delta: float) -> Float[Array, ""]:
+    """Mean of r^2 where |r| <= delta, and of its tangent 2 delta |r| - delta^2 beyond; where the
+    residual is a matrix, summed over its entries."""
     size = jnp.abs(residuals)
     inside = jnp.minimum(size, delta)  # no square of a large residual, which may overflow
-    return jnp.mean(inside**2 + 2.0 * delta * (size - inside))
+    each = inside**2 + 2.0 * delta * (size - inside)
+    return jnp.mean(each.sum(axis=tuple(range(1, each.ndim))))
 
 
 def finite_mean(losses: Float[Array, "steps *models"]) -> Float[Array, "*models"]:

@@ -19,9 +19,8 @@ from rich.console import Console
 
 from elsa import tasks
 from elsa.base import checks
-from elsa.base.precision import products_at
 from elsa.tasks.shifts import SHIFTS
-from elsa.training import contracts, progress, sampling
+from elsa.training import answers, contracts, kinds, progress, sampling
 from elsa.training.lengths import graph_at
 from elsa.training.program import EVALUATION
 from elsa.training.sweep import Point, build_task, stack
@@ -169,6 +168,7 @@ def _tasks(trained: "Trained", task: Any, shifts: Mapping[str, Any]) -> list[Any
     else:
         given = tasks.build(task) if isinstance(task, Mapping) else task
         contracts.check_task(type(given).__name__, given)
+        kinds.refuse_others(program.settings.model["name"], type(given).__name__, given)
         if given.dim != program.sweep.points.task.dim:
             raise ValueError(
                 f"{_WHERE}: task must have the dim={program.sweep.points.task.dim} of the run, got "
@@ -181,7 +181,7 @@ def _tasks(trained: "Trained", task: Any, shifts: Mapping[str, Any]) -> list[Any
 def _errors(
     trained: "Trained", group: _Group, batch: int, num_batches: int, draw: int
 ) -> Callable[[Any], Float[Array, "seeds points prompts"]]:
-    """A compiled function of the first batch's number: predictions minus labels of all models."""
+    """A compiled function of the first batch's number: the size of all models' errors."""
     program = trained.program
     root = jax.random.fold_in(jax.random.key(program.settings.seed), EVALUATION)
     root = jax.random.fold_in(root, draw) if draw else root
@@ -192,9 +192,8 @@ def _errors(
         drawn = sampling.SAMPLE[group.sampler](point, key, batch)
         prompt = jax.tree.map(lambda leaf: leaf.astype(program.settings.dtype), drawn)
         model: Any = nnx.merge(group.graph, params, fixed)
-        with products_at(_WHERE, program.settings.train.matmul_precision):
-            errors: Array = model(prompt) - prompt.query_y
-            return errors
+        precision = program.settings.train.matmul_precision
+        return answers.sizes(answers.residuals(_WHERE, model, prompt, precision))
 
     points = jax.vmap(one, in_axes=(0, 0, group.axes, None))
     models = jax.vmap(points, in_axes=(0, 0, None, None))

@@ -7,6 +7,8 @@ import jax
 from flax import nnx
 
 from elsa.base import checks
+from elsa.tasks import Prompt
+from elsa.training import kinds
 from elsa.training.program import Program
 
 
@@ -36,6 +38,11 @@ def graph_at(
     if depth is not None:
         return _deeper(where, program, depth)
     longest = program.sweep.points.task.context_length
+    if kinds.of(program.sweep.points.task) is not Prompt and context_length != longest:
+        raise ValueError(
+            f"{where}: models of a {type(program.sweep.points.task).__name__} read blocks of fixed "
+            f"shapes, of {longest} rows, and cannot be run on {context_length}"
+        )
     own = program.sweep.names[point].get("context_length", longest)
     if context_length == own:
         return nnx.split(program.bare())[0]

@@ -11,8 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from elsa import models
-from elsa.base.precision import products_at
-from elsa.training import compiling, contracts, descent, sampling
+from elsa.training import answers, compiling, contracts, descent, kinds, sampling
 from elsa.training.settings import RunSettings
 from elsa.training.state import Skipped, TrainState
 from elsa.training.sweep import Point, Sweep, pick
@@ -39,12 +38,12 @@ class Program:
         # averaging starts with this step
         self._averaged_from = round(settings.train.num_steps * (1.0 - settings.train.average))
         self._schedule = descent.schedule(settings.train)
+        point, name = pick(sweep, 0), settings.task["name"]
+        kinds.refuse_others(settings.model.get("name", ""), name, point.task)
         model = self.bare()
         self._graph: Any = nnx.split(model)[0]
-        point = pick(sweep, 0)
         self.sampler = sampling.choose(settings.train.sampler, model, point, len(sweep))
-        name, draw = settings.task["name"], sampling.SAMPLE[self.sampler]
-        contracts.check_prompts(name, self.sampler, draw, point)
+        contracts.check_prompts(name, self.sampler, sampling.SAMPLE[self.sampler], point)
         self._options = options = compiling.options(settings.train.optimise)
         self.init = jax.jit(self._init, compiler_options=options)
         self.advance = jax.jit(self._advance, donate_argnums=0, compiler_options=options)
@@ -122,7 +121,11 @@ class Program:
         task = self.sweep.points.task
         if "depth" in sizes:  # of a tied stack: it is the config's own argument
             arguments = {**arguments, "depth": sizes.pop("depth")}
-        own = {"context_length": task.context_length, "scale": 1.0 / task.context_length}
+        own: dict[str, Any] = {
+            "context_length": task.context_length,
+            "scale": 1.0 / task.context_length,
+        }
+        own |= kinds.KINDS[kinds.of(task)].model_takes(task)
         return models.build(
             {**self.sweep.model, **self._given, **arguments},
             rngs=nnx.Rngs(params=key),
@@ -201,12 +204,8 @@ class Program:
         prompt = sampling.SAMPLE[self.sampler](point, key, batch)
         return jax.tree.map(lambda leaf: leaf.astype(self.settings.dtype), prompt)
 
-    def _predict(self, model: Any, prompt: Any) -> Array:
-        """A model of the caller's, which has no precision of its own, is run at the run's, too."""
-        with products_at("train", self.settings.train.matmul_precision):
-            predicted: Array = model(prompt)
-        contracts.check_predictions(model, predicted.shape, prompt.query_y.shape)
-        return predicted
+    def _residuals(self, model: Any, prompt: Any) -> Array:
+        return answers.residuals("train", model, prompt, self.settings.train.matmul_precision)
 
     def _update(
         self, step: Array, state: TrainState, point: Point, key: Array
@@ -217,8 +216,8 @@ class Program:
 
         def loss_of(params: Any) -> tuple[Array, Array]:
             model: Any = nnx.merge(self._graph, params, state.fixed)
-            residuals = self._predict(model, prompt) - prompt.query_y
-            squared = jnp.mean(residuals**2)
+            residuals = self._residuals(model, prompt)
+            squared = jnp.mean(answers.squares(residuals))
             if train.loss == "huber":
                 return descent.huber(residuals, train.huber_delta), squared
             return squared, squared
@@ -280,7 +279,7 @@ class Program:
         def one(params: Any, fixed: Any, point: Point, key: Array) -> tuple[Array, Array]:
             prompt = self._draw(point, key, batch)
             model: Any = nnx.merge(self._graph, params, fixed)
-            squares = (self._predict(model, prompt) - prompt.query_y) ** 2
+            squares = answers.squares(self._residuals(model, prompt))
             return squares.mean(), (squares**2).mean()
 
         points = jax.vmap(one, in_axes=(0, 0, self.sweep.axes, None))

@@ -8,6 +8,7 @@ from jaxtyping import Array
 from elsa import tasks
 from elsa.base.precision import exact
 from elsa.tasks import GramPrompt, Prompt
+from elsa.training import kinds
 from elsa.training.sweep import Point
 
 Sampler = Callable[[Point, Array, int], Prompt | GramPrompt]
@@ -29,10 +30,13 @@ def choose(asked: str, model: Any, point: Point, num_points: int) -> str:
       ValueError: for "gram" where the model needs rows or the task cannot draw a Gram matrix.
     """
     task = point.task
+    no_gram = f"{type(task).__name__} has no Gram matrix to draw"
     lacks = (
-        f"{type(model).__name__} weighs the rows one by one"
+        no_gram
+        if kinds.of(task) is not Prompt
+        else f"{type(model).__name__} weighs the rows one by one"
         if not getattr(model, "takes_gram", False)
-        else f"{type(task).__name__} has no Gram matrix to draw"
+        else no_gram
         if not getattr(task, "has_gram", False)
         else ""
     )

@@ -177,11 +177,16 @@ def record_of(
     risks: np.ndarray,
     errors: np.ndarray,
 ) -> Record:
-    """Measured and predicted risk of one point, over its seeds."""
+    """Measured and predicted risk of one point, over its seeds, in units of the prediction's.
+
+    No excess is told of a target of 0.
+    """
+    unit = float(prediction.get("unit", 1.0))
+    risks, errors = risks / unit, errors / unit
     # a risk whose own error overflows is none: the model has diverged, if not to the last digit
     lost = ~np.isfinite(risks) | np.isinf(errors)
     risks = np.where(lost, np.nan, risks)
-    finite, target = risks[~lost], float(prediction["target"])
+    finite, target = risks[~lost], float(prediction["target"]) / unit
     some = len(finite) > 0
     mean, standard_error = (
         np.asarray(v) for v in training.across_seeds(finite[:, None] if some else np.zeros((1, 1)))
@@ -196,9 +201,9 @@ def record_of(
         "risks": [float(value) if np.isfinite(value) else None for value in risks],
         "diverged": int(len(risks) - len(finite)),
         "target": target,
-        "excess": float(mean[0] / target - 1.0) if some else None,
-        "best_excess": float(finite.min() / target - 1.0) if some else None,
-        "lines": {name: float(value) for name, value in prediction.get("lines", {}).items()},
+        "excess": float(mean[0] / target - 1.0) if some and target else None,
+        "best_excess": float(finite.min() / target - 1.0) if some and target else None,
+        "lines": {name: float(value) / unit for name, value in prediction.get("lines", {}).items()},
     }
 
 

@@ -16,7 +16,7 @@ from elsa import models, tasks, theory
 
 # Theory's prediction for one point: `target`, the risk that training must reach; `lines` to draw
 # beside it, by name; `preconditioner`, the optimal W, where there is one; `name`, what the target
-# is, where a figure holds several.
+# is, where a figure holds several; `unit`, what records divide risks by, 1 where there is none.
 Prediction = Mapping[str, Any]
 
 APPROXIMATION = "approximation for large d"

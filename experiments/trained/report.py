@@ -26,7 +26,13 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
             f"largest_{excess}": {
                 model: max(gaps)
                 for model in models
-                if (gaps := [abs(r[excess]) for r in _reached(records) if r["model"] == model])
+                if (
+                    gaps := [
+                        abs(r[excess])
+                        for r in _reached(records)
+                        if r["model"] == model and r[excess] is not None
+                    ]
+                )
             }
             for excess in ("excess", "best_excess")
         },
@@ -56,7 +62,9 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
     seeds = summary["num_seeds"]
     lost = sum(row["diverged"] for row in summary["rows"])
     reached = _reached(summary["rows"])
-    prompts = max((row["evaluation_error"] / row["risk"] for row in reached), default=0.0)
+    prompts = max(
+        (row["evaluation_error"] / row["risk"] for row in reached if row["risk"]), default=0.0
+    )
     weights = any("preconditioner_distance" in row for row in summary["rows"])
     heads = ["run", "point", "risk", "± s.e.", "theory", "excess", "best seed", "weight off by"]
     made = Table(

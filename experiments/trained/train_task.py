@@ -35,6 +35,11 @@ def settings(config: ConfigDict) -> dict[str, Any]:
     cls = tasks.TASKS.get(given["name"])
     if cls is None:
         return given  # `tasks.build` says what there is
+    if getattr(cls, "prompt_kind", tasks.Prompt) is not tasks.Prompt:
+        raise ValueError(
+            f"task.name={given['name']!r} asks for a matrix, and what is trained here is compared "
+            "with ridge regression, a number; configs/products.py trains it"
+        )
     known = names_of(cls)
     _refuse_others(given, known)
     kept = {name: value for name, value in given.items() if name not in _FREE or name in known}

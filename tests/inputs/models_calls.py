@@ -8,7 +8,7 @@ from elsa import heads, models, nn, prompts, readback
 from elsa.heads.head import stack_dense
 from elsa.models import readout
 from tests.inputs.calls import Call, Made, call
-from tests.precision.data import DIM, GRAM, MATRIX, PROMPT, ROWS, VECTOR, normal
+from tests.precision.data import BLOCKS, DIM, GRAM, MATRIX, PRODUCTS, PROMPT, ROWS, VECTOR, normal
 
 _RNGS = {"rngs": Made(lambda: nnx.Rngs(0))}
 _OPTIONS: dict[str, Any] = {"dtype": "float64", "precision": "highest", **_RNGS}
@@ -54,6 +54,20 @@ def _made() -> dict[str, Call]:
             **_STACK,
             **_OPTIONS,
         ),
+        **{
+            kind.__name__: call(
+                kind,
+                blocks={"A": (ROWS, DIM), "B": (ROWS, 1)},
+                target_shape=(ROWS, DIM),
+                depth=2,
+                num_heads=1,
+                key_size=2,
+                tied=True,
+                init_scale=0.2,
+                **_OPTIONS,
+            )
+            for kind in (models.BlockLSA, models.BlockELSA)
+        },
         "LinearAttention": call(models.LinearAttention, dim=DIM, key_size=2, **_SCALED),
         "LinearTransformer": call(
             models.LinearTransformer,
@@ -92,6 +106,7 @@ def _called() -> dict[str, Call]:
     merged = models.MergedH3(DIM, ROWS, rngs=rngs)
     lsa = models.LSAModel(DIM, ROWS, 2, rngs=rngs)
     elsa = models.ELSAModel(DIM, ROWS, 1, layout="natural", init="construction", rngs=rngs)
+    blocks = models.BlockLSA(PRODUCTS.blocks, PRODUCTS.target_shape, 2, rngs=rngs)
     of = {"prompt": PROMPT}
     return {
         "GPT2.__call__": call(gpt2, **of),
@@ -104,6 +119,9 @@ def _called() -> dict[str, Call]:
         "ELSAModel.__call__": call(elsa, **of),
         "ELSAModel.hidden_states": call(elsa.hidden_states, **of),
         "ELSAModel.by_layer": call(elsa.by_layer, **of),
+        "BlockLSA.__call__": call(blocks, prompt=BLOCKS),
+        "BlockLSA.hidden_states": call(blocks.hidden_states, prompt=BLOCKS),
+        "BlockLSA.by_layer": call(blocks.by_layer, prompt=BLOCKS),
         "by_layer": call(models.by_layer, model=Made(lambda: linear), **of),
         "H3.__call__": call(h3, **of),
         "H3.sample_weights": call(h3.sample_weights, context_length=ROWS),

@@ -45,6 +45,8 @@ def _tasks() -> dict[str, Call]:
         "Alignment": call(tasks.Alignment, **_SIZES, alignment=0.5),
         "Alignment.sample": call(aligned.sample, **_DRAW),
         "Alignment.sample_gram": call(aligned.sample_gram, **_DRAW, length=3),
+        "Products": call(tasks.Products, dim=DIM, factors=2, row_channels=True),
+        "Products.sample": call(tasks.Products(DIM).sample, **_DRAW),
         "Retrieval": call(tasks.Retrieval, **_SIZES, alignment=0.5),
         "Retrieval.sample": call(retrieval.sample, **_DRAW),
         "Retrieval.sample_gram": call(retrieval.sample_gram, **_DRAW, length=3),

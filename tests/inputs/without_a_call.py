@@ -1,18 +1,20 @@
 """Public names that the table of calls leaves out, and why: the one place that says so."""
 
 RESULT = "what a function returns, made by it alone"
+ARRAYS = "arrays together, looked at where they are used"
 BY_FUNCTIONS = "made by functions of its room, whose results' methods are in the table"
 WITHOUT_A_CALL = {
     **dict.fromkeys(("CompileError", "TrainingError"), "an error"),
     **dict.fromkeys(("CompiledStack", "RidgeStack", "DesignedRidgeStack"), BY_FUNCTIONS),
     **dict.fromkeys(("StateRidgeStack", "PromptFormat"), BY_FUNCTIONS),
     "StackModel": "what LSAModel and ELSAModel share",
+    "BlockModel": "what BlockLSA and BlockELSA share",
     "Primitive": "a line of the head table, which the library writes",
     "Fixed": "a kind of variable, made by the models",
-    "Task": "a protocol",
+    **dict.fromkeys(("BlockTask", "Task"), "a protocol"),
     "Box": "four integers, which BlockLayout looks at",
     "Table": "what read_csv makes, looked at where it is used",
-    **dict.fromkeys(("Prompt", "GramPrompt"), "arrays together, looked at where they are used"),
+    **dict.fromkeys(("BlockPrompt", "GramPrompt", "Prompt"), ARRAYS),
     **dict.fromkeys(("GdBeta", "DataShift", "LabelShift", "TrajectoryShift"), RESULT),
     **dict.fromkeys(("WeightShift", "History", "Solution", "Loaded", "Trained"), RESULT),
     **dict.fromkeys(("Estimate", "GdBetaFlow", "HeavyBall", "Interval"), RESULT),

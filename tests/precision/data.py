@@ -19,6 +19,9 @@ PROMPT = tasks.Prompt(
 )
 _rows = np.concatenate([PROMPT.x, PROMPT.y[:, :, None]], axis=2)
 GRAM = tasks.GramPrompt(np.swapaxes(_rows, 1, 2) @ _rows, PROMPT.query_x, PROMPT.query_y)
+PRODUCTS = tasks.Products(DIM)
+_factors = {name: normal(BATCH, DIM, DIM) for name in "AB"}
+BLOCKS = tasks.BlockPrompt(_factors, normal(BATCH, DIM, DIM))
 MATRIX, VECTOR = normal(DIM, DIM), normal(DIM)
 COVARIANCE = MATRIX @ MATRIX.T + np.eye(DIM)
 RIDGE = {"X": X, "y": Y, "lam": LAM, "w": W, "query_x": QUERY_X}

@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 
 from elsa import predictors, tasks
-from tests.precision.data import COVARIANCE, DIM, LAM, MATRIX, PROMPT, ROWS, VECTOR, X, Y, normal
+from tests.precision.data import (
+    COVARIANCE,
+    DIM,
+    LAM,
+    MATRIX,
+    PRODUCTS,
+    PROMPT,
+    ROWS,
+    VECTOR,
+    X,
+    Y,
+    normal,
+)
 from tests.precision.products import Case, Run, traced, without
 
 _KEY = jax.random.key(0)
@@ -101,6 +113,10 @@ def _tasks() -> dict[str, Case]:
         **_task(lambda: spectrum),
         "tasks.PrescribedSpectrum.eigenvalues": Run(lambda: spectrum.eigenvalues),
         "tasks.PrescribedSpectrum.lam": Run(lambda: spectrum.lam),
+        "tasks.Products.sample": traced(lambda: PRODUCTS.sample(_KEY, 2)),
+        "tasks.Products.context_length": Run(lambda: PRODUCTS.context_length),
+        "tasks.Products.blocks": Run(lambda: PRODUCTS.blocks),
+        "tasks.Products.target_shape": Run(lambda: PRODUCTS.target_shape),
         **_task(lambda: contexts),
         "tasks.TableContexts.sample": without(lambda: contexts.sample(_KEY, 2)),
         "tasks.TableContexts.from_table": Run(lambda: tasks.TableContexts.from_table(_TABLE, 4)),

@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 
 from elsa import constructions, models, prompts
-from tests.precision.data import DIM, PROMPT, ROWS, X, normal
+from tests.precision.data import BLOCKS, DIM, PRODUCTS, PROMPT, ROWS, X, normal
 from tests.precision.products import Case, Run, traced, without
 
 _FORM = prompts.named_format("natural", DIM)
@@ -44,6 +44,32 @@ def _members(name: str, kind: type[models.StackModel]) -> dict[str, Case]:
     }
 
 
+def _of_blocks(name: str, kind: type[models.BlockModel]) -> dict[str, Case]:
+    """The members of a stack on prompts of blocks."""
+
+    def make() -> models.BlockModel:
+        return kind(PRODUCTS.blocks, PRODUCTS.target_shape, 2, rngs=nnx.Rngs(0))
+
+    model = make()
+    graph: Any
+    graph, state = nnx.split(model)
+    calls = {
+        "__call__": lambda model: model(BLOCKS),
+        "by_layer": lambda model: model.by_layer(BLOCKS).prediction,
+        "hidden_states": lambda model: model.hidden_states(BLOCKS),
+    }
+    return {
+        **{
+            f"models.{name}.{member}": traced(
+                lambda weights, read=call: read(nnx.merge(graph, weights)), state
+            )
+            for member, call in calls.items()
+        },
+        f"models.{name}.num_layers": Run(lambda: model.num_layers),
+        f"models.{name}.given": Run(lambda: model.given),
+    }
+
+
 def cases() -> dict[str, Case]:
     model = models.ELSAModel(DIM, ROWS, 1, rngs=nnx.Rngs(0))
     squares = constructions.least_squares_lsa(ROWS, DIM, 2, 0.1)
@@ -56,6 +82,9 @@ def cases() -> dict[str, Case]:
         **_members("StackModel", models.LSAModel),  # which alone has no layers
         **_members("LSAModel", models.LSAModel),
         **_members("ELSAModel", models.ELSAModel),
+        **_of_blocks("BlockModel", models.BlockLSA),  # which alone has no layers
+        **_of_blocks("BlockLSA", models.BlockLSA),
+        **_of_blocks("BlockELSA", models.BlockELSA),
         **{
             f"models.{name}.by_layer": traced(lambda prompt, m=other: m.by_layer(prompt), PROMPT)
             for name, other in others.items()

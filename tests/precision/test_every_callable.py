@@ -42,7 +42,7 @@ READERS = {
     "training.all_models",
     "training.load",
 }
-PROTOCOLS = {"tasks.Task"}
+PROTOCOLS = {"tasks.BlockTask", "tasks.Task"}
 
 
 def public() -> Iterator[object]:

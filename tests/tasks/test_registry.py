@@ -12,6 +12,7 @@ SETTINGS = {
         "dim": 2, "context_length": 3, "noise_var": 0.5, "cov_x": [[2.0, 0.5], [0.5, 1.0]],
         "task_mean": (1, -2),
     },
+    "products": {"dim": 2, "factors": 3},
     "retrieval": {"dim": 2, "context_length": 3, "alignment": 0.5},
     "alignment": {"dim": 2, "context_length": 3, "alignment": 0.5, "noise_var": 0.1},
     "drift": {"dim": 2, "context_length": 1, "task_corr": ((1, 0.5), (0.5, 1))},
@@ -67,4 +68,5 @@ def test_bad_settings_are_refused(settings, error, message):
 
 @pytest.mark.parametrize("name", tasks.TASKS)
 def test_every_task_says_whether_its_last_rows_are_a_context_of_its_kind(name):
-    assert tasks.TASKS[name].cuts is (name not in ("prescribed_spectrum", "shifted_regression"))
+    whole = ("prescribed_spectrum", "products", "shifted_regression")
+    assert tasks.TASKS[name].cuts is (name not in whole)
