@@ -25,10 +25,12 @@ def block_stack(model: StackModel, context_length: int | None = None) -> BlockSt
       context_length: n; the model's own where None.
 
     Raises:
-      ValueError: for a length that the model cannot be run on.
+      ValueError: for a length that the model cannot be run on, or layers that mask the query.
     """
     n = model.context_length if context_length is None else context_length
     model.check_length(n)
+    if model.masked:
+        raise ValueError("block_stack: layers of a block stack have no mask, and the model has one")
     form, readout = model.prompt_format, model.readout(n)
     with jax.ensure_compile_time_eval():
         # no entry may be zero: an example of zeros counts as absent

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
-from elsa.models import stack_layers, starts
+from elsa.models import masking, stack_layers, starts
 from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
 from elsa.prompts import PackedPrompt, PromptFormat, custom_format, named_format, packed
 from elsa.prompts.layout import BlockLayout
@@ -41,6 +41,7 @@ class StackModel(nnx.Module):
       num_heads: heads a layer of a random stack.
       key_size: p of a random stack; the number of channels where 0.
       tied: whether all steps share their weights.
+      masked: of a random LSA: no row attends to the query's, which holds no example.
       biases: of ELSA: "role", a row for each role of a row (`prompts.row_roles`), or "position",
         one for each row, which fixes the context's length.
       init: "random"; "construction", ridge regression by weights written by hand; "compiled", by
@@ -76,6 +77,7 @@ class StackModel(nnx.Module):
         num_heads: int = 1,
         key_size: int = 0,
         tied: bool = False,
+        masked: bool = False,
         biases: str = "role",
         init: str = "random",
         algorithm: str = "",
@@ -94,7 +96,7 @@ class StackModel(nnx.Module):
         checks.at_least(where, init_scale=(init_scale, 0.0), noise=(noise, 0.0), lam=(lam, 0.0))
         checks.finite(where, init_scale=init_scale, noise=noise, lam=lam)
         checks.positive(where, step_size=step_size)
-        checks.boolean(where, tied=tied)
+        checks.boolean(where, tied=tied, masked=masked)
         checks.one_of(where, "layout", layout, LAYOUTS)
         checks.one_of(where, "init", init, INITS)
         checks.one_of(where, "biases", biases, BIASES)
@@ -103,10 +105,12 @@ class StackModel(nnx.Module):
             raise ValueError(
                 f"{where}: algorithm is of stacks that are not random, got {algorithm!r}"
             )
+        if masked and init != "random":
+            raise ValueError(f"{where}: masked=True is of random stacks, got init={init!r}")
         if (layout == "custom") != (boxes is not None):
             raise ValueError(f"{where}: boxes and layout='custom' need each other, got {layout!r}")
         self.precision = known(where, precision)
-        self.dim, self.context_length, self.tied = dim, context_length, tied
+        self.dim, self.context_length, self.tied, self.masked = dim, context_length, tied, masked
         self.lam, self.step_size, self.biases = float(lam), float(step_size), biases
         kind = checks.float_dtype(where, dtype)
         if init == "random":
@@ -114,7 +118,10 @@ class StackModel(nnx.Module):
             self.prompt_format = (
                 custom_format(boxes) if boxes is not None else named_format(layout, dim)
             )
-            channels = self.prompt_format.layout(context_length).shape[1]
+            placed = self.prompt_format.layout(context_length)
+            if masked:
+                masking.refuse(where, placed, has_biases=self.has_biases)
+            channels = placed.shape[1]
             indicator = self._indicator()
             self.stack = stack_layers.drawn(
                 depth,
@@ -122,6 +129,7 @@ class StackModel(nnx.Module):
                 key_size or channels,
                 num_heads,
                 roles=None if indicator is None else indicator.shape[1],
+                masked=masked,
                 tied=tied,
                 init_scale=init_scale / channels**0.5,
                 dtype=kind,
@@ -225,8 +233,7 @@ class StackModel(nnx.Module):
 
     @property
     def _takes_any_length(self) -> bool:
-        by_position = self.has_biases and self.biases == "position"
-        return self.prompt_format.any_length and not by_position
+        return self.prompt_format.any_length and not (self.has_biases and self.biases == "position")
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -257,7 +264,7 @@ class StackModel(nnx.Module):
     def _roles_of(self, given: PackedPrompt) -> tuple[Array, ...]:
         """What layers take beside the prompt."""
         if not self.has_biases:
-            return ()
+            return (masking.attended(given.roles, self.roles),) if self.masked else ()
         if self.biases == "position":
             return (jnp.eye(given.h.shape[0], dtype=given.h.dtype),)
         return (given.roles,)

@@ -1,5 +1,6 @@
 """Tasks: distributions over regression problems, and real tables of data."""
 
+from elsa.tasks.affine import AffineRegression
 from elsa.tasks.alignment import Alignment
 from elsa.tasks.contexts import TableContexts
 from elsa.tasks.drift import Drift, autoregressive
@@ -14,6 +15,7 @@ from elsa.tasks.table import Table, diabetes, read_csv, standardised
 
 __all__ = [
     "TASKS",
+    "AffineRegression",
     "Alignment",
     "Drift",
     "GramPrompt",
