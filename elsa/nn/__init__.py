@@ -1,7 +1,8 @@
 """NNX modules from prompt to prompt: thin owners of parameters above the pure functions."""
 
+from elsa.nn.bias_free import without_biases
 from elsa.nn.block_stack import BlockStack
 from elsa.nn.layers import ELSA, LSA
 from elsa.nn.stack import Stack
 
-__all__ = ["ELSA", "LSA", "BlockStack", "Stack"]
+__all__ = ["ELSA", "LSA", "BlockStack", "Stack", "without_biases"]

@@ -1,5 +1,11 @@
 """Closed forms: what a construction or a trained model must reach."""
 
+from elsa.theory.affine import (
+    affine_bayes_risk,
+    affine_elsa_optimum,
+    affine_floor,
+    affine_lsa_optimum,
+)
 from elsa.theory.alignment import (
     alignment_approximation,
     alignment_limit,
@@ -9,6 +15,7 @@ from elsa.theory.alignment import (
 )
 from elsa.theory.bayes import bayes_risk
 from elsa.theory.drift import drift_optimum, drift_risk, unweighted_drift_optimum
+from elsa.theory.equivariance import equivariant_floor, product_floor, sign_flips
 from elsa.theory.flow import GdBetaFlow, gd_beta_flow
 from elsa.theory.gd_beta import (
     gd_beta_gradient,
@@ -60,7 +67,14 @@ from elsa.theory.perturbation import (
     state_shift,
 )
 from elsa.theory.pgd import pgd_gradient, pgd_optimum, pgd_risk
+from elsa.theory.prior_mean import (
+    MultiHeadOptimum,
+    multi_head_optimum,
+    prior_mean_gap_bound,
+)
+from elsa.theory.recall import recall_without_positions
 from elsa.theory.results import (
+    AffineStep,
     Estimate,
     HeavyBall,
     Interval,
@@ -84,13 +98,16 @@ from elsa.theory.ridge import ridge_gradient, ridge_loss
 from elsa.theory.rounding import gamma, ridge_step_bound, unit_roundoff
 from elsa.theory.scale import ScaleMoments
 from elsa.theory.setting import Setting
+from elsa.theory.transposed import transposed_optimum
 
 __all__ = [
+    "AffineStep",
     "Estimate",
     "GdBetaFlow",
     "HeavyBall",
     "Interval",
     "LinearAttentionOptimum",
+    "MultiHeadOptimum",
     "PolynomialStep",
     "Rates",
     "RidgeModes",
@@ -103,6 +120,10 @@ __all__ = [
     "WeightedStep",
     "accelerated_rate",
     "admissible_step_size",
+    "affine_bayes_risk",
+    "affine_elsa_optimum",
+    "affine_floor",
+    "affine_lsa_optimum",
     "alignment_approximation",
     "alignment_limit",
     "alignment_moments",
@@ -118,6 +139,7 @@ __all__ = [
     "designed_shift",
     "drift_optimum",
     "drift_risk",
+    "equivariant_floor",
     "error_curve",
     "gamma",
     "gd_beta_flow",
@@ -132,6 +154,7 @@ __all__ = [
     "linear_attention_optimum",
     "linear_attention_risk",
     "lora_optimum",
+    "multi_head_optimum",
     "multi_step_optimum",
     "multi_step_risk",
     "multi_step_sizes",
@@ -142,6 +165,9 @@ __all__ = [
     "pgd_gradient",
     "pgd_optimum",
     "pgd_risk",
+    "prior_mean_gap_bound",
+    "product_floor",
+    "recall_without_positions",
     "relative_errors",
     "retrieval_approximation",
     "retrieval_limit",
@@ -154,9 +180,11 @@ __all__ = [
     "ridge_step_bound",
     "scratch_shift",
     "settled_at",
+    "sign_flips",
     "state_shift",
     "steps_to_reach",
     "steps_until",
+    "transposed_optimum",
     "unit_roundoff",
     "unweighted_drift_optimum",
     "wishart_moment",

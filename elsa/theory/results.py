@@ -39,6 +39,19 @@ class WeightedStep(NamedTuple):
     risk: float
 
 
+class AffineStep(NamedTuple):
+    """One preconditioned step beside a shrunk mean of the labels, and the risk of both together.
+
+    weight: W of the prediction x^T W X^T y + k mean(y), [d, d], with no 1/n.
+    intercept_scale: k.
+    risk: its expected squared error.
+    """
+
+    weight: Float[np.ndarray, "d d"]
+    intercept_scale: float
+    risk: float
+
+
 class StartedStep(NamedTuple):
     """One step from a start, and its risk.
 
