@@ -38,13 +38,14 @@ def equivariance_error(
     checks.instance(where, Callable, "a function of a prompt", run=run)
     checks.shapes(where, h=(h, "n m"), rotation=(rotation, "n n"))
     checks.finite(where, h=h, rotation=rotation)
-    prompt = jnp.asarray(h)
+    prompt = jnp.asarray(h, jnp.result_type(jnp.asarray(h), 0.0))  # integers as floats
     turn = jnp.asarray(rotation, prompt.dtype)
     tolerance = 64.0 * len(prompt) * float(jnp.finfo(prompt.dtype).eps)
     if float(jnp.abs(turn @ turn.T - jnp.eye(len(turn), dtype=turn.dtype)).max()) > tolerance:
         raise ValueError(f"{where}: rotation must be orthogonal, U U^T = I, got another matrix")
     straight = run(prompt)
     checks.real(where, **{"the result of run": straight})
+    checks.finite(where, **{"the result of run on h": straight})
     if straight.shape[:1] != prompt.shape[:1]:
         raise ValueError(
             f"{where}: run must return the prompt's {len(prompt)} rows, got {straight.shape}"

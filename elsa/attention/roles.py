@@ -19,11 +19,10 @@ def with_roles(
         has role k, else 0, or what `prompts.packed` returns.
 
     Raises:
-      ValueError: for shapes that do not fit, NaN or infinity.
+      ValueError: for shapes that do not fit.
     """
     where = "with_roles"
     checks.shapes(where, h=(h, "... n m"), roles=(roles, "n r"))
-    checks.finite(where, h=h, roles=roles)
     prompt, indicator = jnp.asarray(h), jnp.asarray(roles)
     added = jnp.broadcast_to(indicator, (*prompt.shape[:-1], indicator.shape[1]))
     return jnp.concatenate([prompt, added], axis=-1)

@@ -4,7 +4,8 @@ Derivations: docs/theory.md.
 """
 
 import math
-from fractions import Fraction
+
+import numpy as np
 
 from elsa.base import checks
 
@@ -18,9 +19,9 @@ def recall_without_positions(*, num_pairs: int, num_values: int) -> float:
     to the bag of tokens, in which every value that occurs may follow every key: the best guess is
     the most frequent one. With p pairs and v values
 
-        P(no value more than k times) = p! / v^p [z^p] (sum_{j <= k} z^j / j!)^v
+        P(no value more than k times) = P(N_1 .. N_v <= k | N_1 + .. + N_v = p)
 
-    computed in integers.
+    for independent Poisson numbers N of mean p / v: a convolution of positive numbers.
 
     Args:
       num_pairs, num_values: p and v.
@@ -31,17 +32,24 @@ def recall_without_positions(*, num_pairs: int, num_values: int) -> float:
     where = "recall_without_positions"
     checks.size(where, num_pairs=(num_pairs, 1), num_values=(num_values, 1))
     pairs, values = int(num_pairs), int(num_values)
-    total = values**pairs
-    below = sum(_at_most(most, pairs, values) for most in range(pairs))
-    return float(Fraction(pairs * total - below, total * pairs))  # E[max] = sum_k P(max > k)
+    counts = np.arange(pairs + 1)
+    log_factorials = np.array([math.lgamma(count + 1.0) for count in counts])
+    mean = pairs / values
+    of_one = np.exp(counts * math.log(mean) - mean - log_factorials)
+    of_all = math.exp(pairs * math.log(pairs) - pairs - log_factorials[pairs])
+    below = sum(
+        _power(np.where(counts <= most, of_one, 0.0), values)[pairs] for most in range(pairs)
+    )
+    return float(pairs - below / of_all) / pairs  # E[max] = sum_k P(max > k)
 
 
-def _at_most(most: int, pairs: int, values: int) -> int:
-    """In how many of v^p sequences no value occurs more than `most` times."""
-    counts = [1] + [0] * pairs  # sequences of length p of the values so far, by p
-    for _ in range(values):
-        counts = [
-            sum(math.comb(p, j) * counts[p - j] for j in range(min(most, p) + 1))
-            for p in range(pairs + 1)
-        ]
-    return counts[pairs]
+def _power(series: np.ndarray, exponent: int) -> np.ndarray:
+    """A power of a polynomial, by squaring, with as many terms as it has."""
+    power = np.zeros_like(series)
+    power[0] = 1.0
+    while exponent:
+        if exponent % 2:
+            power = np.convolve(power, series)[: series.size]
+        series = np.convolve(series, series)[: series.size]
+        exponent //= 2
+    return power

@@ -28,6 +28,16 @@ def _attention() -> dict[str, Call]:
     return {
         "attention.lsa": call(attention.lsa, **_LSA, **_PRECISION),
         "attention.elsa": call(attention.elsa, **_LSA, **_BIASES, **_PRECISION),
+        "attention.equivariance_error": call(
+            attention.equivariance_error,
+            run=lambda h: h @ (h.T @ h),
+            h=_LSA["h"],
+            rotation=-np.eye(ROWS),
+        ),
+        "attention.with_roles": call(attention.with_roles, h=_LSA["h"], roles=np.eye(ROWS)),
+        "attention.without_biases": call(
+            attention.without_biases, **{k: v for k, v in _LSA.items() if k != "h"}, **_BIASES
+        ),
         "attention.mask_move": call(
             attention.mask_move, shape=(4, 4), rows=(0, 1), cols=(0, 1), shift=(1, 1)
         ),

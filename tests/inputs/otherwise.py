@@ -50,6 +50,7 @@ OTHERWISE = {
     ("tasks.task", "static"): "empty, no entries, longer, text within",  # asked with the class
     ("theory.ridge_loss", "lam"): "negative",
     ("theory.ridge_gradient", "lam"): "negative",
+    ("theory.sign_flips", "flipped"): "empty, no entries",  # the identity alone
     ("theory.settled_at", "errors"): "zero",  # settled from the start on
     ("theory.designed_shift", "start"): "zero",
     ("theory.state_shift", "start"): "zero",

@@ -9,7 +9,7 @@ import jax
 import elsa
 from elsa import algorithms, constructions, exchange, nn, report
 from tests.inputs.calls import Call, Made, call
-from tests.precision.data import DIM, QUERIES, RIDGE, ROWS, STEP_SIZE
+from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, VECTOR
 
 _KEY = jax.random.key(0)
 _INPUTS = {"X": (ROWS, DIM), "y": (ROWS, 1), "lam": (1, 1), "w": (DIM, 1)}
@@ -41,6 +41,16 @@ def calls() -> dict[str, Call]:
         for name in ("ridge_elsa", "ridge_elsa_one_layer", "ridge_lsa", "ridge_lsa_state")
     }
     made["least_squares_lsa"] = call(constructions.least_squares_lsa, **_SIZES, dtype="float64")
+    length, kind = {"context_length": ROWS}, {"dtype": "float64"}
+    start = {"init": VECTOR, "preconditioner": MATRIX, "prompt": "stacked"}
+    affine = {"weight": MATRIX, "intercept_scale": 0.5}
+    made |= {
+        "gd_beta_elsa": call(constructions.gd_beta_elsa, **length, **start, **kind),
+        "affine_elsa": call(constructions.affine_elsa, **length, **affine, **kind),
+        "product_elsa": call(constructions.product_elsa, size=2, factors=3, **kind),
+        "product_lsa": call(constructions.product_lsa, size=2, **kind),
+    }
+    biased = constructions.gd_beta_elsa(ROWS, VECTOR, MATRIX).stack
     ridge = constructions.ridge_lsa(ROWS, DIM, 2, STEP_SIZE, num_queries=QUERIES)
     folder = Path(tempfile.mkdtemp(prefix="elsa-inputs-"))
     path = folder / "stack.safetensors"
@@ -68,6 +78,7 @@ def calls() -> dict[str, Call]:
         "compiler.CompiledStack.from_prompt": call(
             compiled.from_prompt, h=compiled.layout.pack(**_GIVEN)
         ),
+        "nn.without_biases": call(nn.without_biases, stack=Made(lambda: biased)),
         "nn.BlockStack": call(nn.BlockStack, **{k: Made(lambda v=v: v) for k, v in parts.items()}),  # type: ignore[misc]
         **{
             name: one

@@ -17,6 +17,12 @@ _SETTING = Made(
         task_mean=VECTOR,
     )
 )
+_CENTRED = Made(
+    lambda: theory.Setting(
+        dim=DIM, context_length=5, noise_var=0.1, cov_x=COVARIANCE, cov_task=COVARIANCE
+    )
+)
+_AFFINE = {"setting": _CENTRED, "intercept_var": 1.0}
 _SIZES = {"dim": 3, "context_length": 5, "noise_var": 0.1}
 _ALIGNED = {**_SIZES, "alignment": 0.5}
 _LIMIT = {"dim": 3, "alignment": 0.5, "noise_var": 0.1}
@@ -71,6 +77,24 @@ def _risks() -> dict[str, Call]:
         "Setting": call(
             theory.Setting, **_SIZES, cov_x=COVARIANCE, cov_task=COVARIANCE, task_mean=VECTOR
         ),
+        "affine_bayes_risk": call(theory.affine_bayes_risk, **_AFFINE, key=_KEY, samples=2),
+        "affine_elsa_optimum": call(theory.affine_elsa_optimum, **_AFFINE),
+        "affine_floor": call(theory.affine_floor, **_AFFINE),
+        "affine_lsa_optimum": call(theory.affine_lsa_optimum, **_AFFINE),
+        "equivariant_floor": call(
+            theory.equivariant_floor,
+            target=lambda h: h[:, :1] ** 2,
+            prompts=normal(2, 3, 2),
+            group=theory.sign_flips(3, [0]),
+        ),
+        "multi_head_optimum": call(theory.multi_head_optimum, setting=_SETTING, masked=True),
+        "prior_mean_gap_bound": call(theory.prior_mean_gap_bound, setting=_SETTING, masked=True),
+        "product_floor": call(theory.product_floor, size=3, factors=3),
+        "recall_without_positions": call(
+            theory.recall_without_positions, num_pairs=3, num_values=4
+        ),
+        "sign_flips": call(theory.sign_flips, rows=3, flipped=[0, 2]),
+        "transposed_optimum": call(theory.transposed_optimum, setting=_SETTING),
         "alignment_approximation": call(theory.alignment_approximation, **_ALIGNED),
         "alignment_limit": call(theory.alignment_limit, **_LIMIT),
         "alignment_moments": call(theory.alignment_moments, **_ALIGNED),

@@ -18,6 +18,7 @@ WITHOUT_A_CALL = {
     **dict.fromkeys(("Estimate", "GdBetaFlow", "HeavyBall", "Interval"), RESULT),
     **dict.fromkeys(("LinearAttentionOptimum", "PolynomialStep", "Rates", "RidgeModes"), RESULT),
     **dict.fromkeys(("ScaleMoments", "ScaledStep", "StartedStep", "StartedStepGradient"), RESULT),
+    **dict.fromkeys(("AffineStep", "MultiHeadOptimum"), RESULT),
     **dict.fromkeys(("Step", "WeightedStep", "ByLayer", "Evaluation", "PackedPrompt"), RESULT),
 }
 AS_A_CALL = "its prompt is looked at as that of a call, in the table for one of its kind"

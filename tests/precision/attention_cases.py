@@ -39,6 +39,14 @@ def cases() -> dict[str, Case]:
     return {
         "attention.lsa": traced(attention.lsa, _H, _WQ, _WK, _WV),
         "attention.elsa": traced(attention.elsa, _H, _WQ, _WK, _WV, *_BIASES),
+        "attention.equivariance_error": Run(
+            lambda: attention.equivariance_error(
+                lambda h: attention.lsa(h, _WQ, _WK, _WV), _H, -np.eye(ROWS)
+            ),
+            products=True,
+        ),
+        "attention.with_roles": without(attention.with_roles, _H, np.eye(ROWS)),
+        "attention.without_biases": without(attention.without_biases, _WQ, _WK, _WV, *_BIASES),
         "attention.mask_move": Run(lambda: attention.mask_move((4, 4), (0, 1), (0, 1), (1, 1))),
         "attention.context_gram": traced(gram.context_gram, X, normal(ROWS)),
         "attention.tokens": without(gram.tokens, X, normal(ROWS)),

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 import elsa
-from elsa import algorithms, constructions, exchange, models, readback, report
+from elsa import algorithms, constructions, exchange, models, nn, readback, report
 from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, VECTOR
 from tests.precision.products import Case, Run, traced, without
 
@@ -71,6 +71,23 @@ def _ridge_stack(prefix: str, make: Callable[..., Any]) -> dict[str, Case]:
     }
 
 
+def _by_hand() -> dict[str, Case]:
+    """Constructions of a layer or two, and the layer without its biases."""
+    task = {"X": RIDGE["X"], "y": RIDGE["y"], "query_x": RIDGE["query_x"][:1]}
+    started = constructions.gd_beta_elsa(ROWS, VECTOR, MATRIX)
+    natural = constructions.gd_beta_elsa(ROWS, VECTOR, MATRIX, prompt="natural")
+    affine = constructions.affine_elsa(ROWS, MATRIX, 0.5)
+    matrices = dict.fromkeys("ABC", MATRIX)
+    return {
+        "constructions.gd_beta_elsa": _called(started, task),
+        "constructions.gd_beta_elsa, natural": _called(natural, task),
+        "constructions.affine_elsa": _called(affine, task),
+        "constructions.product_elsa": _called(constructions.product_elsa(DIM, 3), matrices),
+        "constructions.product_lsa": _called(constructions.product_lsa(DIM), matrices),
+        "nn.without_biases": Run(lambda: nn.without_biases(started.stack)),
+    }
+
+
 def _compiled(execution: str = "auto", **options: Any) -> Any:
     step = algorithms.gradient_descent(STEP_SIZE)
     return elsa.compile(step, _INPUTS, depth=2, execution=execution, **options)
@@ -111,6 +128,7 @@ def cases() -> dict[str, Case]:
     return {
         **{f"constructions.{name}": _called(_ridge(make), RIDGE) for name, make in _MAKERS.items()},
         "constructions.ridge_elsa": _called(_ridge(constructions.ridge_elsa, skip="head"), RIDGE),
+        **_by_hand(),
         **_ridge_stack("constructions.RidgeStack", constructions.ridge_elsa),
         **_ridge_stack("constructions.DesignedRidgeStack", constructions.ridge_lsa),
         **_ridge_stack("constructions.StateRidgeStack", constructions.ridge_lsa_state),

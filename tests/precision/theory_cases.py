@@ -11,6 +11,7 @@ _SIZES = {"dim": 3, "context_length": 5, "noise_var": 0.1}
 _ALIGNED = {**_SIZES, "alignment": 0.5}
 _LAWS = {"noise_var": 0.1, "cov_x": COVARIANCE, "cov_task": COVARIANCE, "task_mean": VECTOR}
 _SETTING = theory.Setting(dim=DIM, context_length=5, **_LAWS)
+_CENTRED = theory.Setting(dim=DIM, context_length=5, **{**_LAWS, "task_mean": None})
 _FEW = theory.Setting(dim=DIM, context_length=2, **_LAWS)  # fewer rows than columns
 _EIGENVALUES, _STEPS = np.array([1.0, 2.0, 3.0]), np.arange(4)
 _DRIFT = {"dim": 3, "noise_var": 0.1}
@@ -67,6 +68,12 @@ def _in_numpy() -> dict[str, Case]:
         "Setting.centred": _SETTING.centred,
         "Setting.second_moment": lambda: _SETTING.second_moment,
         "accelerated_rate": lambda: theory.accelerated_rate(10.0),
+        "affine_elsa_optimum": lambda: theory.affine_elsa_optimum(_CENTRED, intercept_var=1.0),
+        "affine_floor": lambda: theory.affine_floor(_CENTRED, intercept_var=1.0),
+        "affine_lsa_optimum": lambda: theory.affine_lsa_optimum(_CENTRED, intercept_var=1.0),
+        "affine_bayes_risk": lambda: theory.affine_bayes_risk(
+            _CENTRED, jax.random.key(0), 2, intercept_var=1.0
+        ),
         "admissible_step_size": lambda: theory.admissible_step_size(2.0),
         "alignment_approximation": lambda: theory.alignment_approximation(**_ALIGNED),
         "alignment_limit": lambda: theory.alignment_limit(dim=3, alignment=0.5, noise_var=0.1),
@@ -81,6 +88,9 @@ def _in_numpy() -> dict[str, Case]:
         "decay_rate": lambda: theory.decay_rate(3.0),
         "drift_optimum": lambda: theory.drift_optimum(_CORRELATIONS, **_DRIFT),
         "drift_risk": lambda: theory.drift_risk(np.ones(5), _CORRELATIONS, **_DRIFT),
+        "equivariant_floor": lambda: theory.equivariant_floor(
+            lambda h: h, normal(2, 3, 2), theory.sign_flips(3, [0])
+        ),
         "error_curve": lambda: theory.error_curve(_EIGENVALUES, VECTOR, 0.1, _STEPS),
         "gamma": lambda: theory.gamma(3, 1e-7),
         "gd_beta_flow": lambda: theory.gd_beta_flow(VECTOR, MATRIX, _SETTING, [0.0, 0.1]),
@@ -97,6 +107,7 @@ def _in_numpy() -> dict[str, Case]:
             normal(DIM + 1), normal(DIM + 1, DIM), _SETTING
         ),
         "lora_optimum": lambda: theory.lora_optimum(MATRIX, _SETTING, rank=1),
+        "multi_head_optimum": lambda: theory.multi_head_optimum(_SETTING),
         "multi_step_optimum": lambda: theory.multi_step_optimum(**_SIZES, steps=1),
         "multi_step_risk": lambda: theory.multi_step_risk([0.1], **_SIZES),
         "multi_step_sizes": lambda: theory.multi_step_sizes(**_SIZES, steps=1),
@@ -105,6 +116,11 @@ def _in_numpy() -> dict[str, Case]:
         "pgd_gradient": lambda: theory.pgd_gradient(MATRIX, _SETTING),
         "pgd_optimum": lambda: theory.pgd_optimum(_SETTING, rank=1),
         "pgd_risk": lambda: theory.pgd_risk(MATRIX, _SETTING),
+        "prior_mean_gap_bound": lambda: theory.prior_mean_gap_bound(_SETTING),
+        "product_floor": lambda: theory.product_floor(size=2, factors=3),
+        "recall_without_positions": lambda: theory.recall_without_positions(
+            num_pairs=3, num_values=2
+        ),
         "relative_errors": lambda: theory.relative_errors(np.ones((2, 3)), VECTOR),
         "retrieval_approximation": lambda: theory.retrieval_approximation(**_ALIGNED),
         "retrieval_limit": lambda: theory.retrieval_limit(dim=3, alignment=0.5, noise_var=0.1),
@@ -114,8 +130,10 @@ def _in_numpy() -> dict[str, Case]:
         "ridge_modes": lambda: theory.ridge_modes(X, Y[:, 0], 0.5),
         "ridge_step_bound": lambda: theory.ridge_step_bound(X, Y, W, 0.5, 0.1, 1e-7),
         "settled_at": lambda: theory.settled_at([1.0, 0.1, 0.01], 0.5),
+        "sign_flips": lambda: theory.sign_flips(3, [0, 2]),
         "steps_to_reach": lambda: theory.steps_to_reach(1e-2, 3.0),
         "steps_until": lambda: theory.steps_until(lambda steps: 0.5**steps, 1e-2),
+        "transposed_optimum": lambda: theory.transposed_optimum(_SETTING),
         "unit_roundoff": lambda: theory.unit_roundoff(np.float32),
         "unweighted_drift_optimum": lambda: theory.unweighted_drift_optimum(
             _CORRELATIONS, **_DRIFT

@@ -41,6 +41,21 @@ def test_the_numbers_of_the_text():
     assert np.iscomplex(np.roots([*-coefficients[::-1], 1.0])).sum() == 4
 
 
+def test_the_table_of_a_prior_mean():
+    rows = re.findall(r"^\| (\d) " + 4 * r"\| ([\d.]+) " + r"\|$", PAGE, re.M)
+    assert len(rows) == 2
+    for length, *shown in rows:
+        mean = float(length) * np.full(4, 0.5)
+        setting = theory.Setting(dim=4, context_length=16, noise_var=0.1, task_mean=mean)
+        risks = [
+            theory.gd_beta_optimum(setting).risk,
+            theory.multi_head_optimum(setting).risk,
+            theory.multi_head_optimum(setting, masked=False).risk,
+            theory.linear_attention_optimum(setting).risk,
+        ]
+        np.testing.assert_allclose(np.array(shown, float), risks, atol=5.01e-5)
+
+
 @pytest.mark.parametrize(
     "row", re.findall(r"^\| (\d+) \| (\d+) ((?:\| [+-]\d+\.\d% ){5})", PAGE, re.M)
 )
