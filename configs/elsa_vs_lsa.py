@@ -42,7 +42,8 @@ def get_config(mode: str = "full") -> ConfigDict:
             "panel": "mean",
             "task": task,
             "model": {"depth": 1, "init_scale": 0.3, **model},
-            "sweep": {"task_mean": means},
+            # without a mean many heads are one head
+            "sweep": {"task_mean": means[1:] if name == "lsa_heads" else means},
         }
         for name, model in models.items()
         if not (quick and name in ("lsa_roles", "lsa_heads"))
@@ -56,7 +57,8 @@ def get_config(mode: str = "full") -> ConfigDict:
             "model": {"depth": 1, "init_scale": 0.3, **_MODELS[name]},
             "sweep": {"intercept_var": variances},
         }
-    for depth, name in () if quick else ((d, name) for d in (1, 2, 4) for name in _MODELS):
+    depths = {1: _MODELS, 2: _MODELS, 4: ("elsa", "lsa")}  # at 4 role channels cost a minute
+    for depth, name in () if quick else ((d, name) for d in depths for name in depths[d]):
         runs[f"depth_{depth}_{name}"] = {
             "panel": "depth",
             "task": {**affine, "noise_var": 0.25},
