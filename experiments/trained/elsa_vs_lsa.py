@@ -18,7 +18,7 @@ def check(config: ConfigDict) -> None:
     """Refuses runs that belong to no panel, besides what training refuses."""
     checks.integer("elsa_vs_lsa", bayes_samples=(config.bayes_samples, 2))
     for name, run in config.runs.items():
-        checks.one_of(f"runs.{name}", "panel", run.panel, PANELS)
+        checks.one_of(f"runs.{name}", "panel", run.get("panel", ""), PANELS)
         checks.one_of(f"runs.{name}", "model", run.model.name, ("elsa", "lsa"))
         wanted = "linear_regression" if run.panel == "mean" else "affine_regression"
         checks.one_of(f"runs.{name}", "task", run.task.name, (wanted,))
@@ -28,7 +28,7 @@ def check(config: ConfigDict) -> None:
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each point; of deep stacks also the risk without the worst prompts."""
     trained, records = measure.train(config, case, place, biases.predict, keep_lost=True)
-    depth = case["model"]["depth"]
+    depth = case["model"].get("depth", 1)
     found = (
         trained.evaluate(
             max(1, config.eval_prompts // _SORTED), screen=place.screen, name=case["run"]

@@ -20,7 +20,7 @@ _HIGHEST = 100.0  # of the figure: what is above, or not finite, is drawn at its
 
 def label_of(model: Mapping[str, Any]) -> str:
     """A run as the figures name it."""
-    depth = model["depth"]
+    depth = model.get("depth", 1)
     words = [f"{depth} step" + "s" * (depth > 1)]
     words += ["tied"] if model.get("tied", False) else []
     words += ["biases by position"] if model.get("biases") == "position" else []
@@ -145,7 +145,7 @@ def _draw_risks(axes: "Axes", records: Sequence[Record], labels: Sequence[str]) 
     axes.set_ylim(0.8 * bayes, 1.3 * _HIGHEST)
     style.finish(
         axes,
-        x="standard deviation of the noise on every weight of the start",
+        x="noise on every weight (standard deviation)",
         y="risk (squared error)",
         title=f"every seed; above {_HIGHEST:g} or not finite: at the edge",
         legend=False,
