@@ -42,7 +42,7 @@ def get_config(mode: str = "full") -> ConfigDict:
     )
     config.prompt = ConfigDict(
         {
-            "layout": "stacked",  # "natural", "designed", "source", "transposed", "custom"
+            "layout": "stacked",  # "stacked_roles", "natural", "designed", "source", "transposed"
             "boxes": "",  # of "custom": 'X 0 0 16 4; y 0 4 16 1; ..', row, channel, height, width
             "lam": config.task.get_oneway_ref("noise_var"),  # the regulariser that it tells
         }

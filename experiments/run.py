@@ -70,6 +70,8 @@ DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when
     "depth": "experiments.trained.depth",
     "depth_to_accuracy": "experiments.constructed.depth_to_accuracy",
     "drift": "experiments.trained.drift",
+    "elsa_vs_lsa": "experiments.trained.elsa_vs_lsa",
+    "from_construction": "experiments.trained.from_construction",
     "gd_beta_flow": "experiments.trained.gd_beta_flow",
     "layout_ablation": "experiments.constructed.layout_ablation",
     "length": "experiments.trained.length",

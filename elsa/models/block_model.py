@@ -81,6 +81,7 @@ class BlockModel(nnx.Module):
             num_heads,
             roles=rows if self.has_biases else None,
             tied=tied,
+            masked=False,
             init_scale=init_scale / channels**0.5,
             dtype=checks.float_dtype(where, dtype),
             precision=precision,

@@ -28,7 +28,8 @@ def block_stack(model: StackModel | BlockModel, context_length: int | None = Non
       context_length: n; the model's own where None. A model on blocks has the one of its blocks.
 
     Raises:
-      ValueError: for a length that the model cannot be run on. TypeError: for another model.
+      ValueError: for a length that the model cannot be run on, or layers that mask the query.
+      TypeError: for another model.
     """
     if isinstance(model, BlockModel):
         return _on_blocks(model, context_length)
@@ -37,6 +38,8 @@ def block_stack(model: StackModel | BlockModel, context_length: int | None = Non
     )
     n = model.context_length if context_length is None else context_length
     model.check_length(n)
+    if model.masked:
+        raise ValueError("block_stack: layers of a block stack have no mask, and the model has one")
     form, readout = model.prompt_format, model.readout(n)
     with jax.ensure_compile_time_eval():
         # no entry may be zero: an example of zeros counts as absent

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from elsa.base import checks
 from elsa.nn.attention_heads import AttentionHeads
 from elsa.nn.layers import ELSA, LSA
+from elsa.nn.masked_layers import MaskedLSA
 from elsa.nn.role_layers import RoleELSA
 from elsa.nn.stack import Stack
 
@@ -23,6 +24,7 @@ def drawn(
     num_heads: int,
     *,
     roles: int | None,
+    masked: bool,
     tied: bool,
     init_scale: Float[ArrayLike, ""],
     dtype: np.dtype,
@@ -33,6 +35,7 @@ def drawn(
 
     Args:
       roles: how many there are, for ELSA; None for LSA.
+      masked: whether LSA layers leave rows out of their keys.
       others: as `StackModel`; init_scale is the standard deviation itself.
     """
 
@@ -41,7 +44,7 @@ def drawn(
 
     def layer(keys: nnx.Rngs) -> AttentionHeads:
         if roles is None:
-            return LSA(*sizes, **options, rngs=keys)
+            return (MaskedLSA if masked else LSA)(*sizes, **options, rngs=keys)
         return RoleELSA(roles, *sizes, **options, rngs=keys)
 
     if tied or depth == 0:

@@ -11,9 +11,10 @@ from jaxtyping import Array, Float
 
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
-from elsa.models import stack_layers, starts
+from elsa.models import masking, stack_layers, starts
 from elsa.models.boxed import boxed_format
 from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
+from elsa.models.readout import from_prompt_blocks
 from elsa.prompts import PackedPrompt, PromptFormat, named_format, packed
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.named import NAMES, Boxes
@@ -42,6 +43,7 @@ class StackModel(nnx.Module):
       num_heads: heads a layer of a random stack.
       key_size: p of a random stack; the number of channels where 0.
       tied: whether all steps share their weights.
+      masked: of a random LSA: no row attends to the query's, which holds no example.
       biases: of ELSA: "role", a row for each role of a row (`prompts.row_roles`), or "position",
         one for each row, which fixes the context's length.
       init: "random"; "construction", ridge regression by weights written by hand; "compiled", by
@@ -77,6 +79,7 @@ class StackModel(nnx.Module):
         num_heads: int = 1,
         key_size: int = 0,
         tied: bool = False,
+        masked: bool = False,
         biases: str = "role",
         init: str = "random",
         algorithm: str = "",
@@ -95,7 +98,7 @@ class StackModel(nnx.Module):
         checks.at_least(where, init_scale=(init_scale, 0.0), noise=(noise, 0.0), lam=(lam, 0.0))
         checks.finite(where, init_scale=init_scale, noise=noise, lam=lam)
         checks.positive(where, step_size=step_size)
-        checks.boolean(where, tied=tied)
+        checks.boolean(where, tied=tied, masked=masked)
         checks.one_of(where, "layout", layout, LAYOUTS)
         checks.one_of(where, "init", init, INITS)
         checks.one_of(where, "biases", biases, BIASES)
@@ -104,10 +107,12 @@ class StackModel(nnx.Module):
             raise ValueError(
                 f"{where}: algorithm is of stacks that are not random, got {algorithm!r}"
             )
+        if masked and init != "random":
+            raise ValueError(f"{where}: masked=True is of random stacks, got init={init!r}")
         if (layout == "custom") != (boxes is not None):
             raise ValueError(f"{where}: boxes and layout='custom' need each other, got {layout!r}")
         self.precision = known(where, precision)
-        self.dim, self.context_length, self.tied = dim, context_length, tied
+        self.dim, self.context_length, self.tied, self.masked = dim, context_length, tied, masked
         self.lam, self.step_size, self.biases = float(lam), float(step_size), biases
         kind = checks.float_dtype(where, dtype)
         if init == "random":
@@ -117,7 +122,10 @@ class StackModel(nnx.Module):
                 if boxes is not None
                 else named_format(layout, dim)
             )
-            channels = self.prompt_format.layout(context_length).shape[1]
+            placed = self.prompt_format.layout(context_length)
+            if masked:
+                masking.refuse(where, placed, has_biases=self.has_biases)
+            channels = placed.shape[1]
             indicator = self._indicator()
             self.stack = stack_layers.drawn(
                 depth,
@@ -125,6 +133,7 @@ class StackModel(nnx.Module):
                 key_size or channels,
                 num_heads,
                 roles=None if indicator is None else indicator.shape[1],
+                masked=masked,
                 tied=tied,
                 init_scale=init_scale / channels**0.5,
                 dtype=kind,
@@ -160,7 +169,7 @@ class StackModel(nnx.Module):
         readout = self.readout(context.x.shape[1])
 
         def one(given: PackedPrompt, query_x: Array) -> Array:
-            return _prediction(self._run(given), readout, query_x)
+            return from_prompt_blocks(self._run(given), readout, query_x)
 
         return jax.vmap(one)(self._pack(context), context.query_x)
 
@@ -190,7 +199,7 @@ class StackModel(nnx.Module):
             def read(h: Array) -> tuple[Array, Array]:
                 last = self.stack.ended(h, *self._roles_of(given))
                 w = readout.block(last, "w")[:, 0] if "w" in readout else jnp.zeros(0, h.dtype)
-                return _prediction(last, readout, query_x), w
+                return from_prompt_blocks(last, readout, query_x), w
 
             _, seen = self._run(given, read)
             predictions, weights = seen
@@ -228,8 +237,7 @@ class StackModel(nnx.Module):
 
     @property
     def _takes_any_length(self) -> bool:
-        by_position = self.has_biases and self.biases == "position"
-        return self.prompt_format.any_length and not by_position
+        return self.prompt_format.any_length and not (self.has_biases and self.biases == "position")
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -260,7 +268,7 @@ class StackModel(nnx.Module):
     def _roles_of(self, given: PackedPrompt) -> tuple[Array, ...]:
         """What layers take beside the prompt."""
         if not self.has_biases:
-            return ()
+            return (masking.attended(given.roles, self.roles),) if self.masked else ()
         if self.biases == "position":
             return (jnp.eye(given.h.shape[0], dtype=given.h.dtype),)
         return (given.roles,)
@@ -286,10 +294,3 @@ class ELSAModel(StackModel):
     """A `StackModel` of layers with biases."""
 
     has_biases = True
-
-
-def _prediction(h: Array, readout: BlockLayout, query_x: Array) -> Array:
-    """The block `prediction`, or query_x w where there is none."""
-    if "prediction" in readout:
-        return readout.block(h, "prediction")[0, 0]
-    return query_x @ readout.block(h, "w")[:, 0]

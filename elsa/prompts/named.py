@@ -9,9 +9,9 @@ from elsa.prompts.layout import BlockLayout
 from elsa.prompts.roles import Role, row_roles
 
 Boxes = Mapping[str, tuple[int, int, int, int]]
-NAMES = ("stacked", "natural", "designed", "source", "transposed")
+NAMES = ("stacked", "stacked_roles", "natural", "designed", "source", "transposed")
 # What packing may write into a block; a block that is not among a format's `holds` starts at zero.
-HELD = ("X", "y", "query_x", "lam", "lam I", "sqrt(lam) I", "sqrt(eta) I", "eta I")
+HELD = ("X", "y", "query_x", "lam", "lam I", "sqrt(lam) I", "sqrt(eta) I", "eta I", "roles")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,11 +49,12 @@ class PromptFormat:
 def named_format(name: str, dim: int) -> PromptFormat:
     """The prompt of that name, for d covariates and one query, n examples.
 
-        stacked     n + 1 rows [x_i, 0, y_i, 0], then the query [0, x, 0, p] in channels of its own
-        natural     X, y, lam, w, x, r and p side by side, each in channels of its own from row 0 on
-        designed    as `constructions.ridge_lsa`: sqrt(lam) I in rows of its own below the data
-        source      as `constructions.ridge_lsa_state`: w, lam I and sqrt(eta) I below the data
-        transposed  rows are covariates and the label: [X^T, x; y^T, p]
+        stacked        n rows [x_i, 0, y_i, 0], then the query [0, x, 0, p] in channels of its own
+        stacked_roles  stacked, and two channels that are constant on the examples, on the query
+        natural        X, y, lam, w, x, r and p side by side, each in own channels from row 0 on
+        designed       as `constructions.ridge_lsa`: sqrt(lam) I in rows of its own below the data
+        source         as `constructions.ridge_lsa_state`: w, lam I and sqrt(eta) I below the data
+        transposed     rows are covariates and the label: [X^T, x; y^T, p]
 
     p, the prediction, starts at zero, and so do the weights w, the residual r and the fit.
 
@@ -77,8 +78,13 @@ def _named(name: str, dim: int) -> PromptFormat:
     def layout(context_length: int) -> BlockLayout:
         return _LAYOUTS[name](context_length, dim)
 
+    if name == "stacked_roles":
+        examples: tuple[str, ...] = ("X", "y", "roles")
+        return PromptFormat(
+            name=name, layout=layout, holds={**data, "roles": "roles"}, examples=examples
+        )
     if name == "natural":
-        examples: tuple[str, ...] = ("X", "y", "residual")
+        examples = ("X", "y", "residual")
         return PromptFormat(
             name=name, layout=layout, holds={**data, "lam": "lam"}, examples=examples
         )
@@ -175,6 +181,10 @@ def _stacked(n: int, d: int) -> BlockLayout:
     return BlockLayout({**boxes, "prediction": (n, 2 * d + 1, 1, 1)})
 
 
+def _stacked_roles(n: int, d: int) -> BlockLayout:
+    return _stacked(n, d).extended({"roles": (0, 2 * d + 2, n + 1, 2)}, (n + 1, 2 * d + 4))
+
+
 def _natural(n: int, d: int) -> BlockLayout:
     shapes = {"X": (n, d), "y": (n, 1), "lam": (1, 1), "w": (d, 1), "query_x": (1, d)}
     return natural_layout({**shapes, "residual": (n, 1), "prediction": (1, 1)})
@@ -187,6 +197,7 @@ def _transposed(n: int, d: int) -> BlockLayout:
 
 _LAYOUTS: dict[str, Callable[[int, int], BlockLayout]] = {
     "stacked": _stacked,
+    "stacked_roles": _stacked_roles,
     "natural": _natural,
     "designed": lambda n, d: designed_layout(n, d, 1),
     "source": lambda n, d: with_fit(state_layout(n, d, 1)),

@@ -78,13 +78,16 @@ def packed(
         "sqrt(eta) I": jnp.sqrt(jnp.asarray(step_size, x.dtype)) * eye,
         "eta I": step_size * eye,
     }
+    roles = _roles(layout, prompt_format, known, present, x.dtype)
+    if "roles" in prompt_format.holds.values():
+        values["roles"] = roles
     held = BlockLayout(
         {name: layout.box(name) for name in prompt_format.holds},
         layout.shape,
         [name for name in layout.transposed if name in prompt_format.holds],
     )
     h = held.pack(**{name: values[held_there] for name, held_there in prompt_format.holds.items()})
-    return PackedPrompt(h, _roles(layout, prompt_format, known, present, x.dtype))
+    return PackedPrompt(h, roles)
 
 
 def _roles(

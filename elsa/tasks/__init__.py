@@ -1,5 +1,6 @@
 """Tasks: distributions over regression problems, and real tables of data."""
 
+from elsa.tasks.affine import AffineRegression
 from elsa.tasks.alignment import Alignment
 from elsa.tasks.block_prompt import BlockPrompt, BlockTask
 from elsa.tasks.contexts import TableContexts
@@ -16,6 +17,7 @@ from elsa.tasks.table import Table, diabetes, read_csv, standardised
 
 __all__ = [
     "TASKS",
+    "AffineRegression",
     "Alignment",
     "BlockPrompt",
     "BlockTask",

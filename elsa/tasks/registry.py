@@ -5,6 +5,7 @@ from typing import Any
 from elsa.base import checks
 from elsa.base.settings import Settings
 from elsa.tasks import fields
+from elsa.tasks.affine import AffineRegression
 from elsa.tasks.alignment import Alignment
 from elsa.tasks.contexts import TableContexts
 from elsa.tasks.drift import Drift
@@ -16,6 +17,7 @@ from elsa.tasks.shifts import ShiftedRegression
 from elsa.tasks.spectrum import PrescribedSpectrum
 
 TASKS: dict[str, type] = {
+    "affine_regression": AffineRegression,
     "alignment": Alignment,
     "drift": Drift,
     "linear_regression": LinearRegression,

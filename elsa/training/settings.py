@@ -29,8 +29,8 @@ class TrainSettings:
         averaged (Polyak and Juditsky 1992), which takes most of the sampling noise out of them; 0
         for the weights of the last step.
       max_gradient_norm: gradients above it are scaled down to it; 0 leaves them.
-      loss: minimised in training, of the residual r of a prompt, summed over its entries where it is
-        a matrix: "squared", r^2, or "huber", r^2 up to |r| = huber_delta and the tangent
+      loss: minimised in training, of the residual r of a prompt, summed over the entries of a
+        matrix: "squared", r^2, or "huber", r^2 up to |r| = huber_delta and the tangent
         2 huber_delta |r| - huber_delta^2 beyond, which single prompts of a deep model do not
         dominate. Losses that are written are squared errors always.
       huber_delta: where the Huber loss becomes a line.

@@ -87,6 +87,15 @@ def _(task: tasks.LinearRegression, point: Mapping[str, Any], run: Run) -> Predi
 
 
 @of.register
+def _(task: tasks.AffineRegression, point: Mapping[str, Any], run: Run) -> Prediction:
+    """The optimum of one layer without biases, to which the intercept is noise."""
+    weight, risk = theory.affine_lsa_optimum(
+        setting_of(task), intercept_var=float(task.intercept_var)
+    )
+    return {"target": risk, "preconditioner": weight}
+
+
+@of.register
 def _(task: tasks.Retrieval, point: Mapping[str, Any], run: Run) -> Prediction:
     """The exact optimum, and the approximation for many dimensions."""
     sizes = aligned(task)
@@ -143,12 +152,12 @@ def _multiple(dim: int, optimum: tuple[float, float], approximation: float) -> P
 
 
 def setting_of(task: Any) -> theory.Setting:
-    """The laws of a `tasks.LinearRegression`."""
+    """The laws of a `tasks.LinearRegression`, or of an affine one without its intercept."""
     return theory.Setting(
         dim=task.dim,
         context_length=task.context_length,
         noise_var=float(task.noise_var),
         cov_x=task.cov_x,
         cov_task=task.cov_task,
-        task_mean=task.task_mean,
+        task_mean=getattr(task, "task_mean", None),
     )

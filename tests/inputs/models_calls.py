@@ -197,6 +197,9 @@ def _modules() -> dict[str, Call]:
 def _readback() -> dict[str, Call]:
     linear = models.LinearTransformer(DIM, 1, rngs=nnx.Rngs(0))
     block = readback.gd_beta_block(VECTOR, MATRIX)
+    by_hand = models.ELSAModel(
+        DIM, ROWS, 1, layout="natural", init="construction", rngs=nnx.Rngs(0)
+    )
     return {
         "readback.attention_stack": call(
             readback.attention_stack,
@@ -211,6 +214,7 @@ def _readback() -> dict[str, Call]:
             context_length=ROWS,
             dtype="float64",
         ),
+        "readback.step_matrices": call(readback.step_matrices, model=Made(lambda: by_hand)),
         "readback.read_gd_beta": call(readback.read_gd_beta, block=Made(lambda: block)),
     }
 

@@ -31,6 +31,7 @@ def _tasks() -> dict[str, Call]:
     aligned = tasks.Alignment(DIM, ROWS, 0.5)
     retrieval = tasks.Retrieval(DIM, ROWS, 0.5)
     spectrum = tasks.PrescribedSpectrum(DIM, ROWS, 10.0)
+    affine = tasks.AffineRegression(DIM, ROWS, 0.1, 2.0)
     moved = tasks.ShiftedRegression(linear, 2.0, half_subspace=True)
     flags = {"orthogonal_query": False, "half_subspace": True}
     contexts = tasks.TableContexts.from_table(_TABLE, 4)
@@ -42,6 +43,14 @@ def _tasks() -> dict[str, Call]:
         "LinearRegression.sample": call(linear.sample, **_DRAW),
         "LinearRegression.parts": call(linear.parts, **_DRAW),
         "LinearRegression.sample_gram": call(linear.sample_gram, **_DRAW, length=3),
+        "AffineRegression": call(
+            tasks.AffineRegression,
+            **_SIZES,
+            intercept_var=2.0,
+            cov_x=COVARIANCE,
+            cov_task=COVARIANCE,
+        ),
+        "AffineRegression.sample": call(affine.sample, **_DRAW),
         "Alignment": call(tasks.Alignment, **_SIZES, alignment=0.5),
         "Alignment.sample": call(aligned.sample, **_DRAW),
         "Alignment.sample_gram": call(aligned.sample_gram, **_DRAW, length=3),

@@ -107,6 +107,7 @@ def _tasks() -> dict[str, Case]:
             lambda cov, mean: tasks.LinearRegression(DIM, ROWS, 0.1, cov, cov, mean).parts(_KEY, 2),
             *_LAW,
         ),
+        **_task(lambda cov: tasks.AffineRegression(DIM, ROWS, 0.1, 2.0, cov, cov), _LAW[0]),
         **_task(lambda scale: tasks.Alignment(DIM, ROWS, scale), np.float64(0.5)),
         **_task(lambda scale: tasks.Retrieval(DIM, ROWS, scale), np.float64(0.5)),
         **_task(_drift, tasks.autoregressive(ROWS, 0.9)),

@@ -141,6 +141,11 @@ def cases() -> dict[str, Case]:
             VECTOR,
             MATRIX,
         ),
+        "readback.step_matrices": traced(
+            lambda: readback.step_matrices(
+                models.ELSAModel(2, 3, layout="natural", init="construction", rngs=nnx.Rngs(0))
+            )
+        ),
         "readback.read_gd_beta": traced(
             lambda init, matrix: readback.read_gd_beta(readback.gd_beta_block(init, matrix)),
             VECTOR,

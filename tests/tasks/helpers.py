@@ -53,6 +53,7 @@ SMALL = {
     "linear_regression": tasks.LinearRegression(2, 5, 0.5, COV_X, COV_TASK, MEAN),
     "sphere": tasks.LinearRegression(2, 5, 0.5, COV_X, covariates="sphere"),
     "gamma": tasks.LinearRegression(2, 5, 0.5, COV_X, covariates="gamma", gamma_shape=2.0),
+    "affine": tasks.AffineRegression(2, 5, 0.5, 2.0, COV_X, COV_TASK),
     "retrieval": tasks.Retrieval(2, 3, 0.6, 0.3),
     "alignment": tasks.Alignment(2, 3, 0.6, 0.3),
     "drift": tasks.Drift(2, 3, CORR, 0.3),

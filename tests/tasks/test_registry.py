@@ -13,6 +13,9 @@ SETTINGS = {
         "task_mean": (1, -2),
     },
     "products": {"dim": 2, "factors": 3},
+    "affine_regression": {
+        "dim": 2, "context_length": 3, "intercept_var": 2.0, "cov_x": [[2.0, 0.5], [0.5, 1.0]],
+    },
     "retrieval": {"dim": 2, "context_length": 3, "alignment": 0.5},
     "alignment": {"dim": 2, "context_length": 3, "alignment": 0.5, "noise_var": 0.1},
     "drift": {"dim": 2, "context_length": 1, "task_corr": ((1, 0.5), (0.5, 1))},
