@@ -171,6 +171,10 @@ def _modules() -> dict[str, Call]:
 def _readback() -> dict[str, Call]:
     linear = models.LinearTransformer(DIM, 1, rngs=nnx.Rngs(0))
     block = readback.gd_beta_block(VECTOR, MATRIX)
+    stack = readback.attention_stack(linear, ROWS)
+    program = readback.formulas(stack)
+    blocks = {"X": normal(ROWS, DIM), "y": normal(ROWS, 1), "query_x": normal(1, DIM)}
+    h = stack.pack(**blocks)
     return {
         "readback.attention_stack": call(
             readback.attention_stack,
@@ -186,6 +190,12 @@ def _readback() -> dict[str, Call]:
             dtype="float64",
         ),
         "readback.read_gd_beta": call(readback.read_gd_beta, block=Made(lambda: block)),
+        "readback.formulas": call(
+            readback.formulas, stack=Made(lambda: stack), constants=True, least=0.01
+        ),
+        "readback.Formulas.__call__": call(program, **blocks),
+        "readback.Formulas.run": call(program.run, h=h),
+        "readback.Formulas.error": call(program.error, prompts=h[None]),
     }
 
 

@@ -13,6 +13,7 @@ from elsa.nn import ELSA, BlockStack, Stack
 from elsa.nn.stack import SKIPS
 from elsa.readback import polynomial
 from tests.helpers import relative_error
+from tests.readback.rewriting import rewritten
 
 
 def empty(n, m):
@@ -28,20 +29,6 @@ def drawn(n, m, seed, heads=2, p=2):
         *(rng.normal(size=(heads, m, width)) for width in (p, p, m)),
         *(rng.normal(size=(heads, n, width)) for width in (p, p, m)),
     )
-
-
-def rewritten(weights, seed):
-    """Other weights of the same layer: turned keys, other scales, one head split in two."""
-    rng = np.random.default_rng(seed)
-    wq, wk, wv, bq, bk, bv = (np.array(array, np.float64) for array in weights)
-    turn = rng.normal(size=(len(wq), wq.shape[2], wq.shape[2])) + 2.0 * np.eye(wq.shape[2])
-    back, scale = np.linalg.inv(turn).swapaxes(1, 2), rng.uniform(0.5, 2.0, size=(len(wq), 1, 1))
-    made = [wq @ turn, wk @ back * scale, wv / scale, bq @ turn, bk @ back * scale, bv / scale]
-    share = rng.normal()
-    split = [np.concatenate([array, array[:1]]) for array in made]
-    for place in (2, 5):
-        split[place][0], split[place][-1] = share * made[place][0], (1 - share) * made[place][0]
-    return HeadWeights(*split)
 
 
 def monomials(weights, live):
