@@ -1,7 +1,17 @@
-"""Reading trained models: as a plain stack, as descent from a learned mean, or as other steps."""
+"""Reading weights: a program on blocks, a plain stack, or descent with steps of its own."""
 
 from elsa.readback.descent import step_matrices
+from elsa.readback.formulas_program import Formulas
+from elsa.readback.formulas_reading import formulas
 from elsa.readback.gd_beta import GdBeta, gd_beta_block, read_gd_beta
 from elsa.readback.stacks import attention_stack
 
-__all__ = ["GdBeta", "attention_stack", "gd_beta_block", "read_gd_beta", "step_matrices"]
+__all__ = [
+    "Formulas",
+    "GdBeta",
+    "attention_stack",
+    "formulas",
+    "gd_beta_block",
+    "read_gd_beta",
+    "step_matrices",
+]

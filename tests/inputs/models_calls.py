@@ -200,6 +200,10 @@ def _readback() -> dict[str, Call]:
     by_hand = models.ELSAModel(
         DIM, ROWS, 1, layout="natural", init="construction", rngs=nnx.Rngs(0)
     )
+    stack = readback.attention_stack(linear, ROWS)
+    program = readback.formulas(stack)
+    blocks = {"X": normal(ROWS, DIM), "y": normal(ROWS, 1), "query_x": normal(1, DIM)}
+    h = stack.pack(**blocks)
     return {
         "readback.attention_stack": call(
             readback.attention_stack,
@@ -216,6 +220,12 @@ def _readback() -> dict[str, Call]:
         ),
         "readback.step_matrices": call(readback.step_matrices, model=Made(lambda: by_hand)),
         "readback.read_gd_beta": call(readback.read_gd_beta, block=Made(lambda: block)),
+        "readback.formulas": call(
+            readback.formulas, stack=Made(lambda: stack), constants=True, least=0.01
+        ),
+        "readback.Formulas.__call__": call(program, **blocks),
+        "readback.Formulas.run": call(program.run, h=h),
+        "readback.Formulas.error": call(program.error, prompts=h[None]),
     }
 
 

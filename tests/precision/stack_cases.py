@@ -123,6 +123,7 @@ def cases() -> dict[str, Case]:
     low_rank = models.LowRankAttention(DIM, 1, precision="default", rngs=nnx.Rngs(0))
     trained = readback.attention_stack(_trained(), ROWS, num_queries=QUERIES)
     task = {name: RIDGE[name] for name in ("X", "y", "query_x")}
+    program = readback.formulas(trained)
     loaded = _loaded()
     structured = _compiled()
 
@@ -150,6 +151,12 @@ def cases() -> dict[str, Case]:
             lambda init, matrix: readback.read_gd_beta(readback.gd_beta_block(init, matrix)),
             VECTOR,
             MATRIX,
+        ),
+        "readback.formulas": Run(lambda: readback.formulas(trained)),
+        "readback.Formulas.__call__": _called(program, task),
+        "readback.Formulas.run": traced(program.run, trained.pack(**task)),
+        "readback.Formulas.error": Run(
+            lambda: program.error(trained.pack(**task)[None]), products=True
         ),
         "exchange.export": Run(_loaded, products=True),  # compiles a step, whose products it traces
         "exchange.load": Run(_loaded, products=True),
