@@ -109,6 +109,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
                 "elsa.tasks.Prompt",
                 "elsa.heads",
                 "elsa.nn",
+                "elsa.compiler",
                 "elsa.models",
             ),
             ("flax",),

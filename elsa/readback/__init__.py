@@ -1,6 +1,14 @@
-"""What a trained model has become: a plain stack, or gradient descent from a learned mean."""
+"""What weights have become: a plain stack, gradient descent from a mean, a step with a fault."""
 
+from elsa.readback.diagnose_stack import Diagnosis, diagnose
 from elsa.readback.gd_beta import GdBeta, gd_beta_block, read_gd_beta
 from elsa.readback.stacks import attention_stack
 
-__all__ = ["GdBeta", "attention_stack", "gd_beta_block", "read_gd_beta"]
+__all__ = [
+    "Diagnosis",
+    "GdBeta",
+    "attention_stack",
+    "diagnose",
+    "gd_beta_block",
+    "read_gd_beta",
+]

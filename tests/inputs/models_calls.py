@@ -4,11 +4,11 @@ from typing import Any
 
 from flax import nnx
 
-from elsa import heads, models, nn, readback
+from elsa import constructions, heads, models, nn, readback
 from elsa.heads.head import stack_dense
 from elsa.models import readout
 from tests.inputs.calls import Call, Made, call
-from tests.precision.data import DIM, GRAM, MATRIX, PROMPT, ROWS, VECTOR, normal
+from tests.precision.data import DIM, GRAM, MATRIX, PROMPT, ROWS, VECTOR, X, normal
 
 _RNGS = {"rngs": Made(lambda: nnx.Rngs(0))}
 _OPTIONS: dict[str, Any] = {"dtype": "float64", "precision": "highest", **_RNGS}
@@ -184,6 +184,12 @@ def _readback() -> dict[str, Call]:
             preconditioner=MATRIX,
             context_length=ROWS,
             dtype="float64",
+        ),
+        "readback.diagnose": call(
+            lambda stack, step, X: readback.diagnose(stack, step, X=X),
+            stack=Made(lambda: constructions.least_squares_lsa(ROWS, DIM, 1, 0.1)),
+            step=Made(lambda: constructions.least_squares_lsa(ROWS, DIM, 1, 0.1)),
+            X=X,
         ),
         "readback.read_gd_beta": call(readback.read_gd_beta, block=Made(lambda: block)),
     }
