@@ -102,13 +102,14 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("flax",),
         ),
         "elsa.readback": Room(
-            "reading trained models: as plain stacks, as gradient descent from a start",
+            "reading weights: as a program, as plain stacks, as descent from a start; what is wrong with them",
             (
                 "elsa.base",
                 "elsa.prompts",
                 "elsa.tasks.Prompt",
                 "elsa.heads",
                 "elsa.nn",
+                "elsa.compiler",
                 "elsa.models",
             ),
             ("flax",),

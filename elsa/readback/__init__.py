@@ -1,15 +1,18 @@
-"""Reading weights: a program on blocks, a plain stack, or descent with steps of its own."""
+"""Reading weights: a program on blocks, a plain stack, descent from a start; what is wrong."""
 
 from elsa.readback.descent import step_matrices
+from elsa.readback.diagnose_stack import Diagnosis, diagnose
 from elsa.readback.formulas_program import Formulas
 from elsa.readback.formulas_reading import formulas
 from elsa.readback.gd_beta import GdBeta, gd_beta_block, read_gd_beta
 from elsa.readback.stacks import attention_stack
 
 __all__ = [
+    "Diagnosis",
     "Formulas",
     "GdBeta",
     "attention_stack",
+    "diagnose",
     "formulas",
     "gd_beta_block",
     "read_gd_beta",

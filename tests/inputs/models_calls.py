@@ -4,11 +4,22 @@ from typing import Any
 
 from flax import nnx
 
-from elsa import heads, models, nn, prompts, readback
+from elsa import constructions, heads, models, nn, prompts, readback
 from elsa.heads.head import stack_dense
 from elsa.models import readout
 from tests.inputs.calls import Call, Made, call
-from tests.precision.data import BLOCKS, DIM, GRAM, MATRIX, PRODUCTS, PROMPT, ROWS, VECTOR, normal
+from tests.precision.data import (
+    BLOCKS,
+    DIM,
+    GRAM,
+    MATRIX,
+    PRODUCTS,
+    PROMPT,
+    ROWS,
+    VECTOR,
+    X,
+    normal,
+)
 
 _RNGS = {"rngs": Made(lambda: nnx.Rngs(0))}
 _OPTIONS: dict[str, Any] = {"dtype": "float64", "precision": "highest", **_RNGS}
@@ -219,6 +230,12 @@ def _readback() -> dict[str, Call]:
             dtype="float64",
         ),
         "readback.step_matrices": call(readback.step_matrices, model=Made(lambda: by_hand)),
+        "readback.diagnose": call(
+            lambda stack, step, X: readback.diagnose(stack, step, X=X),
+            stack=Made(lambda: constructions.least_squares_lsa(ROWS, DIM, 1, 0.1)),
+            step=Made(lambda: constructions.least_squares_lsa(ROWS, DIM, 1, 0.1)),
+            X=X,
+        ),
         "readback.read_gd_beta": call(readback.read_gd_beta, block=Made(lambda: block)),
         "readback.formulas": call(
             readback.formulas, stack=Made(lambda: stack), constants=True, least=0.01

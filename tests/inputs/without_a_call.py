@@ -15,7 +15,7 @@ WITHOUT_A_CALL = {
     "Box": "four integers, which BlockLayout looks at",
     "Table": "what read_csv makes, looked at where it is used",
     **dict.fromkeys(("BlockPrompt", "GramPrompt", "Prompt"), ARRAYS),
-    **dict.fromkeys(("GdBeta", "DataShift", "LabelShift", "TrajectoryShift"), RESULT),
+    **dict.fromkeys(("Diagnosis", "GdBeta", "DataShift", "LabelShift", "TrajectoryShift"), RESULT),
     **dict.fromkeys(("WeightShift", "History", "Solution", "Loaded", "Trained"), RESULT),
     **dict.fromkeys(("Estimate", "GdBetaFlow", "HeavyBall", "Interval"), RESULT),
     **dict.fromkeys(("LinearAttentionOptimum", "PolynomialStep", "Rates", "RidgeModes"), RESULT),

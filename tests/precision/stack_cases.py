@@ -137,6 +137,8 @@ def cases() -> dict[str, Case]:
         "readback.attention_stack": Run(
             lambda: readback.attention_stack(low_rank, ROWS), products=True
         ),
+        "readback.diagnose": Run(lambda: readback.diagnose(trained), products=True),
+        "readback.Diagnosis.is_sound": Run(lambda: readback.diagnose(trained, trained).is_sound),
         "readback.gd_beta_block": without(
             lambda init, matrix: nnx.state(readback.gd_beta_block(init, matrix)),
             VECTOR,

@@ -1,0 +1,117 @@
+"""The first layer of a stack that does another thing than a sound stack's, and its first head."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from elsa.readback.diagnose_heads import Fault, Names, explained, skip_fault, tensors
+from elsa.readback.diagnose_layers import Layer, Program
+from elsa.readback.diagnose_reference import Probe
+
+_ROUNDINGS = 100.0  # of the dtype that count as none, relative to sums of absolute values
+
+
+class Departure(NamedTuple):
+    """A layer, under the number at which its weights run first, a head of it, and why."""
+
+    layer: int
+    head: int
+    fault: Fault
+
+
+def first_departure(
+    found: Program,
+    sound: Program,
+    probes: Sequence[Probe],
+    *,
+    rounds: int,
+    eps: float,
+    names: Names,
+) -> Departure | None:
+    """Where a program first adds to the same prompts something else than a sound one; or None."""
+    prompts = [probe.prompt for probe in probes]
+    for number, layer in found.order(rounds):
+        wanted = sound.at(number)
+        with np.errstate(all="ignore"):
+            if _differ(layer, wanted, prompts, eps):
+                head, fault = _first_head(layer, wanted, prompts, eps, names, found.residual)
+                return Departure(first_run(found, number), head, fault)
+            prompts = [found.after([layer], h) for h in prompts]
+        prompts = [h for h in prompts if np.isfinite(h).all()]
+        if not prompts:
+            return None
+    return None
+
+
+def first_run(program: Program, number: int) -> int:
+    """The number at which the weights of a layer run first."""
+    inside = number - len(program.prologue)
+    if program.tied and 0 <= inside < program.depth * program.period:
+        return len(program.prologue) + inside % program.period
+    return number
+
+
+def _differ(layer: Layer, wanted: Layer, prompts: Sequence[np.ndarray], eps: float) -> bool:
+    for h in prompts:
+        gap = np.abs(layer.contributions(h).sum(0) - wanted.contributions(h).sum(0))
+        room = _ROUNDINGS * eps * (layer.sizes(h).sum(0) + wanted.sizes(h).sum(0))
+        if not (gap <= room + np.finfo(np.float32).tiny).all():
+            return True
+    return False
+
+
+def _first_head(
+    layer: Layer,
+    wanted: Layer,
+    prompts: Sequence[np.ndarray],
+    eps: float,
+    names: Names,
+    residual: bool,
+) -> tuple[int, Fault]:
+    """The first head that no head of the sound layer is, and why; heads may change places."""
+    added, room = _flat(layer, prompts, eps)
+    asked, asked_room = _flat(wanted, prompts, eps)
+
+    def equal(i: Sequence[int], j: int) -> bool:
+        gap = np.abs(added[list(i)].sum(0) - asked[j])
+        return bool((gap <= room[list(i)].sum(0) + asked_room[j]).all())
+
+    left, missing = list(range(layer.num_heads)), list(range(wanted.num_heads))
+    for j in sorted(missing, key=lambda j: j not in left or not equal([j], j)):
+        same = [i for i in sorted(left, key=lambda i: i != j) if equal([i], j)]
+        if same:
+            left.remove(same[0])
+            missing.remove(j)
+    for j in list(missing):  # a head that was split in two
+        pairs = [(i, k) for i in left for k in left if i < k and equal([i, k], j)]
+        if pairs:
+            left = [i for i in left if i not in pairs[0]]
+            missing.remove(j)
+    skips = not residual
+    if not left:
+        return missing[0], Fault("weights", "is missing: no head does what it should", {})
+    head = left[0]
+    if not missing:
+        return head, Fault("weights", "adds something that no head of the step adds", {})
+    other = head if head in missing else max(missing, key=lambda j: _alike(layer, head, wanted, j))
+    if skips and other == wanted.num_heads - 1:
+        return head, skip_fault(layer.head(head), prompts[0].shape)
+    return head, explained(layer.head(head), wanted.head(other), names)
+
+
+def _flat(layer: Layer, prompts: Sequence[np.ndarray], eps: float) -> tuple[np.ndarray, np.ndarray]:
+    """What each head adds, over all prompts in a row, and the rounding that it may have."""
+    added = [layer.contributions(h).reshape(layer.num_heads, -1) for h in prompts]
+    sizes = [layer.sizes(h).reshape(layer.num_heads, -1) for h in prompts]
+    return np.concatenate(added, 1), _ROUNDINGS * eps * np.concatenate(sizes, 1)
+
+
+def _alike(layer: Layer, i: int, wanted: Layer, j: int) -> float:
+    """How much two heads have in common, from 0 to 1."""
+    pairs = zip(tensors(layer.head(i)), tensors(wanted.head(j)), strict=True)
+    share = 1.0
+    for found, other in pairs:
+        size = float(np.linalg.norm(found) * np.linalg.norm(other))
+        share *= abs(float(np.vdot(found, other))) / size if size else 0.0
+    return share
