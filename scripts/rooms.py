@@ -102,7 +102,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("flax",),
         ),
         "elsa.readback": Room(
-            "reading weights: as a program, as plain stacks, as descent from a start; what is wrong with them",
+            "reading weights: as a program, as plain stacks, as descent; what is wrong with them",
             (
                 "elsa.base",
                 "elsa.prompts",
