@@ -9,10 +9,11 @@ ridge after every layer before and after training, predictions against ridge's.
 Run:    python -m experiments.run --config=configs/train.py
 Vary:   --config.model.architecture=gpt2, --config.prompt.layout=natural, --config.model.depth=5,
         --config.model.init=construction --config.train.num_steps=0, --config.data.path=my.csv,
-        --config.evaluate.context_length='(8, 32)'
+        --config.evaluate.context_length='(8, 32)', --config.task.dim=8, --config.task.name=drift
+        --config.task.fields=correlation=0.9
 Expect: ELSA of two layers ends within 50% of ridge's risk .337; one step of preconditioned descent
         is at 1.11
-Time:   2 min on 2 CPU cores; configs/train.py:quick 20 s
+Time:   2 min on 2 CPU cores; configs/train.py:quick 15 s
 """
 
 from ml_collections import ConfigDict, config_dict

@@ -53,7 +53,8 @@ class StackModel(nnx.Module):
       noise: standard deviation of what is added to every weight of a stack that is not random.
       step_size: eta of gradient descent on the mean over the examples, and the start eta I of
         Newton-Schulz.
-      lam: the regulariser, of the whole context's sum of squares, that the prompt tells.
+      lam: the regulariser, of the whole context's sum of squares, that the prompt tells; "stacked"
+        and "transposed" have no place for it, and the construction there is least squares.
       dtype: of the parameters; jax's default floating dtype where None.
       precision: of the products of a call: "highest", "high" or "default".
       rngs: the stream `params` draws weights and noise.

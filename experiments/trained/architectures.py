@@ -2,7 +2,7 @@
 
 import difflib
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -90,31 +90,28 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
     if prompt["layout"] == "custom" and not prompt["boxes"]:
         raise ValueError(f"prompt.layout='custom' needs prompt.boxes, {_boxes_for(config, task)}")
     if own["step_size"] is None:
-        own["step_size"] = step_size(
-            task, prompt["lam"], config.seed, optimise=config.train.optimise
-        )
+        own["step_size"] = step_size(task, prompt["lam"], config.seed)
     boxes = {"boxes": texts.boxes(prompt["boxes"])} if prompt["boxes"] else {}
     return {"name": name, "layout": prompt["layout"], "lam": prompt["lam"], **boxes, **own}
 
 
-def step_size(task: Any, lam: float, seed: int, *, optimise: bool = True) -> float:
+def step_size(task: Any, lam: float, seed: int) -> float:
     """1 over the largest eigenvalue of (X^T X + lam I) / n on some prompts, to three digits.
 
     Gradient descent with it gets closer on all prompts whose largest is below twice that.
     """
-    x = _covariates(optimise)(task, jax.random.key(seed))
+    x = _covariates(task, jax.random.key(seed))
     n, dim = x.shape[1:]
     gram = np.einsum("bni,bnj->bij", x, x) / n + lam / n * np.eye(dim)
     largest = float(np.linalg.eigvalsh(gram)[:, -1].max())
     return float(f"{1.0 / largest:.3g}")
 
 
-@functools.cache  # a run asks for it several times
-def _covariates(optimise: bool) -> Callable[[Any, Array], Array]:
-    return jax.jit(
-        lambda task, key: task.sample(key, _PROMPTS).x,
-        compiler_options=compiling.options(optimise),
-    )
+# few prompts: it takes longer to compile than to run, and a run asks for it several times
+@functools.partial(jax.jit, compiler_options=compiling.options(optimise=False))
+def _covariates(task: Any, key: Array) -> Array:
+    x: Array = task.sample(key, _PROMPTS).x
+    return x
 
 
 def _boxes_for(config: ConfigDict, task: Any) -> str:

@@ -25,9 +25,7 @@ _SHOWN = 300  # prompts of the figure of predictions
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each point: risks, distances after every layer, some predictions."""
     task, lam = tasks.build(case["task"]), config.prompt.lam
-    step_size = case["model"].get("step_size") or architectures.step_size(
-        task, lam, config.seed, optimise=config.train.optimise
-    )
+    step_size = case["model"].get("step_size") or architectures.step_size(task, lam, config.seed)
     algorithm = plain.beside(case["model"], lam, step_size)
     look = ridge_distance.watch(config.seed, config.watch_prompts, lam, algorithm)
     start = warm_start.start(config) if warm_start.asked(config) else {}

@@ -43,9 +43,7 @@ def model_settings(config: ConfigDict, task: Any) -> dict[str, Any]:
         found["lam"] = config.prompt.lam
         found |= {"noise": 0.0} if "noise" in found else {}
         eta = config.model.step_size or found.get("step_size")
-        found["step_size"] = eta or step_size(
-            task, config.prompt.lam, config.seed, optimise=config.train.optimise
-        )
+        found["step_size"] = eta or step_size(task, config.prompt.lam, config.seed)
     return found
 
 
