@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from elsa.base import checks
 from elsa.models.stack_model import StackModel
 from elsa.nn.attention_heads import AttentionHeads
 from elsa.nn.block_stack import BlockStack
@@ -27,6 +28,7 @@ def block_stack(model: StackModel, context_length: int | None = None) -> BlockSt
     Raises:
       ValueError: for a length that the model cannot be run on.
     """
+    checks.instance("block_stack", StackModel, "an LSAModel or ELSAModel", model=model)
     n = model.context_length if context_length is None else context_length
     model.check_length(n)
     form, readout = model.prompt_format, model.readout(n)
