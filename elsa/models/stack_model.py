@@ -220,6 +220,7 @@ class StackModel(nnx.Module):
 
     def _context(self, prompt: AnyPrompt) -> Prompt:
         context = rows_of(prompt, self, self.dim)
+        checks.size(type(self).__name__, **{"the examples of x": (context.x.shape[1], 1)})
         self.check_length(context.x.shape[1])
         return context
 
@@ -227,8 +228,9 @@ class StackModel(nnx.Module):
         """Refuses another context length than the model's where layout or biases fix it.
 
         Raises:
-          ValueError: naming what fixes it.
+          ValueError: naming what fixes it. TypeError: for anything but an integer.
         """
+        checks.size(type(self).__name__, context_length=(context_length, 1))
         if context_length != self.context_length and not self._takes_any_length:
             fixed = "biases='position'" if self.prompt_format.any_length else "its layout"
             raise ValueError(
@@ -280,6 +282,7 @@ class StackModel(nnx.Module):
 
     def readout(self, context_length: int) -> BlockLayout:
         """Where the prediction, and w where there is one, lie after the last layer."""
+        self.check_length(context_length)
         if self._start is None:
             return self.prompt_format.layout(context_length)
         return self._start.stack(context_length).readout

@@ -11,6 +11,8 @@ PARTNERS = {
     # blocks on which the step itself overflows: the error names the block where that shows
     ("compiler.CompiledStack.verify", "X"): {"w"},
     ("compiler.CompiledStack.verify", "lam"): {"w"},
+    # a start so far away that every model diverges
+    ("training.fit", "init_noise"): {"learning_rate"},
 }
 
 

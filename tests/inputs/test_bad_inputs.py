@@ -45,7 +45,6 @@ SELDOM = {  # kinds that few arguments have
     *("array", "huge within", "integer name", "longer", "missing", "unknown entry"),
     *("returns none", "returns text", "takes nothing"),
 }
-LEAST_GOOD = 0.97
 
 
 @pytest.fixture(autouse=True)
@@ -76,9 +75,7 @@ def _verdicts(room: str, chosen) -> list[Case]:
 
 def _check(cases: list[Case]) -> None:
     bad = [case for case in cases if case.verdict not in GOOD]
-    told = "\n".join(map(str, bad))
-    assert not [case for case in bad if case.verdict in ("silent", "hangs")], told
-    assert len(bad) <= (1.0 - LEAST_GOOD) * len(cases), told
+    assert not bad, "\n".join(map(str, bad))
 
 
 @pytest.mark.parametrize("room", QUICK)

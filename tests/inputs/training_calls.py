@@ -67,6 +67,14 @@ def calls() -> dict[str, Call]:
         "across_seeds": call(training.across_seeds, values=np.array([[1.0, 2.0], [3.0, 4.0]])),
         "all_models": call(training.all_models, workdir=folder),
         "load": call(training.load, workdir=folder, point=1, seed=1),
+        # before the rows that make folders where its `init` would lie
+        "fit, from a start": call(
+            training.fit,
+            init=folder,
+            init_noise=0.1,
+            config=_CONFIG,
+            workdir=Made(lambda: Path(tempfile.mkdtemp(dir=folder.parent))),
+        ),
         "branch": call(
             training.branch,
             source=folder,
@@ -86,13 +94,6 @@ def calls() -> dict[str, Call]:
             targets=np.array([1.0, 1.0]),
             name="run",
             given={},
-        ),
-        "fit, from a start": call(
-            training.fit,
-            config=_CONFIG,
-            workdir=Made(lambda: Path(tempfile.mkdtemp(dir=folder.parent))),
-            init=folder,
-            init_noise=0.1,
         ),
         "Trained.model": call(trained.model, seed=1, point=1, context_length=ROWS),
         "Trained.task": call(trained.task, point=1),

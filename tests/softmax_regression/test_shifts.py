@@ -222,6 +222,9 @@ REFUSED = {
     ),
     "got .*'a': \\(2, 2\\)": lambda: SINGLE.context_shift(X, Problem.single(A[:2], B[:2])),
     "weight must have shape": lambda: sr.softmax_attention(A, np.eye(3), np.eye(2)),
+    "the logits of a and weight overflow float64": lambda: sr.softmax_attention(
+        1e200 * A, np.eye(2), np.eye(2)
+    ),
     "x must not be 0": lambda: sr.step_as_attention(np.zeros(2), X, 1.0),
     "sharpness must be finite and above 0": lambda: sr.step_as_attention(X, X, 0.0),
     "gradient_path: step_size must be finite and above 0": lambda: SINGLE.gradient_path(

@@ -183,9 +183,13 @@ def test_shifts_work_under_jit_grad_and_vmap():
             lambda X, y: theory.scratch_shift(X, LAM, 0.1, 3, y[:-1]),
             "scratch_shift: d_residual must have shape",
         ),
+        (
+            lambda X, y: theory.scratch_shift(X, 1e300, 0.1, 3, y),
+            "scratch_shift: step_size and lam must keep the error finite in depth=3 steps",
+        ),
     ],
 )
-def test_shapes_must_fit(call, message):
+def test_shapes_and_sizes_must_fit(call, message):
     _, X, y, _ = problem(4, 3)
     with pytest.raises(ValueError, match=message):
         call(X, y)
