@@ -63,6 +63,7 @@ _MAX_SECONDS = flags.DEFINE_float(
 _LIST = flags.DEFINE_bool("list", False, "Show every config with its claim and its time.")
 
 DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when it is run
+    "algorithm_match": "experiments.constructed.algorithm_match",
     "alignment": "experiments.trained.retrieval",
     "attention_vs_h3": "experiments.trained.attention_vs_h3",
     "block_vs_attention": "experiments.trained.block_vs_attention",

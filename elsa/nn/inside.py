@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -63,6 +64,34 @@ def answer(
     return {
         name: np.asarray(value, np.float64) for name, value in stack._decode(arrays, given).items()
     }
+
+
+@exact
+def batch_of_blocks(stack: BlockStack, blocks: Mapping[str, np.ndarray]) -> dict[str, Array]:
+    """`given_blocks` of every member of a batch, along the first axis."""
+    given: dict[str, Array] = jax.vmap(lambda one: given_blocks(stack, one))(dict(blocks))
+    return given
+
+
+@exact
+def packed_batch(stack: BlockStack, given: Mapping[str, Array]) -> Array:
+    """The prompts of a batch."""
+    prompts: Array = jax.vmap(lambda one: packed_prompt(stack, one))(dict(given))
+    return prompts
+
+
+@exact
+def answer_of_batch(
+    stack: BlockStack, name: str, read: np.ndarray, given: Mapping[str, Array]
+) -> np.ndarray:
+    """One output of every member of a batch, [batch, entries], by its block of the readout."""
+
+    def one(block: Array, blocks: Mapping[str, Array]) -> Array:
+        stored = block.T if name in stack.readout.transposed else block
+        return stack._decode({name: stored}, blocks)[name].ravel()
+
+    decoded = jax.vmap(one)(jnp.asarray(read, stack.dtype), dict(given))
+    return np.asarray(decoded, np.float64)
 
 
 @exact

@@ -41,9 +41,11 @@ class Layer(NamedTuple):
         value[number] = other.value[0]
         return Layer(made[0], made[1], value)
 
-    def contributions(self, h: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "heads n m"]:
-        """What each head adds to a prompt."""
-        m = h.shape[1]
+    def contributions(
+        self, h: Float[np.ndarray, "*batch n m"]
+    ) -> Float[np.ndarray, "*batch heads n m"]:
+        """What each head adds to a prompt, or to each of a batch."""
+        m, h = h.shape[-1], h[..., None, :, :]
         q, k, v = (h @ array[:, :m] + array[:, m:] for array in self)
         found: np.ndarray = q @ (np.swapaxes(k, -1, -2) @ v)
         return found
@@ -120,17 +122,17 @@ class Program:
         return dataclasses.replace(self, steps=steps)
 
     def after(
-        self, layers: Sequence[Layer], h: Float[np.ndarray, "n m"]
-    ) -> Float[np.ndarray, "n m"]:
-        """The prompt after some layers."""
+        self, layers: Sequence[Layer], h: Float[np.ndarray, "*batch n m"]
+    ) -> Float[np.ndarray, "*batch n m"]:
+        """The prompt, or prompts, after some layers."""
         for layer in layers:
-            added = layer.contributions(h).sum(axis=0)
+            added = layer.contributions(h).sum(axis=-3)
             h = h + added if self.residual else added
         return h
 
     def boundaries(
-        self, h: Float[np.ndarray, "n m"], rounds: int
-    ) -> list[Float[np.ndarray, "n m"]]:
+        self, h: Float[np.ndarray, "*batch n m"], rounds: int
+    ) -> list[Float[np.ndarray, "*batch n m"]]:
         """The prompts if the stack ended after 0 .. rounds steps."""
         h = self.after(self.prologue, h)
         ended = [self.after(self.epilogue, h)]

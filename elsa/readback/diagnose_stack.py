@@ -101,6 +101,7 @@ def diagnose(
     if step is not None and not isinstance(step, BlockStack) and not callable(step):
         raise TypeError(f"diagnose: step must be a function or a stack, got {step!r}")
     checks.known_names("diagnose", "block", blocks, stack.inputs)
+    checks.finite("diagnose", **blocks)
     stack.require_weights("diagnose")
     layers = inside.layers_of(stack.stack)
     if not all(layers):

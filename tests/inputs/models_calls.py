@@ -235,6 +235,16 @@ def _readback() -> dict[str, Call]:
             dtype="float64",
         ),
         "readback.step_matrices": call(readback.step_matrices, model=Made(lambda: by_hand)),
+        "readback.algorithm_match": call(
+            lambda model, prompt, lam, algorithms, numbers: readback.algorithm_match(
+                model, prompt, lam=lam, algorithms=algorithms, numbers=numbers
+            ),
+            model=Made(lambda: linear),
+            prompt=PROMPT,
+            lam=0.1,
+            algorithms=("gradient descent",),
+            numbers={"gradient descent": {"step_size": 0.1}},
+        ),
         "readback.diagnose": call(
             lambda stack, step, X: readback.diagnose(stack, step, X=X),
             stack=Made(lambda: constructions.least_squares_lsa(ROWS, DIM, 1, 0.1)),

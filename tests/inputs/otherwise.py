@@ -56,6 +56,9 @@ OTHERWISE = {
     ("nn.ELSA", "init_scale"): "zero",
     ("nn.Stack", "prologue"): "empty",
     ("nn.Stack", "epilogue"): "empty",
+    ("readback.algorithm_match", "numbers"): "none, empty, no entries",  # all are fitted
+    ("readback.diagnose", "step"): "none",  # the stack's own reference
+    ("readback.diagnose", "X"): "huge",  # a diagnosis, too
     ("readback.gd_beta_block", "init"): "huge",  # are among the weights
     ("readback.gd_beta_block", "preconditioner"): "huge",
     ("predictors.gradient_descent", "step_size"): "negative, zero, vector",  # one for each step

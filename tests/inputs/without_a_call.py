@@ -16,6 +16,7 @@ WITHOUT_A_CALL = {
     "Table": "what read_csv makes, looked at where it is used",
     **dict.fromkeys(("BlockPrompt", "GramPrompt", "Prompt"), ARRAYS),
     **dict.fromkeys(("Diagnosis", "GdBeta", "DataShift", "LabelShift", "TrajectoryShift"), RESULT),
+    "AlgorithmMatch": RESULT,
     **dict.fromkeys(("WeightShift", "History", "Solution", "Loaded", "Trained"), RESULT),
     **dict.fromkeys(("Estimate", "GdBetaFlow", "HeavyBall", "Interval"), RESULT),
     **dict.fromkeys(("LinearAttentionOptimum", "PolynomialStep", "Rates", "RidgeModes"), RESULT),

@@ -11,7 +11,17 @@ from flax import nnx
 
 import elsa
 from elsa import algorithms, constructions, exchange, models, nn, readback, report
-from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, VECTOR, normal
+from tests.precision.data import (
+    DIM,
+    MATRIX,
+    PROMPT,
+    QUERIES,
+    RIDGE,
+    ROWS,
+    STEP_SIZE,
+    VECTOR,
+    normal,
+)
 from tests.precision.products import Case, Run, traced, without
 
 _KEY = jax.random.key(0)
@@ -136,6 +146,9 @@ def cases() -> dict[str, Case]:
         **_ridge_stack("constructions.StateRidgeStack", constructions.ridge_lsa_state),
         "readback.attention_stack": Run(
             lambda: readback.attention_stack(low_rank, ROWS), products=True
+        ),
+        "readback.algorithm_match": Run(
+            lambda: readback.algorithm_match(_trained(), PROMPT), products=True
         ),
         "readback.diagnose": Run(lambda: readback.diagnose(trained), products=True),
         "readback.Diagnosis.is_sound": Run(lambda: readback.diagnose(trained, trained).is_sound),

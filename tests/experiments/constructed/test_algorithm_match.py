@@ -1,0 +1,71 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from configs import algorithm_match as config_file
+from elsa.readback.matching_candidates import CANDIDATES
+from experiments.constructed.algorithm_match import EXPERIMENT
+from experiments.harness import engine
+from experiments.harness.experiment import RunError
+from tests.helpers import table
+
+
+def small():
+    """The quick config without what has to be trained."""
+    config = config_file.get_config("quick")
+    config.depths = ()
+    return config
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    folder, screen = tmp_path_factory.mktemp("run"), Console(file=io.StringIO(), width=160)
+    summary = engine.run(EXPERIMENT, small(), folder, screen=screen)
+    return summary, screen.file.getvalue(), folder
+
+
+def test_every_compiled_algorithm_is_named_at_a_distance_of_rounding(outcome):
+    summary, _, _ = outcome
+    assert summary["all_named"]
+    assert [row["algorithm"] for row in summary["rows"]] == [*CANDIDATES]
+    assert all(row["sensitivities"][row["algorithm"]] < 1e-8 for row in summary["rows"])
+    (noise,) = summary["noise"]
+    assert noise["stacks"] == 6 and noise["share"] == 1.0 and noise["distance"] < 0.1
+
+
+def test_tables_and_figures_are_there(outcome):
+    _, printed, folder = outcome
+    assert "Newton-Schulz, compiled" in printed and "100 %" in printed
+    for name in ("match", "noise"):
+        assert (folder / "figures" / f"{name}.png").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_quick_config_trains_a_transformer_and_loads_it_again(tmp_path):
+    config = small()
+    config.depths, config.noises = (2,), (1e-2,)
+    screen = Console(file=io.StringIO(), width=160)
+    summary = engine.run(EXPERIMENT, config, tmp_path / "first", screen=screen)
+    trained = summary["rows"][-1]
+    assert trained["case"] == "2 layers, trained" and trained["named"] in CANDIDATES
+    config.depths, config.folders = (), (str(tmp_path / "first"),)
+    again = engine.run(EXPERIMENT, config, tmp_path / "again", screen=screen)
+    assert again["rows"][-1]["sensitivities"] == trained["sensitivities"]
+
+
+@table(
+    "key, value, message",
+    [
+        ("steps", 0, "steps must be at least 1"),
+        ("noises", (0.0,), "noises must be finite and above 0"),
+        ("depths", (0,), "depths must be at least 1"),
+        ("folders", ("nowhere",), "is no run folder"),
+    ],
+)
+def test_a_bad_config_is_refused_before_anything_is_computed(key, value, message, tmp_path):
+    config = small()
+    config[key] = value
+    with pytest.raises(RunError, match=message):
+        engine.run(EXPERIMENT, config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
