@@ -116,7 +116,9 @@ class Formulas:
         """What each layer adds, a line each, and what no line says; then places and constants."""
         text = [f"{self.stack.name}: {len(self.layers)} layers read, {self.stack.num_layers} run"]
         for layer in self.layers:
-            text.append(f"  {layer.title}: unexplained {layer.unexplained:.2g}")
+            rounding = layer.unexplained <= 256.0 * float(np.finfo(self.stack.dtype).eps)
+            left = "0" if rounding else f"{layer.unexplained:.2g}"
+            text.append(f"  {layer.title}: unexplained {left}")
             text += [f"    {line.formula}    ({_percent(line.share)})" for line in layer.lines]
         new = [
             name for name in self._used() if name not in (*self.stack.layout, *self.stack.readout)
