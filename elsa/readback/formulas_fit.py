@@ -9,7 +9,8 @@ from elsa.readback.formulas_forms import Form, Group
 
 _DEPENDENT = 1e-9  # of a line's size, what earlier lines leave of it where they say the same
 _IDENTITY = 1e-9  # of a constant's largest entry, its distance from a multiple of the identity
-_ROUNDS, _SETTLED = 500, 1e-15  # alternating least squares: at most, and when it stays
+_TERMS = 3  # products whose mean over an exchange of B and C is asked for
+_ROUNDS, _STAYS, _SETTLED = 500, 1e-15, 1e-14  # alternating least squares: at most, ends, is exact
 
 
 class Fitted(NamedTuple):
@@ -42,14 +43,16 @@ def fit(group: Group, least: float, *, constants: bool) -> tuple[list[Fitted], f
     lines, left = _with_numbers(group, least)
     if left <= least or not constants:
         return lines, left
-    lines, rest = [], group.vector
+    made: list[Fitted] = []
+    rest = group.vector
     for source in dict.fromkeys(form.source for form in group.forms):
         own = [form for form in group.forms if form.source == source]
         products = min((_products(form, least) for form in own), key=len)
         for line, vector in products:
-            lines.append(line)
+            made.append(line)
             rest = rest - vector
-    return lines, float(np.linalg.norm(rest))
+    remains = float(np.linalg.norm(rest))
+    return (made, remains) if remains < left else (lines, left)
 
 
 def _with_numbers(group: Group, least: float) -> tuple[list[Fitted], float]:
@@ -101,12 +104,17 @@ def _factors(form: Form, least: float) -> list[tuple[np.ndarray, np.ndarray]]:
     u, s, vt = np.linalg.svd(form.values.reshape(x * y, z * o), full_matrices=False)
     count = int(np.sum(s > max(least, s[0] * np.finfo(np.float64).eps * max(x * y, z * o))))
     pairs = [(u[:, k].reshape(x, y) * s[k], vt[k].reshape(z, o)) for k in range(min(count, len(s)))]
-    if form.symmetric:
-        for rank in range(1, len(pairs)):
-            found, left = _symmetric(form.values, pairs[:rank])
-            if left <= max(least, 1e-14 * s[0]):
-                return found
-    return pairs
+    if not form.symmetric:
+        return pairs
+    kept = [pair for pair, value in zip(pairs, s, strict=False) if value > least]
+    best, left = kept, float(np.linalg.norm(s[len(kept) :]))
+    for rank in range(1, min(len(pairs), _TERMS + 1)):
+        found, rest = _symmetric(form.values, pairs[:rank])
+        if rest < left or rest <= max(least, _SETTLED * s[0]):
+            best, left = found, rest
+        if left <= max(least, _SETTLED * s[0]):
+            break
+    return best
 
 
 def _symmetric(
@@ -135,7 +143,7 @@ def _symmetric(
         solved = np.linalg.lstsq(flat, by_column, rcond=None)[0]
         rights = solved.reshape(rank, y, o)
         before, left_over = left_over, float(np.linalg.norm(flat @ solved - by_column))
-        if before - left_over <= _SETTLED * np.linalg.norm(values):
+        if before - left_over <= _STAYS * np.linalg.norm(values):
             break
     return list(zip(lefts, rights, strict=True)), left_over
 

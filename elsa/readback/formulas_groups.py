@@ -54,7 +54,7 @@ def _linear(p: Polynomial, boxes: Boxes, target: str, name: str) -> Group:
         Form("A", (name,), "moved", values, np.ravel),
         Form("A^T", (name,), "moved", turned, lambda array: array.swapaxes(1, 2).ravel()),
     ]
-    if box[2:] == (1, 1):
+    if box[2:] == (1, 1) != place[2:]:
         number = values[:, 0, 0][None, None]
         forms.insert(0, Form("b", (name,), "moved", number, np.ravel))
     return Group(target, values.ravel(), forms)

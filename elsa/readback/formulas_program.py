@@ -88,8 +88,17 @@ class Formulas:
 
         Args:
           prompts: packed, as `jax.vmap(stack.pack)` makes them.
+
+        Raises:
+          ValueError: for prompts of another shape, NaN or infinity, or where the outputs are all 0.
         """
+        shape = self.stack.readout.shape
         checks.shapes("error", prompts=(prompts, "batch n m"))
+        checks.finite("error", prompts=prompts)
+        if np.shape(prompts)[1:] != shape or not len(prompts):
+            raise ValueError(
+                f"error: prompts must be at least one of shape {shape}, got {np.shape(prompts)}"
+            )
         readout, names = self.stack.readout, tuple(self.stack.outputs)
 
         def outputs(h: Array) -> Array:
@@ -98,13 +107,18 @@ class Formulas:
         given = jnp.asarray(prompts, self.stack.dtype)
         theirs = jax.vmap(lambda h: outputs(self.stack.stack(h)))(given)
         ours = jax.vmap(lambda h: outputs(self.run(h)))(given)
-        return float(jnp.linalg.norm(ours - theirs) / jnp.linalg.norm(theirs))
+        size = float(jnp.linalg.norm(theirs))
+        if size == 0.0:
+            raise ValueError("error: the stack's outputs must not be 0 on all prompts, got 0")
+        return float(jnp.linalg.norm(ours - theirs)) / size
 
     def __str__(self) -> str:
         """What each layer adds, a line each, and what no line says; then places and constants."""
         text = [f"{self.stack.name}: {len(self.layers)} layers read, {self.stack.num_layers} run"]
         for layer in self.layers:
-            text.append(f"  {layer.title}: unexplained {layer.unexplained:.2g}")
+            rounding = layer.unexplained <= 256.0 * float(np.finfo(self.stack.dtype).eps)
+            left = "0" if rounding else f"{layer.unexplained:.2g}"
+            text.append(f"  {layer.title}: unexplained {left}")
             text += [f"    {line.formula}    ({_percent(line.share)})" for line in layer.lines]
         new = [
             name for name in self._used() if name not in (*self.stack.layout, *self.stack.readout)

@@ -13,7 +13,7 @@ from elsa.readback.formulas_flow import flows
 from elsa.readback.formulas_groups import groups
 from elsa.readback.polynomial import layer_polynomials
 from tests.helpers import table
-from tests.readback.rewriting import read
+from tests.readback.rewriting import read, stack_with
 
 N, D = 4, 3
 GAMMA = np.array([[0.5, 0.1, 0.0], [0.0, 0.3, 0.2], [0.1, 0.0, 0.4]])
@@ -158,3 +158,15 @@ def test_it_refuses_what_is_no_stack_and_prompts_of_other_shapes():
         ValueError, match=r"run: h must be a prompt of shape \(3, 3\), got \(3, 2\)"
     ):
         found.run(np.ones((3, 2)))
+    for prompts, message in [
+        (np.ones((2, 3, 2)), r"must be at least one of shape \(3, 3\), got \(2, 3, 2\)"),
+        (np.ones((0, 3, 3)), "must be at least one"),
+        (np.full((1, 3, 3), np.nan), "prompts must be finite"),
+    ]:
+        with pytest.raises(ValueError, match=f"error: .*{message}"):
+            found.error(prompts)
+    nothing = stack_with(found.stack, lambda weights: HeadWeights(*(0.0 * a for a in weights)))
+    silent = readback.formulas(nothing)
+    assert silent.layers[0].lines == () and silent.layers[0].unexplained == 0.0
+    with pytest.raises(ValueError, match="error: the stack's outputs must not be 0"):
+        silent.error(np.zeros((1, 3, 3)))
