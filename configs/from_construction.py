@@ -41,7 +41,7 @@ def get_config(mode: str = "full") -> ConfigDict:
     if quick:
         runs["untied"]["sweep"]["noise"] = (0.0, 0.1)
     else:
-        others = {
+        others: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
             "tied": ({"tied": True}, (0.0,)),
             "position": ({"biases": "position"}, (0.0,)),
             "one_step": ({"depth": 1}, (0.0, 0.01, 0.1)),

@@ -92,7 +92,8 @@ def from_stack(
         prologue=[layer(part) for part in built.prologue],
         epilogue=[layer(part) for part in built.epilogue],
     )
-    is_none = checks.is_concrete(noise) and not np.any(noise)
+    # within jit an operation on a concrete array of jax is traced, one of NumPy's arrays is not
+    is_none = checks.is_concrete(noise) and not np.any(np.asarray(noise))
     return stack if is_none else _disturbed(stack, noise, rngs)
 
 

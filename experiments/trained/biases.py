@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import tasks, theory
@@ -35,7 +36,7 @@ def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predic
         found = affine_lines(task, run.config)
         if depth > 1:
             return {"target": found[FLOOR if label in (LSA, HEADS) else BAYES], "lines": found}
-        sizes = {"intercept_var": float(task.intercept_var)}
+        sizes = {"intercept_var": float(np.asarray(task.intercept_var))}
         one_layer = theory.affine_lsa_optimum(setting, **sizes).risk
         if label in (ELSA, ROLES):
             one_layer = theory.affine_elsa_optimum(setting, **sizes).risk
@@ -50,7 +51,10 @@ def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predic
 
 def affine_lines(task: tasks.AffineRegression, config: ConfigDict) -> dict[str, float]:
     """What bounds the risk of stacks of any depth: LSA's floor, and Bayes."""
-    setting, sizes = predictions.setting_of(task), {"intercept_var": float(task.intercept_var)}
+    setting, sizes = (
+        predictions.setting_of(task),
+        {"intercept_var": float(np.asarray(task.intercept_var))},
+    )
     key = jax.random.key(config.seed)
     bayes = theory.affine_bayes_risk(setting, key, config.bayes_samples, **sizes)
     return {FLOOR: theory.affine_floor(setting, **sizes), BAYES: bayes.mean}

@@ -118,10 +118,9 @@ def _draw_risks(axes: "Axes", records: Sequence[Record], labels: Sequence[str]) 
     for index, label in enumerate(labels):
         own = sorted(report.by(records, label=label), key=lambda record: float(record["noise"]))
         shift = 1.0 + 0.06 * index  # so that runs of equal noise stand side by side
-        for when, look in (
-            ("start_risks", {"fillstyle": "none", "alpha": 0.6, "markersize": 3.0, "marker": "x"}),
-            ("risks", {}),
-        ):
+        for when in ("start_risks", "risks"):
+            before: dict[str, Any] = {"alpha": 0.6, "markersize": 3.0, "marker": "x"}
+            look = before if when == "start_risks" else {}
             drawn = [r for r in own if when == "start_risks" or r["steps"] > 0]
             places = [shift * r["noise"] for r in drawn for _ in r[when]]
             heights = [_at_edge(risk) for r in drawn for risk in r[when]]

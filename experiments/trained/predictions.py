@@ -90,7 +90,7 @@ def _(task: tasks.LinearRegression, point: Mapping[str, Any], run: Run) -> Predi
 def _(task: tasks.AffineRegression, point: Mapping[str, Any], run: Run) -> Prediction:
     """The optimum of one layer without biases, to which the intercept is noise."""
     weight, risk = theory.affine_lsa_optimum(
-        setting_of(task), intercept_var=float(task.intercept_var)
+        setting_of(task), intercept_var=float(np.asarray(task.intercept_var))
     )
     return {"target": risk, "preconditioner": weight}
 

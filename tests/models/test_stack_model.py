@@ -164,6 +164,13 @@ def test_noise_is_added_to_every_weight_and_none_to_what_is_exact():
     assert np.all(drawn != 0) and abs(drawn.std() / 0.1 - 1.0) < 5 / np.sqrt(2 * drawn.size)
 
 
+def test_a_noise_that_all_models_of_a_program_share_is_a_number_within_it():
+    """A sweep over one noise holds it as an array of jax, concrete also while it is traced."""
+    none = jax.numpy.zeros(())
+    model_of("elsa", "natural", "construction", 1, noise=none)
+    jax.eval_shape(lambda: model_of("elsa", "natural", "construction", 1, noise=none)(prompt_of()))
+
+
 def test_a_model_without_layers_of_its_own_counts_as_one():
     prompt = prompt_of()
     one = models.LinearAttention(D, scale=1 / N, rngs=nnx.Rngs(0))
