@@ -29,12 +29,12 @@ MODE ?=
 
 # Cheap tests of every room, which pass what its functions take; `make typed` checks annotations there.
 TYPED ?= $(addprefix tests/, attention prompts test_metrics.py algorithms/test_in_context.py \
-  base/test_checks.py base/test_precision.py \
-  compiler/test_calls.py constructions/test_ridge_inputs.py exchange/test_writing.py \
-  heads/test_products.py models/test_block_model.py models/test_one_step.py models/test_readout.py models/test_registry.py \
-  nn/test_layers.py predictors/test_risks.py readback/test_gd_beta.py report \
-  softmax_regression/test_problem.py tasks/test_contexts.py tasks/test_products.py tasks/test_prompt.py \
-  tasks/test_registry.py tasks/test_table.py theory/test_drift.py \
+  base/test_checks.py base/test_precision.py compiler/test_calls.py \
+  constructions/test_ridge_inputs.py exchange/test_writing.py heads/test_products.py \
+  models/test_block_model.py models/test_one_step.py models/test_readout.py \
+  models/test_registry.py nn/test_layers.py predictors/test_risks.py readback/test_gd_beta.py \
+  report softmax_regression/test_problem.py tasks/test_contexts.py tasks/test_products.py \
+  tasks/test_prompt.py tasks/test_registry.py tasks/test_table.py theory/test_drift.py \
   theory/test_iterations.py theory/test_lora.py theory/test_ridge.py theory/test_ridge_modes.py \
   theory/test_rounding.py theory/test_setting.py theory/test_worked_examples.py \
   training/test_settings.py training/test_sweep.py)

@@ -135,16 +135,17 @@ class BlockModel(nnx.Module):
             raise ValueError(
                 f"{where}: prompt must have the blocks {list(given)}, got {list(prompt.blocks)}"
             )
-        axes = {name: f"batch {name}0 {name}1" for name in given}
-        checks.shapes(where, **{name: (prompt.blocks[name], axes[name]) for name in given})
-        for name in given:
-            came, expected = np.shape(prompt.blocks[name])[1:], given.shape_of(name)
-            if came != expected:
+        named = {f"blocks[{name!r}]": prompt.blocks[name] for name in given}
+        checks.real(where, **named)
+        batches = {np.shape(array)[:1] for array in named.values()}
+        for (said, array), name in zip(named.items(), given, strict=True):
+            came, (height, width) = np.shape(array), given.shape_of(name)
+            if came[1:] != (height, width) or len(batches) > 1:
                 raise ValueError(
-                    f"{where}: {name} must have shape (batch, {expected[0]}, {expected[1]}), got "
-                    f"{np.shape(prompt.blocks[name])}"
+                    f"{where}: {said} must have shape (batch, {height}, {width}), with one batch "
+                    f"for all blocks, got {came}"
                 )
-        checks.finite(where, **prompt.blocks)
+        checks.finite(where, **named)
         dtype = jax.tree.leaves(nnx.state(self.stack, nnx.Param))[0].dtype
         cast = {name: jnp.asarray(array, dtype) for name, array in prompt.blocks.items()}
         return jax.vmap(lambda one: given.pack(**one))(cast)

@@ -194,7 +194,7 @@ AT_INFINITY = {
 # A column or a number of a 1 x 1 block, and a dtype by its name in bytes, as NumPy has it.
 BLOCKS_OF_ONE = {"lam": {"number", "axis fewer"}}
 # Neither models nor predictors look at the label that they are to predict.
-UNSEEN = "query_y: "
+UNSEEN = ("query_y", "target")
 ROOMS_BLIND_TO_THE_LABEL = ("models.", "predictors.")
 
 
@@ -203,7 +203,7 @@ def admitted(name: str, call: Call, argument: str, kind: str) -> bool | str:
     if (name, argument, kind) in DOCUMENTED_NAN:
         return NAN_TOO
     field, _, kind = kind.rpartition(": ")
-    if field == "query_y" and name.startswith(ROOMS_BLIND_TO_THE_LABEL):
+    if field in UNSEEN and name.startswith(ROOMS_BLIND_TO_THE_LABEL):
         return True
     base = name.partition(",")[0]
     read, value = field or argument, call.arguments[argument]

@@ -48,10 +48,11 @@ OTHERWISE = {
     **dict.fromkeys(
         [(model, "algorithm") for model in ("models.LSAModel", "models.ELSAModel")], "no text"
     ),
-    ("models.LSAModel", "key_size"): "zero",  # the number of channels
-    ("models.ELSAModel", "key_size"): "zero",
-    ("models.LSAModel", "init_scale"): "zero",  # weights of zero
-    ("models.ELSAModel", "init_scale"): "zero",
+    **{
+        (f"models.{name}", argument): "zero"  # the number of channels; weights of zero
+        for name in ("LSAModel", "ELSAModel", "BlockLSA", "BlockELSA")
+        for argument in ("key_size", "init_scale")
+    },
     ("nn.LSA", "init_scale"): "zero",
     ("nn.ELSA", "init_scale"): "zero",
     ("nn.Stack", "prologue"): "empty",

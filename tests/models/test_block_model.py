@@ -74,12 +74,12 @@ def test_the_order_of_the_blocks_is_the_model_s():
         (
             {"blocks": {"A": PROMPT.blocks["A"], "B": jnp.zeros((BATCH, K, K + 1))}},
             ValueError,
-            r"BlockELSA: B must have shape \(batch, 3, 3\), got \(4, 3, 4\)",
+            r"BlockELSA: blocks\['B'\] must have shape \(batch, 3, 3\), .* got \(4, 3, 4\)",
         ),
         (
             {"blocks": {"A": PROMPT.blocks["A"], "B": jnp.zeros((BATCH + 1, K, K))}},
             ValueError,
-            r"BlockELSA: B must have shape",
+            r"BlockELSA: blocks\['A'\] must have shape .*one batch for all blocks",
         ),
     ],
 )
