@@ -1,5 +1,6 @@
 """From a config's architecture, prompt and start to what is trained, or one refusal."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from ml_collections import ConfigDict
 
 from elsa.models import starts
 from elsa.models.stack_model import INITS, LAYOUTS
+from experiments.trained.by_value import ByValue
 
 _PROMPTS = 256  # on which a step size is measured
 _STACK = (
@@ -97,7 +99,12 @@ def step_size(task: Any, lam: float, seed: int) -> float:
 
     Gradient descent with it gets closer on all prompts whose largest is below twice that.
     """
-    x = task.sample(jax.random.key(seed), _PROMPTS).x
+    return _step_size(ByValue(task), lam, seed)
+
+
+@functools.lru_cache(maxsize=32)  # the points of a sweep mostly share a task
+def _step_size(asked: ByValue, lam: float, seed: int) -> float:
+    x = asked.task.sample(jax.random.key(seed), _PROMPTS).x
     _, n, dim = x.shape
     gram = jnp.einsum("bni,bnj->bij", x, x) / n + lam / n * jnp.eye(dim, dtype=x.dtype)[None]
     largest = jnp.linalg.eigvalsh(gram)[:, -1].max()

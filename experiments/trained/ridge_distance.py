@@ -1,5 +1,6 @@
 """How far a model's answers are from ridge regression's, layer by layer."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +11,14 @@ import numpy as np
 from jaxtyping import Array
 
 from elsa import models, predictors
+from elsa.base.jit import jitted
 from elsa.base.precision import exact
 from elsa.tasks import Prompt
+from experiments.trained.by_value import ByValue
 
 RIDGE, DESCENT, WEIGHTS = "ridge", "gradient_descent", "w"  # watched/<one of these>/<layer or step>
 _STREAM = 7  # of the prompts that are watched, below the seed
+_KEPT = 32  # results of each kind; the points of a sweep mostly share a task
 
 Watched = dict[str, Any]  # name -> number
 
@@ -74,28 +78,39 @@ def descent_to_ridge(
     task: Any, seed: int, num_prompts: int, lam: float, step_size: float, steps: int
 ) -> list[float]:
     """The distance of gradient descent itself to ridge after 0 .. steps steps."""
-    key = jax.random.fold_in(jax.random.key(seed), _STREAM)
-    prompt = task.sample(key, num_prompts)
+    return list(_descent_to_ridge(ByValue(task), seed, num_prompts, lam, step_size, steps))
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _descent_to_ridge(
+    asked: ByValue, seed: int, num_prompts: int, lam: float, step_size: float, steps: int
+) -> tuple[float, ...]:
+    prompt = asked.task.sample(jax.random.fold_in(jax.random.key(seed), _STREAM), num_prompts)
     ridge = predictors.ridge(prompt, lam)
-    return [
-        float(_distance(_descent(prompt, step, step_size, lam), ridge)) for step in range(steps + 1)
-    ]
+    answers = (_descent(prompt, step, step_size, lam) for step in range(steps + 1))
+    return tuple(float(_distance(answer, ridge)) for answer in answers)
 
 
 def risk_of_ridge(task: Any, seed: int, num_prompts: int, lam: float) -> tuple[float, float]:
     """The mean squared error of ridge regression on fresh prompts, and its standard error."""
+    return _risk_of_ridge(ByValue(task), seed, num_prompts, lam)
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _risk_of_ridge(asked: ByValue, seed: int, num_prompts: int, lam: float) -> tuple[float, float]:
     batch = min(num_prompts, 10_000)
-    draw = jax.jit(lambda key: _squares(task.sample(key, batch), lam))
     root = jax.random.fold_in(jax.random.key(seed), _STREAM + 1)
     calls = range(math.ceil(num_prompts / batch))
-    errors = np.concatenate(
-        [np.asarray(draw(jax.random.fold_in(root, call)), np.float64) for call in calls]
-    )
+    drawn = [_squares(asked.task, jax.random.fold_in(root, call), batch, lam) for call in calls]
+    errors = np.concatenate([np.asarray(part, np.float64) for part in drawn])
     return float(errors.mean()), float(errors.std(ddof=1) / math.sqrt(len(errors)))
 
 
-def _squares(prompt: Prompt, lam: float) -> Array:
-    return (predictors.ridge(prompt, lam) - prompt.query_y) ** 2
+@jitted("batch", "lam")
+def _squares(task: Any, key: Array, batch: int, lam: float) -> Array:
+    prompt = task.sample(key, batch)
+    squares: Array = (predictors.ridge(prompt, lam) - prompt.query_y) ** 2
+    return squares
 
 
 def _descent(prompt: Prompt, steps: int, step_size: float, lam: float) -> Array:

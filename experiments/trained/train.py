@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from experiments.trained import (
     train_figures,
     warm_start,
 )
+from experiments.trained.by_value import ByValue
 from experiments.trained.spec import TrainedSpec
 
 RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
@@ -65,10 +67,14 @@ def refuse_branch(
 def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predictions.Prediction:
     """Ridge's own risk on this task, and what is known in closed form."""
     config = run.config
-    risk, _ = ridge_distance.risk_of_ridge(
-        task, config.seed, config.eval_prompts, config.prompt.lam
-    )
-    return {"target": risk, "name": RIDGE, "lines": {RIDGE: risk, **closed_forms(task)}}
+    lines = _lines(ByValue(task), config.seed, config.eval_prompts, config.prompt.lam)
+    return {"target": lines[RIDGE], "name": RIDGE, "lines": lines}
+
+
+@functools.lru_cache(maxsize=32)  # the points of a sweep mostly share a task
+def _lines(asked: ByValue, seed: int, num_prompts: int, lam: float) -> Mapping[str, float]:
+    risk, _ = ridge_distance.risk_of_ridge(asked.task, seed, num_prompts, lam)
+    return types.MappingProxyType({RIDGE: risk, **closed_forms(asked.task)})
 
 
 @functools.singledispatch
@@ -102,6 +108,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     descent = ridge_distance.descent_to_ridge(
         task, config.seed, config.watch_prompts, lam, step_size, layers
     )
+    shown = _shown(config, trained)
     for index, record in enumerate(records):
         own = {name: values[:, :, index] for name, values in watched.items()}
         record |= {
@@ -117,25 +124,35 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
                 "steps": along[0].tolist(),
                 "losses": _finite(along[1][:, :, index]),
             },
-            "shown": _shown(config, trained, index),
+            "shown": shown[index],
             "elsewhere": elsewhere[index],
         }
     return records
 
 
-def _shown(
-    config: ConfigDict, trained: training.Trained, point: int
-) -> dict[str, list[float | None]]:
-    """Predictions of the first seed that did not diverge, ridge's, and the labels."""
-    lost = np.asarray(trained.state.diverged)[:, point]
-    model = trained.model(int(np.argmin(lost)), point)
-    prompt = ridge_distance.prompts(trained.task(point), jax.random.key(config.seed), _SHOWN, model)
-    parts = {
-        "model": model(prompt),
-        "ridge": predictors.ridge(prompt, config.prompt.lam),
-        "label": prompt.query_y,
+def _shown(config: ConfigDict, trained: training.Trained) -> list[dict[str, list[float | None]]]:
+    """For each point, predictions of the first seed that did not diverge, ridge's, and labels."""
+    found: dict[ByValue, dict[str, np.ndarray]] = {}
+    seeds = np.argmin(np.asarray(trained.state.diverged), axis=0)
+    shown = []
+    for point, seed in enumerate(seeds):
+        task = ByValue(trained.task(point))
+        if task not in found:
+            found[task] = _all_shown(config, trained, task.task)
+        parts = found[task] | {"model": found[task]["model"][seed, point]}
+        shown.append({name: _finite(np.asarray(values).round(6)) for name, values in parts.items()})
+    return shown
+
+
+def _all_shown(config: ConfigDict, trained: training.Trained, task: Any) -> dict[str, np.ndarray]:
+    """Predictions of all models, [seeds, points, prompts], for the same prompts of a task."""
+    key = jax.random.key(config.seed)
+    prompt = ridge_distance.prompts(task, key, _SHOWN, trained.model())
+    return {
+        "model": trained.each(lambda model: model(prompt)),
+        "ridge": np.asarray(predictors.ridge(prompt, config.prompt.lam)),
+        "label": np.asarray(prompt.query_y),
     }
-    return {name: _finite(np.asarray(values).round(6)) for name, values in parts.items()}
 
 
 def _finite(values: np.ndarray) -> list[Any]:
