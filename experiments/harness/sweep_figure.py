@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elsa.report import style
-from experiments.harness.table import Mark, is_number, shown
+from experiments.harness.experiment import Shown
+from experiments.harness.marks import Mark, is_number, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,20 +17,23 @@ _DECADES = 2.0  # an axis that spans as many is logarithmic
 _MOST_PANELS, _MOST_COLOURS, _MOST_ENTRIES = 12, 8, 12
 _PANEL, _ENTRY = 1.75, 0.16  # inches: heights of a panel, and of a line of the legend
 _LOST = "diverged or failed"
+_APART = 1.5  # times the robust number: from there on single samples make up the main one
 Values = dict[str, Any]
+Inside = Sequence[tuple[float, tuple[Any, ...], Mark]]  # place along x, colours, the mark
 
 
-def draw(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Figure | None":
+def draw(marks: Sequence[Mark], columns: Sequence[str], shown: Shown) -> "Figure | None":
     """The figure, None where no mark has a number.
 
     The first axis of numbers goes along x, the next axis has a colour for each value (a scale of
     colours where it has many numbers), the third a panel. Further axes have lines of their own, and
-    colours while these are few.
+    colours while these are few. Where a mean is far above the number that stands beside it, lines
+    of that one are drawn too, dashed.
 
     Args:
       marks: the records.
       columns: of the swept keys, in their order.
-      main: name of the number.
+      shown: what the numbers are called.
     """
     if all(mark.mean is None for mark in marks):
         return None
@@ -48,7 +52,8 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Figure | 
         rows, cols, height=0.4 + _PANEL * rows + below, sharex=True, sharey=True, squeeze=False
     )
     places = _places([values[x] for values in table])
-    height = words(main) + " (mean ± s.e.)" * any(mark.error for mark in marks)
+    height = words(shown.main) + " (mean ± s.e.)" * any(mark.error for mark in marks)
+    robust = any(m.robust and m.mean and m.mean > _APART * m.robust for m in marks)
     for index, (axes, wanted) in enumerate(zip(grid.flat, panels, strict=False)):
         inside = [
             (places[n], colours[n], mark)
@@ -56,23 +61,26 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Figure | 
             if panel is None or table[n][panel] == wanted
         ]
         if scaled:
-            _scattered(figure, axes, inside, words(hues[0]), bar=index == len(panels) - 1)
+            last = index == len(panels) - 1
+            _scattered(figure, axes, inside, words(hues[0]), shown.theory, bar=last)
         else:
-            _lines(axes, inside, entries, hues, _is_numeric(table, x))
+            _lines(axes, inside, entries, hues, shown.theory, joined=_is_numeric(table, x))
+        if robust and not scaled:
+            _robust(axes, inside, entries, shown.robust_name)
         _scales(axes, [values[x] for values in table], marks)
         style.finish(
             axes,
             x=words(x) if index >= len(panels) - cols else "",
             y=height if index % cols == 0 else "",
-            title=f"{words(panel)} {shown(wanted)}" if panel else None,
+            title=f"{words(panel)} {text_of(wanted)}" if panel else None,
             legend=False,
         )
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
     said = {label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]}
     if said:
-        last = "theory" if "theory" in said else None
-        style.legend_outside(figure, columns=1 if wide else 2, last=last)
+        name = shown.theory if shown.theory in said else None
+        style.legend_outside(figure, columns=1 if wide else 2, last=name)
     return figure
 
 
@@ -95,17 +103,17 @@ def _axes(table: Sequence[Values], columns: Sequence[str]) -> tuple[str, list[st
 
 def _lines(
     axes: "Axes",
-    inside: Sequence[tuple[float, tuple[Any, ...], Mark]],
+    inside: Inside,
     entries: Sequence[tuple[Any, ...]],
     hues: Sequence[str],
+    theory: str,
+    *,
     joined: bool,
 ) -> None:
     """Marks for each colour, its theory dotted; a cross on top where nothing was found."""
-    ordered = sorted(inside, key=lambda found: found[0])
     theories: dict[Any, str] = {}  # of several colours it may be the same, and is drawn once
-    for line in _each(value for _, value, _ in ordered):
-        number = entries.index(line[: len(hues)])
-        own = [(place, mark) for place, value, mark in ordered if value == line]
+    crosses = False
+    for number, own in _by_line(inside, entries):
         found = [(place, mark) for place, mark in own if mark.mean is not None]
         errors = [mark.error or 0.0 for _, mark in found]
         if found:
@@ -119,14 +127,46 @@ def _lines(
                 linestyle="-" if joined else "none",
             )
         lost = [place for place, mark in own if mark.mean is None]
-        _crosses(axes, lost, style.colour(number))
+        _crosses(axes, lost, style.colour(number), 0.98 - 0.05 * number)
+        crosses |= bool(lost)
         predicted = tuple((place, mark.target) for place, mark in own if mark.target is not None)
         if predicted:
             theories.setdefault(predicted, style.colour(number))
+    several = len(theories) > 1
     for predicted, look in theories.items():
-        _theory(axes, predicted, **({"color": look, "label": None} if len(theories) > 1 else {}))
-    if len(theories) > 1:
-        style.theory(axes, np.array([]), np.array([]))  # its entry in the legend
+        own_look = {"color": look, "label": None} if several else {"label": theory}
+        _theory(axes, predicted, **own_look)
+    # what has several colours is dark in the legend
+    if several:
+        style.theory(axes, np.array([]), np.array([]), label=theory)
+    if crosses:
+        _crosses(axes, [], style.THEORY, label=_LOST)
+
+
+def _robust(axes: "Axes", inside: Inside, entries: Sequence[tuple[Any, ...]], name: str) -> None:
+    """The numbers beside, a dashed line of its own for each colour."""
+    look: dict[str, Any] = {"marker": "none", "linestyle": (0, (3, 1.5)), "linewidth": 0.9}
+    for number, own in _by_line(inside, entries):
+        found = [(place, mark.robust) for place, mark in own if mark.robust is not None]
+        if found:
+            places, heights = (np.array(values) for values in zip(*found, strict=True))
+            style.measured(axes, places, heights, name=number, label="_nolegend_", **look)
+    empty = np.array([])
+    style.measured(axes, empty, empty, name=0, label=name, **{**look, "color": style.THEORY})
+
+
+def _by_line(
+    inside: Inside, entries: Sequence[tuple[Any, ...]]
+) -> list[tuple[int, list[tuple[float, Mark]]]]:
+    """The number of the colour of every line, and its marks along x."""
+    ordered = sorted(inside, key=lambda found: found[0])
+    return [
+        (
+            entries.index(line[: len(entries[0])]),
+            [(place, mark) for place, value, mark in ordered if value == line],
+        )
+        for line in _each(value for _, value, _ in ordered)
+    ]
 
 
 def _theory(axes: "Axes", predicted: Sequence[tuple[float, Any]], **line: Any) -> None:
@@ -139,8 +179,9 @@ def _theory(axes: "Axes", predicted: Sequence[tuple[float, Any]], **line: Any) -
 def _scattered(
     figure: "Figure",
     axes: "Axes",
-    inside: Sequence[tuple[float, tuple[Any, ...], Mark]],
+    inside: Inside,
     label: str,
+    theory: str,
     *,
     bar: bool,
 ) -> None:
@@ -161,23 +202,29 @@ def _scattered(
         )
         if bar:
             figure.colorbar(drawn, ax=figure.axes, label=label)
-    _crosses(axes, [place for place, _, mark in inside if mark.mean is None], "black")
+    lost = [place for place, _, mark in inside if mark.mean is None]
+    if lost:
+        _crosses(axes, lost, style.THEORY, label=_LOST)
     targets = [(place, mark.target) for place, _, mark in inside if mark.target is not None]
     if len({target for _, target in targets}) == 1:  # else it depends on more than x
-        _theory(axes, sorted(targets))
+        _theory(axes, sorted(targets), label=theory)
 
 
-def _crosses(axes: "Axes", places: Sequence[float], colour: str) -> None:
-    if places:
-        with style.applied():
-            axes.plot(
-                places,
-                np.full(len(places), 0.98),
-                "x",
-                color=colour,
-                transform=axes.get_xaxis_transform(),
-                label=_LOST,
-            )
+def _crosses(
+    axes: "Axes",
+    places: Sequence[float],
+    colour: str,
+    height: float = 0.98,
+    *,
+    label: str = "_nolegend_",
+) -> None:
+    """Crosses at a share of the height; with no places the entry of the legend alone."""
+    with style.applied():
+        (drawn,) = axes.plot([], [], "x", color=colour, label=label)
+        if places:
+            drawn.set_transform(axes.get_xaxis_transform())
+            drawn.set_data(places, np.full(len(places), height))
+            axes.update_datalim([(place, 0.0) for place in places], updatey=False)
 
 
 def _scales(axes: "Axes", xs: Sequence[Any], marks: Sequence[Mark]) -> None:
@@ -187,7 +234,7 @@ def _scales(axes: "Axes", xs: Sequence[Any], marks: Sequence[Mark]) -> None:
         axes.set_yscale("log")
     values = _each(xs)
     if not all(is_number(value) for value in values):
-        axes.set_xticks(range(len(values)), [shown(value) for value in values])
+        axes.set_xticks(range(len(values)), [text_of(value) for value in values])
     elif _is_wide(np.array(values, float)):
         axes.set_xscale("log")
     elif len(values) <= 6 and all(isinstance(value, int) for value in values):
@@ -198,7 +245,7 @@ def _label(hues: Sequence[str], values: Sequence[Any]) -> str:
     """A legend's entry: `depth 2, elsa`; a name speaks for itself."""
     pairs = zip(hues, values, strict=True)
     said = [
-        shown(v) if isinstance(v, str) else f"{words(hue)} {shown(v)}"
+        text_of(v) if isinstance(v, str) else f"{words(hue)} {text_of(v)}"
         for hue, v in pairs
         if v is not None
     ]

@@ -9,7 +9,7 @@ from elsa import tasks, training
 from elsa.training.lengths import graph_at
 from elsa.training.setup import bare_program
 from experiments.harness.experiment import Place, message_of
-from experiments.trained import ridge_distance
+from experiments.trained import measure, ridge_distance
 
 DEPTH = "depth"  # the one change that is the model's and not the task's
 
@@ -20,8 +20,8 @@ def evaluated(
     """For every point of a run, one entry for each value that the config's `evaluate` asks for.
 
     An entry holds the name and the value of what is changed; of the squared errors the mean, its
-    standard error, the median and the mean without the worst thousandth, over the seeds; and ridge
-    regression's risk on the same law.
+    standard error, the median and the mean without the worst thousandth, over the seeds, and under
+    `of_seeds` of every seed; and ridge regression's risk on the same law.
     """
     points: list[list[dict[str, Any]]] = [[] for _ in trained.program.sweep.names]
     for name, values in config.evaluate.items():
@@ -33,9 +33,10 @@ def evaluated(
                 risk, _ = ridge_distance.risk_of_ridge(
                     law, config.seed, config.eval_prompts, config.prompt.lam
                 )
-                own = {
+                own: dict[str, Any] = {
                     field: _over_seeds(part[:, index]) for field, part in found._asdict().items()
                 }
+                own["of_seeds"] = measure.of_seeds(found._asdict(), found.mean[:, index], index)
                 entries.append({"changed": name, "value": value, "ridge": risk, **own})
     return points
 

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from elsa import predictors, tasks, theory, training
 from elsa.base import checks
-from experiments.harness.experiment import Branch, Case, Experiment, Place, Record
+from experiments.harness.experiment import Branch, Case, Experiment, Place, Record, Shown
 from experiments.trained import (
     architectures,
     measure,
@@ -99,10 +99,9 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     look = ridge_distance.watch(config.seed, config.watch_prompts, lam, step_size)
     start = warm_start.start(config) if warm_start.asked(config) else {}
     trained, records = measure.train(
-        config, case, place, predict, watch=look, **start, keep_lost=True
+        config, case, place, predict, watch=look, **start, keep_lost=True, robust=True
     )
     steps, watched = trained.watched_along_training()
-    along = trained.risk_along_training()
     elsewhere = other_laws.evaluated(config, trained, place)
     layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in watched) - 1
     descent = ridge_distance.descent_to_ridge(
@@ -115,15 +114,11 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
             "depth": layers,
             "step_size": step_size,
             "watched_steps": steps.tolist(),
-            "watched": {name: _finite(values) for name, values in own.items()},
+            "watched": {name: measure.plain(values) for name, values in own.items()},
             "step_layers": sorted(
                 int(name.partition("/")[2]) for name in own if name.startswith(_DESCENT)
             ),
             "descent_to_ridge": descent,
-            "along_training": {
-                "steps": along[0].tolist(),
-                "losses": _finite(along[1][:, :, index]),
-            },
             "shown": shown[index],
             "elsewhere": elsewhere[index],
         }
@@ -140,7 +135,7 @@ def _shown(config: ConfigDict, trained: training.Trained) -> list[dict[str, list
         if task not in found:
             found[task] = _all_shown(config, trained, task.task)
         parts = found[task] | {"model": found[task]["model"][seed, point]}
-        shown.append({name: _finite(np.asarray(values).round(6)) for name, values in parts.items()})
+        shown.append({name: measure.plain(values.round(6)) for name, values in parts.items()})
     return shown
 
 
@@ -153,13 +148,6 @@ def _all_shown(config: ConfigDict, trained: training.Trained, task: Any) -> dict
         "ridge": np.asarray(predictors.ridge(prompt, config.prompt.lam)),
         "label": np.asarray(prompt.query_y),
     }
-
-
-def _finite(values: np.ndarray) -> list[Any]:
-    """Nested lists, None where a number is not finite."""
-    if values.ndim == 0:
-        return float(values) if np.isfinite(values) else None  # type: ignore[return-value]
-    return [_finite(value) for value in values]
 
 
 def shares(config: ConfigDict) -> Mapping[str, str]:
@@ -177,6 +165,7 @@ def with_axes(config: ConfigDict, axes: Mapping[str, tuple[Any, ...]]) -> Config
 
 
 SPEC = TrainedSpec(
+    target="ridge",
     title="risk beside that of ridge regression with the prompt's regulariser",
     x="depth",
     x_label="layers",
@@ -190,5 +179,8 @@ EXPERIMENT: Experiment = dataclasses.replace(
     check=check,
     branches=refuse_branch,
     shares=shares,
+    shown=Shown(
+        theory="ridge regression", robust="trimmed_mean", robust_name="mean of the best 99.9 %"
+    ),
     with_axes=with_axes,
 )
