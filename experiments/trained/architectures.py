@@ -64,7 +64,8 @@ def task_settings(config: ConfigDict) -> dict[str, Any]:
         )
     if config.data.path or given["name"] == "table":
         file = {"path": config.data.path, "target": config.data.target} if config.data.path else {}
-        return {"name": "table", "context_length": given["context_length"], **file}
+        sizes = {"context_length": given["context_length"], "held_out": config.data.held_out}
+        return {"name": "table", **sizes, **file}
     return given
 
 

@@ -5,7 +5,7 @@ import functools
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from elsa import predictors, tasks, theory, training
 from elsa.base import checks
-from experiments.harness.experiment import Branch, Case, Experiment, Place, Record, Shown
+from experiments.harness.experiment import Branch, Case, Experiment, Place, Record, Shown, Summary
 from experiments.trained import (
     architectures,
     measure,
@@ -25,6 +25,9 @@ from experiments.trained import (
 )
 from experiments.trained.by_value import ByValue
 from experiments.trained.spec import TrainedSpec
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
 _BAYES_SAMPLES = 20_000  # contexts; an error of about 0.3 %
@@ -164,6 +167,13 @@ def with_axes(config: ConfigDict, axes: Mapping[str, tuple[Any, ...]]) -> Config
     return config
 
 
+def tables(summary: Summary) -> list["Table"]:
+    """All points, and where something else was evaluated its table."""
+    rows = summary["rows"]
+    elsewhere = any(row["elsewhere"] for row in rows)
+    return [*SPEC.tables(summary), *([other_laws.table(rows)] if elsewhere else [])]
+
+
 SPEC = TrainedSpec(
     target="ridge",
     title="risk beside that of ridge regression with the prompt's regulariser",
@@ -177,10 +187,13 @@ EXPERIMENT: Experiment = dataclasses.replace(
     cases=cases,
     measure=measured,
     check=check,
+    tables=tables,
     branches=refuse_branch,
     shares=shares,
     shown=Shown(
-        theory="ridge regression", robust="trimmed_mean", robust_name="mean of the best 99.9 %"
+        theory=train_figures.RIDGE_ITSELF,
+        robust="trimmed_mean",
+        robust_name="mean of the best 99.9 %",
     ),
     with_axes=with_axes,
 )
