@@ -86,6 +86,12 @@ class TableContexts(RowsOnly):
             share, queries = own.pop("held_out", 0.0), own.pop("queries", "kept")
             checks.one_of(where, "queries", queries, ("kept", "held_out"))
             kept, others = _split(where, read_csv(path, target) if path else diabetes(), share)
+            length, rows = own.get("context_length"), len(kept.y)
+            if share and isinstance(length, int) and length >= rows:
+                raise ValueError(
+                    f"{where}: context_length must be below the {rows} rows that held_out={share} "
+                    f"leaves of {rows + len(others.y)}, got {length}; hold out fewer, or none by 0"
+                )
             data = standardised(kept)
             own |= {"x": data.x, "y": data.y / np.std(data.y)}
             if queries == "held_out":

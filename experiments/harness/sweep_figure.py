@@ -25,7 +25,8 @@ Inside = Sequence[tuple[float, tuple[Any, ...], Mark]]  # place along x, colours
 def draw(marks: Sequence[Mark], columns: Sequence[str], shown: Shown) -> "Figure | None":
     """The figure, None where no mark has a number.
 
-    The first axis of numbers goes along x, the next axis has a colour for each value (a scale of
+    The first axis of numbers goes along x (one with more numbers than there are colours, where
+    there is such a one), the next axis has a colour for each value (a scale of
     colours where it has many numbers), the third a panel. Further axes have lines of their own, and
     colours while these are few. Where a mean is far above the number that stands beside it, lines
     of that one are drawn too, dashed.
@@ -93,7 +94,8 @@ def _axes(table: Sequence[Values], columns: Sequence[str]) -> tuple[str, list[st
     """What goes along x, what has colours, and what has panels."""
     varied = [column for column in columns if _several(table, column)] or list(columns[:1])
     numeric = [column for column in varied if _is_numeric(table, column)]
-    x = (numeric or varied)[0]
+    long = [column for column in numeric if _is_long(table, column)]
+    x = (long or numeric or varied)[0]
     others = [column for column in varied if column != x]
     panel = None
     if len(others) > 1 and len(_each(values.get(others[1]) for values in table)) <= _MOST_PANELS:

@@ -64,6 +64,7 @@ def test_a_share_of_a_table_is_held_out_of_scale_and_contexts():
     for bad, message in (
         ({"held_out": 1.0}, "held_out must be a share of the rows below 1, got 1.0"),
         ({"held_out": -0.1}, "held_out must be a share"),
+        ({"context_length": 332}, "below the 332 rows that held_out=0.25 leaves of 442, got 332"),
         ({"queries": "all"}, "queries must be one of"),
         ({"held_out": 0.0, "queries": "held_out"}, "rows of query_x must be at least 1"),
     ):

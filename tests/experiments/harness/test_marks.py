@@ -131,6 +131,9 @@ def test_names_lie_side_by_side_and_many_numbers_have_a_scale_of_colours():
     figure = sweep_figure.draw(marks_of(points, target=0.5), ["rate", "width"], SHOWN)
     assert figure.axes[1].get_ylabel() == "width" and len(figure.axes[0].collections) == 1
     assert sweep_figure.draw(marks_of(points, lambda p: None), ["rate", "width"], SHOWN) is None
+    both = [{"depth": depth, "rate": 0.1 * i + 0.1} for depth in (1, 2) for i in range(12)]
+    (axes,) = sweep_figure.draw(marks_of(both), ["depth", "rate"], SHOWN).axes
+    assert axes.get_xlabel() == "rate"
 
 
 def test_theory_that_differs_by_colour_has_its_colour():
