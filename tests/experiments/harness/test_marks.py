@@ -77,6 +77,11 @@ def marks_of(points, height=lambda point: 1.0, **more):
     return [Mark(values=point, mean=height(point), **fields) for point in points]
 
 
+def drawn_in(axes):
+    """Its lines but those of the legend alone."""
+    return [line for line in axes.lines if len(line.get_xdata())]
+
+
 def test_the_figure_has_x_colours_panels_theory_and_what_was_lost():
     points = [
         {"name": name, "rate": rate, "depth": depth}
@@ -94,9 +99,9 @@ def test_the_figure_has_x_colours_panels_theory_and_what_was_lost():
     (legend,) = figure.legends
     said = [text.get_text() for text in legend.get_texts()]
     assert said == ["lsa", "elsa", "diverged or failed", "theory"]
-    measured = [line for line in second.lines if line.get_marker() in "os"]
+    measured = [line for line in drawn_in(second) if line.get_marker() in "os"]
     assert [list(line.get_xdata()) for line in measured] == [[0.001, 0.01, 0.1], [0.001, 0.01]]
-    crosses = [line for line in second.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    crosses = [line for line in drawn_in(second) if line.get_marker() == "x"]
     assert [list(line.get_xdata()) for line in crosses] == [[0.1]]
     (theory,) = [line for line in second.lines if line.get_linestyle() == ":"]
     assert list(theory.get_ydata()) == [0.5] * 3
@@ -109,18 +114,32 @@ def test_what_several_colours_share_is_dark_in_the_legend():
     (axes,) = sweep_figure.draw(drawn, ["n", "name"], SHOWN).axes
     (legend,) = axes.figure.legends
     said = [text.get_text() for text in legend.get_texts()]
-    assert said == ["lsa", "elsa", "diverged or failed", "mean of the best", "theory"]
+    assert said == ["lsa", "elsa", "mean of the best", "diverged or failed", "theory"]
     dark = [line for line in legend.get_lines() if to_hex(line.get_color()) == style.THEORY.lower()]
     assert len(dark) == 3
     for look in ("x", "none"):
-        lines = [line for line in axes.lines if line.get_marker() == look]
-        coloured = [line for line in lines if len(line.get_xdata())]
-        assert [line.get_color() for line in coloured] == [style.colour(0), style.colour(1)], look
-    crosses = [list(line.get_ydata()) for line in axes.lines if line.get_marker() == "x"]
+        lines = [line for line in drawn_in(axes) if line.get_marker() == look]
+        assert [line.get_color() for line in lines] == [style.colour(0), style.colour(1)], look
+    crosses = [list(line.get_ydata()) for line in drawn_in(axes) if line.get_marker() == "x"]
     assert crosses[0] != crosses[1] and axes.get_xlim()[1] > 3
     near = marks_of(points, lambda p: 1.1, robust=1.0)
     (axes,) = sweep_figure.draw(near, ["n", "name"], SHOWN).axes
     assert "mean of the best" not in axes.get_legend_handles_labels()[1]
+
+
+def test_means_that_single_samples_make_up_do_not_hide_the_others():
+    """The axis ends some way above all else, and arrows say where a mean is beyond it."""
+    points = [{"depth": depth, "name": name} for depth in (1, 2, 4) for name in ("lsa", "elsa")]
+    far = {1: 2.0, 2: 0.8, 4: 1e6}
+    drawn = marks_of(points, lambda p: far[p["depth"]], robust=0.5, error=1e5, target=0.3)
+    (axes,) = sweep_figure.draw(drawn, ["depth", "name"], SHOWN).axes
+    low, high = axes.get_ylim()
+    assert 0.0 < low < 0.3 and high == 5.0 and axes.get_yscale() == "log"
+    arrows = [line for line in drawn_in(axes) if line.get_marker() == "^"]
+    assert [list(line.get_xdata()) for line in arrows] == [[4], [4]]
+    (legend,) = axes.figure.legends
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said == ["lsa", "elsa", "mean of the best", "risk above the axis", "theory"]
 
 
 def test_names_lie_side_by_side_and_many_numbers_have_a_scale_of_colours():
