@@ -72,7 +72,7 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], shown: Shown) -> "Figure
             labels = [sweep_axes.label(hues, entry) or None for entry in entries]
             joined = sweep_axes.is_numeric(table, x)
             by_line = _by_line(inside, entries)
-            _lines(axes, by_line, labels, shown.theory, joined=joined)
+            _lines(axes, by_line, labels, shown.theory, top, joined=joined)
             if robust:
                 _robust(axes, by_line, shown.robust_name)
             _beyond(axes, by_line, top, sweep_axes.words(shown.main))
@@ -106,16 +106,25 @@ def _top(marks: Sequence[Mark]) -> float:
 
 
 def _lines(
-    axes: "Axes", lines: Lines, labels: Sequence[str | None], theory: str, *, joined: bool
+    axes: "Axes",
+    lines: Lines,
+    labels: Sequence[str | None],
+    theory: str,
+    top: float,
+    *,
+    joined: bool,
 ) -> None:
-    """Marks for each colour, its theory dotted."""
+    """Marks for each colour, their errors where they are on the axis, and theory dotted."""
     theories: dict[Any, str] = {}  # of several colours it may be the same, and is drawn once
     stroke = "-" if joined else "none"
     for number, label in enumerate(labels):  # the legend names all, in their order
-        style.measured(axes, _NONE, _NONE, name=number, label=label, linestyle=stroke)
+        size = _size(number, len(labels))
+        style.measured(
+            axes, _NONE, _NONE, name=number, label=label, linestyle=stroke, markersize=size
+        )
     for number, own in lines:
         found = [(place, mark) for place, mark in own if mark.mean is not None]
-        errors = [mark.error or 0.0 for _, mark in found]
+        errors = [(mark.error or 0.0) * ((mark.mean or 0.0) <= top) for _, mark in found]
         if found:
             style.measured(
                 axes,
@@ -124,6 +133,7 @@ def _lines(
                 error=np.array(errors) if any(errors) else None,
                 name=number,
                 linestyle=stroke,
+                markersize=_size(number, len(labels)),
             )
         predicted = tuple((place, mark.target) for place, mark in own if mark.target is not None)
         if predicted:
@@ -134,6 +144,11 @@ def _lines(
         _theory(axes, predicted, **own_look)
     if several:  # what has several colours is dark in the legend
         style.theory(axes, _NONE, _NONE, label=theory)
+
+
+def _size(number: int, count: int) -> float:
+    """Of a colour's marker: what coincides with a later one shows around it."""
+    return 3.5 + 1.5 * min(2, count - 1 - number)
 
 
 def _robust(axes: "Axes", lines: Lines, name: str) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _STROKES: tuple[Any, ...] = (":", (0, (4, 2)), (0, (6, 1.5, 1, 1.5)))
 _FIELDS = {"mean": "mean", "trimmed_mean": "mean of the best 99.9 %"}
 RIDGE_ITSELF = "ridge regression"  # sampled as the models are: no theory
+_FEW = 6  # values of an axis that each have a tick
 _POINTS = 6  # of a sweep that one figure shows
 
 
@@ -130,8 +131,13 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
                 )
             if index == 0:
                 ridge = np.array([entry["ridge"] for entry in own])
+                if len(places) == 1:  # a line through one point does not show
+                    places, ridge = places[0] * np.array([0.9, 1.1]), np.repeat(ridge, 2)
                 style.theory(axes, places, ridge, label=RIDGE_ITSELF)
         style.few_decades(axes)
+        values = list(dict.fromkeys(e["value"] for e in own))
+        if len(values) <= _FEW:
+            axes.set_xticks(values, [f"{value:g}" for value in values])
         style.finish(axes, x=other_laws.WORDS[name], y="risk (squared error)", legend=False)
     style.legend_outside(figure)
     return figure

@@ -1,5 +1,6 @@
 """What is printed and drawn of a sweep: its records, their seeds together."""
 
+import numpy as np
 from matplotlib.colors import to_hex
 from ml_collections import ConfigDict
 
@@ -137,6 +138,8 @@ def test_means_that_single_samples_make_up_do_not_hide_the_others():
     assert 0.0 < low < 0.3 and high == 5.0 and axes.get_yscale() == "log"
     arrows = [line for line in drawn_in(axes) if line.get_marker() == "^"]
     assert [list(line.get_xdata()) for line in arrows] == [[4], [4]]
+    bars = [bar.get_segments() for bar in axes.collections]
+    assert all(np.ptp(own[-1][:, 1]) == 0.0 < np.ptp(own[0][:, 1]) for own in bars)
     (legend,) = axes.figure.legends
     said = [text.get_text() for text in legend.get_texts()]
     assert said == ["lsa", "elsa", "mean of the best", "risk above the axis", "theory"]
