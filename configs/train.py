@@ -26,7 +26,8 @@ def get_config(mode: str = "full") -> ConfigDict:
     quick = base.is_quick("train", mode)
     config = base.trained("train", quick, {}, like=base.CLIPPED, train=_training(quick))
     # A CSV file with a header and the name of its label column: contexts are cut from it.
-    config.data = ConfigDict({"path": "", "target": ""})
+    # A share of a table's rows is held out: the models' and ridge's risk where these are the query.
+    config.data = ConfigDict({"path": "", "target": "", "held_out": 0.2})
     config.task = ConfigDict(
         {
             # "retrieval", "alignment", "drift", ..; "table": of data.path, or the diabetes data

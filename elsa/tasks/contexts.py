@@ -23,17 +23,22 @@ class TableContexts(RowsOnly):
     """Prompts of n + 1 distinct rows of a table in random order, the last the query.
 
     Rows are drawn uniformly without replacement within a prompt, independently between prompts.
-    Labels are the table's own.
+    Labels are the table's own. With `query_x` and `query_y` the contexts are n of the table's rows,
+    and the query is one of these others, which no model that was trained on the table has seen.
 
     Attributes:
       x: covariates, [rows, d].
       y: labels, [rows].
       context_length: n, below the number of rows.
+      query_x: covariates of rows that only queries are drawn from, [others, d].
+      query_y: their labels, [others].
     """
 
     x: Real[ArrayLike, "rows d"]
     y: Real[ArrayLike, " rows"]
     context_length: int
+    query_x: Real[ArrayLike, "others d"] | None = None
+    query_y: Real[ArrayLike, " others"] | None = None
 
     cuts: ClassVar[bool] = True
 
@@ -47,6 +52,13 @@ class TableContexts(RowsOnly):
                 f"{where}: context_length must be below the number of rows {sizes['rows']}, "
                 f"got {self.context_length}"
             )
+        if (self.query_x is None) != (self.query_y is None):
+            raise ValueError(f"{where}: query_x and query_y go together, got only one of them")
+        if self.query_x is not None:
+            others = {"query_x": (self.query_x, "others d"), "query_y": (self.query_y, "others")}
+            own = checks.shapes(where, x=(self.x, "rows d"), **others)
+            checks.finite(where, query_x=self.query_x, query_y=self.query_y)
+            checks.size(where, **{"rows of query_x": (own["others"], 1)})
 
     @classmethod
     def from_table(cls, table: Table, context_length: int) -> Self:
@@ -59,7 +71,9 @@ class TableContexts(RowsOnly):
         """Of a config, which gives the fields or "path", a CSV file, and "target", a column.
 
         Without any of them it is scikit-learn's diabetes data. A file's data, and these, are
-        standardised, their labels to variance 1.
+        standardised, their labels to variance 1. With "held_out", a share of the rows, as many of
+        them, always the same, are left out of that and of the contexts; "queries" says whether
+        queries are of the rows that were "kept", as by default, or of those "held_out".
 
         Raises:
           KeyError, ValueError, TypeError: as `fields.of_config` and `read_csv`.
@@ -69,8 +83,21 @@ class TableContexts(RowsOnly):
         fields_given = dict(given)
         if "x" not in fields_given:
             path, target = fields_given.pop("path", ""), fields_given.pop("target", "")
-            data = standardised(read_csv(path, target) if path else diabetes())
+            share = fields_given.pop("held_out", 0.0)
+            queries = fields_given.pop("queries", "kept")
+            checks.one_of(where, "queries", queries, ("kept", "held_out"))
+            kept, others = _split(where, read_csv(path, target) if path else diabetes(), share)
+            length, rows = fields_given.get("context_length"), len(kept.y)
+            if share and isinstance(length, int) and length >= rows:
+                raise ValueError(
+                    f"{where}: context_length must be below the {rows} rows that held_out={share} "
+                    f"leaves of {rows + len(others.y)}, got {length}; hold out fewer, or none by 0"
+                )
+            data = standardised(kept)
             fields_given |= {"x": data.x, "y": data.y / np.std(data.y)}
+            if queries == "held_out":
+                fields_given["query_x"] = (others.x - kept.x.mean(axis=0)) / kept.x.std(axis=0)
+                fields_given["query_y"] = (others.y - kept.y.mean()) / np.std(kept.y)
         return fields.of_config(cls, where, fields_given)
 
     @property
@@ -81,7 +108,34 @@ class TableContexts(RowsOnly):
     def sample(self, key: Array, batch: int) -> Prompt:
         """A batch of prompts; the n + 1 largest of uniform numbers, a number a row, pick them."""
         fields.draw(self, key, batch)
+        if self.query_x is not None:
+            return self._beside(key, batch)
         chances = jax.random.uniform(key, (batch, jnp.shape(self.y)[-1]))
         _, rows_BxS = jax.lax.top_k(chances, self.context_length + 1)
         x_BxSxD, y_BxS = jnp.asarray(self.x)[rows_BxS], jnp.asarray(self.y)[rows_BxS]
         return Prompt(x_BxSxD[:, :-1], y_BxS[:, :-1], x_BxSxD[:, -1], y_BxS[:, -1])
+
+    def _beside(self, key: Array, batch: int) -> Prompt:
+        """Contexts of the table, queries of the other rows."""
+        context_key, query_key = jax.random.split(key)
+        chances = jax.random.uniform(context_key, (batch, jnp.shape(self.y)[-1]))
+        _, rows_BxN = jax.lax.top_k(chances, self.context_length)
+        x, y, query_x, query_y = map(jnp.asarray, (self.x, self.y, self.query_x, self.query_y))
+        queries_B = jax.random.randint(query_key, (batch,), 0, len(query_y))
+        return Prompt(x[rows_BxN], y[rows_BxN], query_x[queries_B], query_y[queries_B])
+
+
+def _split(where: str, table: Table, share: float) -> tuple[Table, Table]:
+    """The rows that are kept, in their order, and a share of them at random."""
+    checks.shapes(where, held_out=(share, ""))
+    checks.finite(where, held_out=share)
+    rows = len(table.y)
+    count = round(share * rows)
+    if not 0.0 <= share < 1.0 or count >= rows:
+        raise ValueError(f"{where}: held_out must be a share of the rows below 1, got {share}")
+    chosen = np.zeros(rows, bool)
+    chosen[np.random.default_rng(0).permutation(rows)[:count]] = True
+    kept, others = (
+        dataclasses.replace(table, x=table.x[own], y=table.y[own]) for own in (~chosen, chosen)
+    )
+    return kept, others

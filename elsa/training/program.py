@@ -81,7 +81,7 @@ class Program:
         def one(params: Any, fixed: Any) -> Any:
             return read(nnx.merge(self._graph, params, fixed))
 
-        return jax.jit(jax.vmap(jax.vmap(one)))(self.weights(state), state.fixed)
+        return self.compiled(jax.vmap(jax.vmap(one)))(self.weights(state), state.fixed)
 
     def watcher(self, watch: Watch) -> Callable[[TrainState], dict[str, Array]]:
         """`watch(model, task)` of every model as one compiled function of the state.

@@ -14,7 +14,7 @@ from elsa.base import checks
 from experiments.constructed import convergence_problems as problems
 from experiments.constructed import convergence_report as report
 from experiments.constructed.convergence_problems import WHERE, Problems
-from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Shown, Summary
 
 CONSTRUCTIONS: dict[str, Callable[..., constructions.RidgeStack]] = {
     "ridge_lsa": constructions.ridge_lsa,
@@ -225,6 +225,5 @@ EXPERIMENT = Experiment(
     tables=report.tables,
     figures=report.figures,
     check=check,
-    main="decay_mean",
-    target="decay_theory",
+    shown=Shown(main="decay_mean", target="decay_theory"),
 )

@@ -48,6 +48,42 @@ class Place:
     branch: Branch | None = None
 
 
+class Rows(NamedTuple):
+    """The rows that a record has in the table of a sweep.
+
+    same: fields that are the same in all of them; nested ones become `above.below`.
+    each: column -> a value for each row, `status` ("done" or "diverged") among them. Rows of
+      several seeds have `seed`; those along training `step`, and `final`, true in the last row of
+      each seed.
+    """
+
+    same: Mapping[str, Any]
+    each: Mapping[str, Sequence[Any]]
+
+
+RowsOf = Callable[[Record], Rows]
+
+
+class Shown(NamedTuple):
+    """What a sweep draws and prints of the final rows of its table.
+
+    main: column of the number; a field of a record that is in a group is `above.below`.
+    target: column of what theory predicts for it, where there is one.
+    theory: what readers call that.
+    robust: column of a number that stands in where few samples make up the main one; "" for none.
+    robust_name: what readers call that.
+    """
+
+    main: str = "risk"
+    target: str = "target"
+    theory: str = "theory"
+    robust: str = ""
+    robust_name: str = ""
+
+
+_SHOWN = Shown()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One experiment as five functions; the engine owns files, progress, resuming and printing.
@@ -74,8 +110,9 @@ class Experiment:
       branches: refuses, as `check` does, that the training run of a case in a folder starts from
         another; the last argument says whether what the folder holds is moved away first. None:
         there are no runs to start.
-      main: the field of a record that a sweep draws and prints; one in a group is `above.below`.
-      target: the field with theory's prediction of it, where a record has one.
+      rows: the rows of a record in the table of a sweep. None: one row, or a row for each seed of a
+        list `risks`.
+      shown: what a sweep draws and prints.
     """
 
     cases: Callable[[ConfigDict], Mapping[str, Case]]
@@ -88,8 +125,8 @@ class Experiment:
     with_axes: Callable[[ConfigDict, Mapping[str, tuple[Any, ...]]], ConfigDict] | None = None
     extends: Callable[[ConfigDict, Case, "Path"], None] | None = None
     branches: Callable[[ConfigDict, Case, "Path", Branch, bool], None] | None = None
-    main: str = "risk"
-    target: str = "target"
+    rows: RowsOf | None = None
+    shown: Shown = _SHOWN
 
     def __post_init__(self) -> None:
         if (self.shares is None) != (self.with_axes is None):

@@ -14,7 +14,9 @@ from experiments.harness import sweep
 from experiments.harness.experiment import Experiment, Record, RunError, message_of
 from experiments.harness.sweep import Point
 
-OWN_COLUMNS = ("group", "case", "part", "status", "seed", "seconds", "message")  # of the table
+OWN_COLUMNS = (  # of the table
+    *("group", "case", "part", "status", "message", "seed", "step", "final", "seconds"),
+)
 _LONGEST, _HASH = 80, 8  # characters of a name, and of what makes a shortened one unique
 
 

@@ -4,18 +4,19 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import polars as pl
 from ml_collections import ConfigDict
 from rich.console import Console
 
 from elsa.base import files
-from experiments.harness import engine, records, sweep_figure, table, terminal
+from experiments.harness import engine, marks, records, sweep_figure, table, terminal
 from experiments.harness.experiment import FAILED, Experiment, RunError, message_of, stopped
 from experiments.harness.folder import METRICS, FolderError, RunFolder
 from experiments.harness.grouping import Group, columns, grouped
 from experiments.harness.sweep import Sweep
-from experiments.harness.table import Outcome
+from experiments.harness.table import Block, Outcome
 
 ASKED, TABLE, GROUPS, FIGURE = "sweep.json", "table.parquet", "groups", "sweep"
 
@@ -39,7 +40,7 @@ def run(
     command: str = "",
     screen: Console | None = None,
     prepare: Callable[[ConfigDict], None] = lambda config: None,
-) -> list[table.Row]:
+) -> pl.DataFrame:
     """Runs all points of a sweep in a folder, or takes up the sweep that the folder holds.
 
     Each group of points is a run of the engine in `groups/NAME`. `table.parquet` is replaced after
@@ -57,7 +58,7 @@ def run(
       prepare: called with the config of a group before that is checked, and before it runs.
 
     Returns:
-      The rows of the table.
+      The table.
 
     Raises:
       RunError: for a bad config of any point, before anything is computed; a folder that holds
@@ -99,12 +100,20 @@ def _check(experiment: Experiment, group: Group, prepare: Callable[[ConfigDict],
         ) from error
 
 
+class _Behind(NamedTuple):
+    """A group that came to its end: its part of the table, and why it failed, if it did."""
+
+    blocks: Sequence[Block]
+    frame: pl.DataFrame
+    failure: str
+
+
 @dataclasses.dataclass
 class _Running:
     """The groups of a sweep while they run.
 
     Attributes:
-      outcomes: name of a group -> its outcome, for those that have run.
+      outcomes: name of a group -> its part of the table, for those that have run.
     """
 
     experiment: Experiment
@@ -112,7 +121,7 @@ class _Running:
     command: str
     screen: Console
     prepare: Callable[[ConfigDict], None]
-    outcomes: dict[str, Outcome] = dataclasses.field(default_factory=dict)
+    outcomes: dict[str, _Behind] = dataclasses.field(default_factory=dict)
 
     @property
     def done(self) -> str:
@@ -120,12 +129,12 @@ class _Running:
         behind = sum(not outcome.failure for outcome in self.outcomes.values())
         return f"{behind} of {len(self.groups)} groups are done."
 
-    def all(self, folder: SweepFolder) -> list[table.Row]:
+    def all(self, folder: SweepFolder) -> pl.DataFrame:
         """Runs what is not done yet, and reports."""
         for group in self.groups:
             kept = _kept(self.experiment, group, folder)
             if kept is not None:
-                self.outcomes[group.name] = Outcome(group, kept)
+                self.outcomes[group.name] = self._behind(Outcome(group, kept))
         ahead = [group for group in self.groups if group.name not in self.outcomes]
         points = sum(len(group.points) for group in self.groups)
         kept_text = f", of which {len(self.outcomes)} are kept" if self.outcomes else ""
@@ -137,8 +146,8 @@ class _Running:
             left = f"  (about {terminal.duration(each * (len(ahead) - index))} left)" * (index > 0)
             number = len(self.groups) - len(ahead) + index + 1
             terminal.say(self.screen, f"group {number} of {len(self.groups)}: {group.name}{left}")
-            self.outcomes[group.name] = self._one(group, folder)
-            files.replace(folder.path / TABLE, table.parquet(self.rows(), self.names))
+            self.outcomes[group.name] = self._behind(self._one(group, folder))
+            files.replace(folder.path / TABLE, table.parquet(self.table()))
         return self._report(folder)
 
     @property
@@ -146,10 +155,14 @@ class _Running:
         """Swept key -> column."""
         return columns(self.groups[0].points[0])
 
-    def rows(self) -> list[table.Row]:
-        """The rows of the groups behind, in the order of the sweep."""
-        behind = [self.outcomes[g.name] for g in self.groups if g.name in self.outcomes]
-        return [row for outcome in behind for row in table.rows(outcome, self.names)]
+    @property
+    def behind(self) -> list[_Behind]:
+        """What came of the groups so far, in the order of the sweep."""
+        return [self.outcomes[g.name] for g in self.groups if g.name in self.outcomes]
+
+    def table(self) -> pl.DataFrame:
+        """The rows of the groups behind."""
+        return table.joined([each.frame for each in self.behind])
 
     def refuse_failures(self) -> None:
         """Says at the end which groups failed, if any did.
@@ -162,6 +175,10 @@ class _Running:
             lines = [f"  {name}: {failure}" for name, failure in failed.items()]
             text = f"{len(failed)} of {len(self.groups)} groups failed; the same command tries them"
             raise RunError("\n".join([f"{text} again:", *lines]), exit_code=FAILED)
+
+    def _behind(self, outcome: Outcome) -> _Behind:
+        found = table.blocks(outcome, self.names, self.experiment.rows)
+        return _Behind(found, table.frame(found, self.names), outcome.failure)
 
     def _one(self, group: Group, folder: SweepFolder) -> Outcome:
         """Runs one group to its end, or to the error that is its own."""
@@ -192,22 +209,21 @@ class _Running:
             folder.append(group.name, {"points": len(group.points)}, seconds=seconds)
         return Outcome(group, _read(place), failure)
 
-    def _report(self, folder: SweepFolder) -> list[table.Row]:
+    def _report(self, folder: SweepFolder) -> pl.DataFrame:
         """The table on the disk and on the screen, and the figure."""
-        rows = self.rows()
-        main, target = self.experiment.main, self.experiment.target
+        found, columns, shown = self.table(), list(self.names.values()), self.experiment.shown
         paths = [folder.path / TABLE, folder.path / ASKED, folder.path / GROUPS]
-        files.replace(paths[0], table.parquet(rows, self.names))
-        marks = table.marks(rows, self.names.values(), main, target)
-        self.screen.print(table.printed(marks, list(self.names.values()), main))
-        figure = sweep_figure.draw(marks, list(self.names.values()), main)
+        files.replace(paths[0], table.parquet(found))
+        marked = marks.marks([block for each in self.behind for block in each.blocks], shown)
+        self.screen.print(marks.printed(marked, columns, shown))
+        figure = sweep_figure.draw(marked, columns, shown)
         if figure is None:
-            text = f"no figure: no record has a number `{main}` (Experiment.main names another)"
+            text = f"no figure: no record has a number `{shown.main}` (Shown.main names another)"
             terminal.say(self.screen, text)
         else:
             paths += folder.write_figure(FIGURE, figure)
         terminal.say(self.screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
-        return rows
+        return found
 
 
 def _kept(experiment: Experiment, group: Group, folder: SweepFolder) -> list[records.Record] | None:

@@ -6,49 +6,59 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elsa.report import style
-from experiments.harness.table import Mark, is_number, shown
+from experiments.harness import sweep_axes
+from experiments.harness.experiment import Shown
+from experiments.harness.marks import Mark, is_number, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DECADES = 2.0  # an axis that spans as many is logarithmic
-_MOST_PANELS, _MOST_COLOURS, _MOST_ENTRIES = 12, 8, 12
+_MOST_ENTRIES = 12
 _PANEL, _ENTRY = 1.75, 0.16  # inches: heights of a panel, and of a line of the legend
 _LOST = "diverged or failed"
-Values = dict[str, Any]
+_APART = 1.5  # times the robust number: from there on single samples make up the main one
+_ROOM = 10.0  # times what is not made up so: the height of the axis
+Inside = Sequence[tuple[float, tuple[Any, ...], Mark]]  # place along x, colours, the mark
+Lines = Sequence[tuple[int, Sequence[tuple[float, Mark]]]]  # number of a colour, marks along x
+_NONE = np.array([])
 
 
-def draw(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Figure | None":
+def draw(marks: Sequence[Mark], columns: Sequence[str], shown: Shown) -> "Figure | None":
     """The figure, None where no mark has a number.
 
-    The first axis of numbers goes along x, the next axis has a colour for each value (a scale of
+    The first axis of numbers goes along x (one with more numbers than there are colours, where
+    there is such a one), the next axis has a colour for each value (a scale of
     colours where it has many numbers), the third a panel. Further axes have lines of their own, and
-    colours while these are few.
+    colours while these are few. Where a mean is far above the number that stands beside it, lines
+    of that one are drawn too, dashed, and what is far above all else lies beyond the axis.
 
     Args:
       marks: the records.
       columns: of the swept keys, in their order.
-      main: name of the number.
+      shown: what the numbers are called.
     """
     if all(mark.mean is None for mark in marks):
         return None
     table = [{**mark.values, **({"case": mark.series} if mark.series else {})} for mark in marks]
-    x, hues, panel = _axes(table, [*columns, *(["case"] if _several(table, "case") else [])])
+    cases = ["case"] if sweep_axes.several(table, "case") else []
+    x, hues, panel = sweep_axes.chosen(table, [*columns, *cases])
     colours = [tuple(values.get(hue) for hue in hues) for values in table]
-    if len(_each(colours)) > _MOST_ENTRIES:
+    if len(sweep_axes.each(colours)) > _MOST_ENTRIES:
         hues = hues[:1]
-    entries = _each(colour[: len(hues)] for colour in colours)
-    scaled = len(hues) == 1 and _is_long(table, hues[0])
-    wide = max(len(_label(hues, entry)) for entry in entries) > 24
+    entries = sweep_axes.each(colour[: len(hues)] for colour in colours)
+    scaled = len(hues) == 1 and sweep_axes.is_long(table, hues[0])
+    wide = max(len(sweep_axes.label(hues, entry)) for entry in entries) > 24
     below = 0.0 if scaled else _ENTRY * (-(-len(entries) // (1 if wide else 2)) + 1)
-    panels = _each(values.get(panel) for values in table) if panel else [None]
+    panels = sweep_axes.each(values.get(panel) for values in table) if panel else [None]
     cols, rows = min(2, len(panels)), -(-len(panels) // 2)
     figure, grid = style.figure(
         rows, cols, height=0.4 + _PANEL * rows + below, sharex=True, sharey=True, squeeze=False
     )
-    places = _places([values[x] for values in table])
-    height = words(main) + " (mean ± s.e.)" * any(mark.error for mark in marks)
+    places = sweep_axes.places([values[x] for values in table])
+    height = sweep_axes.words(shown.main) + " (mean ± s.e.)" * any(mark.error for mark in marks)
+    robust = not scaled and any(map(_is_apart, marks))
+    top = _top(marks) if robust else np.inf
     for index, (axes, wanted) in enumerate(zip(grid.flat, panels, strict=False)):
         inside = [
             (places[n], colours[n], mark)
@@ -56,58 +66,65 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], main: str) -> "Figure | 
             if panel is None or table[n][panel] == wanted
         ]
         if scaled:
-            _scattered(figure, axes, inside, words(hues[0]), bar=index == len(panels) - 1)
+            last = index == len(panels) - 1
+            _scattered(figure, axes, inside, sweep_axes.words(hues[0]), shown.theory, bar=last)
         else:
-            _lines(axes, inside, entries, hues, _is_numeric(table, x))
-        _scales(axes, [values[x] for values in table], marks)
+            labels = [sweep_axes.label(hues, entry) or None for entry in entries]
+            joined = sweep_axes.is_numeric(table, x)
+            by_line = _by_line(inside, entries)
+            _lines(axes, by_line, labels, shown.theory, top, joined=joined)
+            if robust:
+                _robust(axes, by_line, shown.robust_name)
+            _beyond(axes, by_line, top, sweep_axes.words(shown.main))
+        _scales(axes, [values[x] for values in table], marks, top)
         style.finish(
             axes,
-            x=words(x) if index >= len(panels) - cols else "",
+            x=sweep_axes.words(x) if index >= len(panels) - cols else "",
             y=height if index % cols == 0 else "",
-            title=f"{words(panel)} {shown(wanted)}" if panel else None,
+            title=f"{sweep_axes.words(panel)} {text_of(wanted)}" if panel else None,
             legend=False,
         )
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
     said = {label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]}
     if said:
-        last = "theory" if "theory" in said else None
-        style.legend_outside(figure, columns=1 if wide else 2, last=last)
+        name = shown.theory if shown.theory in said else None
+        style.legend_outside(figure, columns=1 if wide else 2, last=name)
     return figure
 
 
-def words(column: str) -> str:
-    """A column's name for readers."""
-    return column.replace("_", " ")
+def _is_apart(mark: Mark) -> bool:
+    """Whether single samples make up the mean."""
+    return bool(mark.robust and mark.mean and mark.mean > _APART * mark.robust)
 
 
-def _axes(table: Sequence[Values], columns: Sequence[str]) -> tuple[str, list[str], str | None]:
-    """What goes along x, what has colours, and what has panels."""
-    varied = [column for column in columns if _several(table, column)] or list(columns[:1])
-    numeric = [column for column in varied if _is_numeric(table, column)]
-    x = (numeric or varied)[0]
-    others = [column for column in varied if column != x]
-    panel = None
-    if len(others) > 1 and len(_each(values.get(others[1]) for values in table)) <= _MOST_PANELS:
-        panel = others.pop(1)
-    return x, others, panel
+def _top(marks: Sequence[Mark]) -> float:
+    """Where the axis ends: some way above the means that are not made up of single samples."""
+    means = [mark.mean for mark in marks if not _is_apart(mark)]
+    beside = [number for mark in marks for number in (mark.robust, mark.target)]
+    return _ROOM * max(number for number in (*means, *beside) if number is not None)
 
 
 def _lines(
     axes: "Axes",
-    inside: Sequence[tuple[float, tuple[Any, ...], Mark]],
-    entries: Sequence[tuple[Any, ...]],
-    hues: Sequence[str],
+    lines: Lines,
+    labels: Sequence[str | None],
+    theory: str,
+    top: float,
+    *,
     joined: bool,
 ) -> None:
-    """Marks for each colour, its theory dotted; a cross on top where nothing was found."""
-    ordered = sorted(inside, key=lambda found: found[0])
+    """Marks for each colour, their errors where they are on the axis, and theory dotted."""
     theories: dict[Any, str] = {}  # of several colours it may be the same, and is drawn once
-    for line in _each(value for _, value, _ in ordered):
-        number = entries.index(line[: len(hues)])
-        own = [(place, mark) for place, value, mark in ordered if value == line]
+    stroke = "-" if joined else "none"
+    for number, label in enumerate(labels):  # the legend names all, in their order
+        size = _size(number, len(labels))
+        style.measured(
+            axes, _NONE, _NONE, name=number, label=label, linestyle=stroke, markersize=size
+        )
+    for number, own in lines:
         found = [(place, mark) for place, mark in own if mark.mean is not None]
-        errors = [mark.error or 0.0 for _, mark in found]
+        errors = [(mark.error or 0.0) * ((mark.mean or 0.0) <= top) for _, mark in found]
         if found:
             style.measured(
                 axes,
@@ -115,18 +132,65 @@ def _lines(
                 np.array([mark.mean for _, mark in found]),
                 error=np.array(errors) if any(errors) else None,
                 name=number,
-                label=_label(hues, entries[number]) or None,
-                linestyle="-" if joined else "none",
+                linestyle=stroke,
+                markersize=_size(number, len(labels)),
             )
-        lost = [place for place, mark in own if mark.mean is None]
-        _crosses(axes, lost, style.colour(number))
         predicted = tuple((place, mark.target) for place, mark in own if mark.target is not None)
         if predicted:
             theories.setdefault(predicted, style.colour(number))
+    several = len(theories) > 1
     for predicted, look in theories.items():
-        _theory(axes, predicted, **({"color": look, "label": None} if len(theories) > 1 else {}))
-    if len(theories) > 1:
-        style.theory(axes, np.array([]), np.array([]))  # its entry in the legend
+        own_look = {"color": look, "label": None} if several else {"label": theory}
+        _theory(axes, predicted, **own_look)
+    if several:  # what has several colours is dark in the legend
+        style.theory(axes, _NONE, _NONE, label=theory)
+
+
+def _size(number: int, count: int) -> float:
+    """Of a colour's marker: what coincides with a later one shows around it."""
+    return 3.5 + 1.5 * min(2, count - 1 - number)
+
+
+def _robust(axes: "Axes", lines: Lines, name: str) -> None:
+    """The numbers beside, a dashed line of its own for each colour."""
+    look: dict[str, Any] = {"marker": "none", "linestyle": (0, (3, 1.5)), "linewidth": 0.9}
+    for number, own in lines:
+        found = [(place, mark.robust) for place, mark in own if mark.robust is not None]
+        if found:
+            places, heights = (np.array(values) for values in zip(*found, strict=True))
+            style.measured(axes, places, heights, name=number, **look)
+    style.measured(axes, _NONE, _NONE, name=0, label=name, **{**look, "color": style.THEORY})
+
+
+def _beyond(axes: "Axes", lines: Lines, top: float, main: str) -> None:
+    """At the upper end of the axis, crosses where nothing was found and arrows where too much was.
+
+    Each colour has a height of its own, and the legend's entries are dark.
+    """
+    said: dict[str, str] = {}
+    for number, own in lines:
+        height = 0.98 - 0.05 * number
+        for marker, label, places in (
+            ("x", _LOST, [place for place, mark in own if mark.mean is None]),
+            ("^", f"{main} above the axis", [p for p, m in own if m.mean and m.mean > top]),
+        ):
+            if places:
+                said[marker] = label
+                _at_end(axes, places, style.colour(number), marker, height)
+    for marker, label in said.items():
+        _at_end(axes, [], style.THEORY, marker, label=label)
+
+
+def _by_line(inside: Inside, entries: Sequence[tuple[Any, ...]]) -> Lines:
+    """The number of the colour of every line, and its marks along x."""
+    ordered = sorted(inside, key=lambda found: found[0])
+    return [
+        (
+            entries.index(line[: len(entries[0])]),
+            [(place, mark) for place, value, mark in ordered if value == line],
+        )
+        for line in sweep_axes.each(value for _, value, _ in ordered)
+    ]
 
 
 def _theory(axes: "Axes", predicted: Sequence[tuple[float, Any]], **line: Any) -> None:
@@ -139,8 +203,9 @@ def _theory(axes: "Axes", predicted: Sequence[tuple[float, Any]], **line: Any) -
 def _scattered(
     figure: "Figure",
     axes: "Axes",
-    inside: Sequence[tuple[float, tuple[Any, ...], Mark]],
+    inside: Inside,
     label: str,
+    theory: str,
     *,
     bar: bool,
 ) -> None:
@@ -149,7 +214,7 @@ def _scattered(
 
     found = [(place, colour[0], mark) for place, colour, mark in inside if mark.mean is not None]
     heights = np.array([float(colour[0]) for _, colour, _ in inside])
-    norm = (LogNorm if _is_wide(heights) else Normalize)(heights.min(), heights.max())
+    norm = (LogNorm if sweep_axes.is_wide(heights) else Normalize)(heights.min(), heights.max())
     with style.applied():
         drawn = axes.scatter(
             [place for place, _, _ in found],
@@ -161,76 +226,44 @@ def _scattered(
         )
         if bar:
             figure.colorbar(drawn, ax=figure.axes, label=label)
-    _crosses(axes, [place for place, _, mark in inside if mark.mean is None], "black")
+    lost = [place for place, _, mark in inside if mark.mean is None]
+    if lost:
+        _at_end(axes, lost, style.THEORY, "x", label=_LOST)
     targets = [(place, mark.target) for place, _, mark in inside if mark.target is not None]
     if len({target for _, target in targets}) == 1:  # else it depends on more than x
-        _theory(axes, sorted(targets))
+        _theory(axes, sorted(targets), label=theory)
 
 
-def _crosses(axes: "Axes", places: Sequence[float], colour: str) -> None:
-    if places:
-        with style.applied():
-            axes.plot(
-                places,
-                np.full(len(places), 0.98),
-                "x",
-                color=colour,
-                transform=axes.get_xaxis_transform(),
-                label=_LOST,
-            )
+def _at_end(
+    axes: "Axes",
+    places: Sequence[float],
+    colour: str,
+    marker: str,
+    height: float = 0.98,
+    *,
+    label: str | None = None,
+) -> None:
+    """Markers at a share of the axis' height; with no places the entry of the legend alone."""
+    with style.applied():
+        (drawn,) = axes.plot([], [], marker, color=colour, label=label)
+        if places:
+            drawn.set_transform(axes.get_xaxis_transform())
+            drawn.set_data(places, np.full(len(places), height))
+            axes.update_datalim([(place, 0.0) for place in places], updatey=False)
 
 
-def _scales(axes: "Axes", xs: Sequence[Any], marks: Sequence[Mark]) -> None:
+def _scales(axes: "Axes", xs: Sequence[Any], marks: Sequence[Mark], top: float) -> None:
     """Logarithmic axes where they span decades; the places of names, and of few whole numbers."""
-    heights = [mark.mean for mark in marks if mark.mean is not None]
-    if _is_wide(np.array(heights)):
+    heights = np.array([mark.mean for mark in marks if mark.mean is not None])
+    if sweep_axes.is_wide(heights):
         axes.set_yscale("log")
-    values = _each(xs)
+    if heights.max() > top:
+        beside = [number for mark in marks for number in (mark.robust, mark.target) if number]
+        axes.set_ylim(0.7 * min(*heights, *beside), top)
+    values = sweep_axes.each(xs)
     if not all(is_number(value) for value in values):
-        axes.set_xticks(range(len(values)), [shown(value) for value in values])
-    elif _is_wide(np.array(values, float)):
+        axes.set_xticks(range(len(values)), [text_of(value) for value in values])
+    elif sweep_axes.is_wide(np.array(values, float)):
         axes.set_xscale("log")
     elif len(values) <= 6 and all(isinstance(value, int) for value in values):
         axes.set_xticks(values)
-
-
-def _label(hues: Sequence[str], values: Sequence[Any]) -> str:
-    """A legend's entry: `depth 2, elsa`; a name speaks for itself."""
-    pairs = zip(hues, values, strict=True)
-    said = [
-        shown(v) if isinstance(v, str) else f"{words(hue)} {shown(v)}"
-        for hue, v in pairs
-        if v is not None
-    ]
-    return ", ".join(said)
-
-
-def _places(values: Sequence[Any]) -> list[float]:
-    """Where values lie along x: numbers at themselves, names side by side."""
-    if all(is_number(value) for value in values):
-        return [float(value) for value in values]
-    names = _each(values)
-    return [float(names.index(value)) for value in values]
-
-
-def _each(values: Any) -> list[Any]:
-    """Different values: numbers in order, names as they come."""
-    found = list(dict.fromkeys(values))
-    return sorted(found) if all(is_number(value) for value in found) else found
-
-
-def _several(table: Sequence[Values], column: str) -> bool:
-    return len({values.get(column) for values in table} - {None}) > 1
-
-
-def _is_numeric(table: Sequence[Values], column: str) -> bool:
-    return all(is_number(values.get(column)) for values in table)
-
-
-def _is_long(table: Sequence[Values], column: str) -> bool:
-    """Whether an axis has more numbers than there are colours."""
-    return _is_numeric(table, column) and len({v[column] for v in table}) > _MOST_COLOURS
-
-
-def _is_wide(values: np.ndarray) -> bool:
-    return bool(len(values) and values.min() > 0 and values.max() >= 10**_DECADES * values.min())

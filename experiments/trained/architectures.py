@@ -15,6 +15,7 @@ from elsa.models.stack_model import BIASES, INITS, LAYOUTS
 from elsa.prompts.named import named_format
 from elsa.training import compiling
 from experiments.trained import texts
+from experiments.trained.by_value import ByValue
 
 CHECKPOINT = "checkpoint"  # as model.init
 _PROMPTS = 256  # on which a step size is measured
@@ -100,14 +101,19 @@ def step_size(task: Any, lam: float, seed: int) -> float:
 
     Gradient descent with it gets closer on all prompts whose largest is below twice that.
     """
-    x = _covariates(task, jax.random.key(seed))
+    return _step_size(ByValue(task), lam, seed)
+
+
+@functools.lru_cache(maxsize=32)  # a run asks for it several times, the points of a sweep too
+def _step_size(asked: ByValue, lam: float, seed: int) -> float:
+    x = np.asarray(_covariates(asked.task, jax.random.key(seed)))
     n, dim = x.shape[1:]
     gram = np.einsum("bni,bnj->bij", x, x) / n + lam / n * np.eye(dim)
     largest = float(np.linalg.eigvalsh(gram)[:, -1].max())
     return float(f"{1.0 / largest:.3g}")
 
 
-# few prompts: it takes longer to compile than to run, and a run asks for it several times
+# few prompts: it takes longer to compile than to run
 @functools.partial(jax.jit, compiler_options=compiling.options(optimise=False))
 def _covariates(task: Any, key: Array) -> Array:
     x: Array = task.sample(key, _PROMPTS).x

@@ -1,13 +1,16 @@
 """What models are set beside that were built or trained on a task: ridge, and closed forms."""
 
 import functools
+import types
 from collections.abc import Mapping
 from typing import Any
 
 import jax
+from ml_collections import ConfigDict
 
 from elsa import tasks, theory
 from experiments.trained import predictions, ridge_distance
+from experiments.trained.by_value import ByValue
 
 RIDGE, ONE_STEP, BAYES = "ridge", "one step of descent, preconditioned", "Bayes"
 _BAYES_SAMPLES = 20_000  # contexts; an error of about 0.3 %
@@ -17,15 +20,22 @@ def beside_ridge(
     task: Any, point: Mapping[str, Any], run: predictions.Run
 ) -> predictions.Prediction:
     """Ridge's own risk on this task, and what is known in closed form."""
-    config = run.config
-    risk, _ = ridge_distance.risk_of_ridge(
-        task,
-        config.seed,
-        config.eval_prompts,
-        config.prompt.lam,
-        optimise=config.train.optimise,
-    )
-    return {"target": risk, "name": RIDGE, "lines": {RIDGE: risk, **closed_forms(task)}}
+    lines = risks(task, run.config)
+    return {"target": lines[RIDGE], "name": RIDGE, "lines": lines}
+
+
+def risks(task: Any, config: ConfigDict) -> Mapping[str, float]:
+    """Ridge's own risk on this task, sampled, and what is known in closed form."""
+    asked = config.seed, config.eval_prompts, config.prompt.lam, config.train.optimise
+    return _risks(ByValue(task), *asked)
+
+
+@functools.lru_cache(maxsize=32)  # the points of a sweep mostly share a task
+def _risks(
+    asked: ByValue, seed: int, num_prompts: int, lam: float, optimise: bool
+) -> Mapping[str, float]:
+    ridge, _ = ridge_distance.risk_of_ridge(asked.task, seed, num_prompts, lam, optimise=optimise)
+    return types.MappingProxyType({RIDGE: ridge, **closed_forms(asked.task)})
 
 
 @functools.singledispatch

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _RESCALED, _OPTIMUM = "optimum of the length trained on", "optimum of each length"
 _MODELS = ("linear_attention", "merged_attention")  # one preconditioner
 _PLACES = 51  # of a line of theory
+_OF_SEEDS = ("median", "trimmed_mean", "low", "high")
 
 
 def check(config: ConfigDict) -> None:
@@ -63,11 +64,9 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
             risks,
             evaluation.standard_error[:, 0],
         )
-        of_seeds = {
-            name: [float(value) for value in getattr(evaluation, name)[~lost, 0]]
-            for name in ("median", "trimmed_mean", "low", "high")
-        }
-        records.append({**record, **of_seeds, "own_weights": own_risks, "steps": trained.step})
+        parts = {name: getattr(evaluation, name) for name in _OF_SEEDS}
+        beside = {"of_seeds": measure.of_seeds(parts, risks, 0)}
+        records.append({**record, **beside, "own_weights": own_risks, "steps": trained.step})
     return records
 
 

@@ -22,6 +22,7 @@ from experiments.trained.predictions import Predict, Prediction, Run
 
 _BY_DIMENSION = ("cov_x", "cov_task", "task_mean")  # numbers of a task, one for each dimension
 _PLACES = 51  # of a line of theory
+_MOST_ERRORS = 20_000_000  # that are kept at once, of all models: 160 MB
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
@@ -119,6 +120,7 @@ def train(
     init: Any = None,
     init_noise: float = 0.0,
     keep_lost: bool = False,
+    robust: bool = False,
 ) -> tuple[training.Trained, list[Record]]:
     """Trains one run in `training/NAME` of the run's folder; a record for each point.
 
@@ -129,6 +131,7 @@ def train(
       watch: of a model and its task, what `training.fit` writes along training.
       init, init_noise: where the models start, as `training.fit` takes it; None for fresh ones.
       keep_lost: gives a point whose seeds all diverged a record without a risk.
+      robust: measures the median and the mean of the best 99.9 % of the squared errors too.
 
     Raises:
       RunError: where training cannot go on; KeyboardInterrupt and files.WriteError pass through.
@@ -148,8 +151,11 @@ def train(
         )
     except training.TrainingError as error:
         raise RunError(str(error), exit_code=FAILED) from error
-    risk, spread = trained.risk(config.eval_prompts, screen=place.screen, name=case["run"])
+    look = {"screen": place.screen, "name": case["run"]}
+    beside = robustly(trained, config.eval_prompts, **look) if robust else {}
+    risk, spread = trained.risk(config.eval_prompts, **look)
     risk = np.where(np.asarray(trained.state.diverged), np.nan, risk)
+    times, losses = trained.risk_along_training()
     lost = [point for index, (point, _) in enumerate(expected) if np.isnan(risk[:, index]).all()]
     if lost and not keep_lost:
         raise RunError(
@@ -166,8 +172,44 @@ def train(
             kept = weights[~np.isnan(risk[:, index]), index]  # no diverged ones
             if len(kept):
                 record["preconditioner_distance"] = distances(kept, np.asarray(best))
-        records.append({**record, "steps": trained.step})
+        along = {"steps": times.tolist(), "losses": plain(losses[:, :, index])}
+        record |= {"steps": trained.step, "along_training": along}
+        if beside:
+            record["of_seeds"] = of_seeds(beside, risk[:, index], index)
+        records.append(record)
     return trained, records
+
+
+def robustly(trained: training.Trained, num_prompts: int, **look: Any) -> Mapping[str, np.ndarray]:
+    """Median and trimmed mean of all models' squared errors, of as many prompts as can be kept."""
+    models = trained.state.active.size
+    found = trained.evaluate(max(1, min(num_prompts, _MOST_ERRORS // models)), **look)
+    return {"median": found.median, "trimmed_mean": found.trimmed_mean}
+
+
+def of_seeds(
+    found: Mapping[str, np.ndarray], risks: np.ndarray, point: int
+) -> dict[str, list[float | None]]:
+    """Numbers of every seed at one point, None for the seeds that diverged.
+
+    Args:
+      found: name -> [seeds, points].
+      risks: of the point's seeds, not finite where one diverged.
+      point: which.
+    """
+    reached = np.isfinite(risks)
+    return {
+        name: plain(np.where(reached, values[:, point], np.nan)) for name, values in found.items()
+    }
+
+
+def plain(values: np.ndarray) -> list[Any]:
+    """Nested lists, None where a number is not finite."""
+    found = np.asarray(values, np.float64)
+    entries = np.array(found, object)
+    entries[~np.isfinite(found)] = None
+    lists: list[Any] = entries.tolist()
+    return lists
 
 
 def record_of(

@@ -37,11 +37,9 @@ def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predic
 
 
 def more(case: Case, trained: training.Trained, records: list[Record]) -> list[Record]:
-    """The model's kind, the signal, and the risk along training."""
-    steps, losses = trained.risk_along_training()
+    """The model's kind, and the signal."""
     norm = float(np.linalg.norm(predictions.setting_of(trained.task()).task_mean))
-    along = {"steps": steps.tolist(), "risks": losses[:, :, 0].T.tolist()}
-    return [{"mlp": case["model"]["mlp"], "mean_norm": norm, "along_training": along}]
+    return [{"mlp": case["model"]["mlp"], "mean_norm": norm}]
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:

@@ -1,7 +1,7 @@
 """Trained models on other prompts than they were trained on, beside ridge regression there."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -10,10 +10,25 @@ from elsa import tasks, training
 from elsa.training.lengths import graph_at
 from elsa.training.setup import bare_program
 from experiments.harness.experiment import Place, message_of
-from experiments.trained import ridge_distance, texts, train_task
-from experiments.trained.closed_forms import closed_forms
+from experiments.trained import closed_forms, measure, texts, train_task
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 DEPTH, TASK, COVARIANCE, LENGTH = "depth", "task", "cov_x", "context_length"
+HELD_OUT = "held_out"  # rows of a table as queries, by the setting that asks for them
+WORDS = {
+    HELD_OUT: "queries of rows held out (share)",
+    LENGTH: "context length n (examples)",
+    "covariate_scale": "scale of the covariates",
+    COVARIANCE: "eigenvalues of the covariates' covariance",
+    "noise_var": "variance of the noise",
+    "query_scale": "scale of the query",
+    "orthogonal_query": "queries orthogonal to the context (1: they are)",
+    "half_subspace": "covariates in half of the dimensions (1: they are)",
+    DEPTH: "layers of the tied stack",
+    TASK: "task",
+}
 _SHARED = ("dim", LENGTH, "noise_var")  # what another task has of the one trained on
 
 
@@ -33,7 +48,7 @@ class Change(NamedTuple):
         """The task, from the one trained on."""
         if self.name == DEPTH:  # the one change that is the model's and not the task's
             return trained_on
-        if self.name == TASK:
+        if TASK in self.words:
             return tasks.build(self.words[TASK])
         return tasks.shifted(trained_on, **self.words)
 
@@ -62,31 +77,64 @@ def changes(config: ConfigDict, task: Mapping[str, Any]) -> Iterator[Change]:
             yield Change(name, value, words)
 
 
+def held_out(task: Mapping[str, Any]) -> Iterator[Change]:
+    """Queries of the rows that are held out of a table, where some are.
+
+    Args:
+      task: the settings of the task trained on.
+    """
+    if task.get(HELD_OUT):
+        yield Change(HELD_OUT, task[HELD_OUT], {TASK: {**task, "queries": HELD_OUT}})
+
+
 def evaluated(
     config: ConfigDict, trained: training.Trained, place: Place
 ) -> list[list[dict[str, Any]]]:
     """For every point of a run, one entry for each value that the config's `evaluate` asks for.
 
-    An entry holds the name and the value of what is changed; of the squared errors the mean, its
-    standard error, the median and the mean without the worst thousandth, over the seeds; and on the
-    same law ridge regression's risk, and `lines` of theory where there are.
+    Where rows of a table are held out, an entry of these as queries comes first. An entry holds the
+    name and the value of what is changed; of the squared errors the mean, its standard error, the
+    median and the mean without the worst thousandth, over the seeds that did not diverge, and under
+    `of_seeds` of every seed; and on the same law ridge regression's risk, and `lines` of theory
+    where there are.
     """
+    task = trained.program.settings.task
     points: list[list[dict[str, Any]]] = [[] for _ in trained.program.sweep.names]
-    for change in changes(config, trained.program.settings.task):
+    lost = np.asarray(trained.state.diverged)
+    for change in [*held_out(task), *changes(config, task)]:
         found = trained.evaluate(config.eval_prompts, screen=place.screen, **change.words)
+        parts = {field: np.where(lost, np.nan, values) for field, values in found._asdict().items()}
         for index, entries in enumerate(points):
-            law = change.law(trained.task(index))
-            risk, _ = ridge_distance.risk_of_ridge(
-                law,
-                config.seed,
-                config.eval_prompts,
-                config.prompt.lam,
-                optimise=config.train.optimise,
+            lines = dict(closed_forms.risks(change.law(trained.task(index)), config))
+            entries.append(
+                {
+                    **{"changed": change.name, "value": change.value},
+                    **{"ridge": lines.pop(closed_forms.RIDGE), "lines": lines},
+                    **{field: _over_seeds(part[:, index]) for field, part in parts.items()},
+                    "of_seeds": measure.of_seeds(parts, parts["mean"][:, index], index),
+                }
             )
-            own = {field: _over_seeds(part[:, index]) for field, part in found._asdict().items()}
-            said = {"changed": change.name, "value": change.value}
-            entries.append({**said, "ridge": risk, "lines": closed_forms(law), **own})
     return points
+
+
+def table(records: Sequence[Mapping[str, Any]]) -> "Table":
+    """One line for each point and law: the models' risk, mean over the seeds, and ridge's."""
+    from rich.table import Table
+
+    made = Table(
+        *("run", "evaluated on", "risk", "median", "best 99.9 %", "ridge"),
+        title="risk on other laws than trained on",
+        title_justify="left",
+    )
+    for record in records:
+        for entry in record["elsewhere"]:
+            numbers = (entry[name] for name in ("mean", "median", "trimmed_mean", "ridge"))
+            made.add_row(
+                record["run"],
+                f"{WORDS[entry['changed']]}: {entry['value']}",
+                *("-" if number is None else f"{number:.5g}" for number in numbers),
+            )
+    return made
 
 
 def check(config: ConfigDict, settings: training.RunSettings) -> None:

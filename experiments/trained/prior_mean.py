@@ -59,20 +59,14 @@ def check(config: ConfigDict) -> None:
 
 def more(case: Case, trained: training.Trained, records: list[Record]) -> list[Record]:
     """What these experiments say of a point besides its risks."""
-    steps, losses = trained.risk_along_training()
     made: list[Record] = []
     for index, record in enumerate(records):
         task = trained.task(index)
-        finite = np.where(np.isfinite(losses[:, :, index]), losses[:, :, index], np.nan)
         made.append(
             {
                 "mean_norm": float(np.linalg.norm(predictions.setting_of(task).task_mean)),
                 "context_length": task.context_length,
                 "shares": shares(record),
-                "along_training": {
-                    "steps": steps.tolist(),
-                    "risks": [_numbers(row) for row in finite.T],
-                },
             }
         )
     if isinstance(trained.model(), LinearTransformerBlock):

@@ -184,11 +184,11 @@ def panels_along_training(
 def draw_along(axes: "Axes", record: Record, *, name: str, label: str | None) -> None:
     """Risk along training: the mean over the seeds, their range as a band."""
     steps = np.array(record["along_training"]["steps"])
-    risks = np.array(record["along_training"]["risks"], np.float64)
+    risks = np.array(record["along_training"]["losses"], np.float64)  # [times, seeds]
     every = max(len(steps) // 8, 1)
-    mean = np.nanmean(risks, axis=0)
+    mean = np.nanmean(risks, axis=1)
     style.measured(axes, steps, mean, name=name, label=label or "", markevery=every)
-    low, high = np.nanmin(risks, axis=0), np.nanmax(risks, axis=0)
+    low, high = np.nanmin(risks, axis=1), np.nanmax(risks, axis=1)
     axes.fill_between(steps, low, high, color=style.colour(name), alpha=0.2, linewidth=0)
 
 

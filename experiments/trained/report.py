@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.table import Table
 
+_ONLY_RECORDED = ("seconds", "along_training")  # and not summed up
 # places along an axis, and what theory says there: `target` and `lines`, as a record has them
 Predicted = Sequence[tuple[float, Mapping[str, Any]]]
 
@@ -21,7 +22,10 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
     """Every point's numbers, and how far each model is from its prediction at most."""
     models = list(dict.fromkeys(record["model"] for record in records))
     return {
-        "rows": [{key: value for key, value in r.items() if key != "seconds"} for r in records],
+        "rows": [
+            {name: value for name, value in record.items() if name not in _ONLY_RECORDED}
+            for record in records
+        ],
         **{
             f"largest_{excess}": {
                 model: max(gaps)
@@ -52,7 +56,9 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
     }
 
 
-def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Table":
+def table(
+    summary: Summary, *, title: str, target: str = "theory", captions: Sequence[str] = ()
+) -> "Table":
     """One row a point: measured risk with its standard error over the seeds, predicted, excess.
 
     The error of the prompts that measure the risk is common to all seeds: the caption has it.
@@ -66,7 +72,7 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
         (row["evaluation_error"] / row["risk"] for row in reached if row["risk"]), default=0.0
     )
     weights = any("preconditioner_distance" in row for row in summary["rows"])
-    heads = ["run", "point", "risk", "± s.e.", "theory", "excess", "best seed", "weight off by"]
+    heads = ["run", "point", "risk", "± s.e.", target, "excess", "best seed", "weight off by"]
     made = Table(
         *heads,
         title=f"{title}\nmean over {seeds} seed{'s' * (seeds > 1)}, "
@@ -83,7 +89,7 @@ def table(summary: Summary, *, title: str, captions: Sequence[str] = ()) -> "Tab
                 ),
                 *([f"{lost} diverged models are left out"] if lost else []),
                 *(
-                    f"{model}: within {100 * value:.2f} % of theory, best seeds within "
+                    f"{model}: within {100 * value:.2f} % of {target}, best seeds within "
                     f"{100 * summary['largest_best_excess'][model]:.2f} %"
                     for model, value in summary["largest_excess"].items()
                 ),

@@ -14,10 +14,12 @@ from elsa import models, predictors
 from elsa.base.precision import exact
 from elsa.tasks import Prompt
 from elsa.training import compiling
+from experiments.trained.by_value import ByValue
 from experiments.trained.plain import Plain
 
 RIDGE, WEIGHTS, PLAIN = "ridge", "w", "plain"  # watched/<one of these, or an algorithm>/<layer>
 _STREAM = 7  # of the prompts that are watched, below the seed
+_KEPT = 32  # risks of ridge; the points of a sweep mostly share a task
 
 Watched = dict[str, Any]  # name -> number
 
@@ -79,16 +81,19 @@ def risk_of_ridge(
     task: Any, seed: int, num_prompts: int, lam: float, *, optimise: bool = True
 ) -> tuple[float, float]:
     """The mean squared error of ridge regression on fresh prompts, and its standard error."""
+    return _risk_of_ridge(ByValue(task), seed, num_prompts, lam, optimise)
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _risk_of_ridge(
+    asked: ByValue, seed: int, num_prompts: int, lam: float, optimise: bool
+) -> tuple[float, float]:
     batch = min(num_prompts, 10_000)
     draw = _squares(optimise)
     root = jax.random.fold_in(jax.random.key(seed), _STREAM + 1)
     calls = range(math.ceil(num_prompts / batch))
-    errors = np.concatenate(
-        [
-            np.asarray(draw(task, jax.random.fold_in(root, call), batch, lam), np.float64)
-            for call in calls
-        ]
-    )
+    drawn = [draw(asked.task, jax.random.fold_in(root, call), batch, lam) for call in calls]
+    errors = np.concatenate([np.asarray(part, np.float64) for part in drawn])
     return float(errors.mean()), float(errors.std(ddof=1) / math.sqrt(len(errors)))
 
 

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from elsa import training
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.trained import measure, panels, predictions, report
+from experiments.trained import measure, panels, predictions, report, rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +33,7 @@ class TrainedSpec:
       panel: name of what has a panel for each value; one panel where None.
       lines: of theory, drawn beside the target; keys of a prediction's `lines`.
       labels: value of hue or panel, a model or a line -> how figures name it.
+      target: what the table calls the target.
       theory: how the legend names the target, after "theory: ".
       best: whether every seed is drawn, and the best in place of the mean.
       log: whether risks are drawn in logarithm.
@@ -51,6 +52,7 @@ class TrainedSpec:
     panel: str | None = None
     lines: Sequence[str] = ()
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    target: str = "theory"
     theory: str = "optimum"
     best: bool = False
     log: bool = False
@@ -71,6 +73,7 @@ class TrainedSpec:
             check=measure.check,
             extends=self.refuse_extension,
             branches=measure.refuse_branch,
+            rows=rows.of,
         )
 
     def refuse_extension(self, config: ConfigDict, case: Case, folder: Path) -> None:
@@ -93,7 +96,7 @@ class TrainedSpec:
 
     def tables(self, summary: Summary) -> list["Table"]:
         """One table of all points."""
-        return [report.table(summary, title=self.title, captions=self.captions)]
+        return [report.table(summary, title=self.title, target=self.target, captions=self.captions)]
 
     def risk(self, config: ConfigDict, records: list[Record], summary: Summary) -> Figures:
         """The figure `risk`, of the records that have an x."""

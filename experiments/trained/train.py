@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from elsa import tasks, training
 from elsa.base import checks
-from experiments.harness.experiment import Branch, Case, Experiment, Record, Summary
+from experiments.harness.experiment import Branch, Case, Experiment, Record, Shown, Summary
 from experiments.trained import (
     architectures,
     closed_forms,
@@ -70,8 +70,13 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
 
 
 def tables(summary: Summary) -> list["Table"]:
-    """One table of all points."""
-    return [report.table(summary, title=SPEC.title, captions=summary["captions"])]
+    """All points, and where something else was evaluated its table."""
+    rows, captions = summary["rows"], summary["captions"]
+    elsewhere = any(row["elsewhere"] for row in rows)
+    return [
+        report.table(summary, title=SPEC.title, target=SPEC.target, captions=captions),
+        *([other_laws.table(rows)] if elsewhere else []),
+    ]
 
 
 def shares(config: ConfigDict) -> Mapping[str, str]:
@@ -89,6 +94,7 @@ def with_axes(config: ConfigDict, axes: Mapping[str, tuple[Any, ...]]) -> Config
 
 
 SPEC = TrainedSpec(
+    target="ridge",
     title="risk beside that of ridge regression with the prompt's regulariser",
     x="depth",
     x_label="layers",
@@ -104,5 +110,10 @@ EXPERIMENT: Experiment = dataclasses.replace(
     tables=tables,
     branches=refuse_branch,
     shares=shares,
+    shown=Shown(
+        theory=train_figures.RIDGE_ITSELF,
+        robust="trimmed_mean",
+        robust_name="mean of the best 99.9 %",
+    ),
     with_axes=with_axes,
 )

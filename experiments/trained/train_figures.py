@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from elsa.report import style
 from experiments.harness.experiment import Record, Summary
-from experiments.trained import report
+from experiments.trained import other_laws, report
 from experiments.trained.ridge_distance import RIDGE
 
 if TYPE_CHECKING:
@@ -17,17 +17,8 @@ if TYPE_CHECKING:
 
 _STROKES: tuple[Any, ...] = (":", (0, (4, 2)), (0, (6, 1.5, 1, 1.5)))
 _FIELDS = {"mean": "mean", "trimmed_mean": "mean of the best 99.9 %"}
-_CHANGED = {
-    "context_length": "context length n (examples)",
-    "covariate_scale": "scale of the covariates",
-    "cov_x": "eigenvalues of the covariates' covariance",
-    "noise_var": "variance of the noise",
-    "query_scale": "scale of the query",
-    "orthogonal_query": "queries orthogonal to the context (1: they are)",
-    "half_subspace": "covariates in half of the dimensions (1: they are)",
-    "depth": "layers of the tied stack",
-    "task": "task",
-}
+RIDGE_ITSELF = "ridge regression"  # sampled as the models are: no theory
+_FEW = 6  # values of an axis that each have a tick
 _POINTS = 6  # of a sweep that one figure shows
 
 
@@ -51,7 +42,7 @@ def _risk(records: Sequence[Record]) -> "Figure":
     steps, _ = _along(records[0])
     for stroke, (name, risk) in zip(_STROKES, records[0]["lines"].items(), strict=False):
         ends = np.array([0.0, steps[-1]])
-        style.theory(axes, ends, np.full(2, risk), label=f"theory: {name}", linestyle=stroke)
+        style.theory(axes, ends, np.full(2, risk), label=_line(name), linestyle=stroke)
     axes.set_yscale("log")
     style.finish(axes, x="step of training", y="risk (squared error)", legend=False)
     style.legend_outside(figure, columns=1)
@@ -73,7 +64,7 @@ def _loss(records: Sequence[Record]) -> "Figure":
                 marker="none",
                 linewidth=0.7,
             )
-    axes.axhline(records[0]["target"], color=style.THEORY, linestyle=":", label="theory: ridge")
+    axes.axhline(records[0]["target"], color=style.THEORY, linestyle=":", label=RIDGE_ITSELF)
     axes.set_yscale("log")
     style.finish(axes, x="step of training", y="loss (squared error)", legend=False)
     style.legend_outside(figure)
@@ -149,9 +140,16 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
                 lines = {RIDGE: [entry["ridge"] for entry in own]}
                 lines |= {line: [entry["lines"].get(line) for entry in own] for line in names}
                 for stroke, (line, risks) in zip(_STROKES, lines.items(), strict=False):
-                    style.theory(axes, *drawn(risks), label=f"theory: {line}", linestyle=stroke)
+                    places, heights = drawn(risks)
+                    if len(places) == 1:  # a line through one point does not show
+                        width = 0.1 * (abs(places[0]) or 1.0)
+                        places, heights = (
+                            places[0] + np.array([-width, width]),
+                            np.repeat(heights, 2),
+                        )
+                    style.theory(axes, places, heights, label=_line(line), linestyle=stroke)
         style.few_decades(axes)
-        style.finish(axes, x=_CHANGED[name], y="risk (squared error)", legend=False)
+        style.finish(axes, x=other_laws.WORDS[name], y="risk (squared error)", legend=False)
     style.legend_outside(figure, columns=1)
     return figure
 
@@ -166,6 +164,8 @@ def _along_axis(
       A function of risks, None where there is none, to what is drawn.
     """
     if all(isinstance(value, int | float) for value in values):
+        if len(ticks := list(dict.fromkeys(values))) <= _FEW:
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         return lambda risks: (np.array(values), np.array(risks, np.float64))
     names = [value if isinstance(value, str) else _listed(value) for value in values]
     places = np.arange(len(names))
@@ -220,6 +220,11 @@ def _mean(values: np.ndarray) -> np.ndarray:
     finite = np.isfinite(values)
     total = np.where(finite, values, 0.0).sum(axis=-1)
     return np.where(finite.any(axis=-1), total / np.maximum(finite.sum(axis=-1), 1), np.nan)
+
+
+def _line(name: str) -> str:
+    """A line of a record as legends name it."""
+    return RIDGE_ITSELF if name == RIDGE else f"theory: {name}"
 
 
 def _label(record: Record) -> str:

@@ -17,6 +17,7 @@ from experiments.trained import (
     ridge_distance,
     warm_start,
 )
+from experiments.trained.by_value import ByValue
 from experiments.trained.closed_forms import beside_ridge
 
 _SHOWN = 300  # prompts of the figure of predictions
@@ -30,14 +31,14 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     look = ridge_distance.watch(config.seed, config.watch_prompts, lam, algorithm)
     start = warm_start.start(config) if warm_start.asked(config) else {}
     trained, records = measure.train(
-        config, case, place, beside_ridge, watch=look, **start, keep_lost=True
+        config, case, place, beside_ridge, watch=look, **start, keep_lost=True, robust=True
     )
     steps, watched = trained.watched_along_training()
-    along = trained.risk_along_training()
     elsewhere = other_laws.evaluated(config, trained, place)
     layers = sum(name.startswith(f"{ridge_distance.RIDGE}/") for name in watched) - 1
     prefix = f"{ridge_distance.PLAIN}/"
     step_layers = sorted(int(n.removeprefix(prefix)) for n in watched if n.startswith(prefix))
+    shown = _shown(config, trained)
     for index, record in enumerate(records):
         own = {name: values[:, :, index] for name, values in watched.items()}
         alone = np.array([own.pop(f"{prefix}{layer}")[-1, 0] for layer in step_layers])
@@ -45,38 +46,41 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
             "depth": layers,
             "step_size": step_size,
             "watched_steps": steps.tolist(),
-            "watched": {name: _finite(values) for name, values in own.items()},
+            "watched": {name: measure.plain(values) for name, values in own.items()},
             "algorithm": algorithm.label,
             "step_layers": step_layers,
-            "algorithm_to_ridge": _finite(alone),
-            "along_training": {
-                "steps": along[0].tolist(),
-                "losses": _finite(along[1][:, :, index]),
-            },
-            "shown": _shown(config, trained, index),
+            "algorithm_to_ridge": measure.plain(alone),
+            "shown": shown[index],
             "elsewhere": elsewhere[index],
         }
     return records
 
 
-def _shown(
-    config: ConfigDict, trained: training.Trained, point: int
-) -> dict[str, list[float | None]]:
-    """Predictions of the first seed that did not diverge, ridge's, and the labels."""
-    lost = np.asarray(trained.state.diverged)[:, point]
-
-    def answers(model: Any, task: Any, key: Array) -> dict[str, Array]:
-        prompt = ridge_distance.prompts(task, key, _SHOWN, model)
-        ridge = predictors.ridge(prompt, config.prompt.lam)
-        return {"model": model(prompt), "ridge": ridge, "label": prompt.query_y}
-
-    model, key = trained.model(int(np.argmin(lost)), point), jax.random.key(config.seed)
-    parts = trained.program.compiled(answers)(model, trained.task(point), key)
-    return {name: _finite(np.asarray(values).round(6)) for name, values in parts.items()}
+def _shown(config: ConfigDict, trained: training.Trained) -> list[dict[str, list[float | None]]]:
+    """For each point, predictions of the first seed that did not diverge, ridge's, and labels."""
+    answers: dict[ByValue, dict[str, np.ndarray]] = {}
+    seeds = np.argmin(np.asarray(trained.state.diverged), axis=0)
+    shown = []
+    for point, seed in enumerate(seeds):
+        task = ByValue(trained.task(point))
+        if task not in answers:
+            answers[task] = _answers(config, trained, task.task)
+        parts = answers[task] | {"model": answers[task]["model"][seed, point]}
+        shown.append({name: measure.plain(values.round(6)) for name, values in parts.items()})
+    return shown
 
 
-def _finite(values: np.ndarray) -> list[Any]:
-    """Nested lists, None where a number is not finite."""
-    if values.ndim == 0:
-        return float(values) if np.isfinite(values) else None  # type: ignore[return-value]
-    return [_finite(value) for value in values]
+def _answers(config: ConfigDict, trained: training.Trained, task: Any) -> dict[str, np.ndarray]:
+    """Predictions of all models, [seeds, points, prompts], for the same prompts of a task."""
+    one = trained.model()
+
+    def drawn(task: Any, key: Array) -> tuple[tasks.Prompt, Array]:
+        prompt = ridge_distance.prompts(task, key, _SHOWN, one)
+        return prompt, predictors.ridge(prompt, config.prompt.lam)
+
+    prompt, ridge = trained.program.compiled(drawn)(task, jax.random.key(config.seed))
+    return {
+        "model": trained.each(lambda model: model(prompt)),
+        "ridge": np.asarray(ridge),
+        "label": np.asarray(prompt.query_y),
+    }

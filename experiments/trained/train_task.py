@@ -31,7 +31,8 @@ def settings(config: ConfigDict) -> dict[str, Any]:
         )
     if is_table(config):
         file = {"path": config.data.path, "target": config.data.target} if config.data.path else {}
-        return {"name": TABLE, "context_length": given["context_length"], **file, **own}
+        sizes = {"context_length": given["context_length"], "held_out": config.data.held_out}
+        return {"name": TABLE, **sizes, **file, **own}
     cls = tasks.TASKS.get(given["name"])
     if cls is None:
         return given  # `tasks.build` says what there is

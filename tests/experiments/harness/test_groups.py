@@ -12,7 +12,7 @@ import pytest
 
 from elsa.base import files
 from experiments.harness import engine, groups, sweep
-from experiments.harness.experiment import FAILED, RunError
+from experiments.harness.experiment import FAILED, RunError, Shown
 
 COMMAND = "python -m experiments.run --config=configs/squares.py --sweep.shift=0,1"
 AXES = {"shift": "0.0,1.0", "repeats": "1,2"}
@@ -67,7 +67,7 @@ def table(folder):
 
 
 def test_a_sweep_writes_a_table_a_figure_and_a_run_for_each_group(run, squares, folder, screen):
-    prepared, experiment = [], dataclasses.replace(squares.experiment, main="square")
+    prepared, experiment = [], dataclasses.replace(squares.experiment, shown=Shown(main="square"))
     rows = run(experiment=experiment, prepare=prepared.append)
     found = table(folder)
     assert len(rows) == len(found) == 6
@@ -111,7 +111,7 @@ def test_points_of_one_program_run_once(run, plain, squares, folder):
     )
     rows = run({"size": "3,4", "shift": "0.0,1.0"}, experiment=experiment)
     assert squares.measured == [3, 4, 3, 4]
-    assert [(row["size"], row["shift"], row["square"]) for row in rows] == [
+    assert rows.select("size", "shift", "square").rows() == [
         *((3, 0.0, 9.0), (4, 0.0, 16.0), (3, 1.0, 10.0), (4, 1.0, 17.0)),
     ]
     assert sorted(os.listdir(folder / "groups")) == ["shift=0.0", "shift=1.0"]
@@ -269,4 +269,4 @@ def test_one_bad_point_refuses_the_sweep_before_anything_runs(run, squares, fold
 
 def test_keys_given_pair_by_pair(run):
     rows = run(AXES, mode="zip")
-    assert [(row["shift"], row["repeats"]) for row in rows] == [(0.0, 1), (1.0, 2), (1.0, 2)]
+    assert rows.select("shift", "repeats").rows() == [(0.0, 1), (1.0, 2), (1.0, 2)]

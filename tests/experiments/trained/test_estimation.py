@@ -133,7 +133,8 @@ def test_what_an_experiment_says_beyond_its_target(outcome):
             assert min(record["own_weights"]) >= known and rescaled >= known
             at_training = record["point"]["context_length"] == 5
             assert (rescaled == pytest.approx(optimum)) is at_training
-            for low, risk, high in zip(record["low"], record["risks"], record["high"], strict=True):
+            lows, highs = (record["of_seeds"][end] for end in ("low", "high"))
+            for low, risk, high in zip(lows, record["risks"], highs, strict=True):
                 assert low < risk < high
     elif name == "lora":
         by_rank = {r["point"]["rank"]: r for r in records if "rank" in r["point"]}
