@@ -13,7 +13,7 @@ from elsa.base import checks
 from elsa.readback.matching_candidates import CANDIDATES
 from experiments.constructed import algorithm_match_report
 from experiments.constructed.algorithm_match_problems import disturb, planted, prompts
-from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
+from experiments.harness.experiment import Case, Experiment, Place, Record, Shown, Summary
 
 COMPILED, NOISE, TRAINED, LOADED = "compiled", "noise", "trained", "loaded"
 MEASURES = ("predictions", "sensitivities", "directions")
@@ -165,5 +165,5 @@ EXPERIMENT = Experiment(
     tables=algorithm_match_report.tables,
     figures=algorithm_match_report.figures,
     check=check,
-    main="named",
+    shown=Shown(main="named"),
 )
