@@ -51,7 +51,8 @@ def _stored(layout: BlockLayout) -> dict[str, Box]:
     }
 
 
-def _of(mask: Mask, box: Box) -> Mask:
+def _of(mask: Mask, box: Box) -> np.ndarray:
+    """The part of a mask in a box; what is written there is written to the mask."""
     return mask[box.row : box.rows.stop, box.col : box.channels.stop]
 
 

@@ -147,7 +147,7 @@ class Formulas:
 def _run(program: Formulas, prompt: Array) -> Array:
     for run in runs(program.stack):
 
-        def once(_: int, prompt: Array, layers: range = run.layers) -> Array:
+        def once(_: Array, prompt: Array, layers: range = run.layers) -> Array:
             for index in layers:
                 prompt = _after(program, program.layers[index], prompt)
             return prompt
