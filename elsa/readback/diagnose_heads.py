@@ -71,7 +71,9 @@ class Names:
         return ", ".join(dict.fromkeys(names))
 
 
-def tensors(head: Layer) -> tuple[Float[np.ndarray, "m+n m+n"], Float[np.ndarray, "m+n m"]]:
+def tensors(
+    head: Layer,
+) -> tuple[Float[np.ndarray, "inputs inputs"], Float[np.ndarray, "inputs m"]]:
     """A and value of one head."""
     query, key, value = (array[0] for array in head)
     return query @ key.T, value
