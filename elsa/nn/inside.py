@@ -67,14 +67,14 @@ def answer(
 
 
 @exact
-def batch_of_blocks(stack: BlockStack, blocks: Mapping[str, np.ndarray]) -> dict[str, Array]:
+def batch_of_blocks(stack: BlockStack, blocks: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """`given_blocks` of every member of a batch, along the first axis."""
-    given: dict[str, Array] = jax.vmap(lambda one: given_blocks(stack, one))(dict(blocks))
+    given: dict[str, Any] = jax.vmap(lambda one: given_blocks(stack, one))(dict(blocks))
     return given
 
 
 @exact
-def packed_batch(stack: BlockStack, given: Mapping[str, Array]) -> Array:
+def packed_batch(stack: BlockStack, given: Mapping[str, Any]) -> Array:
     """The prompts of a batch."""
     prompts: Array = jax.vmap(lambda one: packed_prompt(stack, one))(dict(given))
     return prompts
@@ -82,7 +82,7 @@ def packed_batch(stack: BlockStack, given: Mapping[str, Array]) -> Array:
 
 @exact
 def answer_of_batch(
-    stack: BlockStack, name: str, read: np.ndarray, given: Mapping[str, Array]
+    stack: BlockStack, name: str, read: np.ndarray, given: Mapping[str, Any]
 ) -> np.ndarray:
     """One output of every member of a batch, [batch, entries], by its block of the readout."""
 

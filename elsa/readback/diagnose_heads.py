@@ -71,7 +71,9 @@ class Names:
         return ", ".join(dict.fromkeys(names))
 
 
-def tensors(head: Layer) -> tuple[Float[np.ndarray, "m+n m+n"], Float[np.ndarray, "m+n m"]]:
+def tensors(
+    head: Layer,
+) -> tuple[Float[np.ndarray, "inputs inputs"], Float[np.ndarray, "inputs m"]]:
     """A and value of one head."""
     query, key, value = (array[0] for array in head)
     return query @ key.T, value
@@ -106,38 +108,31 @@ def scaled(ratio: float) -> Fault:
 def skip_fault(found: Layer, shape: tuple[int, int]) -> Fault:
     """Why a head does not return the prompt: how far the conditions on its arrays are missed.
 
-    Query times key must be the identity of the rows and value that of the channels, or, where the
-    prompt is taller than wide, query the identity of the channels and key^T value that of them.
+    Bq Bk^T must be the identity of the rows and Wv that of the channels, or, where the prompt is
+    taller than wide, Wq Bk^T Bv that of the channels; the other arrays must be zero. Hagiwara
+    (arXiv:2503.23814), Property 3.
     """
     n, m = shape
     query, key, value = (array[0] for array in found)
-    left, right = query[m:] @ key[m:].T, value[:m]
-    condition, names, square = "Bq Bk^T = I", ("row", "row"), left
-    if n > m:
-        square, condition, names = (
-            query[:m] @ (key[m:].T @ value[m:]),
-            "Wq Bk^T Bv = I",
-            (
-                "channel",
-                "channel",
-            ),
-        )
-    miss = square - np.eye(len(square))
-    worst = np.unravel_index(int(np.abs(miss).argmax()), miss.shape)
-    largest = float(abs(miss[worst]))
-    if n <= m and np.abs(right - np.eye(m)).max() > largest:
-        miss = right - np.eye(m)
-        worst = np.unravel_index(int(np.abs(miss).argmax()), miss.shape)
-        largest, condition, names = float(abs(miss[worst])), "Wv = I", ("channel", "channel")
-    place = f"{names[0]} {worst[0]}, {names[1]} {worst[1]}"
+    if n <= m:
+        squares = {"Bq Bk^T = I": query[m:] @ key[m:].T, "Wv = I": value[:m]}
+        zeros = {"Wq": query[:m], "Wk": key[:m], "Bv": value[m:]}
+    else:
+        squares = {"Wq Bk^T Bv = I": query[:m] @ (key[m:].T @ value[m:])}
+        zeros = {"Bq": query[m:], "Wk": key[:m], "Wv": value[:m]}
+    misses = {name: np.abs(square - np.eye(len(square))) for name, square in squares.items()}
+    condition = max(misses, key=lambda name: float(misses[name].max()))
+    largest = float(misses[condition].max())
+    place = np.unravel_index(int(misses[condition].argmax()), misses[condition].shape)
     words = (
         f"does not return the prompt: the skip is no identity, {condition} is missed by "
-        f"{largest:.3g} at {place}"
+        f"{largest:.3g} at entry {place[0]}, {place[1]}"
     )
-    if largest < _EMPTY:
+    if largest < _EMPTY:  # the conditions hold: what must be zero beside them is not
+        largest, name = max((float(np.abs(part).max()), name) for name, part in zeros.items())
         words = (
-            "does not return the prompt: the skip is no identity, "
-            "other weights or biases of it than those of the identity are not zero"
+            f"does not return the prompt: the skip is no identity, {name} must be zero and has "
+            f"entries up to {largest:.3g}"
         )
     return Fault("skip", words, {"largest departure": largest})
 

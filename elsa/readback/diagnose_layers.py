@@ -19,9 +19,9 @@ class Layer(NamedTuple):
     query, key: [heads, m + n, p].  value: [heads, m + n, m].
     """
 
-    query: Float[np.ndarray, "heads m+n p"]
-    key: Float[np.ndarray, "heads m+n p"]
-    value: Float[np.ndarray, "heads m+n m"]
+    query: Float[np.ndarray, "heads inputs p"]
+    key: Float[np.ndarray, "heads inputs p"]
+    value: Float[np.ndarray, "heads inputs m"]
 
     @property
     def num_heads(self) -> int:

@@ -24,46 +24,12 @@ from elsa.readback.diagnose_reference import (
     probe,
 )
 from elsa.readback.diagnose_repairs import common_ratio, repaired
+from elsa.readback.diagnose_result import Diagnosis
 from elsa.readback.diagnose_sound import sound_program
 from elsa.readback.diagnose_words import formula, names_of
 
-KINDS = (
-    *("sound", "skip", "block", "sign", "scale", "step size", "lambda", "weights"),
-    *("rounding", "unexplained"),
-)
 _GROWS = 1.0 + 1e-3  # above which an error counts as growing
 _LOST = 1e-2  # error of a result in its own precision that is worth a word
-
-
-@dataclasses.dataclass(frozen=True)
-class Diagnosis:
-    """What `diagnose` finds; printed, one sentence.
-
-    kind: "sound"; "skip", the skip is no identity; "block", a head reads or writes the wrong block,
-      rows or channels; "lambda", the same of the regulariser; "sign" and "scale", of one head;
-      "step size", outside the interval in which an error shrinks; "weights", other departures of
-      one head; "rounding", the precision is lost on these blocks; "unexplained", the outputs are
-      others, and no change of one head mends that.
-    layer: of `num_layers`, the number at which the weights run first; None where it is no layer's.
-    head: its number in that layer; None where it is no head's.
-    sentence: why, in words.
-    measured: name -> number.
-    """
-
-    kind: str
-    layer: int | None
-    head: int | None
-    sentence: str
-    measured: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether nothing was found."""
-        return self.kind == "sound"
-
-    def __str__(self) -> str:
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.measured.items())
-        return f"{self.kind}: {self.sentence}" + (f" ({numbers})" if numbers else "")
 
 
 def diagnose(

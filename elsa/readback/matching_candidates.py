@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-Path = Float[np.ndarray, "steps+1 batch d"]
+Path = Float[np.ndarray, "moments batch d"]
 _SHARES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 1.9)  # of one over the largest eigenvalue
 _MOMENTA = (0.05, 0.2, 0.4, 0.6, 0.8)
 _SPANS = (1.5, 4.0, 15.0, 60.0)  # condition numbers

@@ -27,8 +27,8 @@ class Trace(NamedTuple):
     sensitivities: their derivatives by the query, d prediction / d query_x.
     """
 
-    predictions: Float[np.ndarray, "steps+1 batch"]
-    sensitivities: Float[np.ndarray, "steps+1 batch d"]
+    predictions: Float[np.ndarray, "moments batch"]
+    sensitivities: Float[np.ndarray, "moments batch d"]
 
 
 def trace(subject: Any, prompt: Prompt, blocks: Mapping[str, AnyShape]) -> Trace:

@@ -1,5 +1,7 @@
 """Which algorithm a stack or a model runs: candidates against the steps, planted ones named."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,7 +44,7 @@ def test_a_candidate_walks_as_the_step_of_its_name(name):
     state = {"X": X, "y": y, "query_x": query, "prediction": np.zeros((1, 1)), **rest}
     state |= {"w": np.zeros((3, 1)), "lam": np.full((1, 1), LAM)}
     for t in range(4):
-        own = {n: v for n, v in state.items() if n in step.__code__.co_varnames}
+        own = {n: v for n, v in state.items() if n in inspect.signature(step).parameters}
         state |= step(**own, **({"t": t} if name == "Chebyshev" else {}))
         found = np.asarray(state["prediction"] if in_context else query @ state["w"])
         np.testing.assert_allclose(found[0, 0], query[0] @ path[t + 1, 0], rtol=1e-10)

@@ -1,0 +1,35 @@
+"""What a diagnosis says."""
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` finds; printed, one sentence.
+
+    kind: "sound"; "skip", the skip is no identity; "block", a head reads or writes the wrong block,
+      rows or channels; "lambda", the same of the regulariser; "sign" and "scale", of one head;
+      "step size", outside the interval in which an error shrinks; "weights", other departures of
+      one head; "rounding", the precision is lost on these blocks; "unexplained", the outputs are
+      others, and no change of one head mends that.
+    layer: of `num_layers`, the number at which the weights run first; None where it is no layer's.
+    head: its number in that layer; None where it is no head's.
+    sentence: why, in words.
+    measured: name -> number.
+    """
+
+    kind: str
+    layer: int | None
+    head: int | None
+    sentence: str
+    measured: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found."""
+        return self.kind == "sound"
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.measured.items())
+        return f"{self.kind}: {self.sentence}" + (f" ({numbers})" if numbers else "")
