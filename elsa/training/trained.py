@@ -101,7 +101,8 @@ class Trained(NamedTuple):
             )
             mean = mean + np.asarray(second, np.float64) / calls
             square = square + np.asarray(fourth, np.float64) / calls
-        variance = np.maximum(square - mean**2, 0.0)
+        with np.errstate(invalid="ignore", over="ignore"):  # a risk may be infinite
+            variance = np.maximum(square - mean**2, 0.0)
         return mean, np.sqrt(variance / (total - 1)) if total > 1 else np.full_like(mean, np.nan)
 
     def evaluate(

@@ -33,14 +33,14 @@ def predict(task: Any, point: Mapping[str, Any], run: predictions.Run) -> predic
     label, depth = label_of(run.model), run.model.get("depth", 1)
     setting = predictions.setting_of(task)
     if isinstance(task, tasks.AffineRegression):
-        found = affine_lines(task, run.config)
         if depth > 1:
+            found = affine_lines(task, run.config)
             return {"target": found[FLOOR if label in (LSA, HEADS) else BAYES], "lines": found}
         sizes = {"intercept_var": float(np.asarray(task.intercept_var))}
         one_layer = theory.affine_lsa_optimum(setting, **sizes).risk
         if label in (ELSA, ROLES):
             one_layer = theory.affine_elsa_optimum(setting, **sizes).risk
-        return {"target": one_layer, "lines": found}
+        return {"target": one_layer}
     if label == LSA and run.model.get("masked", False):
         return {"target": theory.linear_attention_optimum(setting).risk}
     if label in (LSA, HEADS):

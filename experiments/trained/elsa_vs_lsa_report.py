@@ -66,7 +66,7 @@ def tables(summary: Summary) -> list["Table"]:
     """One row a point: the seeds' risks, theory, and what is left without the worst prompts."""
     from rich.table import Table
 
-    found = [row for row in summary["rows"] if row["risk"] is not None]
+    found = [row for row in summary["rows"] if row["risk"] is not None and not row["bound"]]
     prompts = max((row["evaluation_error"] / row["risk"] for row in found), default=0.0)
     made = Table(
         *("panel", "model", "at", "risk", "± s.e.", "theory", "excess", "every seed"),
@@ -76,7 +76,8 @@ def tables(summary: Summary) -> list["Table"]:
             f"ones; {summary['num_seeds']} seeds, {summary['eval_prompts']:,} fresh prompts"
         ),
         caption=(
-            f"± s.e.: over seeds; the prompts, the same for all, add up to {100 * prompts:.2g} %;\n"
+            f"± s.e.: over seeds; the prompts, the same for all, add up to {100 * prompts:.2g} %\n"
+            "for one layer; single prompts dominate the mean of four;\n"
             "theory of deeper stacks: LSA's floor at any depth, and the Bayes risk for all others"
         ),
         title_justify="left",
@@ -103,7 +104,7 @@ def tables(summary: Summary) -> list["Table"]:
 def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figures:
     """Risk against the mean, the intercept and depth, the closed forms beside."""
     shown = [panel for panel in AXES if report.by(records, panel=panel)]
-    figure, grid = style.figure(len(shown), height=0.9 + 2.0 * len(shown), squeeze=False)
+    figure, grid = style.figure(len(shown), height=1.6 + 1.9 * len(shown), squeeze=False)
     for axes, panel in zip(grid[:, 0], shown, strict=True):
         own = report.by(records, panel=panel)
         for label in biases.LABELS:
@@ -118,7 +119,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
         style.finish(
             axes, x=AXES[panel][1], y="risk (squared error)", title=_TITLES[panel], legend=False
         )
-    style.legend_outside(figure)
+    style.legend_outside(figure, columns=1)
     return {"risk": figure}
 
 
@@ -129,10 +130,8 @@ def _draw(axes: "Axes", records: Sequence[Record], label: str, axis: str) -> Non
         return
     index = biases.LABELS.index(label)
     # what coincides, ELSA and LSA that is told roles, shows around each other
-    look: dict[str, Any] = {
-        "linestyle": "none",
-        "markersize": 6.0 if label == biases.ROLES else 3.5,
-    }
+    beneath: dict[str, Any] = {"markersize": 7.0, "zorder": 1.5}
+    look = {"linestyle": "none", **(beneath if label == biases.ROLES else {})}
     deep = [r for r in found if "trimmed_mean" in r]
     style.measured(
         axes,
@@ -160,8 +159,10 @@ def _draw(axes: "Axes", records: Sequence[Record], label: str, axis: str) -> Non
 def _draw_bounds(axes: "Axes", records: Sequence[Record]) -> None:
     """The floor of LSA and the Bayes risk, between all depths; the optima of one layer."""
     depths = [min(r["depth"] for r in records), max(r["depth"] for r in records)]
-    for name, stroke in ((biases.FLOOR, (0, (4, 2))), (biases.BAYES, "-")):
-        value = records[0]["lines"][name]
+    lines = next((r["lines"] for r in records if r["bound"]), {})
+    strokes = {biases.FLOOR: (0, (4, 2)), biases.BAYES: "-"}
+    for name, value in lines.items():
+        stroke = strokes[name]
         style.theory(
             axes, depths, [value, value], label=f"theory: {name}", linestyle=stroke, linewidth=0.8
         )

@@ -101,4 +101,5 @@ def test_depth_helps_stacks_without_biases_down_to_their_floor_and_no_further(tm
         if record["label"] == biases.LSA:
             assert min(record["risks"]) > 1.25 - 4 * record["evaluation_error"], record["depth"]
         elif record["depth"] == 2:
-            assert record["risk"] < 0.65, record["label"]
+            assert max(record["risks"]) < 1.25, record["label"]
+            assert record["risk"] < 0.65 or record["label"] != biases.ELSA
