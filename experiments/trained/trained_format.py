@@ -85,7 +85,8 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
         )
     trained, records = measure.train(config, case, place, predict, init=init)
     heads = case["model"].get("num_heads", 1)
-    plural = f", {heads} heads" if heads > 1 else ""
+    # heads matter to what is best with a prior mean alone
+    plural = f", {heads} heads" if heads > 1 and case["panel"] == "mean" else ""
     own = {
         "panel": case["panel"],
         "format": case["format"],
