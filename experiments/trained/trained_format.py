@@ -27,12 +27,7 @@ _PANELS = {
     "mean": "one layer, tasks with a prior mean",
     "two_layers": "two layers, uneven covariates",
 }
-_FORMATS = {
-    "stacked": "own row,\nown channels",
-    "shared": "own row,\ndata's channels",
-    "natural": "row of an\nexample",
-    "transposed": "rows are\ncovariates",
-}
+_FORMATS = ("stacked", "shared", "natural", "transposed")
 _GREY = "#888888"
 _LOOKS: Mapping[str, tuple[Any, str]] = {  # stroke and colour of every line of theory
     STEP: (":", style.THEORY),
@@ -85,7 +80,8 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
         )
     trained, records = measure.train(config, case, place, predict, init=init)
     heads = case["model"].get("num_heads", 1)
-    plural = f", {heads} heads" if heads > 1 else ""
+    # heads matter to what is best with a prior mean alone
+    plural = f", {heads} heads" if heads > 1 and case["panel"] == "mean" else ""
     own = {
         "panel": case["panel"],
         "format": case["format"],
@@ -132,8 +128,8 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
             label, heights = f"theory: {line}", np.full(2, risk)
             style.theory(axes, ends, heights, label=label, linestyle=stroke, color=colour)
         style.finish(axes, x="", y="risk (squared error)", title=_PANELS[panel], legend=False)
-        axes.set_xticks(range(len(formats)), [_FORMATS[name] for name in formats])
-    grid[-1, 0].set_xlabel("where the query lies")
+        axes.set_xticks(range(len(formats)), formats)
+    grid[-1, 0].set_xlabel("format of the prompt")
     style.legend_outside(figure, columns=1)
     return {"risk": figure}
 
@@ -155,7 +151,7 @@ def _draw(axes: "Axes", records: list[Record], formats: list[str], index: int) -
 SPEC = TrainedSpec(
     title="risk of trained stacks by the format of the prompt",
     x="format",
-    x_label="where the query lies",
+    x_label="format of the prompt",
     predict=predict,
     figures=figures,
 )
