@@ -152,8 +152,7 @@ def train(
     except training.TrainingError as error:
         raise RunError(str(error), exit_code=FAILED) from error
     look = {"screen": place.screen, "name": case["run"]}
-    beside = robustly(trained, config.eval_prompts, **look) if robust else {}
-    risk, spread = trained.risk(config.eval_prompts, **look)
+    risk, spread, beside = _risk(trained, config.eval_prompts, robust=robust, **look)
     risk = np.where(np.asarray(trained.state.diverged), np.nan, risk)
     times, losses = trained.risk_along_training()
     lost = [point for index, (point, _) in enumerate(expected) if np.isnan(risk[:, index]).all()]
@@ -180,11 +179,21 @@ def train(
     return trained, records
 
 
-def robustly(trained: training.Trained, num_prompts: int, **look: Any) -> Mapping[str, np.ndarray]:
-    """Median and trimmed mean of all models' squared errors, of as many prompts as can be kept."""
-    models = trained.state.active.size
-    found = trained.evaluate(max(1, min(num_prompts, _MOST_ERRORS // models)), **look)
-    return {"median": found.median, "trimmed_mean": found.trimmed_mean}
+def _risk(
+    trained: training.Trained, num_prompts: int, *, robust: bool, **look: Any
+) -> tuple[np.ndarray, np.ndarray, Mapping[str, np.ndarray]]:
+    """Risk of all models, its standard error, and, if asked for, median and trimmed mean.
+
+    These two are of fewer prompts where the errors of all models are too many to be kept.
+    """
+    if not robust:
+        return *trained.risk(num_prompts, **look), {}
+    kept = max(1, min(num_prompts, _MOST_ERRORS // trained.state.active.size))
+    found = trained.evaluate(kept, **look)
+    beside = {"median": found.median, "trimmed_mean": found.trimmed_mean}
+    if kept < num_prompts:
+        return *trained.risk(num_prompts, **look), beside
+    return found.mean, found.standard_error, beside
 
 
 def of_seeds(
