@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _BY_HEART = (
-    "prompts are cut from the rows that were trained on: below ridge, the model knows them by heart"
+    "prompts are cut from the rows that were trained on, which a model may know by heart: below "
+    "ridge, queries of rows held out tell (data.held_out)"
 )
 
 

@@ -33,6 +33,7 @@ def test_the_covariance_has_the_size_of_dim(words, expected):
 
 
 OTHERS = {  # task -> what it needs besides
+    "affine_regression": "intercept_var=0.5",
     "alignment": "alignment=0.5",
     "drift": "correlation=0.9",
     "linear_regression": "cov_task=(2,1,1,1) gamma_shape=2",
@@ -43,7 +44,7 @@ OTHERS = {  # task -> what it needs besides
 
 
 def test_every_task_is_built_from_the_command_line_alone():
-    assert {*OTHERS, "table"} == set(tasks.TASKS)
+    assert {*OTHERS, "table", "products"} == set(tasks.TASKS)
     for name, fields in OTHERS.items():
         task = tasks.build(settings(f"task.name={name}", f"task.fields={fields}"))
         assert isinstance(task, tasks.TASKS[name]) and task.dim == 4
@@ -58,6 +59,7 @@ def test_every_task_is_built_from_the_command_line_alone():
             ["task.name=retrieval", "task.fields=alignment=0.5", "task.covariates=gamma"],
             r"does not take task\.covariates='gamma'; it takes alignment",
         ),
+        (["task.name=products"], r"task\.name='products' asks for a matrix, .*configs/products"),
         (["task.fields=gamma"], r"task\.fields must be like .*got 'gamma'"),
         (["task.fields='gamma"], r"task\.fields: No closing quotation"),
     ],

@@ -35,6 +35,7 @@ def records_of(diverged, monkeypatch, tmp_path):
             np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 9.0]]),
             np.full((3, 2), 0.1),
         ),
+        risk_along_training=lambda: (np.zeros(0, int), np.zeros((0, 3, 2))),
         state=SimpleNamespace(diverged=np.array(diverged)),
         step=100,
         model=type("Merged", (), {"preconditioner": None}),
