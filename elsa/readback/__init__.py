@@ -1,7 +1,8 @@
 """Reading weights: a program on blocks, a plain stack, descent from a start; what is wrong."""
 
 from elsa.readback.descent import step_matrices
-from elsa.readback.diagnose_stack import Diagnosis, diagnose
+from elsa.readback.diagnose_result import Diagnosis
+from elsa.readback.diagnose_stack import diagnose
 from elsa.readback.formulas_program import Formulas
 from elsa.readback.formulas_reading import formulas
 from elsa.readback.gd_beta import GdBeta, gd_beta_block, read_gd_beta

@@ -1,7 +1,7 @@
 """Linear regression with an intercept, fresh for every prompt."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,6 @@ class AffineRegression(RowsOnly):
       context_length: n.
       noise_var, intercept_var: 0 and above.
       cov_x, cov_task: [d, d], symmetric positive semidefinite; the identity where None.
-      linear: the same regression without its intercept, made here.
     """
 
     dim: int
@@ -38,7 +37,6 @@ class AffineRegression(RowsOnly):
     intercept_var: Number = 1.0
     cov_x: Real[ArrayLike, "d d"] | None = None
     cov_task: Real[ArrayLike, "d d"] | None = None
-    linear: Any = dataclasses.field(init=False, repr=False)
 
     cuts: ClassVar[bool] = True  # rows are exchangeable given w and c
 
@@ -46,10 +44,14 @@ class AffineRegression(RowsOnly):
         where = "AffineRegression"
         scalars = {"noise_var": self.noise_var, "intercept_var": self.intercept_var}
         fields.common(where, self.dim, self.context_length, **scalars)
-        linear = LinearRegression(
+        _ = self.linear  # its checks are this task's
+
+    @property
+    def linear(self) -> LinearRegression:
+        """The same regression without its intercept."""
+        return LinearRegression(
             self.dim, self.context_length, self.noise_var, self.cov_x, self.cov_task
         )
-        object.__setattr__(self, "linear", linear)
 
     @exact
     def sample(self, key: Array, batch: int) -> Prompt:
