@@ -13,7 +13,7 @@ from configs import products as config_file
 from configs import train as train_config
 from elsa import tasks
 from experiments.harness import engine
-from experiments.trained import architectures, measure, products, report
+from experiments.trained import measure, products, report, train_task
 from experiments.trained.predictions import Run
 
 K = 4
@@ -77,7 +77,7 @@ def test_what_is_compared_with_ridge_refuses_a_matrix_by_name():
     config = train_config.get_config("quick")
     config.task.name = "products"
     with pytest.raises(ValueError, match=r"task.name='products' asks for a matrix.*configs/produc"):
-        architectures.task_settings(config)
+        train_task.settings(config)
 
 
 def _run(mode, folder):

@@ -59,7 +59,6 @@ def test_every_task_is_built_from_the_command_line_alone():
             ["task.name=retrieval", "task.fields=alignment=0.5", "task.covariates=gamma"],
             r"does not take task\.covariates='gamma'; it takes alignment",
         ),
-        (["task.name=products"], r"task\.name='products' asks for a matrix, .*configs/products"),
         (["task.fields=gamma"], r"task\.fields must be like .*got 'gamma'"),
         (["task.fields='gamma"], r"task\.fields: No closing quotation"),
     ],
