@@ -159,7 +159,7 @@ def _draw(axes: "Axes", records: Sequence[Record], label: str, axis: str) -> Non
 def _draw_bounds(axes: "Axes", records: Sequence[Record]) -> None:
     """The floor of LSA and the Bayes risk, between all depths; the optima of one layer."""
     depths = [min(r["depth"] for r in records), max(r["depth"] for r in records)]
-    lines = next((r["lines"] for r in records if r["bound"]), {})
+    lines: dict[str, float] = next((r["lines"] for r in records if r["bound"]), {})
     strokes = {biases.FLOOR: (0, (4, 2)), biases.BAYES: "-"}
     for name, value in lines.items():
         stroke = strokes[name]
