@@ -109,7 +109,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
     if elsewhere:
         _draw_lengths(others[0], elsewhere, labels)
     if exact:
-        _draw_steps(others[-1], exact[0])
+        _draw_steps(others[-1], max(exact[::-1], key=lambda r: len(r["matrices"]["after"][0])))
     style.legend_outside(figure, *(grid[:2, 0] if elsewhere else grid[:1, 0]))
     return {"from_construction": figure}
 

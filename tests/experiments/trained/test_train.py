@@ -259,24 +259,6 @@ def test_points_of_one_program_are_trained_side_by_side(tmp_path):
     assert len(program.sweep) == 4
 
 
-@pytest.mark.slow
-def test_from_the_construction_every_seed_ends_below_what_is_stated(tmp_path):
-    """T = 3 on the natural prompt, role biases, rate 1e-2, 1,500 steps: risk below .43 from about
-    .77 (Bayes .331), exact and with noise 1e-2; at n = 32 below .34 without retraining."""
-    config = config_of(
-        *BY_HAND[:2],
-        *("model.depth=3", "model.step_size=0.45", "eval_prompts=50000", "num_seeds=3"),
-        mode="full",
-    )
-    config = train.with_axes(config.unlock(), {"noise": (0.0, 0.01)}).lock()
-    records = ran(config, tmp_path)
-    for record in records:
-        assert max(record["risks"]) < 0.43, record["point"]
-    trained = training.all_models(tmp_path)
-    longer = trained.evaluate(50_000, context_length=32)
-    assert np.max(longer.mean) < 0.34
-
-
 def test_refusals_reach_the_command_line(tmp_path):
     with pytest.raises(RunError, match="What can be built"):
         ran(small(*CANNOT["gpt2 on the designed prompt"]), tmp_path)
