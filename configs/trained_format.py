@@ -62,7 +62,7 @@ def get_config(mode: str = "full") -> ConfigDict:
 
     # one head often loses the direction of the largest variance on its way, and stays without it
     for place in ("stacked", "transposed") if quick else formats:
-        for model in ("lsa",) if quick else ("lsa", "elsa"):
+        for model in ("lsa",) if quick or place in ("shared", "natural") else ("lsa", "elsa"):
             add("plain", place, model, plain, num_heads=4 if place == "transposed" else 2)
     runs["plain_stacked_lsa_shuffled"] = {
         **runs["plain_stacked_lsa"],
@@ -95,6 +95,6 @@ def get_config(mode: str = "full") -> ConfigDict:
         train=train,
         like=base.CLIPPED,
         num_seeds=2 if quick else 3,
-        eval_prompts=20_000 if quick else 100_000,
+        eval_prompts=20_000 if quick else 50_000,
         bayes_samples=10_000 if quick else 50_000,
     )

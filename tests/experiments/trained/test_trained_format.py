@@ -39,7 +39,7 @@ def predicted(run):
     "run, target",
     [
         ("plain_stacked_lsa", 1.1127),
-        ("plain_natural_elsa", 1.1127),
+        ("plain_natural_lsa", 1.1127),
         ("plain_transposed_lsa", 1.4436),
         ("mean_stacked_elsa", 1.0668),
         ("mean_stacked_lsa_5_heads", 1.0668 + 8 / 72),
