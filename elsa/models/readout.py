@@ -7,7 +7,6 @@ from jaxtyping import Array, Real
 
 from elsa.base import checks
 from elsa.base.arrays import AnyShape, Numbers, Rows
-from elsa.prompts.layout import BlockLayout
 
 LABEL = -1  # the label is a token's last channel
 
@@ -39,13 +38,6 @@ def from_block(row: Real[ArrayLike, "*batch m"] | Numbers | Rows) -> Real[Array,
     prediction before any example (Zhang, Wu, Bartlett, arXiv:2402.14951).
     """
     return _labels("from_block", row=row)
-
-
-def from_prompt_blocks(h: Array, readout: BlockLayout, query_x: Array) -> Array:
-    """The block `prediction` of a prompt [rows, m], or query_x w where there is none."""
-    if "prediction" in readout:
-        return readout.block(h, "prediction")[0, 0]
-    return query_x @ readout.block(h, "w")[:, 0]
 
 
 def _labels(where: str, **named: AnyShape) -> Array:

@@ -15,6 +15,7 @@ from elsa.nn.layers import ELSA, LSA
 from elsa.nn.masked_layers import MaskedLSA
 from elsa.nn.role_layers import RoleELSA
 from elsa.nn.stack import Stack
+from elsa.prompts.layout import BlockLayout
 
 
 def drawn(
@@ -131,3 +132,10 @@ def _disturbed(stack: Stack, noise: Float[ArrayLike, ""], rngs: nnx.Rngs) -> Sta
         leaf + noise * part.reshape(leaf.shape) for leaf, part in zip(leaves, parts, strict=True)
     ]
     return nnx.merge(graph, jax.tree.unflatten(structure, disturbed))
+
+
+def prediction_of(h: Array, readout: BlockLayout, query_x: Array) -> Array:
+    """The block `prediction` of a prompt [rows, m], or query_x w where there is none."""
+    if "prediction" in readout:
+        return readout.block(h, "prediction")[0, 0]
+    return query_x @ readout.block(h, "w")[:, 0]

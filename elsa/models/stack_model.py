@@ -14,7 +14,6 @@ from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import masking, stack_layers, starts
 from elsa.models.boxed import boxed_format
 from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
-from elsa.models.readout import from_prompt_blocks
 from elsa.prompts import PackedPrompt, PromptFormat, named_format, packed
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.named import NAMES, Boxes
@@ -170,7 +169,7 @@ class StackModel(nnx.Module):
         readout = self.readout(context.x.shape[1])
 
         def one(given: PackedPrompt, query_x: Array) -> Array:
-            return from_prompt_blocks(self._run(given), readout, query_x)
+            return stack_layers.prediction_of(self._run(given), readout, query_x)
 
         return jax.vmap(one)(self._pack(context), context.query_x)
 
@@ -200,7 +199,7 @@ class StackModel(nnx.Module):
             def read(h: Array) -> tuple[Array, Array]:
                 last = self.stack.ended(h, *self._roles_of(given))
                 w = readout.block(last, "w")[:, 0] if "w" in readout else jnp.zeros(0, h.dtype)
-                return from_prompt_blocks(last, readout, query_x), w
+                return stack_layers.prediction_of(last, readout, query_x), w
 
             _, seen = self._run(given, read)
             predictions, weights = seen
