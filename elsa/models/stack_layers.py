@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from elsa.base import checks
 from elsa.nn.attention_heads import AttentionHeads
@@ -137,5 +137,7 @@ def _disturbed(stack: Stack, noise: Float[ArrayLike, ""], rngs: nnx.Rngs) -> Sta
 def prediction_of(h: Array, readout: BlockLayout, query_x: Array) -> Array:
     """The block `prediction` of a prompt [rows, m], or query_x w where there is none."""
     if "prediction" in readout:
-        return readout.block(h, "prediction")[0, 0]
-    return query_x @ readout.block(h, "w")[:, 0]
+        prediction: Array = readout.block(h, "prediction")[0, 0]
+        return prediction
+    answer: Array = query_x @ readout.block(h, "w")[:, 0]
+    return answer
