@@ -7,7 +7,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Real
 
-from elsa.base import checks
+from elsa.base import checks, functions
 from elsa.base.arrays import Rows
 from elsa.base.precision import exact
 
@@ -36,7 +36,7 @@ def equivariance_error(
       TypeError: for a `run` that is no function, and for tracers.
     """
     where = "equivariance_error"
-    checks.instance(where, Callable, "a function of a prompt", run=run)
+    functions.function_of_one(where, "a function of a prompt", run=run)
     checks.shapes(where, h=(h, "n m"), rotation=(rotation, "n n"))
     for name, array in {"h": h, "rotation": rotation}.items():
         checks.concrete(where, name, array)

@@ -18,6 +18,7 @@ from elsa.base import checks
 from elsa.base.arrays import AnyShape
 
 OF = ("gradient", "loss", "softmax")
+_LARGEST = 1e75  # of an entry of b: its square, times n, is a number
 # sup ||diag(J b) - J b f^T - f (J b)^T|| over f in the simplex: per |b|, and of J^2 alone.
 BY_LABELS, WITHOUT_LABELS = math.sqrt(2.0) / (3.0 * math.sqrt(3.0)), 0.25
 
@@ -63,6 +64,8 @@ def label_operator_norm(b: Any) -> Any:
     determinant = abs(1.0 - total)
     if n == 1:
         return determinant
+    if isinstance(b, np.ndarray) and np.abs(b).max() > _LARGEST:
+        raise ValueError(f"label_operator_norm: entries of b must be at most {_LARGEST:g} in size")
     squares = 2.0 - 2.0 * total + n * (b**2).sum(axis=-1)
     added, taken = squares + 2.0 * determinant, abs(squares - 2.0 * determinant)
     return (added**0.5 + taken**0.5) / 2.0

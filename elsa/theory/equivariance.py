@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float, Real
 
-from elsa.base import checks
+from elsa.base import checks, functions
 from elsa.base.arrays import AnyShape
 from elsa.theory import matrices
 from elsa.theory.results import Estimate
@@ -71,7 +71,7 @@ def equivariant_floor(
         or infinity. TypeError: for a target that is no function.
     """
     where = "equivariant_floor"
-    checks.instance(where, Callable, "a function of a prompt", target=target)
+    functions.function_of_one(where, "a function of a prompt", target=target)
     shapes = {"prompts": (prompts, "samples n m"), "group": (group, "group n n")}
     sizes = matrices.data(where, **shapes)
     if sizes["samples"] < 2:

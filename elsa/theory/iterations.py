@@ -14,7 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float, Int, Real
 
-from elsa.base import checks
+from elsa.base import checks, functions
 from elsa.base.arrays import Numbers, Rows
 from elsa.theory import matrices
 from elsa.theory.results import HeavyBall
@@ -58,7 +58,8 @@ def heavy_ball_factors(
     """p_t(a) for t = 0 .. last: p_{t+1} = (1 - eta a + beta) p_t - beta p_{t-1}, p_{-1} = p_0 = 1.
 
     Raises:
-      TypeError, ValueError: for a last step that is not an integer of at least 0.
+      TypeError, ValueError: for a last step that is not an integer of at least 0, and for a step
+        size with which the factors overflow.
     """
     where = "heavy_ball_factors"
     checks.size(where, last=(last, 0))
@@ -68,10 +69,16 @@ def heavy_ball_factors(
     a = matrices.spectrum(where, eigenvalues)
     factors = np.ones((last + 1, a.size))
     before = np.ones_like(a)
-    for t in range(last):
-        now = factors[t]
-        factors[t + 1] = (1.0 - step_size * a + momentum) * now - momentum * before
-        before = now
+    with np.errstate(over="ignore", invalid="ignore"):  # said below
+        for t in range(last):
+            now = factors[t]
+            factors[t + 1] = (1.0 - step_size * a + momentum) * now - momentum * before
+            before = now
+    if not np.isfinite(factors).all():
+        raise ValueError(
+            f"{where}: with step_size={step_size:g} the factors of {last} steps overflow; it must "
+            "be smaller, or last"
+        )
     return factors
 
 
@@ -205,7 +212,7 @@ def steps_until(bound: Callable[[np.ndarray], np.ndarray], tolerance: float) -> 
     checks.interval(
         "steps_until", tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative error"
     )
-    matrices.function_of_one("steps_until", "a function of steps", bound=bound)
+    functions.function_of_one("steps_until", "a function of steps", bound=bound)
     for k in range(3, 31):
         values = bound(np.arange(2**k))
         checks.real("steps_until", bound=values)

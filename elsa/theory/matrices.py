@@ -1,7 +1,5 @@
 """Arguments of the closed forms as checked float64 NumPy, and symmetric square roots."""
 
-import inspect
-from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -58,20 +56,6 @@ def data(where: str, /, **arrays: tuple[Any, str]) -> dict[str, int]:
         if checks.is_concrete(array):
             real(where, name, array)
     return sizes
-
-
-def function_of_one(where: str, what: str, **functions: Any) -> None:
-    """Refuses anything but functions that can be called with one argument."""
-    for name, function in functions.items():
-        checks.instance(where, Callable, what, **{name: function})
-        try:
-            inspect.signature(function).bind(None)
-        except TypeError as error:
-            raise TypeError(
-                f"{where}: {name} must take one argument, as {what}: {error}"
-            ) from error
-        except ValueError:  # a function in C whose signature is unknown
-            pass
 
 
 def spectrum(where: str, array: AnyShape) -> np.ndarray:

@@ -22,7 +22,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from elsa.base import checks
+from elsa.base import checks, functions
 from elsa.base.arrays import AnyShape, NumberBlock, Rows
 from elsa.base.precision import exact
 from elsa.theory import matrices
@@ -257,7 +257,7 @@ def noise_gain(shift: Callable[[Array], Array], shape: tuple[int, int]) -> Float
       shift: a linear map from changes of a block to changes of the answer.
       shape: of the block.
     """
-    matrices.function_of_one("noise_gain", "a linear map of a block", shift=shift)
+    functions.function_of_one("noise_gain", "a linear map of a block", shift=shift)
     checks.instance("noise_gain", tuple, "two integers", shape=shape)
     if len(shape) != 2:
         raise ValueError(f"noise_gain: shape must be two integers, got {shape}")
