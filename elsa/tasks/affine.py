@@ -44,10 +44,10 @@ class AffineRegression(RowsOnly):
         where = "AffineRegression"
         scalars = {"noise_var": self.noise_var, "intercept_var": self.intercept_var}
         fields.common(where, self.dim, self.context_length, **scalars)
-        _ = self.linear  # its checks are this task's
+        _ = self._linear  # its checks are this task's
 
     @property
-    def linear(self) -> LinearRegression:
+    def _linear(self) -> LinearRegression:
         """The same regression without its intercept."""
         return LinearRegression(
             self.dim, self.context_length, self.noise_var, self.cov_x, self.cov_task
@@ -58,6 +58,6 @@ class AffineRegression(RowsOnly):
         """A batch of prompts, each with a weight vector and an intercept of its own."""
         fields.draw(self, key, batch)
         linear_key, intercept_key = jax.random.split(key)
-        parts = self.linear.parts(linear_key, batch)
+        parts = self._linear.parts(linear_key, batch)
         c_Bx1 = jnp.sqrt(self.intercept_var) * jax.random.normal(intercept_key, (batch, 1))
         return prompt_of(parts._replace(noise=parts.noise + c_Bx1))

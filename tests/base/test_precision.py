@@ -14,6 +14,7 @@ from elsa.attention import gram
 from elsa.base import precision
 from elsa.nn import gram_form
 from tests.helpers import table
+from tests.precision.data import BLOCKS, DIM
 from tests.precision.products import HIGHEST, precisions
 
 A = jnp.ones((3, 3))
@@ -94,6 +95,8 @@ def test_precision_is_an_argument_of_every_model(name):
     )
     small = {"gpt2": {"width": 4, "depth": 1, "num_heads": 1}, "linear_transformer": {"depth": 2}}
     own = {"low_rank_attention": {"rank": 1}, "lora_attention": {"rank": 1, "base_weight": A}}
+    blocks = {"blocks": {"A": (DIM, DIM), "B": (DIM, DIM)}, "target_shape": (DIM, DIM)}
+    own |= {"block_lsa": blocks, "block_elsa": blocks}
     sizes = {"dim": 3, "context_length": 4}
 
     def build(**options):
@@ -102,6 +105,8 @@ def test_precision_is_an_argument_of_every_model(name):
 
     x, query = np.ones((2, 4, 3)), np.ones((2, 3))
     prompt = elsa.tasks.Prompt(x, x[..., 0], query, query[:, 0])
+    if name in ("block_lsa", "block_elsa"):
+        prompt = BLOCKS
     reads = ("preconditioner", "query_key", "w_mlp")
 
     def read(model):

@@ -85,7 +85,12 @@ def test_no_two_numbers_can_be_swapped_without_a_word():
 
 def test_every_function_of_a_setting_refuses_what_is_none():
     eye, key = np.eye(2), jax.random.key(0)
+    intercept = {"intercept_var": 1.0}
     calls = {
+        "affine_bayes_risk": lambda wrong: theory.affine_bayes_risk(wrong, key, 10, **intercept),
+        "affine_elsa_optimum": lambda wrong: theory.affine_elsa_optimum(wrong, **intercept),
+        "affine_floor": lambda wrong: theory.affine_floor(wrong, **intercept),
+        "affine_lsa_optimum": lambda wrong: theory.affine_lsa_optimum(wrong, **intercept),
         "bayes_risk": lambda wrong: theory.bayes_risk(wrong, key, 10),
         "gd_beta_flow": lambda wrong: theory.gd_beta_flow(MEAN, eye, wrong, [1.0]),
         "gd_beta_gradient": lambda wrong: theory.gd_beta_gradient(MEAN, eye, wrong),
@@ -96,9 +101,12 @@ def test_every_function_of_a_setting_refuses_what_is_none():
         "linear_attention_optimum": theory.linear_attention_optimum,
         "linear_attention_risk": lambda wrong: theory.linear_attention_risk(MEAN, eye, wrong),
         "lora_optimum": lambda wrong: theory.lora_optimum(eye, wrong, rank=1),
+        "multi_head_optimum": theory.multi_head_optimum,
         "pgd_gradient": lambda wrong: theory.pgd_gradient(eye, wrong),
         "pgd_optimum": theory.pgd_optimum,
         "pgd_risk": lambda wrong: theory.pgd_risk(eye, wrong),
+        "prior_mean_gap_bound": theory.prior_mean_gap_bound,
+        "transposed_optimum": theory.transposed_optimum,
     }
     takes = {
         name
