@@ -7,6 +7,7 @@ from elsa.base.settings import Settings
 from elsa.tasks import fields
 from elsa.tasks.affine import AffineRegression
 from elsa.tasks.alignment import Alignment
+from elsa.tasks.block_prompt import BlockTask
 from elsa.tasks.contexts import TableContexts
 from elsa.tasks.drift import Drift
 from elsa.tasks.linear_regression import LinearRegression
@@ -29,7 +30,7 @@ TASKS: dict[str, type] = {
 }
 
 
-def build(settings: Settings) -> Task:
+def build(settings: Settings) -> Task | BlockTask:
     """The task that settings describe: its "name" and the fields of its class.
 
     Lists and tuples become float arrays: covariances, means, correlations. A covariance of one axis
