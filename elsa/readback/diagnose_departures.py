@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elsa.readback.diagnose_heads import Fault, Names, explained, skip_fault, tensors
+from elsa.readback.diagnose_heads import Fault, Names, explained, scaled, skip_fault, tensors
 from elsa.readback.diagnose_layers import Layer, Program
 from elsa.readback.diagnose_reference import Probe
 
 _ROUNDINGS = 100.0  # of the dtype that count as none, relative to sums of absolute values
+_SHARE = 1e-6  # part of what a head adds by which it may miss a multiple
 
 
 class Departure(NamedTuple):
@@ -83,7 +84,12 @@ def _first_head(
         if same:
             left.remove(same[0])
             missing.remove(j)
-    for j in list(missing):  # a head that was split in two
+    for j in list(missing):  # a head that was split
+        shares = [i for i in left if _multiple(added[i], asked[j])]
+        if len(shares) > 1 and equal(shares, j):
+            left = [i for i in left if i not in shares]
+            missing.remove(j)
+            continue
         pairs = [(i, k) for i in left for k in left if i < k and equal([i, k], j)]
         if pairs:
             left = [i for i in left if i not in pairs[0]]
@@ -97,7 +103,26 @@ def _first_head(
     other = head if head in missing else max(missing, key=lambda j: _alike(layer, head, wanted, j))
     if skips and other == wanted.num_heads - 1:
         return head, skip_fault(layer.head(head), prompts[0].shape)
+    shares = [i for i in left if _multiple(added[i], asked[other])]
+    if len(shares) > 1:
+        return shares[0], _shared(shares, added[shares].sum(0), asked[other])
     return head, explained(layer.head(head), wanted.head(other), names)
+
+
+def _multiple(found: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether what a head adds is a number times what another one does."""
+    size = float(wanted @ wanted)
+    share = float(found @ wanted) / size if size else 0.0
+    rest = np.linalg.norm(found - share * wanted)
+    return bool(share and rest <= _SHARE * np.linalg.norm(found))
+
+
+def _shared(heads: Sequence[int], found: np.ndarray, wanted: np.ndarray) -> Fault:
+    """Heads that share what one head should do, and do not add up to it."""
+    fault = scaled(float(found @ wanted) / float(wanted @ wanted))
+    rest = ", ".join(map(str, heads[1:]))
+    words = f"shares with head{'s' if len(heads) > 2 else ''} {rest} what one should do: the sum "
+    return fault._replace(words=words + fault.words)
 
 
 def _flat(layer: Layer, prompts: Sequence[np.ndarray], eps: float) -> tuple[np.ndarray, np.ndarray]:

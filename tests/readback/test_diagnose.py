@@ -158,6 +158,36 @@ def test_a_stack_stands_for_its_step():
     assert diagnose(good, good).is_sound and diagnose(good).is_sound
 
 
+def test_the_layer_at_fault_is_named_where_heads_were_split():
+    """One half of a head of the second layer is too small; the first layer is as it was."""
+    makers = (
+        lambda: constructions.product_elsa(3, 3),
+        lambda: constructions.ridge_elsa(5, 2, 2, ETA),
+    )
+    for make in makers:
+        for others in ((1,), (0, 1)):
+            stack, good = make(), make()
+            layers = [*stack.stack.prologue, *stack.stack.body]
+            for number in others:
+                sound.split_head(layers[number], 0.4)
+            layers[1].wv[...] = layers[1].wv[...].at[1].multiply(0.8)
+            for step in (None, good):
+                found = diagnose(stack, step)
+                assert (found.kind, found.layer, found.head) == ("scale", 1, 0), found
+                assert "shares with head 1 what one should do: the sum is 0.88 times" in str(found)
+            layers[1].wv[...] = layers[1].wv[...].at[1].divide(0.8)
+            assert diagnose(stack, good).is_sound
+
+
+def test_a_fault_beside_a_split_head_is_named_without_a_formula_of_another_head():
+    stack = constructions.ridge_elsa(5, 2, 2, ETA)
+    sound.split_head(stack.stack.body[1], 0.4)
+    layer = stack.stack.body[1]
+    layer.wv[...] = layer.wv[...].at[2].multiply(-1.0)
+    found = diagnose(stack)
+    assert str(found) == "sign: head 2 of layer 1 has the wrong sign (scale -1)"
+
+
 @pytest.mark.slow
 def test_a_model_read_as_a_stack_is_compared_with_the_model():
     model = models.LinearTransformer(3, 2, scale=0.1, init_scale=0.3, rngs=nnx.Rngs(0))
