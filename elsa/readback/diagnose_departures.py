@@ -100,7 +100,7 @@ def _first_head(
     head = left[0]
     if not missing:
         return head, Fault("weights", "adds something that no head of the step adds", {})
-    other = head if head in missing else max(missing, key=lambda j: _alike(layer, head, wanted, j))
+    other = head if head in missing else max(missing, key=lambda j: alike(layer, head, wanted, j))
     if skips and other == wanted.num_heads - 1:
         return head, skip_fault(layer.head(head), prompts[0].shape)
     shares = [i for i in left if _multiple(added[i], asked[other])]
@@ -132,7 +132,7 @@ def _flat(layer: Layer, prompts: Sequence[np.ndarray], eps: float) -> tuple[np.n
     return np.concatenate(added, 1), _ROUNDINGS * eps * np.concatenate(sizes, 1)
 
 
-def _alike(layer: Layer, i: int, wanted: Layer, j: int) -> float:
+def alike(layer: Layer, i: int, wanted: Layer, j: int) -> float:
     """How much two heads have in common, from 0 to 1."""
     pairs = zip(tensors(layer.head(i)), tensors(wanted.head(j)), strict=True)
     share = 1.0
