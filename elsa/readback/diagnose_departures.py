@@ -79,10 +79,13 @@ def _first_head(
         return bool((gap <= room[list(i)].sum(0) + asked_room[j]).all())
 
     left, missing = list(range(layer.num_heads)), list(range(wanted.num_heads))
-    for j in sorted(missing, key=lambda j: j not in left or not equal([j], j)):
-        same = [i for i in sorted(left, key=lambda i: i != j) if equal([i], j)]
-        if same:
-            left.remove(same[0])
+    same = [(i, j) for i in left for j in missing if equal([i], j)]
+    # Other heads may add the same to these prompts: those of the same weights belong together.
+    for i, j in sorted(
+        same, key=lambda p: (-round(alike(layer, p[0], wanted, p[1]), 6), p[0] != p[1])
+    ):
+        if i in left and j in missing:
+            left.remove(i)
             missing.remove(j)
     for j in list(missing):  # a head that was split
         shares = [i for i in left if _multiple(added[i], asked[j])]
