@@ -14,11 +14,15 @@ _SHARE = 1e-6  # part of what a head adds by which it may miss a multiple
 
 
 class Departure(NamedTuple):
-    """A layer, under the number at which its weights run first, a head of it, and why."""
+    """A layer, under the number at which its weights run first, a head of it, and why.
+
+    in_place: False where the head does, or should do, what is listed as another one.
+    """
 
     layer: int
     head: int
     fault: Fault
+    in_place: bool = True
 
 
 def first_departure(
@@ -36,8 +40,8 @@ def first_departure(
         wanted = sound.at(number)
         with np.errstate(all="ignore"):
             if _differ(layer, wanted, prompts, eps):
-                head, fault = _first_head(layer, wanted, prompts, eps, names, found.residual)
-                return Departure(first_run(found, number), head, fault)
+                head, other, fault = _first_head(layer, wanted, prompts, eps, names, found.residual)
+                return Departure(first_run(found, number), head, fault, head == other)
             prompts = [found.after([layer], h) for h in prompts]
         prompts = [h for h in prompts if np.isfinite(h).all()]
         if not prompts:
@@ -69,8 +73,8 @@ def _first_head(
     eps: float,
     names: Names,
     residual: bool,
-) -> tuple[int, Fault]:
-    """The first head that no head of the sound layer is, and why; heads may change places."""
+) -> tuple[int, int, Fault]:
+    """The first head that no head of the sound layer is, the one that it should be, and why."""
     added, room = _flat(layer, prompts, eps)
     asked, asked_room = _flat(wanted, prompts, eps)
 
@@ -99,17 +103,21 @@ def _first_head(
             missing.remove(j)
     skips = not residual
     if not left:
-        return missing[0], Fault("weights", "is missing: no head does what it should", {})
+        return (
+            missing[0],
+            missing[0],
+            Fault("weights", "is missing: no head does what it should", {}),
+        )
     head = left[0]
     if not missing:
-        return head, Fault("weights", "adds something that no head of the step adds", {})
+        return head, head, Fault("weights", "adds something that no head of the step adds", {})
     other = head if head in missing else max(missing, key=lambda j: alike(layer, head, wanted, j))
     if skips and other == wanted.num_heads - 1:
-        return head, skip_fault(layer.head(head), prompts[0].shape)
+        return head, other, skip_fault(layer.head(head), prompts[0].shape)
     shares = [i for i in left if _multiple(added[i], asked[other])]
     if len(shares) > 1:
-        return shares[0], _shared(shares, added[shares].sum(0), asked[other])
-    return head, explained(layer.head(head), wanted.head(other), names)
+        return shares[0], other, _shared(shares, added[shares].sum(0), asked[other])
+    return head, other, explained(layer.head(head), wanted.head(other), names)
 
 
 def _multiple(found: np.ndarray, wanted: np.ndarray) -> bool:

@@ -187,18 +187,18 @@ class _Question:
         return Departure(number, head, scaled(0.0) if empty else fault)
 
     def _first_writer(self, fault: Fault) -> Departure | None:
-        """The first head of a step that adds to an output that the step updates."""
-        h = self.found.after(self.found.prologue, self.probes[0].prompt)
+        """The head that adds most to outputs that a step updates, of the first layer that does."""
+        h = self.found.after(self.found.prologue, self.probes[-1].prompt)
         boxes = [self.stack.readout.box(n) for n in self.stack.outputs if n in self.stack.inputs]
         skips = 0 if self.found.residual else 1
         first = len(self.found.prologue)
         for number, layer in enumerate(self.found.step(0) if self.found.depth else (), first):
             added = layer.contributions(h)
-            for head in range(layer.num_heads - skips):
-                if any(
-                    added[head][b.row : b.rows.stop, b.col : b.channels.stop].any() for b in boxes
-                ):
-                    return Departure(number, head, fault)
+            written = [added[:, b.row : b.rows.stop, b.col : b.channels.stop] for b in boxes]
+            sizes = sum((np.abs(part).sum((1, 2)) for part in written), np.zeros(len(added)))
+            sizes = sizes[: layer.num_heads - skips]
+            if sizes.any():
+                return Departure(number, int(sizes.argmax()), fault)
             h = self.found.after([layer], h)
         return None
 
@@ -275,10 +275,10 @@ class _Question:
         return Diagnosis("unexplained", last, None, words + "mends it", {})
 
     def _of(self, departs: Departure) -> Diagnosis:
-        layer, head, fault = departs
+        layer, head, fault, in_place = departs
         if fault.kind == "drift":  # of no one head
             return Diagnosis(fault.kind, None, None, fault.words, dict(fault.measured))
-        said = formula(self.stack, layer, head)
+        said = formula(self.stack, layer, head) if in_place else ""
         title = f"head {head} of layer {layer}" + (f", {said!r}," if said else "")
         return Diagnosis(fault.kind, layer, head, f"{title} {fault.words}", dict(fault.measured))
 
