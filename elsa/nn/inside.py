@@ -113,7 +113,10 @@ def layers_of(stack: Stack) -> list[Arrays]:
 
 
 def built_layers_of(stack: BlockStack) -> list[Arrays] | None:
-    """The same, as they were when the stack was built; None where it had other layers."""
+    """The same, as they were when the stack was built; None where it had other layers.
+
+    Layers that add together what these do may have other numbers of heads and of key channels.
+    """
     arrays = list(stack._as_built._arrays)
     inner, made = stack.stack, []
     for layer in (*inner.prologue, *inner.body, *inner.epilogue):
@@ -122,12 +125,18 @@ def built_layers_of(stack: BlockStack) -> list[Arrays] | None:
             return None
         own, arrays = arrays[: len(fields)], arrays[len(fields) :]
         made.append({name: np.asarray(array) for name, array in zip(fields, own, strict=True)})
-    now = layers_of(inner)
-    same = not arrays and all(
-        {n: a.shape for n, a in one.items()} == {n: a.shape for n, a in two.items()}
-        for one, two in zip(made, now, strict=True)
-    )
-    return made if same else None
+    return made if not arrays and adds_alike(made, layers_of(inner)) else None
+
+
+def adds_alike(layers: Sequence[Arrays], others: Sequence[Arrays]) -> bool:
+    """Whether layers run on the same prompts, one beside the other, whatever their heads are."""
+    return [_sides(layer) for layer in layers] == [_sides(layer) for layer in others]
+
+
+def _sides(layer: Arrays) -> dict[str, tuple[int, ...]]:
+    """Array -> steps of an untied body, inputs and, of values, channels: not heads, not p."""
+    sides = {name: (*a.shape[:-3], a.shape[-2]) for name, a in layer.items()}
+    return sides | {name: (*sides[name], layer[name].shape[-1]) for name in sides if "v" in name}
 
 
 def _of(layer: Any) -> tuple[str, ...]:

@@ -5,19 +5,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elsa.readback.diagnose_heads import Fault, Names, explained, skip_fault, tensors
+from elsa.readback.diagnose_heads import Fault, Names, explained, scaled, skip_fault, tensors
 from elsa.readback.diagnose_layers import Layer, Program
 from elsa.readback.diagnose_reference import Probe
 
 _ROUNDINGS = 100.0  # of the dtype that count as none, relative to sums of absolute values
+_SHARE = 1e-6  # part of what a head adds by which it may miss a multiple
 
 
 class Departure(NamedTuple):
-    """A layer, under the number at which its weights run first, a head of it, and why."""
+    """A layer, under the number at which its weights run first, a head of it, and why.
+
+    in_place: False where the head does, or should do, what is listed as another one.
+    """
 
     layer: int
     head: int
     fault: Fault
+    in_place: bool = True
 
 
 def first_departure(
@@ -35,8 +40,8 @@ def first_departure(
         wanted = sound.at(number)
         with np.errstate(all="ignore"):
             if _differ(layer, wanted, prompts, eps):
-                head, fault = _first_head(layer, wanted, prompts, eps, names, found.residual)
-                return Departure(first_run(found, number), head, fault)
+                head, other, fault = _first_head(layer, wanted, prompts, eps, names, found.residual)
+                return Departure(first_run(found, number), head, fault, head == other)
             prompts = [found.after([layer], h) for h in prompts]
         prompts = [h for h in prompts if np.isfinite(h).all()]
         if not prompts:
@@ -68,8 +73,8 @@ def _first_head(
     eps: float,
     names: Names,
     residual: bool,
-) -> tuple[int, Fault]:
-    """The first head that no head of the sound layer is, and why; heads may change places."""
+) -> tuple[int, int, Fault]:
+    """The first head that no head of the sound layer is, the one that it should be, and why."""
     added, room = _flat(layer, prompts, eps)
     asked, asked_room = _flat(wanted, prompts, eps)
 
@@ -78,26 +83,57 @@ def _first_head(
         return bool((gap <= room[list(i)].sum(0) + asked_room[j]).all())
 
     left, missing = list(range(layer.num_heads)), list(range(wanted.num_heads))
-    for j in sorted(missing, key=lambda j: j not in left or not equal([j], j)):
-        same = [i for i in sorted(left, key=lambda i: i != j) if equal([i], j)]
-        if same:
-            left.remove(same[0])
+    same = [(i, j) for i in left for j in missing if equal([i], j)]
+    # Other heads may add the same to these prompts: those of the same weights belong together.
+    for i, j in sorted(
+        same, key=lambda p: (-round(alike(layer, p[0], wanted, p[1]), 6), p[0] != p[1])
+    ):
+        if i in left and j in missing:
+            left.remove(i)
             missing.remove(j)
-    for j in list(missing):  # a head that was split in two
+    for j in list(missing):  # a head that was split
+        shares = [i for i in left if _multiple(added[i], asked[j])]
+        if len(shares) > 1 and equal(shares, j):
+            left = [i for i in left if i not in shares]
+            missing.remove(j)
+            continue
         pairs = [(i, k) for i in left for k in left if i < k and equal([i, k], j)]
         if pairs:
             left = [i for i in left if i not in pairs[0]]
             missing.remove(j)
     skips = not residual
     if not left:
-        return missing[0], Fault("weights", "is missing: no head does what it should", {})
+        return (
+            missing[0],
+            missing[0],
+            Fault("weights", "is missing: no head does what it should", {}),
+        )
     head = left[0]
     if not missing:
-        return head, Fault("weights", "adds something that no head of the step adds", {})
-    other = head if head in missing else max(missing, key=lambda j: _alike(layer, head, wanted, j))
+        return head, head, Fault("weights", "adds something that no head of the step adds", {})
+    other = head if head in missing else max(missing, key=lambda j: alike(layer, head, wanted, j))
     if skips and other == wanted.num_heads - 1:
-        return head, skip_fault(layer.head(head), prompts[0].shape)
-    return head, explained(layer.head(head), wanted.head(other), names)
+        return head, other, skip_fault(layer.head(head), prompts[0].shape)
+    shares = [i for i in left if _multiple(added[i], asked[other])]
+    if len(shares) > 1:
+        return shares[0], other, _shared(shares, added[shares].sum(0), asked[other])
+    return head, other, explained(layer.head(head), wanted.head(other), names)
+
+
+def _multiple(found: np.ndarray, wanted: np.ndarray) -> bool:
+    """Whether what a head adds is a number times what another one does."""
+    size = float(wanted @ wanted)
+    share = float(found @ wanted) / size if size else 0.0
+    rest = np.linalg.norm(found - share * wanted)
+    return bool(share and rest <= _SHARE * np.linalg.norm(found))
+
+
+def _shared(heads: Sequence[int], found: np.ndarray, wanted: np.ndarray) -> Fault:
+    """Heads that share what one head should do, and do not add up to it."""
+    fault = scaled(float(found @ wanted) / float(wanted @ wanted))
+    rest = ", ".join(map(str, heads[1:]))
+    words = f"shares with head{'s' if len(heads) > 2 else ''} {rest} what one should do: the sum "
+    return fault._replace(words=words + fault.words)
 
 
 def _flat(layer: Layer, prompts: Sequence[np.ndarray], eps: float) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +143,7 @@ def _flat(layer: Layer, prompts: Sequence[np.ndarray], eps: float) -> tuple[np.n
     return np.concatenate(added, 1), _ROUNDINGS * eps * np.concatenate(sizes, 1)
 
 
-def _alike(layer: Layer, i: int, wanted: Layer, j: int) -> float:
+def alike(layer: Layer, i: int, wanted: Layer, j: int) -> float:
     """How much two heads have in common, from 0 to 1."""
     pairs = zip(tensors(layer.head(i)), tensors(wanted.head(j)), strict=True)
     share = 1.0

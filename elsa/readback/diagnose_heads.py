@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from elsa.prompts.layout import Box
 from elsa.readback.diagnose_layers import Layer
+from elsa.readback.diagnose_result import digits
 
 REGULARISERS = ("lam", "ridge")  # blocks that hold lambda
 GIVEN = "given "  # before the name of a block in the caller's place, where the stack moves it
@@ -22,7 +23,7 @@ _EMPTY = 1e-6  # part of the largest row or column below which one counts as zer
 class Fault(NamedTuple):
     """Why a head is not the one that it should be.
 
-    kind: "skip", "sign", "scale", "block", "lambda" or "weights".
+    kind: "skip", "sign", "scale", "block", "lambda", "drift" or "weights".
     words: what it does, and what it should do.
     measured: name -> number.
     """
@@ -102,7 +103,7 @@ def scaled(ratio: float) -> Fault:
     if ratio < 0:
         size = "" if abs(abs(ratio) - 1.0) < ALIGNED else f", and {-ratio:.4g} times the size"
         return Fault("sign", f"has the wrong sign{size}", {"scale": ratio})
-    return Fault("scale", f"is {ratio:.4g} times what it should be", {"scale": ratio})
+    return Fault("scale", f"is {digits(ratio)} times what it should be", {"scale": ratio})
 
 
 def skip_fault(found: Layer, shape: tuple[int, int]) -> Fault:

@@ -71,9 +71,14 @@ def outputs(stack: BlockStack, program: Program, tried: Probe) -> dict[int, Outp
     return {step: _read(stack, ended[step], tried) for step in tried.wanted}
 
 
-def differs(stack: BlockStack, program: Program, probes: list[Probe]) -> tuple[int, str] | None:
-    """The first step and output at which the outputs are not what they should be."""
-    noise = max(float(np.finfo(stack.dtype).eps), 1e-12)
+def differs(
+    stack: BlockStack, program: Program, probes: list[Probe], *, noise: float | None = None
+) -> tuple[int, str] | None:
+    """The first step and output at which the outputs are not what they should be.
+
+    noise: of a number, relative; where None, that of the stack's dtype.
+    """
+    noise = max(float(np.finfo(stack.dtype).eps), 1e-12) if noise is None else noise
     for tried in probes:
         found = outputs(stack, program, tried)
         for step in sorted(tried.wanted):

@@ -12,7 +12,7 @@ from elsa.readback.diagnose_reference import Probe, Step, differs
 def sound_program(
     stack: BlockStack, step: Step | BlockStack | None, found: Program, probes: list[Probe]
 ) -> Program | None:
-    """Layers of the same shapes that do what they should; None where none are known.
+    """Layers of the same prompts that do what they should; None where none are known.
 
     A sound stack is taken at its word. Of a step there are the weights with which the stack was
     built, those that the step compiles to, and the stack's own.
@@ -23,8 +23,11 @@ def sound_program(
     if isinstance(step, BlockStack):
         step.require_weights("diagnose")
         layers = inside.layers_of(step.stack)
-        if _shapes(layers) != _shapes(inside.layers_of(stack.stack)) or (
-            step.stack.depth != stack.stack.depth
+        if (
+            not inside.adds_alike(layers, inside.layers_of(stack.stack))
+            or len(step.stack.prologue) != len(stack.stack.prologue)
+            or len(step.stack.epilogue) != len(stack.stack.epilogue)
+            or step.stack.depth != stack.stack.depth
         ):
             raise ValueError(
                 f"diagnose: the sound stack must have the layers of the other, {stack!r}, got "
@@ -47,8 +50,8 @@ def _candidates(stack: BlockStack, step: Step | None, found: Program) -> Iterato
 
 
 def _compiled(stack: BlockStack, step: Step) -> Iterator[Program]:
-    """The step's own layers, where they have the shapes of the stack's."""
-    inner, own = stack.stack, _shapes(inside.layers_of(stack.stack))
+    """The step's own layers, where they run on the prompts of the stack's."""
+    inner, own = stack.stack, inside.layers_of(stack.stack)
     for layout in (None, stack.layout):
         try:
             made = compile(
@@ -64,9 +67,5 @@ def _compiled(stack: BlockStack, step: Step) -> Iterator[Program]:
         except (CompileError, ValueError):
             return
         layers = inside.layers_of(made.stack)
-        if _shapes(layers) == own and len(made.stack.prologue) == len(inner.prologue):
+        if inside.adds_alike(layers, own) and len(made.stack.prologue) == len(inner.prologue):
             yield program(inner, layers)
-
-
-def _shapes(layers: list[inside.Arrays]) -> list[dict[str, tuple[int, ...]]]:
-    return [{name: array.shape for name, array in layer.items()} for layer in layers]

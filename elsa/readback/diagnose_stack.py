@@ -11,7 +11,7 @@ from elsa.base import checks
 from elsa.base.arrays import AnyShape
 from elsa.nn import inside
 from elsa.nn.block_stack import BlockStack
-from elsa.readback import diagnose_growth
+from elsa.readback import diagnose_drift, diagnose_growth
 from elsa.readback.diagnose_departures import Departure, first_departure, first_run
 from elsa.readback.diagnose_heads import ALIGNED, REGULARISERS, Fault, scaled, tensors
 from elsa.readback.diagnose_layers import Program, program
@@ -24,7 +24,7 @@ from elsa.readback.diagnose_reference import (
     probe,
 )
 from elsa.readback.diagnose_repairs import common_ratio, repaired
-from elsa.readback.diagnose_result import Diagnosis
+from elsa.readback.diagnose_result import Diagnosis, digits
 from elsa.readback.diagnose_sound import sound_program
 from elsa.readback.diagnose_words import formula, names_of
 
@@ -105,9 +105,15 @@ class _Question:
         if sound is None:
             fails = differs(self.stack, self.found, self.probes)
             departs = self._unlike_the_step()
+            if departs is None and self._almost():
+                words = "the outputs are the step's but for rounding, as that of weights to float32"
+                return Diagnosis("rounding", None, None, words, {})
         else:
             self.probes = [self._as_by(sound, one) for one in self.probes]
             fails = differs(self.stack, self.found, self.probes)
+            lost = diagnose_drift.rounded(self.found, sound, self.probes, _rounds(self.found))
+            if fails is not None and lost is not None:
+                return self._rounded(lost)
             departs = self._departure(sound) if fails is not None else None
         if departs is not None:
             return self._of(self._as_step_size(departs))
@@ -120,6 +126,9 @@ class _Question:
         return dataclasses.replace(one, wanted=wanted)
 
     def _departure(self, sound: Program) -> Departure | None:
+        drift = diagnose_drift.drifted(self.found, sound)
+        if drift is not None:
+            return drift
         return first_departure(
             self.found,
             sound,
@@ -178,18 +187,18 @@ class _Question:
         return Departure(number, head, scaled(0.0) if empty else fault)
 
     def _first_writer(self, fault: Fault) -> Departure | None:
-        """The first head of a step that adds to an output that the step updates."""
-        h = self.found.after(self.found.prologue, self.probes[0].prompt)
+        """The head that adds most to outputs that a step updates, of the first layer that does."""
+        h = self.found.after(self.found.prologue, self.probes[-1].prompt)
         boxes = [self.stack.readout.box(n) for n in self.stack.outputs if n in self.stack.inputs]
         skips = 0 if self.found.residual else 1
         first = len(self.found.prologue)
         for number, layer in enumerate(self.found.step(0) if self.found.depth else (), first):
             added = layer.contributions(h)
-            for head in range(layer.num_heads - skips):
-                if any(
-                    added[head][b.row : b.rows.stop, b.col : b.channels.stop].any() for b in boxes
-                ):
-                    return Departure(number, head, fault)
+            written = [added[:, b.row : b.rows.stop, b.col : b.channels.stop] for b in boxes]
+            sizes = sum((np.abs(part).sum((1, 2)) for part in written), np.zeros(len(added)))
+            sizes = sizes[: layer.num_heads - skips]
+            if sizes.any():
+                return Departure(number, int(sizes.argmax()), fault)
             h = self.found.after([layer], h)
         return None
 
@@ -205,7 +214,7 @@ class _Question:
 
     def _too_large(self, departs: Departure, grows: float) -> Departure:
         ratio = departs.fault.measured.get("scale")
-        more = "" if ratio is None else f"is {ratio:.4g} times what it should be, and "
+        more = "" if ratio is None else f"is {digits(ratio)} times what it should be, and "
         words = (
             f"{more}takes too large a step: on this data an error grows {grows:.4g} times a step, "
             f"so that the step size times the largest eigenvalue is {1.0 + grows:.4g}, and it "
@@ -242,6 +251,18 @@ class _Question:
             "sound", None, None, f"{self.stack.name} does what the step does{self._but()}"
         )
 
+    def _almost(self) -> bool:
+        """Whether the outputs are right but for about the rounding of weights to float32."""
+        noise = float(np.finfo(np.float32).eps) / 30.0
+        return differs(self.stack, self.found, self.probes, noise=noise) is None
+
+    def _rounded(self, lost: Mapping[str, float]) -> Diagnosis:
+        words = (
+            f"the weights are sound but for rounding, as that to float32: what a layer of "
+            f"{self.stack.name} adds is off by at most {lost['error']:.3g} of its size"
+        )
+        return Diagnosis("rounding", None, None, words, lost)
+
     def _but(self) -> str:
         """The outputs that were compared with nothing."""
         known = {name for one in self.probes for read in one.wanted.values() for name in read}
@@ -254,8 +275,10 @@ class _Question:
         return Diagnosis("unexplained", last, None, words + "mends it", {})
 
     def _of(self, departs: Departure) -> Diagnosis:
-        layer, head, fault = departs
-        said = formula(self.stack, layer, head)
+        layer, head, fault, in_place = departs
+        if fault.kind == "drift":  # of no one head
+            return Diagnosis(fault.kind, None, None, fault.words, dict(fault.measured))
+        said = formula(self.stack, layer, head) if in_place else ""
         title = f"head {head} of layer {layer}" + (f", {said!r}," if said else "")
         return Diagnosis(fault.kind, layer, head, f"{title} {fault.words}", dict(fault.measured))
 

@@ -17,18 +17,25 @@ def names_of(stack: BlockStack) -> Names:
 
 
 def formula(stack: BlockStack, layer: int, head: int) -> str:
-    """The formula of a head as the stack lists it; empty where it has none."""
+    """The formula of a head as the stack lists it; empty where it has none.
+
+    A layer that has other heads than the listed ones, as after a split, has none.
+    """
     inner, symbolic = stack.stack, stack.layers
     first, last, period = len(inner.prologue), len(inner.epilogue), len(inner.body)
     inside = layer - first
     if inside < 0:
-        place = layer
+        place = stored = layer
     elif inside < inner.depth * period:
         variants = max((len(symbolic) - first - last) // period, 1)
         place = first + (inside if variants == inner.depth else inside % period)
+        stored = first + inside % period
     else:
-        place = len(symbolic) - last + inside - inner.depth * period
+        stored = first + period + inside - inner.depth * period
+        place = len(symbolic) - last + stored - first - period
     heads = symbolic[place] if 0 <= place < len(symbolic) else ()
-    if head < len(heads):
-        return heads[head].formula
-    return "H += H" if heads and inner.skip == "head" else ""
+    skips = bool(heads) and inner.skip == "head"
+    own = [*inner.prologue, *inner.body, *inner.epilogue][stored]
+    if own.wq[...].shape[-3] != len(heads) + skips:
+        return ""
+    return heads[head].formula if head < len(heads) else "H += H"

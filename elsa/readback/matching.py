@@ -12,15 +12,19 @@ from elsa.readback.matching_candidates import CANDIDATES, Problems, fitted
 from elsa.readback.matching_traces import trace
 from elsa.tasks import Prompt
 
-_NOTHING = 1e-9  # a distance that is rounding
+_EXACT = 1e-6  # a distance that is rounding, in the fit too
+_FAR = 0.25  # from which on none is near
+NONE = "none"  # the name where none is near
 _DESCENT = "gradient descent"
+_AS_NEAR = 5.0  # times as far, and descent still counts as near as what is descent in effect
 _SLIGHT = 0.05  # of what makes an algorithm another one than gradient descent
 
 
 class AlgorithmMatch(NamedTuple):
     """How near a stack or a model is to each algorithm, the algorithm's own numbers fitted.
 
-    name: of the algorithm that is named: the nearest, or one with fewer numbers about as near.
+    name: of the algorithm that is named: the nearest, or one with fewer numbers about as near;
+      "none" where none is near.
     names: of the columns.
     predictions: |f_k - g_k| / |f_k| over the prompts, for the predictions after step k = 1, 2, ...
     sensitivities: the same of d prediction / d query_x.
@@ -54,7 +58,10 @@ def algorithm_match(
     steps, each relative to its size. Gradient descent is a case of the others but Newton-Schulz.
     So one of k numbers is named where it is 1 + log2(k) / 2 times as near as one of one number, and
     not in effect descent (a momentum, a curvature times the largest eigenvalue, a share of the
-    preconditioner that is no multiple of I, or a Chebyshev factor q^2 below 0.05).
+    preconditioner that is no multiple of I, or a Chebyshev factor q^2 below 0.05) where that is
+    less than 5 times as far. What is matched but for rounding (1e-6) is named before all others,
+    fewest numbers first. Where what would be named is 0.25 off or more, root mean square over the
+    steps of the sensitivities' distance, the name is "none".
 
     Akyürek et al. (arXiv:2211.15661) and von Oswald et al. (arXiv:2212.07677) compare predictions,
     sensitivities and directions of trained models with those of algorithms.
@@ -152,14 +159,22 @@ def _by_name(name: str, of: Problems, numbers: np.ndarray) -> dict[str, Any]:
 
 
 def _named(scores: Mapping[str, float], of: Problems, numbers: Mapping[str, np.ndarray]) -> str:
-    """The nearest algorithm, its numbers counted against it, and none that is descent in effect."""
+    """The nearest algorithm, its numbers counted against it, and none that is descent in effect.
+
+    One that is matched but for rounding is named in any case, and none that is far.
+    """
+    exact = [name for name, score in scores.items() if score <= _EXACT]
+    if exact:
+        return min(exact, key=lambda name: (numbers[name].size, name != _DESCENT))
 
     def cost(name: str) -> float:
-        own = max(scores[name], _NOTHING) * (1.0 + np.log2(numbers[name].size) / 2.0)
-        plain = _DESCENT in scores and CANDIDATES[name].extra(of, numbers[name]) < _SLIGHT
+        own = scores[name] * (1.0 + np.log2(numbers[name].size) / 2.0)
+        as_near = scores.get(_DESCENT, np.inf) < _AS_NEAR * scores[name]
+        plain = as_near and CANDIDATES[name].extra(of, numbers[name]) < _SLIGHT
         return np.inf if plain else float(own)
 
-    return min(scores, key=cost)
+    near = min(scores, key=cost)
+    return near if scores[near] < _FAR else NONE
 
 
 def _distances(found: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -85,23 +85,24 @@ def _matrices(records: list[Record]) -> "Figure":
 
 
 def _rules(axes: "Axes", records: list[Record]) -> None:
-    """A white line between stacks, and a frame around the algorithm that is named."""
+    """A white line between stacks, and a frame around the algorithm that is named, if any."""
     from matplotlib.patches import Rectangle
 
     first = 0
     for record in records:
         steps = len(record["predictions"])
-        column = record["algorithms"].index(record["named"])
-        frame = Rectangle(
-            (column - 0.5, first - 0.5),
-            1.0,
-            steps,
-            fill=False,
-            edgecolor=style.PALETTE[1],
-            linewidth=1.4,
-        )
-        frame.set(zorder=6, clip_on=False)  # above the lines between stacks
-        axes.add_patch(frame)
+        if record["named"] in record["algorithms"]:  # else none is near
+            column = record["algorithms"].index(record["named"])
+            frame = Rectangle(
+                (column - 0.5, first - 0.5),
+                1.0,
+                steps,
+                fill=False,
+                edgecolor=style.PALETTE[1],
+                linewidth=1.4,
+            )
+            frame.set(zorder=6, clip_on=False)  # above the lines between stacks
+            axes.add_patch(frame)
         first += steps
         axes.axhline(first - 0.5, color="white", linewidth=2)
 

@@ -41,13 +41,17 @@ def other_order(rng: np.random.Generator, stack: BlockStack) -> None:
 def split(rng: np.random.Generator, stack: BlockStack) -> None:
     """The first head of every layer as two heads that share its values."""
     for layer in _layers(stack):
-        share = rng.uniform(0.2, 0.8)
-        for name in layer.fields:
-            own = np.asarray(getattr(layer, name)[...])
-            parts = (share, 1.0 - share) if name[-1] == "v" else (1.0, 1.0)
-            first = [own[..., :1, :, :] * part for part in parts]
-            wide = np.concatenate([*first, own[..., 1:, :, :]], axis=-3)
-            setattr(layer, name, nnx.Param(jnp.asarray(wide, own.dtype)))
+        split_head(layer, rng.uniform(0.2, 0.8))
+
+
+def split_head(layer, share: float) -> None:
+    """The first head of a layer as two."""
+    for name in layer.fields:
+        own = np.asarray(getattr(layer, name)[...])
+        parts = (share, 1.0 - share) if name[-1] == "v" else (1.0, 1.0)
+        first = [own[..., :1, :, :] * part for part in parts]
+        wide = np.concatenate([*first, own[..., 1:, :, :]], axis=-3)
+        setattr(layer, name, nnx.Param(jnp.asarray(wide, own.dtype)))
 
 
 CHANGES: dict[str, Change] = {

@@ -90,3 +90,9 @@ def subjects() -> dict[str, Subject]:
         ),
         "polar": compiled(algorithms.polar(), {"Y": (5, 3)}, 3),
     }
+
+
+def unknown(stack: BlockStack) -> BlockStack:
+    """The same weights as a stack of the user's own: no heads, nothing that it was built with."""
+    names = {"inputs": stack.inputs, "outputs": stack.outputs, "name": "mine"}
+    return BlockStack(stack.stack, stack.layout, stack.readout, **names)

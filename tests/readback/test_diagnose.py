@@ -7,11 +7,10 @@ from flax import nnx
 
 import elsa
 from elsa import algorithms, constructions, models, readback
-from elsa.nn import BlockStack
 from elsa.prompts.edits import moved
 from elsa.readback import diagnose
 from tests.readback import planted, sound
-from tests.readback.subjects import ETA, ridge, subjects
+from tests.readback.subjects import ETA, ridge, subjects, unknown
 
 SAMPLE = {  # of the fast suite: stack and seed of each kind
     "skip bias": ("elsa, skip head", 0),
@@ -91,12 +90,6 @@ def test_sound_stacks_of_all_steps_have_no_fault(name):
             assert found.is_sound, (change.__name__, str(found))
 
 
-def unknown(stack):
-    """The same weights as a stack of the user's own: no heads, nothing that it was built with."""
-    names = {"inputs": stack.inputs, "outputs": stack.outputs, "name": "mine"}
-    return BlockStack(stack.stack, stack.layout, stack.readout, **names)
-
-
 @pytest.mark.slow  # 4 minutes
 def test_faults_of_stacks_that_were_never_sound_are_found_by_what_mends_them():
     names = ("elsa, skip head", "one layer", "descent", "descent, skip head", "gd++")
@@ -147,6 +140,11 @@ def test_the_largest_admissible_step_size_is_what_the_spectrum_says():
     assert (found.kind, found.layer, found.head) == ("step size", 1, 0)
     measured = found.measured["step size times largest eigenvalue"]
     np.testing.assert_allclose(measured, eta * largest, rtol=1e-3)
+    step = algorithms.gradient_descent(eta)  # compiled, the head of lambda stands first
+    shapes = {"X": (8, 3), "y": (8, 1), "lam": (1, 1), "w": (3, 1)}
+    compiled = elsa.compile(step, shapes, 4)
+    found = diagnose(compiled, step, X=X, y=y, lam=lam, w=np.zeros(3))
+    assert found.kind == "step size" and "lam" not in found.sentence.split(" takes ")[0], found
 
 
 def test_a_stack_stands_for_its_step():
@@ -156,6 +154,47 @@ def test_a_stack_stands_for_its_step():
     found = diagnose(bad, good)
     assert (found.kind, found.layer, found.head) == ("sign", 0, 0)
     assert diagnose(good, good).is_sound and diagnose(good).is_sound
+
+
+def test_the_layer_at_fault_is_named_where_heads_were_split():
+    """One half of a head of the second layer is too small; the first layer is as it was."""
+    makers = (
+        lambda: constructions.product_elsa(3, 3),
+        lambda: constructions.ridge_elsa(5, 2, 2, ETA),
+    )
+    for make in makers:
+        for others in ((1,), (0, 1)):
+            stack, good = make(), make()
+            layers = [*stack.stack.prologue, *stack.stack.body]
+            for number in others:
+                sound.split_head(layers[number], 0.4)
+            layers[1].wv[...] = layers[1].wv[...].at[1].multiply(0.8)
+            for step in (None, good):
+                found = diagnose(stack, step)
+                assert (found.kind, found.layer, found.head) == ("scale", 1, 0), found
+                assert "shares with head 1 what one should do: the sum is 0.88 times" in str(found)
+            layers[1].wv[...] = layers[1].wv[...].at[1].divide(0.8)
+            assert diagnose(stack, good).is_sound
+
+
+def test_a_fault_beside_a_split_head_is_named_without_a_formula_of_another_head():
+    stack = constructions.ridge_elsa(5, 2, 2, ETA)
+    sound.split_head(stack.stack.body[1], 0.4)
+    layer = stack.stack.body[1]
+    layer.wv[...] = layer.wv[...].at[2].multiply(-1.0)
+    found = diagnose(stack)
+    assert str(found) == "sign: head 2 of layer 1 has the wrong sign (scale -1)"
+
+
+def test_heads_that_add_the_same_by_chance_are_told_apart_by_their_weights():
+    """fit is X w: with the other sign the head that adds X w does what the one of -fit does."""
+    stack, good = (constructions.ridge_lsa_state(5, 2, 2, ETA) for _ in range(2))
+    layer = stack.stack.body[0]
+    layer.wv[...] = layer.wv[...].at[2].multiply(-1.0)
+    for name in layer.fields:
+        getattr(layer, name)[...] = getattr(layer, name)[...][jnp.array([0, 1, 3, 2])]
+    found = diagnose(stack, good)
+    assert str(found) == "sign: head 3 of layer 1 has the wrong sign (scale -1)"
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import elsa
 from configs import algorithm_match as config_file
 from elsa import algorithms, constructions, models, tasks
 from elsa.readback import algorithm_match
@@ -99,6 +100,39 @@ def test_a_construction_of_least_squares_is_gradient_descent():
     found = algorithm_match(stack, prompt)
     assert found.name == "gradient descent"
     np.testing.assert_allclose(found.numbers["gradient descent"]["step_size"], 0.05, rtol=1e-6)
+
+
+def compiled(step, d, depth=4, **options):
+    """A step on 12 examples, with the blocks that it takes."""
+    shapes = {"X": (12, d), "y": (12, 1), "lam": (1, 1), "w": (d, 1), "v": (d, 1), "p": (d, 1)}
+    shapes |= {"query_x": (1, d), "prediction": (1, 1)}
+    own = {n: s for n, s in shapes.items() if n in inspect.signature(step).parameters}
+    return elsa.compile(step, own, depth, **options)
+
+
+def test_an_exact_match_wins_over_descent_in_effect_and_what_is_near_none_is_none():
+    prompt = tasks.LinearRegression(2, 12, noise_var=0.1).sample(jax.random.key(0), 6)
+    prompt = prompt._replace(x=prompt.x / 12**0.5)
+    gram = np.swapaxes(prompt.x, 1, 2) @ np.asarray(prompt.x)
+    largest = float(np.linalg.eigvalsh(gram).max()) + 0.5
+    chebyshev = algorithms.chebyshev(smallest=largest / 2, largest=largest)
+    ball = algorithms.heavy_ball(step_size=0.8 / largest, momentum=0.04)
+    plus = algorithms.gd_plus_plus(step_size=0.5 / largest, curvature=0.04 / largest)
+    P = np.diag([1.05, 0.95]) / largest
+    slight = {
+        "Chebyshev": (compiled(chebyshev, 2, tied=False), 0.5),
+        "heavy ball": (compiled(ball, 2), 0.5),
+        "GD++": (compiled(plus, 2), 0.0),
+        "preconditioned": (compiled(algorithms.preconditioned_gradient_descent(P), 2), 0.0),
+        "none": (compiled(lambda X, y, w: {"w": w + 0.1 * (X.T @ X) @ (X.T @ y)}, 2), 0.0),
+    }
+    found = {}
+    for name, (stack, lam) in slight.items():
+        near = dict.fromkeys(("gradient descent", "heavy ball", name))
+        tried = tuple(CANDIDATES) if name == "none" else tuple(near)
+        found[name] = algorithm_match(stack, prompt, lam=lam, algorithms=tried)
+    assert {name: one.name for name, one in found.items()} == {n: n for n in slight}
+    assert np.sqrt((found["none"].sensitivities[:, 0] ** 2).mean()) > 0.25
 
 
 @pytest.mark.slow

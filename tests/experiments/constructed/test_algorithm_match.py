@@ -5,6 +5,7 @@ from rich.console import Console
 
 from configs import algorithm_match as config_file
 from elsa.readback.matching_candidates import CANDIDATES
+from experiments.constructed import algorithm_match_report
 from experiments.constructed.algorithm_match import EXPERIMENT
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
@@ -34,6 +35,14 @@ def test_every_compiled_algorithm_is_named_at_a_distance_of_rounding(outcome):
     assert noise["stacks"] == 6 and noise["share"] == 1.0 and noise["distance"] < 0.1
 
 
+def test_a_stack_that_is_near_none_has_no_frame():
+    one = {"kind": "compiled", "algorithms": ["a", "b"], "case": "one"}
+    one |= {name: [[0.5, 0.6]] for name in ("predictions", "sensitivities", "directions")}
+    for named, frames in (("a", 1), ("none", 0)):
+        figure = algorithm_match_report._matrices([{**one, "named": named}])
+        assert [len(axes.patches) for axes in figure.axes[:3]] == [frames] * 3
+
+
 def test_tables_and_figures_are_there(outcome):
     _, printed, folder = outcome
     assert "Newton-Schulz, compiled" in printed and "100 %" in printed
@@ -48,7 +57,7 @@ def test_the_quick_config_trains_a_transformer_and_loads_it_again(tmp_path):
     screen = Console(file=io.StringIO(), width=160)
     summary = engine.run(EXPERIMENT, config, tmp_path / "first", screen=screen)
     trained = summary["rows"][-1]
-    assert trained["case"] == "2 layers, trained" and trained["named"] in CANDIDATES
+    assert trained["case"] == "2 layers, trained" and trained["named"] in (*CANDIDATES, "none")
     config.depths, config.folders = (), (str(tmp_path / "first"),)
     again = engine.run(EXPERIMENT, config, tmp_path / "again", screen=screen)
     assert again["rows"][-1]["sensitivities"] == trained["sensitivities"]
