@@ -71,7 +71,7 @@ def predict(task: Any, point: Mapping[str, Any], run: Run) -> Prediction:
 
 
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
-    """One record, which says the format; a shuffled run is set beside the one that it is like."""
+    """One record, which says the format; a shuffled model is beside the seed that it is like."""
     like, init = case.get("like", ""), None
     if like:
         other = {"run": like, **config.runs[like].to_dict()}
@@ -85,7 +85,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     own = {
         "panel": case["panel"],
         "format": case["format"],
-        "series": case["model"]["name"].upper() + plural + (", shuffled" if like else ""),
+        "series": case["model"]["name"].upper() + plural + (", shuffled (1 seed)" if like else ""),
     }
     if like:
         own["shuffle_gap"] = shuffling.largest_gap(trained, training.all_models(place.folder, like))
@@ -93,7 +93,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
-    """The numbers of all trained experiments, and how far shuffled losses are from the others."""
+    """The numbers of all trained experiments, and how far the shuffled model's losses are off."""
     gaps = [record["shuffle_gap"] for record in records if "shuffle_gap" in record]
     return {**report.summarise(config, records), "shuffle_gap": max(gaps, default=None)}
 
@@ -106,7 +106,8 @@ def tables(summary: Summary) -> list[Any]:
     ]
     if summary["shuffle_gap"] is not None:
         said.append(
-            f"rows and channels shuffled, losses along training: the same within "
+            f"rows and channels shuffled: one seed, beside the other run's mean; losses along\n"
+            f"training against those of that run's first seed: the same within "
             f"{summary['shuffle_gap']:.1e}"
         )
     return [report.table(summary, title=SPEC.title, captions=said)]
