@@ -46,7 +46,7 @@ def predict(task: Any, point: Mapping[str, Any], run: Run) -> Prediction:
 
     Of tasks of mean 0 it is the best preconditioned step, and the best plain one where rows are
     covariates. Of others it is the best step from a start with biases; without them and with many
-    heads it is known for a query in channels of its own.
+    heads, or with the query masked, it is known for a query in channels of its own.
     """
     setting, model = setting_of(task), run.model
     step = theory.pgd_optimum(setting).risk
@@ -67,6 +67,8 @@ def predict(task: Any, point: Mapping[str, Any], run: Run) -> Prediction:
         MASKED: theory.multi_head_optimum(setting).risk,
         ONE_MASKED: theory.linear_attention_optimum(setting).risk,
     }
+    if model.get("masked", False):
+        return {"target": lines[MASKED if many else ONE_MASKED], "lines": lines}
     return {"target": heads if many else biased, "lines": lines}
 
 
@@ -81,11 +83,12 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     trained, records = measure.train(config, case, place, predict, init=init)
     heads = case["model"].get("num_heads", 1)
     # heads matter to what is best with a prior mean alone
-    plural = f", {heads} heads" if heads > 1 and case["panel"] == "mean" else ""
+    words = f", {heads} heads" if heads > 1 and case["panel"] == "mean" else ""
+    words += ", query masked" if case["model"].get("masked", False) else ""
     own = {
         "panel": case["panel"],
         "format": case["format"],
-        "series": case["model"]["name"].upper() + plural + (", shuffled (1 seed)" if like else ""),
+        "series": case["model"]["name"].upper() + words + (", shuffled (1 seed)" if like else ""),
     }
     if like:
         own["shuffle_gap"] = shuffling.largest_gap(trained, training.all_models(place.folder, like))
@@ -102,7 +105,8 @@ def tables(summary: Summary) -> list[Any]:
     """One table of all runs."""
     said = [
         f"{_PANELS['two_layers']}: theory is {BAYES}",
-        f"{_PANELS['mean']}: theory is the best step with biases, or of many heads",
+        f"{_PANELS['mean']}: theory is the best step with biases, or of many heads, or the\n"
+        "best with the query masked",
     ]
     if summary["shuffle_gap"] is not None:
         said.append(

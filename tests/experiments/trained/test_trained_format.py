@@ -43,6 +43,7 @@ def predicted(run):
         ("plain_transposed_lsa", 1.4436),
         ("mean_stacked_elsa", 1.0668),
         ("mean_stacked_lsa_5_heads", 1.0668 + 8 / 72),
+        ("mean_stacked_lsa_masked", 1.8007),
     ],
 )
 def test_theory_of_one_layer_follows_the_format(run, target):
