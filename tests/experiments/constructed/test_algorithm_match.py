@@ -5,6 +5,7 @@ from rich.console import Console
 
 from configs import algorithm_match as config_file
 from elsa.readback.matching_candidates import CANDIDATES
+from experiments.constructed import algorithm_match_report
 from experiments.constructed.algorithm_match import EXPERIMENT
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
@@ -39,6 +40,13 @@ def test_tables_and_figures_are_there(outcome):
     assert "Newton-Schulz, compiled" in printed and "100 %" in printed
     for name in ("match", "noise"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 0
+
+
+def test_the_line_of_95_percent_shows_where_there_is_one_size_of_noise(outcome):
+    summary, _, _ = outcome
+    (axes,) = algorithm_match_report._noise(summary).axes
+    low, high = axes.lines[-1].get_xdata()
+    assert low < summary["noise"][0]["noise"] < high
 
 
 @pytest.mark.slow
