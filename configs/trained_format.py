@@ -13,7 +13,7 @@ Expect: one layer within 2% of the best preconditioned step 1.113, transposed of
         1.444; prior mean: ELSA near 1.067, LSA with d + 1 heads 1.178, with one 1.54 (stacked) to
         1.78 (shared), with the query masked within 2% of 1.801; two layers transposed: only ELSA
         below 1.113; shuffled: the same losses of its one seed
-Time:   5 min on 2 CPU cores; configs/trained_format.py:quick 20 s
+Time:   7 min of one CPU core; configs/trained_format.py:quick 20 s
 """
 
 from typing import Any
