@@ -10,7 +10,7 @@ Run:    python -m experiments.run --config=configs/elsa_vs_lsa.py
 Vary:   --config.runs.mean_elsa.model.num_heads=2, --config.train.learning_rate=0.003
 Expect: one layer within 1.5% of the closed forms (LSA with d + 1 heads at |b*| = 4 within 3%); on
         affine tasks LSA above its floor 1.25 at every depth, ELSA of two layers below .65
-Time:   12 min on 2 CPU cores; configs/elsa_vs_lsa.py:quick 20 s
+Time:   12 min of one CPU core; configs/elsa_vs_lsa.py:quick 20 s
 """
 
 from typing import Any

@@ -11,7 +11,7 @@ Vary:   --config.runs.AB_lsa_3.model.depth=6
         --config.runs.ABC_elsa_2.model.num_heads=2 (some seeds stay where LSA is)
 Expect: A B: LSA between .98 and 1.02, ELSA below 1e-3; A B C: LSA between .92 and .96, ELSA of two
         layers below 1e-2; every seed
-Time:   2 min on 2 CPU cores; configs/products.py:quick 15 s
+Time:   2 min of one CPU core; configs/products.py:quick 15 s
 """
 
 from typing import Any

@@ -49,7 +49,8 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
         for name in CANDIDATES
     }
     found |= {
-        f"{depth} layers, trained": {"kind": TRAINED, "depth": depth} for depth in config.depths
+        f"{depth} layer{'s' * (depth > 1)}, trained": {"kind": TRAINED, "depth": depth}
+        for depth in config.depths
     }
     for folder in config.folders:
         below: list[str | None] = [p.name for p in sorted((Path(folder) / "training").glob("*/"))]

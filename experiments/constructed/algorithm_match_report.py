@@ -121,7 +121,8 @@ def _noise(summary: Summary) -> "Figure":
     figure, axes = style.figure(height=2.0)
     sizes = [row["noise"] for row in summary["noise"]]
     style.measured(axes, sizes, [100 * r["share"] for r in summary["noise"]], name=0, label="named")
-    style.theory(axes, sizes, [95.0] * len(sizes), label="95 %")
+    if sizes:  # beyond both ends, so that it shows where there is but one size
+        style.theory(axes, [min(sizes) / 1.5, max(sizes) * 1.5], [95.0, 95.0], label="95 %")
     axes.set_xscale("log")
     axes.set_ylim(0.0, 105.0)
     style.finish(

@@ -33,7 +33,9 @@ _STROKES = {
     biases.LSA: (0, (4, 2)),
     biases.HEADS: (0, (6, 1.5, 1, 1.5)),
 }
+_BOUNDS: Mapping[str, Any] = {biases.FLOOR: (0, (8, 1.5, 1, 1.5, 1, 1.5)), biases.BAYES: "-"}
 _PLACES = 33  # of a line of theory
+_SHORT = 0.15  # to either side, of a line where there is but one place
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
@@ -160,9 +162,8 @@ def _draw_bounds(axes: "Axes", records: Sequence[Record]) -> None:
     """The floor of LSA and the Bayes risk, between all depths; the optima of one layer."""
     depths = [min(r["depth"] for r in records), max(r["depth"] for r in records)]
     lines: dict[str, float] = next((r["lines"] for r in records if r["bound"]), {})
-    strokes = {biases.FLOOR: (0, (4, 2)), biases.BAYES: "-"}
     for name, value in lines.items():
-        stroke = strokes[name]
+        stroke = _BOUNDS[name]
         style.theory(
             axes, depths, [value, value], label=f"theory: {name}", linestyle=stroke, linewidth=0.8
         )
@@ -180,8 +181,11 @@ def _draw_optima(axes: "Axes", config: ConfigDict, records: Sequence[Record], pa
             continue
         case = measure.cases(config)[of_label[0]["run"]]
         name = AXES[panel][0]
-        places = np.linspace(min(r[name] for r in records), max(r[name] for r in records), _PLACES)
+        first, last = min(r[name] for r in records), max(r[name] for r in records)
+        places = np.linspace(first, last, _PLACES if first < last else 1)
         risks = np.array([_optimum(config, case, panel, place) for place in places])
+        if len(places) == 1:  # a line through one point does not show
+            places, risks = np.array([first - _SHORT, first + _SHORT]), np.repeat(risks, 2)
         if any(np.array_equal(risks, other) for other in drawn):
             continue
         drawn.append(risks)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.table import Table
 
+_LINEAR = 0.01  # noise up to which the axis of the figure is linear
 _HIGHEST = 100.0  # of the figure: what is above, or not finite, is drawn at its edge
 
 
@@ -117,12 +118,11 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
 def _draw_risks(axes: "Axes", records: Sequence[Record], labels: Sequence[str]) -> None:
     for index, label in enumerate(labels):
         own = sorted(report.by(records, label=label), key=lambda record: float(record["noise"]))
-        shift = 1.0 + 0.06 * index  # so that runs of equal noise stand side by side
         for when in ("start_risks", "risks"):
             before: dict[str, Any] = {"alpha": 0.6, "markersize": 3.0, "marker": "x"}
             look = before if when == "start_risks" else {}
             drawn = [r for r in own if when == "start_risks" or r["steps"] > 0]
-            places = [shift * r["noise"] for r in drawn for _ in r[when]]
+            places = [_beside(r["noise"], index) for r in drawn for _ in r[when]]
             heights = [_at_edge(risk) for r in drawn for risk in r[when]]
             name = "as built" if when == "start_risks" else "trained"
             style.measured(
@@ -137,7 +137,7 @@ def _draw_risks(axes: "Axes", records: Sequence[Record], labels: Sequence[str]) 
     noises = sorted({float(record["noise"]) for record in records})
     bayes = float(records[0]["target"])
     style.theory(axes, [0.0, 1.4 * noises[-1]], [bayes, bayes], label="theory: Bayes")
-    axes.set_xscale("symlog", linthresh=0.01)
+    axes.set_xscale("symlog", linthresh=_LINEAR)
     axes.set_xticks(noises, [f"{noise:g}" for noise in noises])
     axes.minorticks_off()
     style.few_decades(axes)
@@ -149,6 +149,11 @@ def _draw_risks(axes: "Axes", records: Sequence[Record], labels: Sequence[str]) 
         title=f"every seed; above {_HIGHEST:g} or not finite: at the edge",
         legend=False,
     )
+
+
+def _beside(noise: float, index: int) -> float:
+    """Where a run is drawn, so that those of equal noise, and of none, stand side by side."""
+    return (1.0 + 0.06 * index) * noise if noise else 0.08 * index * _LINEAR
 
 
 def _at_edge(risk: float | None) -> float:
@@ -208,11 +213,12 @@ def _draw_steps(axes: "Axes", record: Mapping[str, Any]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(variances, [f"{variance:g}" for variance in variances])
     axes.minorticks_off()
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    lowest, highest = axes.get_ylim()
+    axes.set_ylim(min(0.0, lowest), 1.4 * highest)  # the legend lies above all that is drawn
     style.finish(
         axes,
         x="variance of the covariate",
         y="entry of P in w += P X^T r",
         title=f"{record['label']}: the diagonal of every step's matrix",
-        legend={"ncols": 2},
+        legend={"ncols": 2, "loc": "upper right"},
     )

@@ -1,7 +1,8 @@
 """Cases that train: one run of `elsa.training` each, its risks beside what theory predicts.
 
 A config holds `runs`, name -> task, model and sweep, and what all runs share: `train`, `num_seeds`,
-`dtype`, `seed`, `eval_prompts`. A driver says what theory predicts at a point; a record is a point.
+`dtype`, `seed`, `eval_prompts`; a run may have `train` or `num_seeds` of its own. A driver says
+what theory predicts at a point; a record is a point.
 """
 
 from collections.abc import Mapping
@@ -72,9 +73,11 @@ def refuse_branch(
 
 def settings_of(config: ConfigDict, case: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of one run for `training.fit`."""
-    shared = {"seed": config.seed, "dtype": config.dtype, "num_seeds": config.num_seeds}
+    shared = {"seed": config.seed, "dtype": config.dtype}
+    num_seeds = case.get("num_seeds", config.num_seeds)
     of_case = {"task": case["task"], "model": case["model"], "sweep": case.get("sweep", {})}
-    return {**shared, **of_case, "train": {**config.train.to_dict(), **case.get("train", {})}}
+    train = {**config.train.to_dict(), **case.get("train", {})}
+    return {**shared, "num_seeds": num_seeds, **of_case, "train": train}
 
 
 def predictions(

@@ -51,6 +51,7 @@ def start(settings: Mapping[str, Any], *, like: Mapping[str, Any]) -> StackModel
 
 
 def largest_gap(found: training.Trained, known: training.Trained) -> float:
-    """max |l - l'| / l' over the losses along training of the first seeds."""
+    """max |l - l'| / l' over the losses along training of the first seed of both, the one that
+    starts from the same weights."""
     (_, own), (_, other) = found.risk_along_training(), known.risk_along_training()
     return float(np.max(np.abs(own[:, 0] - other[:, 0]) / other[:, 0]))

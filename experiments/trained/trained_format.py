@@ -46,7 +46,7 @@ def predict(task: Any, point: Mapping[str, Any], run: Run) -> Prediction:
 
     Of tasks of mean 0 it is the best preconditioned step, and the best plain one where rows are
     covariates. Of others it is the best step from a start with biases; without them and with many
-    heads it is known for a query in channels of its own.
+    heads, or with the query masked, it is known for a query in channels of its own.
     """
     setting, model = setting_of(task), run.model
     step = theory.pgd_optimum(setting).risk
@@ -67,11 +67,13 @@ def predict(task: Any, point: Mapping[str, Any], run: Run) -> Prediction:
         MASKED: theory.multi_head_optimum(setting).risk,
         ONE_MASKED: theory.linear_attention_optimum(setting).risk,
     }
+    if model.get("masked", False):
+        return {"target": lines[MASKED if many else ONE_MASKED], "lines": lines}
     return {"target": heads if many else biased, "lines": lines}
 
 
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
-    """One record, which says the format; a shuffled run is set beside the one that it is like."""
+    """One record, which says the format; a shuffled model is beside the seed that it is like."""
     like, init = case.get("like", ""), None
     if like:
         other = {"run": like, **config.runs[like].to_dict()}
@@ -81,11 +83,12 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     trained, records = measure.train(config, case, place, predict, init=init)
     heads = case["model"].get("num_heads", 1)
     # heads matter to what is best with a prior mean alone
-    plural = f", {heads} heads" if heads > 1 and case["panel"] == "mean" else ""
+    words = f", {heads} heads" if heads > 1 and case["panel"] == "mean" else ""
+    words += ", query masked" if case["model"].get("masked", False) else ""
     own = {
         "panel": case["panel"],
         "format": case["format"],
-        "series": case["model"]["name"].upper() + plural + (", shuffled" if like else ""),
+        "series": case["model"]["name"].upper() + words + (", shuffled (1 seed)" if like else ""),
     }
     if like:
         own["shuffle_gap"] = shuffling.largest_gap(trained, training.all_models(place.folder, like))
@@ -93,7 +96,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
-    """The numbers of all trained experiments, and how far shuffled losses are from the others."""
+    """The numbers of all trained experiments, and how far the shuffled model's losses are off."""
     gaps = [record["shuffle_gap"] for record in records if "shuffle_gap" in record]
     return {**report.summarise(config, records), "shuffle_gap": max(gaps, default=None)}
 
@@ -102,11 +105,13 @@ def tables(summary: Summary) -> list[Any]:
     """One table of all runs."""
     said = [
         f"{_PANELS['two_layers']}: theory is {BAYES}",
-        f"{_PANELS['mean']}: theory is the best step with biases, or of many heads",
+        f"{_PANELS['mean']}: theory is the best step with biases, or of many heads, or the\n"
+        "best with the query masked",
     ]
     if summary["shuffle_gap"] is not None:
         said.append(
-            f"rows and channels shuffled, losses along training: the same within "
+            f"rows and channels shuffled: one seed, beside the other run's mean; losses along\n"
+            f"training against those of that run's first seed: the same within "
             f"{summary['shuffle_gap']:.1e}"
         )
     return [report.table(summary, title=SPEC.title, captions=said)]

@@ -50,6 +50,13 @@ def test_tables_and_figures_are_there(outcome):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 0
 
 
+def test_the_line_of_95_percent_shows_where_there_is_one_size_of_noise(outcome):
+    summary, _, _ = outcome
+    (axes,) = algorithm_match_report._noise(summary).axes
+    low, high = axes.lines[-1].get_xdata()
+    assert low < summary["noise"][0]["noise"] < high
+
+
 @pytest.mark.slow
 def test_the_quick_config_trains_a_transformer_and_loads_it_again(tmp_path):
     config = small()

@@ -10,7 +10,7 @@ from rich.console import Console
 from configs import elsa_vs_lsa as config_file
 from elsa import theory
 from experiments.harness import engine
-from experiments.trained import biases, elsa_vs_lsa, measure
+from experiments.trained import biases, elsa_vs_lsa, elsa_vs_lsa_report, measure
 
 CLASSES = {  # run of the full config -> the class it is
     "mean_elsa": biases.ELSA,
@@ -83,6 +83,17 @@ def test_two_layers_are_measured_and_drawn_beside_floor_and_bayes(tmp_path):
     assert deep["bound"] and deep["target"] == 1.25 and len(deep["trimmed_mean"]) == 1
     assert not one["bound"] and one["label"] == biases.ELSA
     assert (tmp_path / "figures" / "risk.png").exists()
+    # one mean alone: theory is a short line there, not a point that does not show
+    panels = elsa_vs_lsa.SPEC.figures(config, [one, deep], {})["risk"].axes
+    lines = [{t.get_label(): t for t in axes.lines} for axes in panels]
+    assert np.ptp(lines[0]["theory: ELSA, and LSA with role channels"].get_xdata()) > 0.0
+
+
+def test_no_two_lines_of_theory_have_the_same_strokes():
+    strokes = elsa_vs_lsa_report._STROKES
+    drawn = [strokes[label] for label in (biases.ELSA, biases.LSA, biases.HEADS)]
+    drawn += elsa_vs_lsa_report._BOUNDS.values()
+    assert len(set(drawn)) == len(drawn)
 
 
 @pytest.mark.slow

@@ -43,6 +43,7 @@ def predicted(run):
         ("plain_transposed_lsa", 1.4436),
         ("mean_stacked_elsa", 1.0668),
         ("mean_stacked_lsa_5_heads", 1.0668 + 8 / 72),
+        ("mean_stacked_lsa_masked", 1.8007),
     ],
 )
 def test_theory_of_one_layer_follows_the_format(run, target):
@@ -109,6 +110,14 @@ def test_a_shuffle_of_the_channels_changes_no_loss():
     assert np.ptp(plain) > 1e-2
 
 
+def test_a_shuffled_run_has_the_one_seed_that_it_is_compared_with():
+    for mode in ("full", "quick"):
+        config = config_file.get_config(mode)
+        for case in measure.cases(config).values():
+            settings = measure.settings_of(config, case)
+            assert settings["num_seeds"] == (1 if "like" in case else config.num_seeds)
+
+
 def test_the_figure_has_a_panel_for_every_question():
     config = config_file.get_config()
     config.bayes_samples = 2_000
@@ -123,7 +132,7 @@ def test_the_figure_has_a_panel_for_every_question():
     summary = trained_format.summarise(config, records)
     assert summary["shuffle_gap"] == 1e-7
     (made,) = trained_format.tables(summary)
-    assert "the same within 1.0e-07" in str(made.caption)
+    assert "first seed: the same within 1.0e-07" in str(made.caption)
     axes = trained_format.figures(config, records, summary)["risk"].axes
     assert [len(one.get_xticks()) for one in axes] == [4, 3, 2]
     theory = [[t for t in one.lines if "theory" in str(t.get_label())] for one in axes]
@@ -140,7 +149,9 @@ def _run(config, folder):
 @pytest.mark.slow
 def test_a_quick_run_has_equal_losses_and_comes_back(tmp_path):
     found = _run(config_file.get_config("quick"), tmp_path)
-    assert found["plain_stacked_lsa_shuffled"]["shuffle_gap"] < 1e-4
+    shuffled, like = found["plain_stacked_lsa_shuffled"], found["plain_stacked_lsa"]
+    assert shuffled["shuffle_gap"] < 1e-4
+    assert shuffled["risks"] == pytest.approx(like["risks"][:1], rel=1e-4)  # of every seed it has
     assert (tmp_path / "figures" / "risk.png").stat().st_size > 0
     assert _run(config_file.get_config("quick"), tmp_path) == found
 
