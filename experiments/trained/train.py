@@ -107,6 +107,7 @@ EXPERIMENT: Experiment = dataclasses.replace(
     cases=cases,
     measure=train_records.measured,
     check=check,
+    check_given=warm_start.refuse_given,
     summarise=summarise,
     tables=tables,
     branches=refuse_branch,
