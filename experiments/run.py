@@ -162,7 +162,8 @@ def _run(spec: str | None, arguments: list[str]) -> None:
         raise RunError("--workdir is empty; leave it out for the default")
     workdir = Path(_WORKDIR.value or command_line.default_workdir(spec, sweep=swept is not None))
     use_precision(config)
-    experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT
+    given = [*command_line.keys_of(overrides), *axes]
+    experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT.given(given)
     words = [*overrides, *_going_on_words(), *_sweep_words(axes), *_limit_words()]
     command = command_line.repeat_command(spec, workdir, words)
     if swept is None:

@@ -43,10 +43,17 @@ def of_config(cls: type[_Task], where: str, given: Mapping[str, Any]) -> _Task:
     Raises:
       KeyError: for an unknown field, with the known and the nearest ones.
       ValueError: where a field without a default is missing, or as the class says.
-      TypeError: as the class says.
+      TypeError: for a class that is no dataclass; as the class says.
     """
     checks.mapping(where, "a mapping of fields to values", given=given)
     kind: Any = cls
+    if not dataclasses.is_dataclass(kind):
+        name = getattr(kind, "__name__", kind)
+        raise TypeError(
+            f"{where}: its class {name} is no dataclass: decorate it with "
+            "@tasks.task(static=(...)), naming the fields that fix shapes, over "
+            "@dataclasses.dataclass(frozen=True)"
+        )
     declared = [field for field in dataclasses.fields(kind) if field.init]
     optional = [field.name for field in declared if field.default is not dataclasses.MISSING]
     complete = [*given, *(field for field in optional if field not in given)]

@@ -63,6 +63,7 @@ def steps_to_reach(tolerance: float, condition_number: float) -> int:
     checks.interval(
         "steps_to_reach", tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative error"
     )
+    checks.at_least("steps_to_reach", condition_number=(condition_number, 1.0))
     rate = contraction(condition_number)
     if rate == 1.0:
         raise ValueError(
@@ -79,6 +80,7 @@ def decay_rate(condition_number: float) -> float:
     Raises:
       ValueError: for a condition number below 1.
     """
+    checks.at_least("decay_rate", condition_number=(condition_number, 1.0))
     rate = contraction(condition_number)
     return math.inf if rate == 0.0 else -math.log(rate)
 

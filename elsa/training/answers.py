@@ -15,11 +15,12 @@ def residuals(where: str, model: Any, prompt: Any, precision: str) -> Float[Arra
     A model of the caller's, which has no precision of its own, is run at the run's, too.
 
     Raises:
-      ValueError: for predictions of another shape.
+      TypeError: for anything but an array. ValueError: for predictions of another shape.
     """
     with products_at(where, precision):
         predicted: Array = model(prompt)
     target = kinds.KINDS[type(prompt)].target(prompt)
+    contracts.check_answer(model, predicted)
     contracts.check_predictions(model, predicted.shape, target.shape)
     return predicted - target
 

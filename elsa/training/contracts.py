@@ -1,11 +1,13 @@
 """Requirements of training on a task and a model, the user's own included, checked beforehand."""
 
 import functools
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 
 from elsa import models, tasks
 from elsa.tasks import GramPrompt
@@ -85,6 +87,50 @@ def _check_shapes(name: str, sampler: str, draw: Any, structure: Any, held: _Hel
                 f"{where}: for batch={_BATCH}, context_length={task.context_length}, "
                 f"dim={task.dim}, {part} must have shape {shape}, got {came}"
             )
+
+
+def check_model(name: str, cls: Any) -> None:
+    """Refuses a class that is no model: one that cannot be built, or not called with prompts.
+
+    Raises:
+      TypeError: naming the class, what it lacks and what to add.
+    """
+    if not isinstance(cls, type) or not issubclass(cls, nnx.Module):
+        got = cls.__name__ if isinstance(cls, type) else type(cls).__name__
+        raise TypeError(f"train: model {name!r} must be a class of flax.nnx.Module, got {got}")
+    where = f"train: model {name!r} ({cls.__name__})"
+    takes: Any = inspect.signature(cls.__init__).parameters
+    anything = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in takes.values())
+    if cls.__init__ is object.__init__ or ("rngs" not in takes and not anything):
+        raise TypeError(
+            f"{where} cannot be built: add __init__(self, dim, *, rngs); rngs draws the weights, "
+            "and dim, context_length, scale, dtype and precision are given where they are named"
+        )
+    if not any("__call__" in vars(base) for base in cls.__mro__):
+        raise TypeError(
+            f"{where} cannot be called: add __call__(self, prompt), which returns a prediction "
+            "for each prompt of the batch"
+        )
+    try:
+        inspect.signature(cls.__call__).bind(None, None)
+    except TypeError as error:
+        raise TypeError(
+            f"{where} must be called with the prompts alone, __call__(self, prompt), got "
+            f"__call__{inspect.signature(cls.__call__)}"
+        ) from error
+
+
+def check_answer(model: Any, found: Any) -> None:
+    """Refuses anything but an array of real numbers as a model's predictions.
+
+    Raises:
+      TypeError: naming the model and what came.
+    """
+    said = f"train: {type(model).__name__} must return an array of predictions, one for each prompt"
+    if not hasattr(found, "shape") or not hasattr(found, "dtype"):
+        raise TypeError(f"{said}, got {type(found).__name__}")
+    if np.issubdtype(found.dtype, np.complexfloating):
+        raise TypeError(f"{said}, real, got {found.dtype}")
 
 
 def check_predictions(model: Any, came: tuple[int, ...], expected: tuple[int, ...]) -> None:

@@ -40,6 +40,8 @@ class Program:
         self._schedule = descent.schedule(settings.train)
         point, name = pick(sweep, 0), settings.task["name"]
         kinds.refuse_others(settings.model.get("name", ""), name, point.task)
+        if (named := settings.model.get("name")) in models.MODELS:  # `bare` refuses others
+            contracts.check_model(named, models.MODELS[named])
         model = self.bare()
         self._graph: Any = nnx.split(model)[0]
         self.sampler = sampling.choose(settings.train.sampler, model, point, len(sweep))

@@ -141,7 +141,8 @@ def _check_axes(settings: RunSettings) -> None:
     cls = tasks.TASKS.get(settings.task.get("name", ""))
     if cls is None:
         return  # `tasks.build` says what is wrong
-    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    own = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()  # `build` refuses these
+    fields = {field.name: field for field in own if field.init}
     known = [*_OF_TRAINING, *_may_sweep(), *_traced(settings), *fields]
     known += getattr(cls, "sweeps", ())
     checks.known_names("sweep", "axis", settings.sweep, known)

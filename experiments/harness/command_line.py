@@ -100,6 +100,11 @@ def apply_overrides(config: ConfigDict, arguments: Sequence[str]) -> list[str]:
     return overrides
 
 
+def keys_of(overrides: Iterable[str]) -> list[str]:
+    """The dotted keys that overrides in the form of `apply_overrides` set."""
+    return [override.partition("=")[0].removeprefix("--config.") for override in overrides]
+
+
 def refuse_flags(arguments: Sequence[str]) -> None:
     """Refuses the words that are not overrides, where there is no config to override.
 

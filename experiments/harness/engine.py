@@ -80,6 +80,10 @@ def run(
     settings, cases = question(experiment, config)
     place = Path(workdir)
     about = experiment, config, cases, place
+    if extend and branch is not None:
+        raise RunError(
+            "--extend goes on in the folder, --branch starts from another's runs: leave one out"
+        )
     more = going_on.extension(*about, overwrite=overwrite) if extend else None
     start = going_on.origin(*about, branch, overwrite=overwrite)
     folder: RunFolder | None = None

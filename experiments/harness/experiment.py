@@ -1,7 +1,7 @@
 """The interface between a driver and the engine, and the error of a run that cannot go on."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -99,6 +99,8 @@ class Experiment:
       figures: name -> figure (`matplotlib.figure.Figure`, not pyplot), from records and summary.
       check: refuses a bad config before anything is computed or written, by a ValueError,
         TypeError, KeyError or OSError whose text is all the user sees.
+      check_given: refuses, as `check` does and after it, a config by its dotted keys that the user
+        has set, to the default's value even. None: what is set to the default is as good as not.
       shares: of a config, which of its dotted keys may be axes within one program, and the name of
         each such axis: points of a sweep that differ in them alone are one run. The records of such
         a run hold the axis' value by its name, in their `point` or as a field of their own. None:
@@ -121,6 +123,7 @@ class Experiment:
     tables: Callable[[Summary], Sequence["Table"]]
     figures: Callable[[ConfigDict, list[Record], Summary], Mapping[str, "Figure"]]
     check: Callable[[ConfigDict], None] | None = None
+    check_given: Callable[[ConfigDict, Collection[str]], None] | None = None
     shares: Callable[[ConfigDict], Mapping[str, str]] | None = None
     with_axes: Callable[[ConfigDict, Mapping[str, tuple[Any, ...]]], ConfigDict] | None = None
     extends: Callable[[ConfigDict, Case, "Path"], None] | None = None
@@ -131,6 +134,19 @@ class Experiment:
     def __post_init__(self) -> None:
         if (self.shares is None) != (self.with_axes is None):
             raise TypeError("Experiment: shares and with_axes go together, got only one of them")
+
+    def given(self, keys: Collection[str]) -> "Experiment":
+        """The experiment whose `check` also knows which keys of the config the user has set."""
+        check, check_given = self.check, self.check_given
+        if check_given is None:
+            return self
+
+        def both(config: ConfigDict) -> None:
+            if check is not None:
+                check(config)
+            check_given(config, keys)
+
+        return dataclasses.replace(self, check=both)
 
 
 def stopped(error: KeyboardInterrupt, rest: str) -> "RunError":

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from ml_collections import ConfigDict
@@ -23,6 +24,7 @@ from experiments.trained.predictions import Predict, Prediction, Run
 
 _BY_DIMENSION = ("cov_x", "cov_task", "task_mean")  # numbers of a task, one for each dimension
 _PLACES = 51  # of a line of theory
+_DIGITS = 100  # roundings of labels of size 1: an error is one below that many of them
 _MOST_ERRORS = 20_000_000  # that are kept at once, of all models: 160 MB
 
 
@@ -166,9 +168,11 @@ def train(
             exit_code=FAILED,
         )
     weights = _preconditioners(trained)
+    rounding = (_DIGITS * float(jnp.finfo(config.dtype).eps)) ** 2
     records = []
     for index, (point, prediction) in enumerate(expected):
-        record = record_of(case, point, prediction, risk[:, index], spread[:, index])
+        of_point = risk[:, index], spread[:, index]
+        record = record_of(case, point, prediction, *of_point, rounding=rounding)
         best = prediction.get("preconditioner")
         if weights is not None and best is not None:
             kept = weights[~np.isnan(risk[:, index]), index]  # no diverged ones
@@ -230,10 +234,12 @@ def record_of(
     prediction: Prediction,
     risks: np.ndarray,
     errors: np.ndarray,
+    *,
+    rounding: float = 0.0,
 ) -> Record:
     """Measured and predicted risk of one point, over its seeds, in units of the prediction's.
 
-    No excess is told of a target of 0.
+    No excess is told of a target of 0, or one up to `rounding`, of which no digit is known.
     """
     unit = float(prediction.get("unit", 1.0))
     risks, errors = risks / unit, errors / unit
@@ -241,7 +247,7 @@ def record_of(
     lost = ~np.isfinite(risks) | np.isinf(errors)
     risks = np.where(lost, np.nan, risks)
     finite, target = risks[~lost], float(prediction["target"]) / unit
-    some = len(finite) > 0
+    some, known = len(finite) > 0, abs(target) > rounding
     mean, standard_error = (
         np.asarray(v) for v in training.across_seeds(finite[:, None] if some else np.zeros((1, 1)))
     )
@@ -255,8 +261,8 @@ def record_of(
         "risks": [float(value) if np.isfinite(value) else None for value in risks],
         "diverged": int(len(risks) - len(finite)),
         "target": target,
-        "excess": float(mean[0] / target - 1.0) if some and target else None,
-        "best_excess": float(finite.min() / target - 1.0) if some and target else None,
+        "excess": float(mean[0] / target - 1.0) if some and known else None,
+        "best_excess": float(finite.min() / target - 1.0) if some and known else None,
         "lines": {name: float(value) / unit for name, value in prediction.get("lines", {}).items()},
     }
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.table import Table
 
+_ROBUST = "best 99.9 %"
+_APART = 1.5  # times the trimmed mean: from there on the worst prompts make up the mean
+_MOST_PERCENT = 1_000.0
 _ONLY_RECORDED = ("seconds", "along_training")  # and not summed up
 # places along an axis, and what theory says there: `target` and `lines`, as a record has them
 Predicted = Sequence[tuple[float, Mapping[str, Any]]]
@@ -72,7 +75,12 @@ def table(
         (row["evaluation_error"] / row["risk"] for row in reached if row["risk"]), default=0.0
     )
     weights = any("preconditioner_distance" in row for row in summary["rows"])
-    heads = ["run", "point", "risk", "± s.e.", target, "excess", "best seed", "weight off by"]
+    apart = any(map(_is_apart, summary["rows"]))
+    heads = [
+        *("run", "point", "risk", "± s.e.", *([_ROBUST] if apart else []), target),
+        *("excess", "best seed", "weight off by"),
+    ]
+    rounded = any(row["excess"] is None and row["target"] for row in reached)
     made = Table(
         *heads,
         title=f"{title}\nmean over {seeds} seed{'s' * (seeds > 1)}, "
@@ -88,9 +96,11 @@ def table(
                     else []
                 ),
                 *([f"{lost} diverged models are left out"] if lost else []),
+                *([f"{_ROBUST}: without the worst prompts, which make up the mean"] * apart),
+                *([f"no excess over a {target} that is rounding"] * rounded),
                 *(
-                    f"{model}: within {100 * value:.2f} % of {target}, best seeds within "
-                    f"{100 * summary['largest_best_excess'][model]:.2f} %"
+                    f"{model}: within {_within(value)} of {target}, best seeds within "
+                    f"{_within(summary['largest_best_excess'][model])}"
                     for model, value in summary["largest_excess"].items()
                 ),
             ]
@@ -106,11 +116,9 @@ def table(
             ", ".join(f"{symbol(axis)} {_value(v)}" for axis, v in row["point"].items()),
             "diverged" if row["risk"] is None else f"{row['risk']:.5g}",
             "-" if row["standard_error"] is None else f"{row['standard_error']:.2g}",
+            *([_number(_trimmed(row))] if apart else []),
             f"{row['target']:.5g}",
-            *(
-                "-" if v is None else f"{100 * v:+.2f} %"
-                for v in (row["excess"], row["best_excess"])
-            ),
+            *(_percent(v) for v in (row["excess"], row["best_excess"])),
             "-" if off is None else _off(off),
             end_section=not following or following[0]["run"] != row["run"],
         )
@@ -144,8 +152,34 @@ def _mean_risk(record: Mapping[str, Any]) -> float:
     return risk
 
 
+def _trimmed(row: Mapping[str, Any]) -> float | None:
+    """The mean over the seeds of their best 99.9 % of the squared errors, where it is known."""
+    values = [v for v in row.get("of_seeds", {}).get("trimmed_mean", ()) if v is not None]
+    return float(np.mean(values)) if values else None
+
+
+def _is_apart(row: Mapping[str, Any]) -> bool:
+    """Whether few prompts make up the mean of a row's squared errors."""
+    trimmed = _trimmed(row)
+    return bool(row["risk"] and trimmed is not None and row["risk"] > _APART * trimmed)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.5g}"
+
+
 def _percent(share: float | None) -> str:
+    """An excess, and where it is a multiple of the target the factor between the two."""
+    if share is not None and share > _MOST_PERCENT / 100:
+        return f"{1 + share:.3g} times"
     return "-" if share is None else f"{100 * share:+.2f} %"
+
+
+def _within(share: float) -> str:
+    """The largest excess of a model, as captions say it."""
+    if share > _MOST_PERCENT / 100:
+        return f"a factor {1 + share:.3g}"
+    return f"{100 * share:.2f} %"
 
 
 def _off(distance: Mapping[str, float]) -> str:

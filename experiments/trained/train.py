@@ -47,7 +47,12 @@ def check(config: ConfigDict) -> None:
     checks.integer(
         "train", eval_prompts=(config.eval_prompts, 1), watch_prompts=(config.watch_prompts, 1)
     )
-    checks.at_least("train", **{"prompt.lam": (config.prompt.lam, 0.0)})
+    # first: unless it is set, prompt.lam is the noise's variance
+    for key, value in {
+        "task.noise_var": config.task.noise_var,
+        "prompt.lam": config.prompt.lam,
+    }.items():
+        checks.at_least("train", **{key: (value, 0.0)})
     for case in cases(config).values():
         settings = measure.settings_of(config, case)
         other_laws.check(config, training.validate(settings))
@@ -107,6 +112,7 @@ EXPERIMENT: Experiment = dataclasses.replace(
     cases=cases,
     measure=train_records.measured,
     check=check,
+    check_given=warm_start.refuse_given,
     summarise=summarise,
     tables=tables,
     branches=refuse_branch,

@@ -8,6 +8,7 @@ from jaxtyping import Array
 from ml_collections import ConfigDict
 
 from elsa import predictors, tasks, training
+from experiments.harness import terminal
 from experiments.harness.experiment import Case, Place, Record
 from experiments.trained import (
     architectures,
@@ -29,7 +30,10 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     step_size = case["model"].get("step_size") or architectures.step_size(task, lam, config.seed)
     algorithm = plain.beside(case["model"], lam, step_size)
     look = ridge_distance.watch(config.seed, config.watch_prompts, lam, algorithm)
-    start = warm_start.start(config) if warm_start.asked(config) else {}
+    start = {}
+    if warm_start.asked(config):
+        start = warm_start.start(config)
+        terminal.say(place.screen, warm_start.said(config, case["model"]))
     trained, records = measure.train(
         config, case, place, beside_ridge, watch=look, **start, keep_lost=True, robust=True
     )

@@ -1,7 +1,8 @@
 """Models that start where a run, or a file of `elsa.export`, has ended: model.init=checkpoint."""
 
 import functools
-from collections.abc import Mapping
+import inspect
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ml_collections import ConfigDict
 import elsa
 from elsa import training
 from elsa.base import checks
+from elsa.models import MODELS
 from elsa.models.from_blocks import Found, from_blocks
 from elsa.models.stack_model import StackModel
 from elsa.nn import BlockStack
@@ -65,6 +67,30 @@ def check(config: ConfigDict, settings: Mapping[str, Any]) -> None:
     from_init(start(config)["init"], bare_program(training.RunSettings.from_config(settings)))
 
 
+def refuse_given(config: ConfigDict, keys: Collection[str]) -> None:
+    """Refuses keys that the user has set, to their default even, and the source has otherwise.
+
+    Raises:
+      ValueError: naming them, and what the source has.
+    """
+    if asked(config):
+        _refuse_others(config, dict(_settings(config)), given=keys)
+
+
+def said(config: ConfigDict, settings: Mapping[str, Any]) -> str:
+    """What the run is of, in words: the source says it, and not the config.
+
+    Args:
+      settings: of the model, as `model_settings` gives them.
+    """
+    there = _there(settings)
+    count = there["depth"]
+    return (
+        f"model.path={config.model.path} holds {there['architecture']}: {count} "
+        f"layer{'s' * (count != 1)}, layout {there['layout']}"
+    )
+
+
 def architecture(settings: Mapping[str, Any]) -> str:
     """What the config calls a model."""
     names = {each.name: name for name, each in ARCHITECTURES.items()}
@@ -96,20 +122,40 @@ def _read(path: str, written: int, tied: bool, dtype: str) -> Found:
     return from_blocks(stack, tied=tied, dtype=np.dtype(dtype), where=where)
 
 
-def _refuse_others(config: ConfigDict, found: Mapping[str, Any]) -> None:
-    """Refuses keys that are set, and are not what the source has."""
-    model = config.model.to_dict()
-    there = {**found, "architecture": architecture(found), "init_scale": None}
+def _there(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the source has of each key of the config's model, its layout and its architecture.
+
+    A model that takes no depth has one layer, one that takes no layout reads stacked rows.
+    """
+    built = MODELS.get(found["name"])
+    takes = {} if built is None else inspect.signature(built.__init__).parameters
+    own = {name: each.default for name, each in takes.items() if each.default is not each.empty}
+    return {
+        **{"depth": 1, "layout": "stacked"},
+        **{key: value for key, value in own.items() if key in (*DEFAULTS, "layout")},
+        **found,
+        **{"architecture": architecture(found), "init_scale": None},
+    }
+
+
+def _refuse_others(
+    config: ConfigDict, found: Mapping[str, Any], given: Collection[str] = ()
+) -> None:
+    """Refuses keys that are not at their default, or are `given`, and that the source has not."""
+    model, there = config.model.to_dict(), _there(found)
     defaults = {**DEFAULTS, "architecture": "elsa"}
     free = ("init", "path", "noise", *(["tied", "step_size"] if _is_file(config) else []))
-    wrong = [
-        f"model.{key}={model[key]!r} (there: {there.get(key)!r})"
-        for key, default in defaults.items()
-        if key not in free and model[key] not in (default, there.get(key))
-    ]
+    wrong = []
+    for key, default in defaults.items():
+        at_default = model[key] == default
+        # what the source knows nothing of, and the default leaves alone, contradicts nothing
+        silent = at_default and (f"model.{key}" not in given or there.get(key) is None)
+        if key not in free and not silent and model[key] not in (None, there.get(key)):
+            wrong.append(f"model.{key}={model[key]!r} (there: {there.get(key)!r})")
     layout = config.prompt.layout
-    if layout not in ("stacked", there.get("layout", "stacked")):
-        wrong.append(f"prompt.layout={layout!r} (there: {there.get('layout', 'stacked')!r})")
+    asked_for = layout != "stacked" or "prompt.layout" in given
+    if asked_for and layout != there["layout"]:
+        wrong.append(f"prompt.layout={layout!r} (there: {there['layout']!r})")
     if config.prompt.boxes:
         wrong.append(f"prompt.boxes={config.prompt.boxes!r}")
     if wrong:

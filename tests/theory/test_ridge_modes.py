@@ -60,8 +60,10 @@ def test_the_decay_of_the_curve_tends_to_the_decay_rate(kappa):
 
 def test_the_decay_rate_is_infinite_where_one_step_is_exact():
     assert theory.decay_rate(1.0) == np.inf
-    with pytest.raises(ValueError, match="condition_number must be at least 1"):
+    with pytest.raises(ValueError, match="decay_rate: condition_number must be at least 1"):
         theory.decay_rate(0.9)
+    with pytest.raises(ValueError, match="steps_to_reach: condition_number must be at least 1"):
+        theory.steps_to_reach(1e-8, 0.5)
 
 
 @table(

@@ -109,3 +109,60 @@ def test_shapes_are_looked_at_without_drawing(monkeypatch):
     training.validate(run_of(monkeypatch, own))
     assert seen and all(isinstance(key, jax.core.Tracer) for key in seen)
     contracts.check_predictions(None, (2,), (2,))
+
+
+class Built(nnx.Module):
+    def __init__(self, dim, *, rngs):
+        self.w = nnx.Param(jnp.zeros(dim))
+
+
+class OfNothing(nnx.Module):
+    def __call__(self, prompt):
+        return prompt.query_y
+
+
+class WithoutWeights(OfNothing):
+    def __init__(self):
+        pass
+
+
+class OfThree(Built):
+    def __call__(self, x, y, query_x):
+        return y
+
+
+class OfText(Built):
+    def __call__(self, prompt):
+        return "a text"
+
+
+class OfComplex(Built):
+    def __call__(self, prompt):
+        return prompt.query_x @ self.w[...] * 1j
+
+
+@table(
+    "model, message",
+    [
+        (OfNothing, r"model 'own' \(OfNothing\) cannot be built: add __init__\(self, dim, \*, rng"),
+        (WithoutWeights, r"\(WithoutWeights\) cannot be built: add __init__"),
+        (Built, r"model 'own' \(Built\) cannot be called: add __call__\(self, prompt\)"),
+        (OfThree, r"__call__\(self, prompt\), got __call__\(self, x, y, query_x\)"),
+        (OfText, "OfText must return an array of predictions, one for each prompt, got str"),
+        (OfComplex, "OfComplex must return an array .*, real, got complex"),
+        (dict, r"model 'own' must be a class of flax.nnx.Module, got dict"),
+        (len, r"model 'own' must be a class of flax.nnx.Module, got builtin_function"),
+    ],
+)
+def test_models_say_what_they_lack(model, message, monkeypatch, tmp_path):
+    monkeypatch.setitem(models.MODELS, "own", model)
+    config = run_of(monkeypatch, a_task(lambda self, key, batch: prompts(batch)), model="own")
+    with pytest.raises(TypeError, match=message):
+        training.fit(config, tmp_path / "run")
+
+
+def test_a_plain_class_is_no_task(monkeypatch):
+    with pytest.raises(
+        TypeError, match=r"class Plain is no dataclass: decorate it with @tasks\.ta"
+    ):
+        training.validate(run_of(monkeypatch, type("Plain", (), {})))

@@ -164,6 +164,12 @@ def test_a_branch_of_its_own_folder_is_refused(go, tmp_path):
         go(branch=Branch(tmp_path / "run" / "old", "newest"))
 
 
+def test_to_go_on_and_to_start_from_another_are_two_things(go, tmp_path):
+    with pytest.raises(RunError, match="--branch starts from another's runs: leave one out"):
+        go(extend=True, branch=Branch(tmp_path / "other", "newest"))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("words", [{"extend": True}, {"branch": Branch(Path("/there"), "newest")}])
 def test_an_experiment_that_trains_nothing_refuses_the_flags(squares, tmp_path, screen, words):
     flag = next(iter(words))

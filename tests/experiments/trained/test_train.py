@@ -191,6 +191,10 @@ def test_keys_that_do_nothing_are_refused():
             train.check(small(*BY_HAND, word))
     with pytest.raises(ValueError, match=r"model\.noise=0\.1 and model\.init='random'"):
         train.check(small("model.noise=0.1"))
+    with pytest.raises(ValueError, match=r"train: task\.noise_var must be at least 0\.0, got nan"):
+        train.check(small("task.noise_var=nan"))
+    with pytest.raises(ValueError, match=r"train: prompt\.lam must be at least 0\.0, got -1"):
+        train.check(small("prompt.lam=-1.0"))
     with pytest.raises(ValueError, match=r"name it by data\.path"):
         train.check(small("data.target=price"))
 

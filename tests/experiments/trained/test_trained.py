@@ -141,3 +141,21 @@ def test_another_dimension_names_the_numbers_that_go_with_it():
     config.runs.one.sweep = ConfigDict({"task_mean": ((1.0, 1.0),)})
     with pytest.raises(ValueError, match=r"give --config\.runs\.one\.sweep\.task_mean,"):
         measure.check(config)
+
+
+def test_means_of_few_prompts_and_targets_of_rounding_say_so(monkeypatch, tmp_path):
+    first, second = records_of(np.zeros((3, 2), bool), monkeypatch, tmp_path)
+    plain = report.table(report.summarise(CONFIG, [first, second]), title="risks", target="ridge")
+    assert "best 99.9 %" not in [column.header for column in plain.columns]
+    first |= {"of_seeds": {"trimmed_mean": [0.5, 0.7, None]}, "excess": 14.0}
+    rounded = measure.record_of(
+        CASE, {}, {"target": 1e-13}, np.array([0.3]), np.array([0.1]), rounding=1e-10
+    )
+    assert rounded["excess"] is None and rounded["best_excess"] is None
+    summary = report.summarise(CONFIG, [first, second, rounded])
+    table = report.table(summary, title="risks", target="ridge")
+    cells = {column.header: list(column.cells) for column in table.columns}
+    assert cells["best 99.9 %"] == ["0.6", "-", "-"]
+    assert [cells["excess"][index] for index in (0, 2)] == ["15 times", "-"]
+    assert "merged_attention: within a factor 15 of ridge" in str(table.caption)
+    assert "no excess over a ridge that is rounding" in str(table.caption)

@@ -112,3 +112,25 @@ def test_the_models_of_a_run_go_on_from_its_weights(run, tmp_path):
         jax.tree.leaves(here.state.params), jax.tree.leaves(there.state.params), strict=True
     ):
         assert np.array_equal(own, given)
+
+
+def test_what_is_set_in_so_many_words_is_compared_at_the_default_too(run, file):
+    check = train.EXPERIMENT.given(["model.architecture", "prompt.layout", "model.depth"]).check
+    says = r"model.architecture='elsa' \(there: 'linear_attention'\)"
+    with pytest.raises(ValueError, match=says):
+        check(config_of(run))
+    check(config_of(run, model_architecture="linear_attention"))
+    with pytest.raises(ValueError, match=r"prompt.layout='stacked' \(there: 'designed'\)"):
+        check(config_of(file, model_architecture="lsa"))
+    # tied is the config's to choose for a file; that a run without biases has none is no conflict
+    train.EXPERIMENT.given(["model.tied", "model.biases", "model.step_size"]).check(config_of(file))
+
+
+def test_one_layer_may_be_asked_for_of_a_model_of_one(run):
+    config = config_of(run, model_depth=1)
+    train.check(config)
+    (case,) = train.cases(config).values()
+    says = f"{run} holds linear_attention: 1 layer, layout stacked"
+    assert says in warm_start.said(config, case["model"])
+    with pytest.raises(ValueError, match=r"model.depth=2 \(there: 1\)"):
+        train.check(config_of(run, model_depth=2))
