@@ -12,7 +12,7 @@ Vary:   --config.noises="(0.01, 0.1)" (relative, of every weight), --config.dept
 Expect: every compiled algorithm named, at a distance of rounding; with noise 1e-2 at least 95% of
         them. One trained layer is a step of gradient descent within 1%; two are near none of the
         six: the nearest is more than 0.2 away
-Time:   3 min of one CPU core; configs/algorithm_match.py:quick 20 s
+Time:   2 min of one CPU core; configs/algorithm_match.py:quick 20 s
 """
 
 from ml_collections import ConfigDict

@@ -122,8 +122,9 @@ def _noise(summary: Summary) -> "Figure":
     sizes = [row["noise"] for row in summary["noise"]]
     style.measured(axes, sizes, [100 * r["share"] for r in summary["noise"]], name=0, label="named")
     if sizes:  # beyond both ends, so that it shows where there is but one size
-        style.theory(axes, [min(sizes) / 1.5, max(sizes) * 1.5], [95.0, 95.0], label="95 %")
+        style.theory(axes, [min(sizes) / 4, max(sizes) * 4], [95.0, 95.0], label="95 %")
     axes.set_xscale("log")
+    axes.minorticks_off()  # their labels overlap
     axes.set_ylim(0.0, 105.0)
     style.finish(
         axes,
