@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STROKES: tuple[Any, ...] = (":", (0, (4, 2)), (0, (6, 1.5, 1, 1.5)))
-_FIELDS = {"mean": "mean", "trimmed_mean": "mean of the best 99.9 %"}
+_FIELDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # how legends name them, and their looks
+    "mean": ("mean, 95 % of bootstraps", {}),
+    "trimmed_mean": (
+        "mean of the best 99.9 %",
+        {"linestyle": "--", "marker": "x"},
+    ),
+}
+_Drawn = tuple[np.ndarray, np.ndarray]  # places and heights
 RIDGE_ITSELF = "ridge regression"  # sampled as the models are: no theory
 _FEW = 6  # values of an axis that each have a tick
 _POINTS = 6  # of a sweep that one figure shows
@@ -34,17 +41,18 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
 
 
 def _risk(records: Sequence[Record]) -> "Figure":
-    """Mean risk over the seeds along training, theory dotted."""
+    """The losses of training, mean over the seeds, theory dotted: estimates of the risk."""
     figure, axes = style.figure(height=2.6)
     for index, record in enumerate(records):
         steps, losses = _along(record)
-        style.measured(axes, steps, _mean(losses), name=index, label=_label(record), marker="none")
+        label = f"{_label(record)}, training loss,\nmean over seeds"
+        style.measured(axes, steps, _mean(losses), name=index, label=label, marker="none")
     steps, _ = _along(records[0])
     for stroke, (name, risk) in zip(_STROKES, records[0]["lines"].items(), strict=False):
         ends = np.array([0.0, steps[-1]])
         style.theory(axes, ends, np.full(2, risk), label=_line(name), linestyle=stroke)
     axes.set_yscale("log")
-    style.finish(axes, x="step of training", y="risk (squared error)", legend=False)
+    style.finish(axes, x="step of training", y="loss (squared error)", legend=False)
     style.legend_outside(figure, columns=1)
     return figure
 
@@ -118,7 +126,7 @@ def _distance(records: Sequence[Record]) -> "Figure":
 
 
 def _elsewhere(records: Sequence[Record]) -> "Figure":
-    """Risk on other laws, a panel for each that is changed: mean, trimmed mean, theory dotted."""
+    """Risk on other laws, a panel for each: mean with its band, trimmed mean, theory dotted."""
     changed = list(dict.fromkeys(entry["changed"] for entry in records[0]["elsewhere"]))
     names = list(
         dict.fromkeys(name for entry in records[0]["elsewhere"] for name in entry["lines"])
@@ -128,13 +136,14 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
         for index, record in enumerate(records):
             own = [entry for entry in record["elsewhere"] if entry["changed"] == name]
             drawn = _along_axis(axes, [entry["value"] for entry in own])
-            for field, stroke in (("mean", "-"), ("trimmed_mean", "--")):
+            _band(axes, *(drawn([e[end] for e in own]) for end in ("low", "high")), index=index)
+            for field, (said, look) in _FIELDS.items():
                 style.measured(
                     axes,
                     *drawn([entry[field] for entry in own]),
                     name=index,
-                    label=f"{_label(record)}, {_FIELDS[field]}",
-                    linestyle=stroke,
+                    label=f"{_label(record)}, {said}",
+                    **look,
                 )
             if index == 0:
                 lines = {RIDGE: [entry["ridge"] for entry in own]}
@@ -152,6 +161,15 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
         style.finish(axes, x=other_laws.WORDS[name], y="risk (squared error)", legend=False)
     style.legend_outside(figure, columns=1)
     return figure
+
+
+def _band(axes: "Axes", low: _Drawn, high: _Drawn, *, index: int) -> None:
+    """Where 95 % of the bootstrap's means lie: a band, or a bar where there is but one place."""
+    (places, lower), (_, upper) = low, high
+    if len(places) == 1:
+        axes.vlines(places, lower, upper, color=style.colour(index), linewidth=3.0, alpha=0.3)
+    else:
+        axes.fill_between(places, lower, upper, color=style.colour(index), alpha=0.2, linewidth=0)
 
 
 def _along_axis(

@@ -12,7 +12,7 @@ from configs import train as config_file
 from elsa import theory, training
 from experiments.harness import command_line, engine, sweep
 from experiments.harness.experiment import RunError
-from experiments.trained import architectures, closed_forms, train
+from experiments.trained import architectures, closed_forms, train, train_figures
 
 BY_HAND = ["model.init=construction", "prompt.layout=natural", "train.num_steps=0"]
 
@@ -266,3 +266,20 @@ def test_points_of_one_program_are_trained_side_by_side(tmp_path):
 def test_refusals_reach_the_command_line(tmp_path):
     with pytest.raises(RunError, match="What can be built"):
         ran(small(*CANNOT["gpt2 on the designed prompt"]), tmp_path)
+
+
+def test_one_value_of_a_law_shows_mean_band_and_trimmed_mean_apart():
+    numbers = {"mean": 1.6, "trimmed_mean": 1.5, "low": 1.55, "high": 1.7, "ridge": 0.6}
+    entry = {"changed": "noise_var", "value": 0.5, "lines": {}, **numbers}
+    along = {"steps": [50, 100], "losses": [[2.0, 3.0], [1.0, 2.0]]}
+    ends = {"target": 0.6, "lines": {"ridge": 0.6}}
+    record = {"run": "elsa", "point": {}, "elsewhere": [entry], "along_training": along, **ends}
+    axes = train_figures._elsewhere([record]).axes[0]
+    mean, trimmed = axes.lines[:2]
+    assert mean.get_marker() != trimmed.get_marker()
+    (bar,) = axes.collections
+    assert bar.get_segments()[0][:, 1].tolist() == [1.55, 1.7]
+    risk = train_figures._risk([record]).axes[0]
+    assert risk.get_ylabel() == "loss (squared error)"
+    assert risk.lines[0].get_label() == "elsa, training loss,\nmean over seeds"
+    assert risk.lines[0].get_ydata().tolist() == [2.5, 1.5]
