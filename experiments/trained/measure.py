@@ -11,7 +11,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from elsa import training
@@ -19,7 +18,7 @@ from elsa.base import checks
 from elsa.training.program import Watch
 from elsa.training.sweep import build_task
 from experiments.harness.experiment import FAILED, Branch, Case, Place, Record, RunError
-from experiments.trained import runs
+from experiments.trained import runs, weight_distances
 from experiments.trained.predictions import Predict, Prediction, Run
 
 _BY_DIMENSION = ("cov_x", "cov_task", "task_mean")  # numbers of a task, one for each dimension
@@ -177,7 +176,7 @@ def train(
         if weights is not None and best is not None:
             kept = weights[~np.isnan(risk[:, index]), index]  # no diverged ones
             if len(kept):
-                record["preconditioner_distance"] = distances(kept, np.asarray(best))
+                record["preconditioner_distance"] = weight_distances.between(kept, np.asarray(best))
         along = {"steps": times.tolist(), "losses": plain(losses[:, :, index])}
         record |= {"steps": trained.step, "along_training": along}
         if beside:
@@ -278,25 +277,3 @@ def _preconditioners(trained: training.Trained) -> np.ndarray | None:
         return None
     preconditioners: np.ndarray | None = trained.each(lambda model: model.preconditioner)
     return preconditioners
-
-
-def distances(
-    weights: Float[np.ndarray, "seeds d d"], best: Float[np.ndarray, "d d"]
-) -> dict[str, float]:
-    """|W/|W| - W*/|W*|| in the Frobenius norm: over the seeds, and of their mean direction.
-
-    Directions alone: a model's merged weight may carry a factor of its own, as H3's filter does.
-    """
-
-    def direction(weight: np.ndarray) -> np.ndarray:
-        norm = np.linalg.norm(weight)
-        return weight / norm if norm else weight
-
-    directions = np.stack([direction(weight) for weight in weights])
-    each = np.linalg.norm(directions - direction(best), axis=(1, 2))
-    of_mean = np.linalg.norm(direction(directions.mean(axis=0)) - direction(best))
-    return {
-        "mean": float(np.mean(each)),
-        "largest": float(np.max(each)),
-        "of_mean_weight": float(of_mean),
-    }

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from elsa import training
 from experiments.harness.experiment import Place, RunError
-from experiments.trained import depth, measure, report
+from experiments.trained import depth, measure, report, weight_distances
 
 CONFIG = ConfigDict(
     {
@@ -69,7 +69,7 @@ def test_the_weights_of_a_diverged_seed_are_left_out_of_the_distances(monkeypatc
 
 def test_a_distance_is_one_of_directions_and_a_weight_of_zero_has_none():
     best = np.diag([3.0, 4.0])
-    found = measure.distances(np.stack([10.0 * best, 0.1 * best, np.zeros((2, 2))]), best)
+    found = weight_distances.between(np.stack([10.0 * best, 0.1 * best, np.zeros((2, 2))]), best)
     assert found["mean"] == pytest.approx(1 / 3) and found["largest"] == pytest.approx(1.0)
     assert found["of_mean_weight"] == pytest.approx(0.0, abs=1e-15)
 
