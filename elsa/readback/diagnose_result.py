@@ -9,7 +9,8 @@ import numpy as np
 def digits(value: float) -> str:
     """A number in 4 digits, and more where it is near 1, so that it does not read as 1."""
     off = abs(abs(value) - 1.0)
-    return f"{value:.{4 if off >= 1e-3 or off == 0 else 3 - int(np.floor(np.log10(off)))}g}"
+    plain = off >= 1e-3 or off < 1e-12  # the second is rounding
+    return f"{value:.{4 if plain else 3 - int(np.floor(np.log10(off)))}g}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from elsa import algorithms, constructions
-from elsa.readback import diagnose
+from elsa.readback import Diagnosis, diagnose
 from tests.readback import sound
 from tests.readback.subjects import ETA, unknown
 
@@ -40,6 +40,7 @@ def test_weights_that_were_rounded_are_sound_but_for_rounding():
 
 
 def test_a_factor_near_one_is_printed_in_full():
+    assert str(Diagnosis("sign", 0, 0, "", {"scale": -1.0 - 2.0**-52})) == "sign:  (scale -1)"
     for factor, said in ((1.00001, "1.00001"), (0.9998765, "0.9998765"), (1.25, "1.25")):
         stack = changed(lambda a: a)
         layer = stack.stack.body[1]
