@@ -1,7 +1,6 @@
 """LSA to whose keys some rows do not belong, so that no row attends to them."""
 
 import functools
-from typing import Self
 
 from flax import nnx
 from jax.typing import ArrayLike, DTypeLike
@@ -43,21 +42,6 @@ class MaskedLSA(AttentionHeads):
         sizes = {"channels": ("m", channels), "key_size": ("p", key_size)}
         self._draw(num_heads, dtype, rngs, init_scale, **sizes)
         self.precision = known("MaskedLSA", precision)
-
-    @classmethod
-    def _abstract(
-        cls,
-        shape: tuple[int, int],
-        key_size: int,
-        num_heads: int,
-        dtype: DTypeLike | None,
-        precision: str,
-    ) -> Self:
-        return nnx.eval_shape(
-            lambda: cls(
-                shape[1], key_size, num_heads, dtype=dtype, precision=precision, rngs=nnx.Rngs(0)
-            )
-        )
 
     def __call__(
         self, h: Float[Array, "n m"], attended: Float[Array, "n 1"]
