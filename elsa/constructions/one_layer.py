@@ -9,12 +9,10 @@ from jaxtyping import Array, Real
 
 from elsa.base import checks
 from elsa.base.arrays import AnyShape, Numbers, Rows
+from elsa.constructions.predicting import predicting
 from elsa.heads import factors
 from elsa.heads.head import Head, Term
-from elsa.nn.block_stack import BlockStack, Reference
-from elsa.nn.layers import ELSA, LSA
-from elsa.nn.stack import Stack
-from elsa.prompts.layout import BlockLayout
+from elsa.nn.block_stack import BlockStack
 from elsa.prompts.named import named_format, natural_layout
 
 PROMPTS = ("stacked", "natural")
@@ -86,7 +84,7 @@ def gd_beta_elsa(
     def reference(X: Array, y: Array, query_x: Array) -> Mapping[str, AnyShape]:
         return {"prediction": query_x @ (start + matrix / n @ (X.T @ (y - X @ start)))}
 
-    return _one_layer(where, layer, placed, reference, dtype)
+    return predicting(where, layer, placed, reference, dtype)
 
 
 def affine_elsa(
@@ -141,7 +139,7 @@ def affine_elsa(
     def reference(X: Array, y: Array, query_x: Array) -> Mapping[str, AnyShape]:
         return {"prediction": query_x @ (matrix @ (X.T @ y)) + scale * y.mean()}
 
-    return _one_layer(where, layer, placed, reference, dtype)
+    return predicting(where, layer, placed, reference, dtype)
 
 
 def multi_head_lsa(
@@ -199,7 +197,7 @@ def multi_head_lsa(
         read = jnp.einsum("ih,ic,hca->a", rows, rows, matrices / n)
         return {"prediction": query_x @ read[:, None]}
 
-    return _one_layer(where, layer, placed, reference, dtype)
+    return predicting(where, layer, placed, reference, dtype)
 
 
 def _checked(where: str, init: AnyShape, preconditioner: AnyShape) -> tuple[np.ndarray, np.ndarray]:
@@ -208,26 +206,3 @@ def _checked(where: str, init: AnyShape, preconditioner: AnyShape) -> tuple[np.n
     checks.finite(where, init=init, preconditioner=preconditioner)
     start = checks.column(where, "init", np.asarray(init), (sizes["d"], 1))
     return np.asarray(start, np.float64), np.asarray(preconditioner, np.float64)
-
-
-def _one_layer(
-    where: str,
-    layer: list[Head],
-    placed: BlockLayout,
-    reference: Reference,
-    dtype: DTypeLike | None,
-) -> BlockStack:
-    """The stack of one layer between context and query and the prediction."""
-    inputs = {name: placed.shape_of(name) for name in ("X", "y", "query_x")}
-    kind = ELSA if any(head.has_bias for head in layer) else LSA
-    given = BlockLayout({name: placed.box(name) for name in inputs}, placed.shape)
-    return BlockStack(
-        Stack([kind.from_heads(layer, placed.shape, dtype=dtype)], 1),
-        given,
-        placed,
-        [layer],
-        inputs=inputs,
-        outputs={"prediction": (1, 1)},
-        name=where,
-        reference=reference,
-    )

@@ -8,9 +8,8 @@ from jaxtyping import Array
 
 from elsa import heads
 from elsa.base import checks
+from elsa.constructions.predicting import predicting
 from elsa.nn.block_stack import BlockStack
-from elsa.nn.layers import LSA
-from elsa.nn.stack import Stack
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.named import named_format
 
@@ -67,15 +66,4 @@ def least_squares_lsa(
         start = X.T @ y * 0.0
         return {"prediction": query_x @ jax.lax.scan(descend, start, length=depth)[0]}
 
-    inputs = {name: placed.shape_of(name) for name in ("X", "y", "query_x")}
-    input_layout = BlockLayout({name: placed.box(name) for name in inputs}, placed.shape)
-    return BlockStack(
-        Stack([LSA.from_heads(layer, placed.shape, dtype=dtype)], depth),
-        input_layout,
-        placed,
-        [layer],
-        inputs=inputs,
-        outputs={"prediction": (1, 1)},
-        name=where,
-        reference=reference,
-    )
+    return predicting(where, layer, placed, reference, dtype, depth=depth)

@@ -29,10 +29,26 @@ class AttentionHeads(nnx.Module):
     bq: nnx.Param[Array]
     bk: nnx.Param[Array]
 
+    def __init__(
+        self,
+        channels: int,
+        key_size: int,
+        num_heads: int = 1,
+        *,
+        init_scale: Float[ArrayLike, ""] = 0.02,
+        dtype: DTypeLike | None = None,
+        precision: str = EXACT,
+        rngs: nnx.Rngs,
+    ) -> None:
+        """Heads without biases; those with biases have rows too."""
+        sizes = {"channels": ("m", channels), "key_size": ("p", key_size)}
+        self._draw(num_heads, dtype, precision, rngs, init_scale, **sizes)
+
     def _draw(
         self,
         num_heads: int,
         dtype: DTypeLike | None,
+        precision: str,
         rngs: nnx.Rngs,
         init_scale: Float[ArrayLike, ""],
         **sizes: tuple[str, int],
@@ -48,6 +64,7 @@ class AttentionHeads(nnx.Module):
         for name in self.fields:
             shape = (num_heads, *(size_of[axis] for axis in _AXES[name]))
             setattr(self, name, nnx.Param(init(rngs.params(), shape, kind)))
+        self.precision = known(where, precision)
 
     @classmethod
     def from_heads(

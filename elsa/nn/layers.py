@@ -6,7 +6,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from elsa import attention
-from elsa.base.precision import EXACT, known
+from elsa.base.precision import EXACT
 from elsa.heads.head import HeadWeights
 from elsa.nn.attention_heads import AttentionHeads
 
@@ -34,27 +34,6 @@ class LSA(AttentionHeads):
     """
 
     fields = ("wq", "wk", "wv")
-
-    def __init__(
-        self,
-        channels: int,
-        key_size: int,
-        num_heads: int = 1,
-        *,
-        init_scale: Float[ArrayLike, ""] = 0.02,
-        dtype: DTypeLike | None = None,
-        precision: str = EXACT,
-        rngs: nnx.Rngs,
-    ) -> None:
-        self._draw(
-            num_heads,
-            dtype,
-            rngs,
-            init_scale,
-            channels=("m", channels),
-            key_size=("p", key_size),
-        )
-        self.precision = known("LSA", precision)
 
     def __call__(self, h: Float[Array | np.ndarray, "*batch n m"]) -> Float[Array, "*batch n m"]:
         """The heads' sum on one prompt [n, m] or on a batch [batch, n, m].
@@ -110,13 +89,13 @@ class ELSA(AttentionHeads):
         self._draw(
             num_heads,
             dtype,
+            precision,
             rngs,
             init_scale,
             rows=("n", rows),
             channels=("m", channels),
             key_size=("p", key_size),
         )
-        self.precision = known("ELSA", precision)
 
     def __call__(self, h: Float[Array | np.ndarray, "*batch n m"]) -> Float[Array, "*batch n m"]:
         """The heads' sum on one prompt [n, m] or on a batch [batch, n, m].

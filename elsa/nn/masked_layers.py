@@ -2,11 +2,9 @@
 
 import functools
 
-from flax import nnx
-from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
-from elsa.base.precision import EXACT, known, products_at
+from elsa.base.precision import products_at
 from elsa.nn.attention_heads import AttentionHeads
 
 
@@ -27,21 +25,6 @@ class MaskedLSA(AttentionHeads):
     """
 
     fields = ("wq", "wk", "wv")
-
-    def __init__(
-        self,
-        channels: int,
-        key_size: int,
-        num_heads: int = 1,
-        *,
-        init_scale: Float[ArrayLike, ""] = 0.02,
-        dtype: DTypeLike | None = None,
-        precision: str = EXACT,
-        rngs: nnx.Rngs,
-    ) -> None:
-        sizes = {"channels": ("m", channels), "key_size": ("p", key_size)}
-        self._draw(num_heads, dtype, rngs, init_scale, **sizes)
-        self.precision = known("MaskedLSA", precision)
 
     def __call__(
         self, h: Float[Array, "n m"], attended: Float[Array, "n 1"]
