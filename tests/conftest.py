@@ -3,6 +3,7 @@
 import collections
 import itertools
 import os
+import signal
 
 os.environ["MPLBACKEND"] = "Agg"  # before matplotlib is imported: no test opens a window
 
@@ -10,6 +11,10 @@ import hypothesis
 import jax
 import jaxlib
 import pytest
+
+# A shell's background job ignores Ctrl-C, and so do the processes that it starts: tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
