@@ -33,15 +33,24 @@ def make_folder(path: Path) -> None:
 def replace(path: Path, data: bytes) -> None:
     """Writes the whole file beside its place, brings it to the disk, then renames it into place.
 
+    A symbolic link stays one: the file that it points to is replaced.
+
     Raises:
-      WriteError: the file that was there before is untouched.
+      WriteError: the file that was there before is untouched; also for a device or a pipe.
     """
     make_folder(path.parent)
-    beside = temporary(path)
+    try:
+        place = path.resolve() if path.is_symlink() else path
+        if place.exists() and not place.is_file():
+            raise OSError(None, "it is no regular file")
+    except (OSError, RuntimeError) as error:  # links that point to one another
+        known = error if isinstance(error, OSError) else OSError(None, str(error))
+        raise WriteError(path, known) from error
+    beside = temporary(place)
     try:
         with open(beside, "wb", buffering=0) as file:
             _write(file.fileno(), data)
-        os.replace(beside, path)
+        os.replace(beside, place)
     except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """From a file to a stack; everything in the file is checked before it is used."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from elsa.base import checks
-from elsa.exchange.format import KEY, LOAD, PARTS, VERSION
+from elsa.base import checks, strict_json
+from elsa.exchange.format import CHECKSUM, DTYPES, KEY, LOAD, PARTS, UNCHECKED, VERSION, checksum
 from elsa.heads.head import HeadWeights
 from elsa.nn import ELSA, LSA, BlockStack, Stack
 from elsa.nn.block_stack import Shapes
@@ -18,6 +17,7 @@ from elsa.nn.stack import SKIPS
 from elsa.prompts.layout import BlockLayout
 
 NAMED = ("layout", "readout", "inputs", "outputs", "holds")  # of a stack with named blocks
+_MOST_STEPS = 2**31 - 1  # jax counts them in 32 bits
 _WEIGHTS, _BIASES = HeadWeights._fields[:3], HeadWeights._fields[3:]
 
 
@@ -28,18 +28,22 @@ def load(path: str | os.PathLike[str]) -> BlockStack | Stack:
       A stack that is called as `stack(**blocks) -> dict`; where a stack without named blocks was
       exported, an `elsa.nn.Stack`, called with prompts.
 
+    A file may come from anyone: it is data, no code runs from it, and a call of what it holds needs
+    memory in proportion to the file and to what the call is given.
+
     Raises:
       FileNotFoundError, IsADirectoryError: where there is no file.
-      ValueError: for a file that is not a safetensors file, is cut short, comes from elsewhere, has
-        another version, lacks or contradicts something, or holds NaN; for float64 weights without
-        jax's x64 switch.
+      PermissionError: where it may not be read.
+      ValueError: for a file that is not a safetensors file, is cut short or damaged (its checksum
+        is not that of its content), comes from elsewhere, has another version, lacks or
+        contradicts something, or holds NaN; for float64 weights without jax's x64 switch.
     """
     checks.instance("load", str | os.PathLike, "a path", path=path)
     place = Path(path)
     about, tensors = _read(place)
     try:
         return _rebuilt(about, tensors)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         reason = error.args[0] if error.args else error
         raise ValueError(f"load: {place}: {reason}") from error
 
@@ -48,33 +52,48 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Metadata and tensors of a file; the tensors are read once the metadata is found good."""
     if path.is_dir():
         raise IsADirectoryError(f"load: path must be a file, {path} is a folder")
-    if not path.exists():
-        raise FileNotFoundError(f"load: path must be a file, {path} does not exist")
+    if not path.is_file():
+        raise FileNotFoundError(f"load: path must be a file, {path} does not exist or is no file")
     try:
         with safe_open(path, framework="np") as file:
             about = _checked(path, file.metadata() or {})
-            return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = list(file.keys())
+            for name in names:
+                kind = file.get_slice(name).get_dtype()
+                if kind not in DTYPES.values():
+                    raise ValueError(
+                        f"load: {path}: tensor {name} must be of dtype {about.get('dtype')}, got "
+                        f"{kind}"
+                    )
+            tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
             f"load: {path} is no safetensors file, or is damaged or cut short: {error}"
         ) from error
+    if about["version"] != UNCHECKED and about.get(CHECKSUM) != checksum(about, tensors):
+        raise ValueError(
+            f"load: {path} is damaged: its checksum is not that of its content. Take another copy, "
+            "or export the stack again"
+        )
+    return about, tensors
 
 
 def _checked(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """The metadata's entry, written by `export` in the version that is read here."""
+    """The metadata's entry, written by `export` in a version that is read here."""
     if KEY not in metadata:
         raise ValueError(
             f"load: {path} was not written by elsa.export: its metadata has no entry {KEY!r}, only "
-            f"{sorted(metadata)}"
+            f"{sorted(metadata)[:20]}"
         )
     try:
-        about: dict[str, Any] = json.loads(metadata[KEY])
-    except json.JSONDecodeError as error:
+        about: dict[str, Any] = strict_json.loads(metadata[KEY])
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"load: {path}: the metadata {KEY!r} is no JSON: {error}") from error
     version = about.get("version") if isinstance(about, dict) else None
-    if version != VERSION:
+    if type(version) is not int or version not in (UNCHECKED, VERSION):
         raise ValueError(
-            f"load: {path} has format version {version!r}, but this elsa reads version {VERSION}"
+            f"load: {path} has format version {version!r}, but this elsa reads versions "
+            f"{UNCHECKED} to {VERSION}"
         )
     return about
 
@@ -84,6 +103,8 @@ def _rebuilt(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Blo
     checks.one_of("metadata", "skip", skip, SKIPS)
     tied, depth = _entry(about, "tied", bool), _entry(about, "depth", int)
     kind = checks.float_dtype("metadata", _entry(about, "dtype", str))
+    if depth > _MOST_STEPS:
+        raise ValueError(f"the metadata's 'depth' must be at most {_MOST_STEPS}, got {depth}")
     names = _order(about, depth)
     named = [key for key in NAMED if _entry(about, key, object) is not None]
     if named and len(named) < len(NAMED):
@@ -92,6 +113,8 @@ def _rebuilt(about: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> Blo
     blocks = _blocks(about) if named else {}
     _check_tensors(tensors, [n for part in names for n in part], kind)
     shape = blocks["readout"].shape if named else _prompt_shape(tensors)
+    if named and not any(name.endswith(".bv") for name in tensors):
+        _check_rows(blocks["readout"].shape[0], blocks["layout"])
     parts = [
         [_layer(n, tensors, shape, untied=part == "step" and not tied) for n in layers]
         for part, layers in zip(PARTS, names, strict=True)
@@ -189,6 +212,20 @@ def _check_tensors(
         if array.dtype != kind:
             raise ValueError(f"tensor {name} must be of dtype {kind}, got {array.dtype}")
         checks.finite("weights", **{name: array})
+
+
+def _check_rows(rows: int, layout: BlockLayout) -> None:
+    """Layers without biases leave rows of zeros as they are: rows that hold no input do nothing.
+
+    With biases the file has a row for each of the prompt's; without them a prompt could have any
+    number, and a call would make them all.
+    """
+    held = sum(box.height for box in layout.blocks.values())
+    if rows > held:
+        raise ValueError(
+            f"the prompt has {rows} rows, but layers without biases need none beyond the {held} "
+            "that hold inputs"
+        )
 
 
 def _prompt_shape(tensors: Mapping[str, np.ndarray]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from elsa.base import checks, files
-from elsa.exchange.format import KEY, LOAD, PARTS, VERSION
+from elsa.exchange.format import CHECKSUM, DTYPES, KEY, LOAD, PARTS, VERSION, checksum
 from elsa.nn import ELSA, LSA, BlockStack, Stack
 from elsa.prompts.layout import BlockLayout
 
@@ -24,12 +24,14 @@ def export(stack: BlockStack | Stack, path: str | os.PathLike[str]) -> None:
       stack: compiled, of a construction, or a trained `elsa.nn.Stack` or `BlockStack`. A stack
         that packs its prompt itself (`ridge_lsa`, `ridge_lsa_state`) is exported from the packed
         prompt on; `holds` in the file says what its blocks hold.
-      path: of the file; the folder is made.
+      path: of the file; the folder is made. Where it is a symbolic link, the file that it points
+        to is replaced.
 
     Raises:
       TypeError: for anything else, and for layers other than LSA and ELSA.
-      ValueError: for weights that are not finite, or with axes beyond those of one stack.
-      OSError: where the file cannot be written.
+      ValueError: for weights that are not finite, of a dtype that files do not hold, or with axes
+        beyond those of one stack.
+      OSError: where the file cannot be written, or `path` is a folder or a device.
     """
     checks.instance("export", str | os.PathLike, "a path", path=path)
     if not Path(path).name:
@@ -66,6 +68,7 @@ def export(stack: BlockStack | Stack, path: str | os.PathLike[str]) -> None:
         ],
     }
     about |= _block_entries(blocks)
+    about = {**about, CHECKSUM: checksum(about, tensors)}
     data = save(tensors, {KEY: json.dumps(about)})
     try:
         files.replace(Path(path), data)
@@ -105,7 +108,10 @@ def _common_dtype(tensors: Mapping[str, np.ndarray]) -> np.dtype:
     kinds = {array.dtype for array in tensors.values()}
     if len(kinds) > 1:
         raise ValueError(f"export: weights must share one dtype, got {sorted(map(str, kinds))}")
-    return kinds.pop()
+    (kind,) = kinds
+    if kind.name not in DTYPES:
+        raise ValueError(f"export: weights must be one of {list(DTYPES)}, got {kind}")
+    return kind
 
 
 def _block_entries(stack: BlockStack | None) -> dict[str, Any]:

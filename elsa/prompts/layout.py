@@ -14,6 +14,8 @@ from jaxtyping import Array, Float, Real
 from elsa.base import checks
 from elsa.base.arrays import AnyShape, Rows
 
+_LARGEST = 2**31 - 1  # jax counts rows and channels in 32 bits
+
 
 class Box(NamedTuple):
     """A rectangle of the prompt as it lies there: first row, first channel, height, width."""
@@ -98,13 +100,16 @@ class BlockLayout:
                     f"{box.col}:{box.channels.stop} leaves the prompt of shape {self.shape}"
                 )
         placed = list(self.blocks.items())
-        for index, (name, box) in enumerate(placed):
-            for other, taken in placed[:index]:
-                if overlap(box.rows, taken.rows) and overlap(box.channels, taken.channels):
-                    raise ValueError(
-                        f"BlockLayout: blocks {other!r} {tuple(taken)} and {name!r} {tuple(box)} "
-                        "overlap; boxes are (row, col, height, width)"
-                    )
+        starts = np.array([box[:2] for box in self.blocks.values()]).reshape(-1, 2)
+        ends = starts + np.array([box[2:] for box in self.blocks.values()]).reshape(-1, 2)
+        for index, (name, box) in enumerate(placed):  # one box against all before it
+            shared = (starts[:index] < ends[index]) & (starts[index] < ends[:index])
+            if np.any(taken := shared.all(axis=1)):
+                other, first = placed[int(taken.argmax())]
+                raise ValueError(
+                    f"BlockLayout: blocks {other!r} {tuple(first)} and {name!r} {tuple(box)} "
+                    "overlap; boxes are (row, col, height, width)"
+                )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.blocks)
@@ -224,6 +229,10 @@ def _integers(what: str, entry: Sequence[int], fields: Sequence[str]) -> tuple[i
     if len(numbers) != len(fields):
         raise ValueError(
             f"BlockLayout: {what} must be integers ({', '.join(fields)}), got {entry!r}"
+        )
+    if any(abs(number) > _LARGEST for number in numbers):
+        raise ValueError(
+            f"BlockLayout: {what} must be integers of at most {_LARGEST}, got {entry!r}"
         )
     return numbers
 

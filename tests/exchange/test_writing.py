@@ -34,7 +34,7 @@ def test_the_metadata_says_what_the_table_says(tmp_path):
         {"part": "step", "layers": ["step.0"], "times": 4},
         {"part": "epilogue", "layers": [], "times": 1},
     ]
-    assert (found["version"], found["skip"], found["tied"]) == (1, "residual", True)
+    assert (found["version"], found["skip"], found["tied"]) == (2, "residual", True)
     assert found["layout"] == {
         "blocks": {name: list(box) for name, box in ELSEWHERE.blocks.items()},
         "shape": [12, 10],
@@ -104,6 +104,29 @@ def test_a_folder_in_the_place_of_the_file_is_an_error(tmp_path):
         elsa.load(tmp_path / "none")
 
 
+def test_a_link_stays_and_the_file_it_points_to_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "target", tmp_path / "link"
+    link.symlink_to(target)
+    for name in ("tied", "untied"):  # first no file is there
+        elsa.export(compiled(name), link)
+        assert link.is_symlink() and os.listdir(tmp_path / "there") == ["target"]
+        assert about(target)["tied"] is (name == "tied")
+
+
+def test_a_device_a_pipe_and_links_in_a_circle_are_left_as_they_are(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (tmp_path / "device").symlink_to(os.devnull)
+    for name in ("pipe", "circle", "device"):
+        before = os.lstat(tmp_path / name)
+        with pytest.raises(OSError, match=rf"export: cannot write .*{name}: "):
+            elsa.export(compiled("tied"), tmp_path / name)
+        assert os.path.samestat(os.lstat(tmp_path / name), before)
+    with pytest.raises(OSError, match=f"export: cannot write {os.devnull}: it is no regular file"):
+        elsa.export(compiled("tied"), os.devnull)
+
+
 # What cannot be exported.
 
 
@@ -129,3 +152,6 @@ def test_several_stacks_in_one_and_mixed_dtypes_are_refused(tmp_path):
     mixed = [layer(LSA, 1, dtype=kind) for kind in ("float32", "float64")]
     with pytest.raises(ValueError, match=r"must share one dtype, got .*float32.*float64"):
         elsa.export(Stack(mixed, 2), tmp_path / "a")
+    eight_bits = [layer(LSA, 1, dtype="float8_e4m3fn")]
+    with pytest.raises(ValueError, match=r"weights must be one of .*float32.*, got float8_e4m3fn"):
+        elsa.export(Stack(eight_bits, 2), tmp_path / "a")
