@@ -199,6 +199,10 @@ def test_keys_that_do_nothing_are_refused():
         train.check(small("task.noise_var=nan"))
     with pytest.raises(ValueError, match=r"train: prompt\.lam must be at least 0\.0, got -1"):
         train.check(small("prompt.lam=-1.0"))
+    for word in ("task.noise_var=inf", "prompt.lam=inf"):  # of a table, or where nothing is built
+        for other in ("task.name=table", "model.architecture=gpt2"):
+            with pytest.raises(ValueError, match=rf"train: {word[:-4]} must be finite, got inf"):
+                train.check(small(other, word))
     with pytest.raises(ValueError, match=r"name it by data\.path"):
         train.check(small("data.target=price"))
 
