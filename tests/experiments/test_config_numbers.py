@@ -38,8 +38,8 @@ def test_an_infinite_number_in_any_config_is_refused_by_its_name():
                 asked.update_from_flattened_dict({key: infinite})
             # of a row its name in the singular, of a name its last word
             word = key.rpartition(".")[2].rpartition("_")[2].removesuffix("s")
-            with jax.enable_x64(asked.get("dtype") != "float32"):
-                with pytest.raises(RunError, match=word):
-                    engine.question(experiment, asked)
+            double = asked.get("dtype") != "float32"
+            with jax.enable_x64(double), pytest.raises(RunError, match=word):
+                engine.question(experiment, asked)
             tried += 1
     assert tried > 100
