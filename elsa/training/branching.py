@@ -32,6 +32,7 @@ def branch(
     at: int | str = "newest",
     given: Mapping[str, Any] | None = None,
     targets: Sequence[float] | np.ndarray | None = None,
+    target_name: str = "theory",
     watch: Watch | None = None,
     overwrite: bool = False,
     extend: bool = False,
@@ -53,7 +54,7 @@ def branch(
       workdir: another folder than `source`.
       run: which of an experiment's runs; the first by name where None.
       at: "newest"; "best", the checkpoint with the lowest loss; or a step.
-      given, targets, watch, overwrite, screen, name: as `fit`.
+      given, targets, target_name, watch, overwrite, screen, name: as `fit`.
       extend: lets a branch that has begun go on to a larger num_steps, as `fit` does.
 
     Raises:
@@ -87,6 +88,7 @@ def branch(
         given=given,
         init=None,
         targets=targets,
+        target_name=target_name,
         watch=watch,
         screen=screen,
         name=name,

@@ -27,6 +27,7 @@ def fit(
     *,
     given: Mapping[str, Any] | None = None,
     targets: Sequence[float] | np.ndarray | None = None,
+    target_name: str = "theory",
     watch: Watch | None = None,
     init: Any = None,
     init_noise: float = 0.0,
@@ -46,6 +47,7 @@ def fit(
       workdir: the run's folder: config.json, metrics.jsonl, checkpoints/, tensorboard/.
       given: arrays that the model takes beside the config, as LoraAttention's base_weight.
       targets: the loss that theory predicts at each point, for progress and TensorBoard.
+      target_name: what these call it, where it is not theory that says it.
       watch: a function of a model and the task of its point, to a flat dict of real numbers, which
         metrics.jsonl holds before the first step and at each evaluation. It is traced once, mapped
         over seeds and points, and must give the same for the same model; where context lengths
@@ -91,6 +93,7 @@ def fit(
         given=given,
         init=begins,
         targets=targets,
+        target_name=target_name,
         watch=watch,
         screen=screen,
         name=name,
@@ -130,6 +133,7 @@ def run_of(
     given: Mapping[str, Any] | None,
     init: starting.Start | None,
     targets: Sequence[float] | np.ndarray | None,
+    target_name: str,
     watch: Watch | None,
     screen: Console | None,
     name: str | None,
@@ -139,6 +143,7 @@ def run_of(
     Raises:
       TypeError, ValueError: as `fit`.
     """
+    checks.instance("fit", str, "a name", target_name=target_name)
     if targets is not None:
         checks.finite("fit", targets=targets)
         targets = np.asarray(targets)
@@ -153,6 +158,7 @@ def run_of(
         program,
         folder,
         targets=targets,
+        target_name=target_name,
         screen=screen,
         name=name or folder.name,
         sums={"given": sums, "init": {} if init is None else init.sums},

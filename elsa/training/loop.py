@@ -31,7 +31,8 @@ class Run:
     Args:
       program: compiled for its settings.
       folder: held by this process.
-      targets: the loss that theory predicts at each point; None where unknown.
+      targets: the loss that each point's is set beside; None where unknown.
+      target_name: what that is, as "theory".
       screen: where to show progress; silent where None.
       name: of the run.
       sums: digests of arrays that are not in the config, by what they are: "given", "init".
@@ -44,12 +45,14 @@ class Run:
         folder: Path,
         *,
         targets: Any,
+        target_name: str,
         screen: Console | None,
         name: str,
         sums: Mapping[str, Mapping[str, str]],
         watcher: Callable[[TrainState], Mapping[str, Any]] | None = None,
     ):
-        self.program, self.folder, self.targets, self.name = program, folder, targets, name
+        self.program, self.folder, self.name = program, folder, name
+        self.targets, self.target_name = targets, target_name
         self.sums, self.watcher = {key: dict(value) for key, value in sums.items()}, watcher
         self.settings, self.train_settings = program.settings, program.settings.train
         target = None if targets is None else float(np.mean(targets))
@@ -60,6 +63,7 @@ class Run:
             num_steps=self.train_settings.num_steps,
             prompts=self.train_settings.batch * models,
             target=target,
+            target_name=target_name,
         )
 
     def train(
@@ -195,7 +199,7 @@ class Run:
             label = ",".join(f"{axis}={_short(value)}" for axis, value in point.items()) or "all"
             scalars[f"loss_by_point/{label}"] = float(loss[:, index].mean())
             if self.targets is not None:
-                scalars[f"theory/{label}"] = float(self.targets[index])
+                scalars[f"{self.target_name}/{label}"] = float(self.targets[index])
         # TensorBoard draws no NaN, and tensorboardX prints a warning for each
         events.add(step, {name: v for name, v in scalars.items() if math.isfinite(v)})
 

@@ -26,14 +26,15 @@ def shown(parts: Sequence[int], doing: str, screen: Console | None) -> Iterator[
 
 
 class TrainingProgress:
-    """Steps, speed, loss, the loss that theory predicts, and the time left.
+    """Steps, speed, loss, the loss that it is set beside, and the time left.
 
     Args:
       screen: where to print; nothing is printed where None.
       name: of the run.
       num_steps: of the whole run.
       prompts: prompts that all models together see in one step.
-      target: what theory predicts of the loss, averaged over the points; None where unknown.
+      target: what the loss is set beside, averaged over the points; None where unknown.
+      target_name: what that is.
     """
 
     def __init__(
@@ -44,9 +45,10 @@ class TrainingProgress:
         num_steps: int,
         prompts: int,
         target: float | None = None,
+        target_name: str = "theory",
     ):
         self._screen, self._name, self._num_steps = screen, name, num_steps
-        self._prompts, self._target = prompts, target
+        self._prompts, self._target, self._target_name = prompts, target, target_name
         self._start = self._logged = time.perf_counter()
         self._first: int | None = None
         self._bar = Progress(
@@ -96,7 +98,7 @@ class TrainingProgress:
         )
         shown = f"loss {loss:.4g}"
         if self._target is not None:
-            shown += f" (theory {self._target:.4g})"
+            shown += f" ({self._target_name} {self._target:.4g})"
         self._bar.update(self._task, completed=step, speed=speed, loss=shown)
         watched = self._screen is not None and self._screen.is_terminal
         if not watched and now - self._logged > _LOG_SECONDS:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elsa.report import style
-from experiments.harness import sweep_axes
+from experiments.harness import sweep_axes, sweep_lost
 from experiments.harness.experiment import Shown
 from experiments.harness.marks import Mark, is_number, text_of
+from experiments.harness.sweep_lost import Lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,11 +17,9 @@ if TYPE_CHECKING:
 
 _MOST_ENTRIES = 12
 _PANEL, _ENTRY = 1.75, 0.16  # inches: heights of a panel, and of a line of the legend
-_LOST = "diverged or failed"
 _APART = 1.5  # times the robust number: from there on single samples make up the main one
 _ROOM = 10.0  # times what is not made up so: the height of the axis
 Inside = Sequence[tuple[float, tuple[Any, ...], Mark]]  # place along x, colours, the mark
-Lines = Sequence[tuple[int, Sequence[tuple[float, Mark]]]]  # number of a colour, marks along x
 _NONE = np.array([])
 
 
@@ -31,7 +30,8 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], shown: Shown) -> "Figure
     there is such a one), the next axis has a colour for each value (a scale of
     colours where it has many numbers), the third a panel. Further axes have lines of their own, and
     colours while these are few. Where a mean is far above the number that stands beside it, lines
-    of that one are drawn too, dashed, and what is far above all else lies beyond the axis.
+    of that one are drawn too, dashed, and what is far above all else lies beyond the axis. Points
+    that were lost (`sweep_lost.told_apart`) are crosses at the edge, and rule no axis.
 
     Args:
       marks: the records.
@@ -56,9 +56,12 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], shown: Shown) -> "Figure
         rows, cols, height=0.4 + _PANEL * rows + below, sharex=True, sharey=True, squeeze=False
     )
     places = sweep_axes.places([values[x] for values in table])
+    marks, places = sweep_lost.told_apart(marks, places, numeric=sweep_axes.is_numeric(table, x))
+    along = [values[x] for values, p in zip(table, places, strict=True) if np.isfinite(p)]
     height = sweep_axes.words(shown.main) + " (mean ± s.e.)" * any(mark.error for mark in marks)
     robust = not scaled and any(map(_is_apart, marks))
     top = _top(marks) if robust else np.inf
+    shades = [colours[n][:1] for n, mark in enumerate(marks) if mark.mean is not None]
     for index, (axes, wanted) in enumerate(zip(grid.flat, panels, strict=False)):
         inside = [
             (places[n], colours[n], mark)
@@ -67,7 +70,7 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], shown: Shown) -> "Figure
         ]
         if scaled:
             last = index == len(panels) - 1
-            _scattered(figure, axes, inside, sweep_axes.words(hues[0]), shown.theory, bar=last)
+            _scattered(figure, axes, inside, (x, hues[0]), shades, shown.theory, bar=last)
         else:
             labels = [sweep_axes.label(hues, entry) or None for entry in entries]
             joined = sweep_axes.is_numeric(table, x)
@@ -75,8 +78,8 @@ def draw(marks: Sequence[Mark], columns: Sequence[str], shown: Shown) -> "Figure
             _lines(axes, by_line, labels, shown.theory, top, joined=joined)
             if robust:
                 _robust(axes, by_line, shown.robust_name)
-            _beyond(axes, by_line, top, sweep_axes.words(shown.main))
-        _scales(axes, [values[x] for values in table], marks, top)
+            sweep_lost.crosses(axes, by_line, top, sweep_axes.words(shown.main), x)
+        _scales(axes, along, marks, top)
         style.finish(
             axes,
             x=sweep_axes.words(x) if index >= len(panels) - cols else "",
@@ -162,25 +165,6 @@ def _robust(axes: "Axes", lines: Lines, name: str) -> None:
     style.measured(axes, _NONE, _NONE, name=0, label=name, **{**look, "color": style.THEORY})
 
 
-def _beyond(axes: "Axes", lines: Lines, top: float, main: str) -> None:
-    """At the upper end of the axis, crosses where nothing was found and arrows where too much was.
-
-    Each colour has a height of its own, and the legend's entries are dark.
-    """
-    said: dict[str, str] = {}
-    for number, own in lines:
-        height = 0.98 - 0.05 * number
-        for marker, label, places in (
-            ("x", _LOST, [place for place, mark in own if mark.mean is None]),
-            ("^", f"{main} above the axis", [p for p, m in own if m.mean and m.mean > top]),
-        ):
-            if places:
-                said[marker] = label
-                _at_end(axes, places, style.colour(number), marker, height)
-    for marker, label in said.items():
-        _at_end(axes, [], style.THEORY, marker, label=label)
-
-
 def _by_line(inside: Inside, entries: Sequence[tuple[Any, ...]]) -> Lines:
     """The number of the colour of every line, and its marks along x."""
     ordered = sorted(inside, key=lambda found: found[0])
@@ -204,17 +188,23 @@ def _scattered(
     figure: "Figure",
     axes: "Axes",
     inside: Inside,
-    label: str,
+    columns: tuple[str, str],
+    shades: Sequence[tuple[Any, ...]],
     theory: str,
     *,
     bar: bool,
 ) -> None:
-    """A point for each mark, its colour on a scale."""
+    """A point for each mark, its colour on a scale.
+
+    Args:
+      columns: along x, and of the colours.
+      shades: the values that the scale of colours spans.
+    """
     from matplotlib.colors import LogNorm, Normalize
 
     found = [(place, colour[0], mark) for place, colour, mark in inside if mark.mean is not None]
-    heights = np.array([float(colour[0]) for _, colour, _ in inside])
-    norm = (LogNorm if sweep_axes.is_wide(heights) else Normalize)(heights.min(), heights.max())
+    spanned = np.array(shades, float)
+    norm = (LogNorm if sweep_axes.is_wide(spanned) else Normalize)(spanned.min(), spanned.max())
     with style.applied():
         drawn = axes.scatter(
             [place for place, _, _ in found],
@@ -225,31 +215,15 @@ def _scattered(
             s=12,
         )
         if bar:
-            figure.colorbar(drawn, ax=figure.axes, label=label)
-    lost = [place for place, _, mark in inside if mark.mean is None]
+            figure.colorbar(drawn, ax=figure.axes, label=sweep_axes.words(columns[1]))
+    lost = [(place, mark) for place, _, mark in inside if mark.mean is None]
     if lost:
-        _at_end(axes, lost, style.THEORY, "x", label=_LOST)
+        far = [mark.values[columns[0]] for place, mark in lost if np.isinf(place)]
+        label = sweep_lost.lost_label(columns[0], far)
+        sweep_lost.at_end(axes, [place for place, _ in lost], style.THEORY, "x", label=label)
     targets = [(place, mark.target) for place, _, mark in inside if mark.target is not None]
     if len({target for _, target in targets}) == 1:  # else it depends on more than x
         _theory(axes, sorted(targets), label=theory)
-
-
-def _at_end(
-    axes: "Axes",
-    places: Sequence[float],
-    colour: str,
-    marker: str,
-    height: float = 0.98,
-    *,
-    label: str | None = None,
-) -> None:
-    """Markers at a share of the axis' height; with no places the entry of the legend alone."""
-    with style.applied():
-        (drawn,) = axes.plot([], [], marker, color=colour, label=label)
-        if places:
-            drawn.set_transform(axes.get_xaxis_transform())
-            drawn.set_data(places, np.full(len(places), height))
-            axes.update_datalim([(place, 0.0) for place in places], updatey=False)
 
 
 def _scales(axes: "Axes", xs: Sequence[Any], marks: Sequence[Mark], top: float) -> None:

@@ -123,6 +123,7 @@ def train(
     watch: Watch | None = None,
     init: Any = None,
     init_noise: float = 0.0,
+    target_name: str = "theory",
     keep_lost: bool = False,
     robust: bool = False,
 ) -> tuple[training.Trained, list[Record]]:
@@ -134,6 +135,7 @@ def train(
       given: arrays that the model takes at its start.
       watch: of a model and its task, what `training.fit` writes along training.
       init, init_noise: where the models start, as `training.fit` takes it; None for fresh ones.
+      target_name: what progress calls the target of `predict`.
       keep_lost: gives a point whose seeds all diverged a record without a risk.
       robust: measures the median and the mean of the best 99.9 % of the squared errors too.
 
@@ -151,6 +153,7 @@ def train(
             init_noise=init_noise,
             given=given,
             targets=targets,
+            target_name=target_name,
             watch=watch,
         )
     except training.TrainingError as error:

@@ -29,7 +29,7 @@ def trained(
       name: of the run.
       place: where, and what it starts from.
       init, init_noise: where its models start, as `training.fit` takes it; not with a branch.
-      **words: given, targets, watch, as `training.fit` takes them.
+      **words: given, targets, target_name, watch, as `training.fit` takes them.
 
     Raises:
       TrainingError, KeyError, ValueError, FileNotFoundError, KeyboardInterrupt, files.WriteError:

@@ -53,6 +53,7 @@ def check(config: ConfigDict) -> None:
         "prompt.lam": config.prompt.lam,
     }.items():
         checks.at_least("train", **{key: (value, 0.0)})
+        checks.finite("train", **{key: value})
     for case in cases(config).values():
         settings = measure.settings_of(config, case)
         other_laws.check(config, training.validate(settings))

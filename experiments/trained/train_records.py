@@ -19,7 +19,7 @@ from experiments.trained import (
     warm_start,
 )
 from experiments.trained.by_value import ByValue
-from experiments.trained.closed_forms import beside_ridge
+from experiments.trained.closed_forms import RIDGE, beside_ridge
 
 _SHOWN = 300  # prompts of the figure of predictions
 
@@ -34,8 +34,9 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     if warm_start.asked(config):
         start = warm_start.start(config)
         terminal.say(place.screen, warm_start.said(config, case["model"]))
+    options: dict[str, Any] = {"target_name": RIDGE, "keep_lost": True, "robust": True}
     trained, records = measure.train(
-        config, case, place, beside_ridge, watch=look, **start, keep_lost=True, robust=True
+        config, case, place, beside_ridge, watch=look, **start, **options
     )
     steps, watched = trained.watched_along_training()
     elsewhere = other_laws.evaluated(config, trained, place)

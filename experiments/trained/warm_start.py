@@ -64,6 +64,7 @@ def check(config: ConfigDict, settings: Mapping[str, Any]) -> None:
       ValueError: with both structures; for a noise below 0.
     """
     checks.at_least("train", **{"model.noise": (config.model.noise, 0.0)})
+    checks.finite("train", **{"model.noise": config.model.noise})
     from_init(start(config)["init"], bare_program(training.RunSettings.from_config(settings)))
 
 

@@ -93,6 +93,7 @@ OTHERWISE = {
     ("exchange.export", "path"): "text, missing",
     ("exchange.load", "path"): "text",
     ("training.fit", "name"): "text, no text",
+    ("training.fit", "target_name"): "text, no text",
     ("training.fit", "given"): "no entries",
 }
 # A result of NaN that the docstring promises: where no solution is the only one, no data can move,

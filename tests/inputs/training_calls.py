@@ -92,6 +92,7 @@ def calls() -> dict[str, Call]:
             config=_CONFIG,
             workdir=folder,
             targets=np.array([1.0, 1.0]),
+            target_name="ridge",
             name="run",
             given={},
         ),

@@ -116,10 +116,11 @@ def test_metrics_that_cannot_be_cut_are_a_write_error(tmp_path, monkeypatch):
 
 def test_in_a_pipe_progress_is_a_line_now_and_then(tmp_path, console, monkeypatch):
     monkeypatch.setattr(progress, "_LOG_SECONDS", -1.0)
-    training.fit(cases.quiet(), tmp_path, screen=console, name="mine", targets=(0.5, 1.0))
+    told = {"targets": (0.5, 1.0), "target_name": "ridge"}
+    training.fit(cases.quiet(), tmp_path, screen=console, name="mine", **told)
     printed = console.file.getvalue().splitlines()
     assert len(printed) == 4 and "\x1b" not in console.file.getvalue()
-    assert re.fullmatch(r"mine: step 6/24, compiled, loss [\d.]+ \(theory 0\.75\)", printed[0])
+    assert re.fullmatch(r"mine: step 6/24, compiled, loss [\d.]+ \(ridge 0\.75\)", printed[0])
     number = r"[\d,]+"
     pattern = rf"mine: step 18/24, {number} steps/s, {number} prompts/s, loss .*, about \d+ s left"
     assert re.fullmatch(pattern, printed[2])

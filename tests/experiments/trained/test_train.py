@@ -1,5 +1,6 @@
 """One config that builds, trains and measures any architecture on any prompt."""
 
+import io
 import itertools
 import json
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from configs import train as config_file
 from elsa import theory, training
+from elsa.training import progress
 from experiments.harness import command_line, engine, sweep
 from experiments.harness.experiment import RunError
 from experiments.trained import architectures, closed_forms, train, train_figures
@@ -42,9 +44,8 @@ def small(*words):
     return config_of(*few, *steps, *words)
 
 
-def ran(config, folder):
-    quiet = Console(quiet=True)
-    engine.run(train.EXPERIMENT, config, folder, screen=quiet)
+def ran(config, folder, screen=None):
+    engine.run(train.EXPERIMENT, config, folder, screen=screen or Console(quiet=True))
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -92,8 +93,11 @@ def test_what_is_built_is_set_beside_its_own_algorithm(start, tmp_path):
     np.testing.assert_allclose(to_ridge, record["algorithm_to_ridge"], rtol=1e-4)
 
 
-def test_what_is_trained_comes_closer_and_is_drawn(tmp_path):
-    (record,) = ran(small("model.architecture=lsa", "model.depth=1"), tmp_path)
+def test_what_is_trained_comes_closer_and_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "_LOG_SECONDS", -1.0)
+    screen = Console(file=io.StringIO(), width=120)
+    (record,) = ran(small("model.architecture=lsa", "model.depth=1"), tmp_path, screen)
+    assert f"(ridge {record['target']:.4g})" in screen.file.getvalue()
     losses = np.array(record["along_training"]["losses"])
     assert losses[-1] < losses[0] and record["lines"]["ridge"] < record["risk"]
     watched = record["watched"]["ridge/1"]
@@ -195,6 +199,10 @@ def test_keys_that_do_nothing_are_refused():
         train.check(small("task.noise_var=nan"))
     with pytest.raises(ValueError, match=r"train: prompt\.lam must be at least 0\.0, got -1"):
         train.check(small("prompt.lam=-1.0"))
+    for word in ("task.noise_var=inf", "prompt.lam=inf"):  # of a table, or where nothing is built
+        for other in ("task.name=table", "model.architecture=gpt2"):
+            with pytest.raises(ValueError, match=rf"train: {word[:-4]} must be finite, got inf"):
+                train.check(small(other, word))
     with pytest.raises(ValueError, match=r"name it by data\.path"):
         train.check(small("data.target=price"))
 
