@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -16,6 +17,37 @@ class WriteError(Exception):
 
 class BusyError(Exception):
     """Another process holds the folder."""
+
+
+class ReplacedError(Exception):
+    """Another process has taken the folder over; nothing was written since."""
+
+
+_GUARDS: dict[str, Callable[[Path], None]] = {}  # by absolute folder; `owner.Owner` enters them
+
+
+def guard(folder: Path, check: Callable[[Path], None]) -> None:
+    """Lets `check` refuse a file that this process is about to write below an absolute folder."""
+    _GUARDS[str(folder)] = check
+
+
+def unguard(folder: Path, check: Callable[[Path], None]) -> None:
+    """Ends what `guard` began."""
+    if _GUARDS.get(str(folder)) == check:
+        del _GUARDS[str(folder)]
+
+
+def guarded(path: Path) -> None:
+    """Asks those who guard the folders above a file whether it may be written.
+
+    Raises:
+      ReplacedError: where a folder that this process held is another one's now.
+      WriteError: where that cannot be found out.
+    """
+    place = Path(os.path.abspath(path))
+    for folder in (place, *place.parents):
+        if check := _GUARDS.get(str(folder)):
+            check(path)
 
 
 def make_folder(path: Path) -> None:
@@ -37,7 +69,9 @@ def replace(path: Path, data: bytes) -> None:
 
     Raises:
       WriteError: the file that was there before is untouched; also for a device or a pipe.
+      ReplacedError: as `guarded`; so do all functions that write below a folder that is held.
     """
+    guarded(path)
     make_folder(path.parent)
     try:
         place = path.resolve() if path.is_symlink() else path
@@ -65,6 +99,7 @@ def append(path: Path, data: bytes) -> None:
     Raises:
       WriteError: nothing of `data` is kept.
     """
+    guarded(path)
     try:
         with open(path, "ab", buffering=0) as file:
             end = os.fstat(file.fileno()).st_size
@@ -87,7 +122,7 @@ def hold(path: Path) -> int:
     """Takes the folder for this process; the descriptor returned holds it until closed.
 
     The lock is on the folder itself (flock), so it leaves no file and dies with its process.
-    It holds between the processes of one machine.
+    It holds between the processes of one machine; `owner.Owner` between those of several.
 
     Raises:
       BusyError: if another process holds the folder, or has just moved it away.
@@ -130,6 +165,7 @@ def rename_free(path: Path, wanted: str) -> Path:
     Raises:
       WriteError: if it cannot be renamed; it then stays where it is.
     """
+    guarded(path)
     aside, number = Path(wanted), 2
     while os.path.lexists(aside):
         aside, number = Path(f"{wanted}-{number}"), number + 1

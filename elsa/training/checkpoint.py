@@ -60,6 +60,7 @@ class Checkpoints:
           files.WriteError: for this checkpoint or the one before, where the disk or a permission
             forbids it; earlier checkpoints stay.
         """
+        files.guarded(self.folder)
         arguments = stored.parts(step, state, notes)
         with failures_are_write_errors(self.folder / str(step)):
             manager = self._open()
@@ -85,7 +86,7 @@ class Checkpoints:
         only where an earlier one can be read, which shows that the reading works.
 
         Args:
-          like: a tree with the structure, shapes and dtypes of the state.
+          like: the arrays to find, as `stored.read` takes them.
           at: "newest"; "best", the one of the lowest loss; or a step. Where the newest or the best
             is harmed, the next one is taken.
 
@@ -198,6 +199,7 @@ class Checkpoints:
         aside, number = place.with_name(f"{step}.corrupt"), 2
         while os.path.lexists(aside):
             aside, number = place.with_name(f"{step}.corrupt-{number}"), number + 1
+        files.guarded(place)
         try:
             os.rename(place, aside)
         except OSError as error:

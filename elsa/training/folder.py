@@ -1,12 +1,12 @@
 """A run's folder for one process alone."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from elsa.base import files, strict_json
+from elsa.base.owner import Owner, is_owner_s
 from elsa.training.errors import TrainingError
 from elsa.training.settings import RunSettings
 from elsa.training.trained import CHECKPOINTS, CONFIG, METRICS
@@ -28,14 +28,15 @@ def held(
       Lines about the folder for the screen.
 
     Raises:
-      TrainingError: where another process holds it, or it holds another run or other files.
+      TrainingError: where another process holds it, or has taken it over since, or it holds another
+        run or other files.
       files.WriteError: where the disk or a permission forbids it.
     """
     files.make_folder(folder)
-    descriptor, said = _hold(folder), list[str]()
+    owner, said = _hold(folder), list[str]()
     try:
-        if overwrite and any(folder.iterdir()):
-            aside, descriptor = _start_over(folder, descriptor)
+        if overwrite and not all(is_owner_s(path.name) for path in folder.iterdir()):
+            aside = _start_over(owner)
             said.append(f"the old folder is now {aside}")
         asked = strict_json.dumps(settings.to_dict(), where="config", indent=2)
         path = folder / CONFIG
@@ -50,24 +51,26 @@ def held(
             _refuse_strangers(folder)
             files.replace(path, f"{asked}\n".encode())
         yield said
+    except files.ReplacedError as error:
+        raise TrainingError(str(error)) from error
     finally:
-        os.close(descriptor)
+        owner.close()
 
 
-def _hold(folder: Path) -> int:
+def _hold(folder: Path) -> Owner:
     try:
-        return files.hold(folder)
+        return Owner(folder)
     except files.BusyError as error:
         raise TrainingError(f"{error}; wait for its end, or give another workdir") from error
 
 
-def _start_over(folder: Path, descriptor: int) -> tuple[Path, int]:
-    if Path.cwd().resolve().is_relative_to(folder.resolve()):
+def _start_over(owner: Owner) -> Path:
+    if Path.cwd().resolve().is_relative_to(owner.path.resolve()):
         raise TrainingError(
-            f"{folder} holds the current folder and is not moved; give another workdir"
+            f"{owner.path} holds the current folder and is not moved; give another workdir"
         )
     try:
-        return files.start_over(folder, descriptor)
+        return owner.start_over()
     except files.BusyError as error:
         raise TrainingError(f"{error}; wait for its end, or give another workdir") from error
 

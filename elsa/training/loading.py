@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -111,7 +110,7 @@ def all_models(
     check_registered(f"load: {folder}", settings.task, settings.model)
     with Checkpoints(folder / CHECKPOINTS, read_only=True) as checkpoints:
         program = bare_program(settings)  # the arrays that it lacks are in the checkpoint
-        found = checkpoints.restore(jax.eval_shape(program.init), at)
+        found = checkpoints.restore(program.shapes, at)
     if found is None:
         raise FileNotFoundError(f"load: {folder} holds no whole checkpoint yet")
     return Trained(program, found.state, found.step, folder)

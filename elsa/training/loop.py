@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
 from elsa.base import stopping
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
+from elsa.training.pieces import Pieces
 from elsa.training.program import Program
 from elsa.training.progress import TrainingProgress
 from elsa.training.state import Skipped, TrainState
@@ -22,6 +21,7 @@ from elsa.training.stored import Restored
 from elsa.training.trained import CHECKPOINTS, EVENTS, METRICS, Trained
 from elsa.training.writers import EventFiles, MetricsFile, metrics_line, plain
 
+_WITHIN_A_STRETCH = 10.0  # seconds between checkpoints that no evaluation goes with, at least
 _MANY_POINTS = 24  # beyond, TensorBoard shows the whole sweep's mean and range only
 
 
@@ -82,7 +82,7 @@ class Run:
         for line in said:
             self.progress.say(f"{self.name}: {line}")
         with Checkpoints(self.folder / CHECKPOINTS, keep=self.train_settings.keep) as checkpoints:
-            found = checkpoints.restore(jax.eval_shape(self.program.init))
+            found = checkpoints.restore(self.program.shapes)
             start = found or Restored(0, begin(), {"position": 0, **self.sums})
             self._refuse_other_arrays(start.notes)
             # what "auto" takes may change between versions, but not within a run
@@ -104,11 +104,13 @@ class Run:
                     self.progress.say(
                         f"{self.name}: going on from step {start.step:,} in {self.folder}"
                     )
-                    self.progress.resumes(start.step)
+                    self.progress.reaches(start.step)
                 return self._loop(start, checkpoints, metrics, events, asked_to_stop)
 
     def _is_finished(self, step: int, state: TrainState) -> bool:
-        return step >= self.train_settings.num_steps or not np.asarray(state.active).any()
+        train = self.train_settings
+        evaluated = step % train.evaluate_every == 0  # models that stop before have a line to come
+        return evaluated and (step >= train.num_steps or not np.asarray(state.active).any())
 
     def _refuse_other_arrays(self, notes: Mapping[str, Any]) -> None:
         """Refuses other arrays than those of the checkpoint, which would be ignored silently."""
@@ -132,16 +134,19 @@ class Run:
         asked_to_stop: stopping.StopRequest,
     ) -> Trained:
         train, state, step = self.train_settings, start.state, start.step
-        saved = time.monotonic()
+        pieces, saved = Pieces(self.program), time.monotonic()
         finished = False
         while not finished:
-            state, losses = self.program.advance(state, jnp.int32(step))
-            step += train.evaluate_every
-            loss = np.asarray(losses, np.float64)
-            metrics.append(self._line(step, loss, state))
-            self._show(step, loss, events)
+            state, step, loss = pieces.advance(state, step)
+            if loss is None:
+                self.progress.reaches(step)
+                pause = max(train.checkpoint_seconds, _WITHIN_A_STRETCH)
+            else:
+                metrics.append(self._line(step, loss, state))
+                self._show(step, loss, events)
+                pause = train.checkpoint_seconds
             finished = self._is_finished(step, state)
-            due = time.monotonic() - saved >= train.checkpoint_seconds
+            due = time.monotonic() - saved >= pause
             if finished or due or asked_to_stop.is_set():
                 events.flush()
                 self._save(checkpoints, metrics, step, state, loss)
@@ -154,7 +159,7 @@ class Run:
                 )
         checkpoints.wait()
         self._report_diverged(np.asarray(state.diverged))
-        return Trained(self.program, state, step, self.folder)
+        return Trained(self.program, state._replace(part=()), step, self.folder)
 
     def _line(self, step: int, loss: np.ndarray, state: TrainState) -> dict[str, Any]:
         """One line of metrics.jsonl."""
@@ -177,6 +182,8 @@ class Run:
         state: TrainState,
         loss: np.ndarray | None,
     ) -> None:
+        if not step % self.train_settings.evaluate_every:
+            state = state._replace(part=())
         usable = [] if loss is None else loss[~np.asarray(state.diverged) & np.isfinite(loss)]
         notes = {
             "position": metrics.position,

@@ -1,7 +1,7 @@
-"""The compiled heart of training: loss, sampling and update of all models in one scan."""
+"""The compiled heart of training: loss, sampling and update of all models in one step."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from elsa import models
-from elsa.training import answers, compiling, contracts, descent, kinds, sampling
+from elsa.training import answers, compiling, contracts, descent, kinds, sampling, stretch
 from elsa.training.settings import RunSettings
 from elsa.training.state import Skipped, TrainState
 from elsa.training.sweep import Point, Sweep, pick
@@ -48,7 +48,8 @@ class Program:
         contracts.check_prompts(name, self.sampler, sampling.SAMPLE[self.sampler], point)
         self._options = options = compiling.options(settings.train.optimise)
         self.init = jax.jit(self._init, compiler_options=options)
-        self.advance = jax.jit(self._advance, donate_argnums=0, compiler_options=options)
+        steps = functools.partial(stretch.piece, self._step, settings.train)
+        self.piece = jax.jit(steps, donate_argnums=0, compiler_options=options)
         self.risk = jax.jit(
             self._risk, static_argnames=("batch", "num_batches"), compiler_options=options
         )
@@ -56,8 +57,8 @@ class Program:
     @property
     def compilations(self) -> int:
         """How often the stretch of training steps was compiled; one is enough for a run."""
-        advance: Any = self.advance
-        return int(advance._cache_size())
+        piece: Any = self.piece
+        return int(piece._cache_size())
 
     def compiled(self, function: Callable[..., Any]) -> Any:
         """Another function, compiled as the run's own are."""
@@ -168,35 +169,36 @@ class Program:
             else (),
         )
 
-    def _advance(self, state: TrainState, first: Array) -> tuple[TrainState, Array]:
-        """`evaluate_every` steps from step `first` on, and every model's mean loss over them, NaN
-        where all of them were left out."""
+    def with_part(self, state: TrainState) -> TrainState:
+        """The state with room for the losses of a stretch, for `piece`."""
+        if not isinstance(state.part, tuple):
+            return state
+        shape = (self.settings.train.evaluate_every, *state.active.shape)
+        return state._replace(part=jnp.zeros(shape, self.settings.dtype))
+
+    def advance(self, state: TrainState, first: Array) -> tuple[TrainState, Array]:
+        """A whole stretch, from step `first` on; `stretch.piece` says what is returned."""
+        every = jnp.int32(self.settings.train.evaluate_every)
+        state, loss = self.piece(self.with_part(state), first, every)
+        return state._replace(part=()), loss
+
+    def shapes(self, saved: Collection[str] = ()) -> TrainState:
+        """The state's arrays without their numbers, as far as the names in a checkpoint go."""
+        fresh: TrainState = jax.eval_shape(self.init)
+        return jax.eval_shape(self.with_part, fresh) if "part" in saved else fresh
+
+    def _step(self, state: TrainState, step: Array) -> tuple[TrainState, Array]:
+        """One step of all models, and the loss of each."""
         train, seeds = self.settings.train, jnp.arange(self.settings.num_seeds)
         own_data = None if train.share_data else 0
-
-        def body(state: TrainState, step: Array) -> tuple[TrainState, Array]:
-            keys = jax.vmap(lambda seed: self._data_key(seed, step))(seeds)
-            points = jax.vmap(
-                functools.partial(self._update, step),
-                in_axes=(0, self.sweep.axes, None),
-                axis_size=len(self.sweep),
-            )
-            every = jax.vmap(points, in_axes=(0, None, own_data))
-            return every(state, self.sweep.points, keys[0] if train.share_data else keys)
-
-        if isinstance(state.skipped, Skipped):
-            none = jnp.zeros_like(state.skipped.lately)
-            state = state._replace(skipped=state.skipped._replace(lately=none))
-        state, losses = jax.lax.scan(body, state, first + jnp.arange(train.evaluate_every))
-        loss = losses.mean(axis=0) if not train.skip_nonfinite else descent.finite_mean(losses)
-        better = loss < state.best * (1.0 - train.min_improvement)
-        stale = jnp.where(better, 0, state.stale + 1)
-        waits = (stale < train.patience) if train.patience else jnp.ones_like(state.active)
-        return state._replace(
-            active=state.active & waits,
-            best=jnp.where(better & state.active, loss, state.best),
-            stale=jnp.where(state.active, stale, state.stale),
-        ), loss
+        keys = jax.vmap(lambda seed: self._data_key(seed, step))(seeds)
+        points = jax.vmap(
+            functools.partial(self._update, step),
+            in_axes=(0, self.sweep.axes, None),
+            axis_size=len(self.sweep),
+        )
+        every = jax.vmap(points, in_axes=(0, None, own_data))
+        return every(state, self.sweep.points, keys[0] if train.share_data else keys)
 
     def _data_key(self, seed: Array, step: Array) -> Array:
         return jax.random.fold_in(jax.random.fold_in(self._root(DATA), seed), step)

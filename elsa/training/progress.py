@@ -82,8 +82,8 @@ class TrainingProgress:
         if self._screen is not None:
             self._screen.print(Text(text), soft_wrap=True)
 
-    def resumes(self, step: int) -> None:
-        """Counts the steps of the checkpoint as done."""
+    def reaches(self, step: int) -> None:
+        """Counts steps as done, between two evaluations or before this process."""
         self._bar.update(self._task, completed=step)
 
     def update(self, step: int, loss: float) -> None:

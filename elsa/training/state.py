@@ -29,6 +29,7 @@ class TrainState(NamedTuple):
     best: the loss of the last evaluation that fell by the fraction asked for.
     stale: evaluations since then.
     skipped: where a run may leave steps out, how many it did; else ().
+    part: within a stretch between two evaluations the losses of its steps so far; else ().
     """
 
     params: Any
@@ -40,3 +41,4 @@ class TrainState(NamedTuple):
     best: Float[Array, "seeds points"]
     stale: Int[Array, "seeds points"]
     skipped: Skipped | tuple[()] = ()
+    part: Float[Array, "steps seeds points"] | tuple[()] = ()

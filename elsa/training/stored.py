@@ -63,14 +63,17 @@ def read(place: Path, like: Any) -> Restored:
 
     Args:
       place: the checkpoint's folder, named after its step.
-      like: a tree with the structure, shapes and dtypes of the state.
+      like: a tree with the structure, shapes and dtypes of the state; or a function to it from the
+        names of the arrays that were saved.
 
     Raises:
       ForeignCheckpointError: where it holds other arrays than `like`.
       CorruptCheckpointError: where it is not what was saved.
       UnreadableCheckpointError: where it cannot be read, whole or not.
     """
-    step, wanted, saved = int(place.name), named(like), beside(place)
+    step, saved = int(place.name), beside(place)
+    like = like(saved["kinds"]) if callable(like) else like
+    wanted = named(like)
     written_at = saved.get("step", step)  # earlier versions did not write it
     if written_at != step:
         raise CorruptCheckpointError(f"it is the checkpoint of step {written_at}, renamed")

@@ -39,6 +39,7 @@ class MetricsFile:
                 "missing. Put the file back, or start anew in another folder"
             )
         if held > position:
+            files.guarded(path)
             try:
                 os.truncate(path, position)
             except OSError as error:

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from elsa.base import strict_json
-from elsa.base.files import WriteError
+from elsa.base.files import ReplacedError, WriteError
 from experiments.harness import going_on, terminal
 from experiments.harness.environment import environment
 from experiments.harness.experiment import (
@@ -73,8 +73,8 @@ def run(
 
     Raises:
       RunError: for a bad config, a folder that holds something else, a record that is not JSON, a
-        full disk, Ctrl-C or a scheduler's signal; the message says what is kept. A driver's
-        other errors are passed on.
+        full disk, a folder that another process has taken over, Ctrl-C or a scheduler's signal;
+        the message says what is kept. A driver's other errors are passed on.
     """
     screen = screen or terminal.console()
     settings, cases = question(experiment, config)
@@ -105,6 +105,8 @@ def run(
         moved = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
         text = f"{error}. {_kept(folder, cases)} When it can be written, {_resume(command)}{moved}"
         raise RunError(text, exit_code=FAILED) from error
+    except ReplacedError as error:
+        raise RunError(f"{error}. {_kept(folder, cases)}", exit_code=FAILED) from error
     except KeyboardInterrupt as error:
         reason = f"{error}. " if str(error) else ""
         text = f". {reason}{_kept(folder, cases)} To go on, {_resume(command)}"

@@ -11,6 +11,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from elsa.base import files, strict_json
+from elsa.base.owner import Owner, is_owner_s
 from elsa.report import style
 from experiments.harness import going_on, records
 
@@ -45,11 +46,11 @@ class RunFolder:
     what: ClassVar[str] = "run"  # how a refusal names what the folder holds ...
     asked: ClassVar[str] = CONFIG  # ... and the file that says what was asked
 
-    def __init__(self, path: Path, descriptor: int):
+    def __init__(self, path: Path, owner: Owner):
         self.path = path
         self.records: list[records.Record] = []
         self.notes: list[str] = []
-        self._descriptor = descriptor
+        self._owner = owner
 
     @classmethod
     def open(
@@ -109,9 +110,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Lets another process have the folder."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = -1
+        self._owner.close()
 
     @property
     def cases(self) -> list[str]:
@@ -192,9 +191,10 @@ class RunFolder:
     def _is_empty(self) -> bool:
         """Whether the folder holds nothing but the remains of a kill during its first write."""
         try:
-            return set(os.listdir(self.path)) <= {files.temporary(self.path / self.asked).name}
+            names = {name for name in os.listdir(self.path) if not is_owner_s(name)}
         except OSError as error:
             raise files.WriteError(self.path, error, verb="open folder") from error
+        return names <= {files.temporary(self.path / self.asked).name}
 
     def _reopen(
         self,
@@ -260,7 +260,7 @@ class RunFolder:
                 "give another --workdir"
             )
         try:
-            aside, self._descriptor = files.start_over(self.path, self._descriptor)
+            aside = self._owner.start_over()
         except files.BusyError as error:
             raise FolderError(f"{error}; wait for its end, or give another --workdir") from error
         self.notes.append(f"the old folder is now {aside}")
@@ -276,9 +276,9 @@ def _fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:
             there.setdefault(first, value)
 
 
-def _hold(path: Path) -> int:
+def _hold(path: Path) -> Owner:
     try:
-        return files.hold(path)
+        return Owner(path)
     except files.BusyError as error:
         raise FolderError(f"{error}; wait for its end, or give another --workdir") from error
 

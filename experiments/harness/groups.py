@@ -82,6 +82,8 @@ def run(
     except files.WriteError as error:
         text = "\n".join([f"{error}. {running.done}{again}", *getattr(error, "__notes__", ())])
         raise RunError(text, exit_code=FAILED) from error
+    except files.ReplacedError as error:
+        raise RunError(f"{error}. {running.done}", exit_code=FAILED) from error
     except KeyboardInterrupt as error:
         raise stopped(error, f". {running.done}{again}") from error
     running.refuse_failures()
@@ -194,10 +196,7 @@ class _Running:
                 brief=True,
             )
         except RunError as error:
-            is_of_group = error.exit_code == FAILED and not isinstance(
-                error.__cause__, files.WriteError
-            )
-            if not is_of_group:
+            if error.exit_code != FAILED or _is_of_the_folder(error):
                 raise RunError(f"{error}\n{self.done}", exit_code=error.exit_code) from error
             failure = str(error)
             terminal.say(self.screen, f"{group.name} failed: {failure}")
@@ -237,6 +236,15 @@ def _kept(experiment: Experiment, group: Group, folder: SweepFolder) -> list[rec
             return held.records if set(held.cases) == set(cases) else None
     except FolderError:
         return None  # the engine says what is wrong with it
+
+
+def _is_of_the_folder(error: BaseException | None) -> bool:
+    """Whether what failed is the writing, which no other group would do better."""
+    while error is not None:
+        if isinstance(error, files.WriteError | files.ReplacedError):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _read(folder: Path) -> list[dict[str, Any]]:

@@ -239,6 +239,31 @@ def test_a_folder_in_use_is_refused(tmp_path):
         os.close(descriptor)
 
 
+def test_a_run_whose_folder_another_host_took_over_writes_nothing_more(
+    tmp_path, monkeypatch, unbroken
+):
+    taken = {"token": "another", "host": "node7", "pid": 12, "job": "4711"}
+    append, before = MetricsFile.append, {}
+
+    def replaced(self, record):
+        append(self, record)
+        if record["step"] == 2 * EVERY:
+            files._GUARDS[str(tmp_path)](self.path)  # still this one's
+            (tmp_path / ".owner").write_text(json.dumps(taken))
+            before.update({k: v for k, v in cases.contents(tmp_path).items() if "tensor" not in k})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsFile, "append", replaced)
+        with pytest.raises(TrainingError, match="process 12 on node7, job 4711 has taken it over"):
+            training.fit(cases.quiet(), tmp_path)
+    after = cases.contents(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert before.keys() == {"config.json", METRICS, ".owner"}
+    assert all(name in before or name.startswith("tensorboard") for name in after)
+    (tmp_path / ".owner").unlink()
+    assert_same_bits(training.fit(cases.quiet(), tmp_path), unbroken)
+
+
 def test_a_folder_without_its_config_or_with_a_broken_one_is_refused(stopped, tmp_path):
     folder = cases.copy(stopped, tmp_path / "run")
     (folder / "config.json").write_text("{")

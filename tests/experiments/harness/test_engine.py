@@ -240,6 +240,22 @@ def test_a_report_that_cannot_be_written_keeps_the_old_one(run, monkeypatch, tmp
     assert (tmp_path / "run" / "summary.json").read_bytes() == before
 
 
+def test_a_folder_that_another_host_took_over_gets_no_record_more(run, squares, tmp_path):
+    place = tmp_path / "run"
+
+    def before(n):
+        if n == 3:
+            (place / ".owner").write_text('{"token": "another", "host": "node7", "pid": 12}')
+
+    squares.before = before
+    text = r"process 12 on node7 has taken it over(.|\n)*2 of 3 cases are kept in "
+    with pytest.raises(RunError, match=text) as failed:
+        run()
+    assert failed.value.exit_code == 1
+    assert len(lines(place)) == 2 and not (place / "figures").exists()
+    assert "node7" in (place / ".owner").read_text()
+
+
 def test_a_bug_of_the_driver_comes_as_it_is_with_what_is_kept(run, squares):
     squares.before = stop_at(2, ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError, match="a bug") as bug:

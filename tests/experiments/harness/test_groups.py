@@ -196,6 +196,17 @@ def test_a_full_disk_stops_the_sweep_and_keeps_what_is_done(run, squares, monkey
     assert len(table(folder)) == 8
 
 
+def test_a_group_whose_folder_another_host_took_over_ends_the_sweep(run, squares, folder):
+    def before(n):
+        for path in folder.glob("groups/*/.owner"):
+            path.write_text('{"token": "another", "host": "node7", "pid": 12}')
+
+    squares.before = before
+    with pytest.raises(RunError, match=r"has taken it over(.|\n)*0 of 4 groups are done") as failed:
+        run()
+    assert failed.value.exit_code == 1 and not (folder / "table.parquet").exists()
+
+
 def test_a_table_that_cannot_be_written_or_an_interrupt_there_says_how_to_go_on(
     run, monkeypatch, folder
 ):
