@@ -190,7 +190,8 @@ class Program:
         state, losses = jax.lax.scan(body, state, first + jnp.arange(train.evaluate_every))
         loss = losses.mean(axis=0) if not train.skip_nonfinite else descent.finite_mean(losses)
         better = loss < state.best * (1.0 - train.min_improvement)
-        stale = jnp.where(better, 0, state.stale + 1)
+        # a stretch of which every step was left out says nothing of the loss
+        stale = jnp.where(better, 0, jnp.where(jnp.isnan(loss), state.stale, state.stale + 1))
         waits = (stale < train.patience) if train.patience else jnp.ones_like(state.active)
         return state._replace(
             active=state.active & waits,
@@ -242,6 +243,8 @@ class Program:
             )
             loss = jnp.where(finite, loss, jnp.nan)  # left out of the mean over the stretch
 
+        diverges = state.active & ~sound
+
         def kept(new: Array, old: Array) -> Array:
             return jnp.where(moves, new, old)
 
@@ -255,7 +258,8 @@ class Program:
             mean=mean,
             optimizer=jax.tree.map(kept, optimizer, state.optimizer),
             active=active,
-            diverged=state.diverged | (state.active & ~sound),
+            diverged=state.diverged | diverges,
+            stale=jnp.where(diverges, -(step + 1).astype(jnp.int32), state.stale),
             skipped=skipped,
         ), loss
 
