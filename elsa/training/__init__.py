@@ -1,6 +1,7 @@
 """Training: many models at once in one compiled program, resumable to the bit."""
 
 from elsa.training.branching import branch
+from elsa.training.diverged import DivergedError
 from elsa.training.errors import TrainingError
 from elsa.training.evaluation import Evaluation
 from elsa.training.fitting import fit
@@ -11,6 +12,7 @@ from elsa.training.statistics import across_seeds
 from elsa.training.trained import Trained
 
 __all__ = [
+    "DivergedError",
     "Evaluation",
     "Loaded",
     "RunSettings",

@@ -1,18 +1,19 @@
 """Checkpoints that are complete, proven unharmed, or set aside."""
 
+import contextlib
 import gc
 import math
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orbax.checkpoint as ocp
 
 from elsa.base import checks, files
-from elsa.training import stored
+from elsa.training import quiet, stored
 from elsa.training.damage import (
     CorruptCheckpointError,
     UnreadableCheckpointError,
@@ -41,6 +42,7 @@ class Checkpoints:
         self.folder, self._read_only = Path(os.path.abspath(folder)), read_only
         self._kept = _NewestAndBest(keep)
         self._manager: ocp.CheckpointManager | None = None
+        self._silence = contextlib.ExitStack()  # from the first save on
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -62,7 +64,7 @@ class Checkpoints:
         """
         files.guarded(self.folder)
         arguments = stored.parts(step, state, notes)
-        with failures_are_write_errors(self.folder / str(step)):
+        with self._writing(self.folder / str(step)):
             manager = self._open()
             self._kept.losses[step] = stored.loss_of(notes)
             manager.save(step, args=arguments, force=True)
@@ -75,7 +77,7 @@ class Checkpoints:
         """
         if self._manager is None:
             return
-        with failures_are_write_errors(self.folder):
+        with self._writing(self.folder):
             self._manager.wait_until_finished()
 
     def restore(self, like: Any, at: int | str = "newest") -> Restored | None:
@@ -168,9 +170,20 @@ class Checkpoints:
           files.WriteError: where the disk or a permission forbade the writing.
         """
         manager, self._manager = self._manager, None
-        if manager is not None:
-            with failures_are_write_errors(self.folder):
-                manager.close()
+        with self._silence:
+            if manager is not None:
+                with self._writing(self.folder):
+                    manager.close()
+
+    @contextlib.contextmanager
+    def _writing(self, place: Path) -> Iterator[None]:
+        """A call of orbax's manager."""
+        try:
+            with failures_are_write_errors(place):
+                yield
+        except Exception:
+            quiet.settle()
+            raise
 
     def _open(self) -> ocp.CheckpointManager:
         if self._manager is None:
@@ -180,7 +193,11 @@ class Checkpoints:
                 preservation_policy=self._kept,
                 enable_async_checkpointing=True,
                 cleanup_tmp_directories=True,
+                # else the threads that write wait up to 20 minutes, and the process with them, for
+                # a folder that could not be made
+                async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
             )
+            self._silence.enter_context(quiet.failed_writes_are_silent())
             self._manager = ocp.CheckpointManager(self.folder, options=options)
         return self._manager
 

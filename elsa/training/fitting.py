@@ -68,8 +68,8 @@ def fit(
     Raises:
       KeyError, TypeError, ValueError: for a config that makes no run, an array in `given` that the
         model does not take, an `init` of other arrays, a `watch` of anything but numbers.
-      TrainingError: where the folder holds another run or is in use, a run cannot be extended, or
-        every model diverged.
+      TrainingError: where the folder holds another run or is in use, or a run cannot be extended;
+        as its kind DivergedError, which has the run, where every model diverged.
       files.WriteError: where the disk is full; what was there is kept.
       KeyboardInterrupt: after Ctrl-C, or as its kind `base.stopping.Preempted` after another
         signal, once the checkpoint is written; its text says so.

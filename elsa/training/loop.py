@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from elsa.base import stopping
+from elsa.training import diverged
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
 from elsa.training.pieces import Pieces
@@ -89,8 +90,7 @@ class Run:
             self.program.sampler = start.notes.get("sampler", self.program.sampler)
             metrics = MetricsFile(self.folder / METRICS, int(start.notes["position"]))
             if found and self._is_finished(start.step, start.state):
-                self._report_diverged(np.asarray(start.state.diverged))
-                return Trained(self.program, start.state, start.step, self.folder)
+                return self._ended(start.state, start.step)
             if not found and self.watcher:
                 metrics.append({"step": 0, "watched": self._watched(start.state)})
             if not found and (at_once or self._is_finished(0, start.state)):
@@ -158,14 +158,17 @@ class Run:
                     f"in {self.folder / CHECKPOINTS}, the same command goes on from there"
                 )
         checkpoints.wait()
-        self._report_diverged(np.asarray(state.diverged))
-        return Trained(self.program, state._replace(part=()), step, self.folder)
+        return self._ended(state._replace(part=()), step)
 
     def _line(self, step: int, loss: np.ndarray, state: TrainState) -> dict[str, Any]:
         """One line of metrics.jsonl."""
         line = metrics_line(step, loss, np.asarray(state.active), np.asarray(state.diverged))
         if isinstance(state.skipped, Skipped):
             line["skipped"] = int(np.asarray(state.skipped.lately).sum())
+        since = step - self.train_settings.evaluate_every
+        lost = [one for one in diverged.found(state) if one.step is not None and one.step > since]
+        if lost:
+            line["diverged_at"] = [one._asdict() for one in lost]
         if self.watcher:
             line["watched"] = self._watched(state)
         return line
@@ -203,24 +206,33 @@ class Run:
             scalars |= {"loss/lowest": float(finite.min()), "loss/highest": float(finite.max())}
         points = self.program.sweep.names
         for index, point in enumerate(points if len(points) <= _MANY_POINTS else ()):
-            label = ",".join(f"{axis}={_short(value)}" for axis, value in point.items()) or "all"
+            label = diverged.point_name(point) or "all"
             scalars[f"loss_by_point/{label}"] = float(loss[:, index].mean())
             if self.targets is not None:
                 scalars[f"{self.target_name}/{label}"] = float(self.targets[index])
         # TensorBoard draws no NaN, and tensorboardX prints a warning for each
         events.add(step, {name: v for name, v in scalars.items() if math.isfinite(v)})
 
-    def _report_diverged(self, diverged: np.ndarray) -> None:
-        if diverged.all():
-            raise TrainingError(
-                f"{self.name}: every model diverged; a lower learning_rate may help, it was "
-                f"{self.train_settings.learning_rate}. Metrics are in {self.folder / METRICS}"
-            )
-        if diverged.any():
-            self.progress.say(
-                f"{self.name}: {int(diverged.sum())} of {diverged.size} models diverged and stopped"
-            )
+    def _ended(self, state: TrainState, step: int) -> Trained:
+        """The run's models; which of them diverged is said.
 
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else f"{np.size(value)} numbers"
+        Raises:
+          DivergedError: where all did.
+        """
+        trained, lost = Trained(self.program, state, step, self.folder), diverged.found(state)
+        if not lost:
+            return trained
+        names = self.program.sweep.names
+        which = diverged.said(lost, names)
+        if len(lost) == np.asarray(state.diverged).size:
+            rates = diverged.rates(self.train_settings.learning_rate, names)
+            raise diverged.DivergedError(
+                f"{self.name}: every model diverged; a lower learning_rate may help, {rates}. "
+                f"Diverged are {which}. Metrics are in {self.folder / METRICS}",
+                trained,
+            )
+        self.progress.say(
+            f"{self.name}: {len(lost)} of {np.asarray(state.diverged).size} models diverged and "
+            f"stopped: {which}"
+        )
+        return trained

@@ -244,6 +244,8 @@ class Program:
             )
             loss = jnp.where(finite, loss, jnp.nan)  # left out of the mean over the stretch
 
+        diverges = state.active & ~sound
+
         def kept(new: Array, old: Array) -> Array:
             return jnp.where(moves, new, old)
 
@@ -257,7 +259,8 @@ class Program:
             mean=mean,
             optimizer=jax.tree.map(kept, optimizer, state.optimizer),
             active=active,
-            diverged=state.diverged | (state.active & ~sound),
+            diverged=state.diverged | diverges,
+            stale=jnp.where(diverges, -(step + 1).astype(jnp.int32), state.stale),
             skipped=skipped,
         ), loss
 

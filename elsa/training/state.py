@@ -27,7 +27,8 @@ class TrainState(NamedTuple):
     diverged: True for a model whose loss, gradient or next parameters were not finite; it stopped
       one step before, or before the steps that were left out.
     best: the loss of the last evaluation that fell by the fraction asked for.
-    stale: evaluations since then.
+    stale: evaluations since then; of a model that diverged -t, t the step, counted from 1, in which
+      it did (checkpoints have no array of its own for it, so that earlier ones fit).
     skipped: where a run may leave steps out, how many it did; else ().
     part: within a stretch between two evaluations the losses of its steps so far; else ().
     """

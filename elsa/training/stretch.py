@@ -51,7 +51,8 @@ def piece(
     loss = descent.finite_mean(losses) if train.skip_nonfinite else losses.mean(axis=0)
     ends = position + count == train.evaluate_every
     better = loss < models.best * (1.0 - train.min_improvement)
-    stale = jnp.where(better, 0, models.stale + 1)
+    # a stretch of which every step was left out says nothing of the loss
+    stale = jnp.where(better, 0, jnp.where(jnp.isnan(loss), models.stale, models.stale + 1))
     waits = (stale < train.patience) if train.patience else jnp.ones_like(models.active)
     return models._replace(
         active=models.active & (waits | ~ends),

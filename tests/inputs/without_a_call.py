@@ -4,7 +4,7 @@ RESULT = "what a function returns, made by it alone"
 ARRAYS = "arrays together, looked at where they are used"
 BY_FUNCTIONS = "made by functions of its room, whose results' methods are in the table"
 WITHOUT_A_CALL = {
-    **dict.fromkeys(("CompileError", "TrainingError"), "an error"),
+    **dict.fromkeys(("CompileError", "DivergedError", "TrainingError"), "an error"),
     **dict.fromkeys(("CompiledStack", "RidgeStack", "DesignedRidgeStack"), BY_FUNCTIONS),
     **dict.fromkeys(("StateRidgeStack", "PromptFormat"), BY_FUNCTIONS),
     "StackModel": "what LSAModel and ELSAModel share",

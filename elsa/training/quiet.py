@@ -1,0 +1,49 @@
+"""Silence for what orbax logs of failed writes, which raises, too, and would bury the error."""
+
+import contextlib
+import gc
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+from elsa.training.damage import lost_reads_are_silent
+
+_SETTLES = 5.0  # seconds that the writing threads of a failed checkpoint are given
+
+
+@contextlib.contextmanager
+def failed_writes_are_silent() -> Iterator[None]:
+    """Keeps errors that orbax logs off the screen; they come out of the calls of its manager.
+
+    A full disk fails each array in a thread of its own, and every thread and every one that waits
+    for it logs the whole traceback, through absl. They are logged still where absl's verbosity is
+    debugging, as with -v=1 of a command line.
+    """
+    logger = logging.getLogger("absl")
+
+    def is_said(record: logging.LogRecord) -> bool:
+        if "/orbax/" not in record.pathname or logger.isEnabledFor(logging.DEBUG):
+            return True
+        # it also warns of the files that a failed write has not made
+        return record.levelno < logging.ERROR and "does not exist" not in record.getMessage()
+
+    logger.addFilter(is_said)
+    try:
+        with lost_reads_are_silent():  # a write that fails leaves the same behind
+            yield
+    finally:
+        logger.removeFilter(is_said)
+
+
+def settle() -> None:
+    """Gives the threads of a failed checkpoint the time to end, while they are silent still.
+
+    The first one that fails is what orbax raises; it does not wait for the others.
+    """
+    ends = time.monotonic() + _SETTLES
+    for thread in threading.enumerate():
+        if type(thread).__module__.partition(".")[0] == "orbax" and not thread.daemon:
+            threading.Thread.join(thread, max(0.0, ends - time.monotonic()))
+    gc.collect()  # tasks that nobody awaits complain when they are collected
+    time.sleep(0.2)  # tensorstore's own threads answer to a loop that is closed by now
