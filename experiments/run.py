@@ -45,6 +45,13 @@ _BRANCH = flags.DEFINE_string(
     "Start the training runs of a new folder from those of this one, with other settings: FOLDER, "
     "or FOLDER@newest, FOLDER@best, FOLDER@STEP for one of its checkpoints.",
 )
+_ENVIRONMENT = flags.DEFINE_enum(
+    "environment",
+    "same",
+    ["same", "accept"],
+    "Whether a run goes on where its bits would be others: with another x64 switch, kind of device "
+    "or version of jax.",
+)
 _SWEEP = flags.DEFINE_bool(
     "sweep", False, "Run the sweep() of the config file; --sweep.KEY=v1,v2 asks for one without it."
 )
@@ -176,6 +183,7 @@ def _run(spec: str | None, arguments: list[str]) -> None:
             overwrite=_OVERWRITE.value,
             extend=_EXTEND.value,
             branch=None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value),
+            accept=_ENVIRONMENT.value == "accept",
             command=command,
         )
         return
@@ -189,6 +197,7 @@ def _run(spec: str | None, arguments: list[str]) -> None:
         swept,
         workdir,
         overwrite=_OVERWRITE.value,
+        accept=_ENVIRONMENT.value == "accept",
         command=command,
         prepare=use_precision,
     )
@@ -216,8 +225,11 @@ def _going_on_words() -> list[str]:
 
 
 def _limit_words() -> list[str]:
-    """The flag of a run with a limit of time, to be given again."""
-    return [] if _MAX_SECONDS.value is None else [f"--max_seconds={_MAX_SECONDS.value:g}"]
+    """The flags of a run with a limit of time, or in any environment, to be given again."""
+    return [
+        *([] if _MAX_SECONDS.value is None else [f"--max_seconds={_MAX_SECONDS.value:g}"]),
+        *(["--environment=accept"] if _ENVIRONMENT.value == "accept" else []),
+    ]
 
 
 def _sweep_words(axes: Mapping[str, str]) -> list[str]:

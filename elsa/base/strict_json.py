@@ -30,6 +30,18 @@ def loads(text: str | bytes) -> Any:
     return json.loads(text, parse_constant=_refuse_constant)
 
 
+def loads_object(text: str | bytes) -> dict[str, Any]:
+    """The dict of JSON text.
+
+    Raises:
+      ValueError: as `loads`, and for any other value.
+    """
+    value = loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")
+    return value
+
+
 def first_difference(there: Any, asked: Any, key: str = "") -> tuple[str, str, str] | None:
     """The first value two nested dicts disagree on: its dotted key and both values as JSON.
 

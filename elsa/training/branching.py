@@ -17,6 +17,7 @@ from elsa.training.folder import held
 from elsa.training.loading import all_models
 from elsa.training.origin import Origin
 from elsa.training.program import Program, Watch
+from elsa.training.resuming import ACCEPT, SAME
 from elsa.training.settings import RunSettings
 from elsa.training.setup import bare_program
 from elsa.training.state import TrainState
@@ -36,6 +37,7 @@ def branch(
     watch: Watch | None = None,
     overwrite: bool = False,
     extend: bool = False,
+    environment: str = SAME,
     screen: Console | None = None,
     name: str | None = None,
 ) -> Trained:
@@ -56,6 +58,7 @@ def branch(
       at: "newest"; "best", the checkpoint with the lowest loss; or a step.
       given, targets, target_name, watch, overwrite, screen, name: as `fit`.
       extend: lets a branch that has begun go on to a larger num_steps, as `fit` does.
+      environment: whether one that has begun goes on in another environment, as `fit` says.
 
     Raises:
       ValueError: where the model's arrays are others than the source's, with both structures.
@@ -64,6 +67,7 @@ def branch(
       KeyError, TypeError, files.WriteError, KeyboardInterrupt: as `fit`.
     """
     checks.boolean("branch", overwrite=overwrite, extend=extend)
+    checks.one_of("branch", "environment", environment, (SAME, ACCEPT))
     if overwrite and extend:
         raise ValueError("branch: overwrite and extend must not both be True: one run or a new one")
     checks.instance("branch", str | os.PathLike, "a path", source=source, workdir=workdir)
@@ -90,6 +94,7 @@ def branch(
         targets=targets,
         target_name=target_name,
         watch=watch,
+        environment=environment,
         screen=screen,
         name=name,
     )

@@ -6,7 +6,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from elsa.base import checks, files
 from elsa.training import quiet, stored
 from elsa.training.damage import (
     CorruptCheckpointError,
+    UnfitCheckpointError,
     UnreadableCheckpointError,
     failures_are_write_errors,
     lost_reads_are_silent,
 )
+from elsa.training.errors import TrainingError
 from elsa.training.stored import Restored
 
 _LISTINGS = 100  # of a folder whose checkpoints another process replaces while one is read
@@ -80,7 +82,13 @@ class Checkpoints:
         with self._writing(self.folder):
             self._manager.wait_until_finished()
 
-    def restore(self, like: Any, at: int | str = "newest") -> Restored | None:
+    def restore(
+        self,
+        like: Any,
+        at: int | str = "newest",
+        *,
+        fits: Callable[[Mapping[str, Any]], None] = lambda notes: None,
+    ) -> Restored | None:
         """A checkpoint whose arrays are those that were saved; None where there is none.
 
         A newer one that is truncated, emptied or altered is moved to `<step>.corrupt`, because
@@ -91,17 +99,21 @@ class Checkpoints:
           like: the arrays to find, as `stored.read` takes them.
           at: "newest"; "best", the one of the lowest loss; or a step. Where the newest or the best
             is harmed, the next one is taken.
+          fits: refuses the notes of a checkpoint that does not belong here, by a
+            CorruptCheckpointError; another one may. One that does not go with metrics.jsonl is
+            moved to `<step>.unfit`.
 
         Raises:
           ForeignCheckpointError: where a whole checkpoint holds other arrays than `like`.
           UnreadableCheckpointError: where one cannot be read for another reason than its content,
             or none can be read; nothing is changed.
+          TrainingError: where none goes with metrics.jsonl; nothing is changed.
           FileNotFoundError: for a step that has no whole checkpoint, with those that are kept.
           ValueError, TypeError: for `at` of another kind.
         """
         for _ in range(_LISTINGS):
             listed = self.steps()
-            found, bad = self._first_whole(self._order(at), like)
+            found, bad = self._first_whole(self._order(at), like, fits)
             if not bad or self.steps() == listed:
                 break
             # the run that is going on has replaced what was being read
@@ -109,6 +121,9 @@ class Checkpoints:
             reasons = "; ".join(f"{step}: {reason}" for step, reason in bad)
             if not isinstance(at, str):
                 raise self._missing(at, f" that is whole ({bad[0][1]})")
+            for _, reason in bad:
+                if isinstance(reason, UnfitCheckpointError):
+                    raise TrainingError(reason.refusal)
             raise UnreadableCheckpointError(
                 f"no checkpoint in {self.folder} can be read ({reasons}); nothing was changed. "
                 "Restore a copy, or train in another workdir"
@@ -119,18 +134,20 @@ class Checkpoints:
         return found
 
     def _first_whole(
-        self, order: Sequence[int], like: Any
-    ) -> tuple[Restored | None, list[tuple[int, str]]]:
+        self, order: Sequence[int], like: Any, fits: Callable[[Mapping[str, Any]], None]
+    ) -> tuple[Restored | None, list[tuple[int, CorruptCheckpointError]]]:
         """The first checkpoint that is what was saved, and what is wrong with those before it."""
-        bad: list[tuple[int, str]] = []
+        bad: list[tuple[int, CorruptCheckpointError]] = []
         found = None
         with lost_reads_are_silent():
             for step in order:
                 try:
-                    found = stored.read(self.folder / str(step), like)
+                    read = stored.read(self.folder / str(step), like)
+                    fits(read.notes)
+                    found = read
                     break
                 except CorruptCheckpointError as error:
-                    bad.append((step, str(error)))
+                    bad.append((step, error))
             if bad:
                 gc.collect()  # tasks that nobody awaits complain when they are collected
             if bad and found is None:
@@ -138,10 +155,21 @@ class Checkpoints:
         return found, bad
 
     def steps(self) -> list[int]:
-        """Steps of all checkpoints in the folder, whole or not, in order."""
-        if not self.folder.is_dir():
+        """Steps of all checkpoints in the folder, whole or not, in order.
+
+        Raises:
+          UnreadableCheckpointError: where the folder cannot be read.
+        """
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:
             return []
-        return sorted(int(path.name) for path in self.folder.iterdir() if path.name.isdecimal())
+        except OSError as error:
+            raise UnreadableCheckpointError(
+                f"cannot read {self.folder}: {error.strerror or error}; nothing was changed. Try "
+                "again once that is mended, or give another workdir"
+            ) from error
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def _order(self, at: int | str) -> Sequence[int]:
         """The steps to look at, the one asked for first."""
@@ -208,20 +236,16 @@ class Checkpoints:
         except CorruptCheckpointError:
             return math.inf
 
-    def _set_aside(self, step: int, reason: str, found: Restored) -> None:
+    def _set_aside(self, step: int, reason: CorruptCheckpointError, found: Restored) -> None:
         place, instead = self.folder / str(step), f"going on from step {found.step}"
         if self._read_only:
             warnings.warn(f"{place} is corrupt ({reason}); {instead}", stacklevel=3)
             return
-        aside, number = place.with_name(f"{step}.corrupt"), 2
-        while os.path.lexists(aside):
-            aside, number = place.with_name(f"{step}.corrupt-{number}"), number + 1
+        unfit = isinstance(reason, UnfitCheckpointError)
         files.guarded(place)
-        try:
-            os.rename(place, aside)
-        except OSError as error:
-            raise files.WriteError(place, error, verb="move") from error
-        warnings.warn(f"{place} is corrupt ({reason}) and is now {aside}; {instead}", stacklevel=3)
+        aside = files.rename_free(place, f"{place}.{'unfit' if unfit else 'corrupt'}")
+        what = "does not go with metrics.jsonl" if unfit else "is corrupt"
+        warnings.warn(f"{place} {what} ({reason}) and is now {aside}; {instead}", stacklevel=3)
 
 
 class _NewestAndBest:

@@ -17,6 +17,17 @@ class CorruptCheckpointError(Exception):
     """A checkpoint is not what was saved."""
 
 
+class UnfitCheckpointError(CorruptCheckpointError):
+    """A whole checkpoint that does not go with the folder's metrics.jsonl.
+
+    refusal: what to say where no other one does.
+    """
+
+    def __init__(self, reason: str, refusal: str):
+        super().__init__(reason)
+        self.refusal = refusal
+
+
 class UnreadableCheckpointError(TrainingError):
     """A checkpoint cannot be read here and now, which says nothing about its content."""
 

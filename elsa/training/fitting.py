@@ -14,6 +14,7 @@ from elsa.training import origin, starting
 from elsa.training.folder import held
 from elsa.training.loop import Run
 from elsa.training.program import Program, Watch
+from elsa.training.resuming import ACCEPT, SAME
 from elsa.training.settings import RunSettings
 from elsa.training.state import TrainState
 from elsa.training.stored import digest
@@ -33,6 +34,7 @@ def fit(
     init_noise: float = 0.0,
     overwrite: bool = False,
     extend: bool = False,
+    environment: str = SAME,
     screen: Console | None = None,
     name: str | None = None,
 ) -> Trained:
@@ -62,19 +64,24 @@ def fit(
       extend: lets the run that the folder holds go on to a larger num_steps, all else equal, with
         the bits of a run that was asked for them from the start; so with decay="constant",
         average=0 and patience=0 only, unless it took no step yet. An empty folder starts a run.
+      environment: "same" refuses to go on where the bits would be others than those of an unbroken
+        run: with another x64 or other switch of jax, kind of device, or version of jax, jaxlib,
+        flax or optax. "accept" goes on, and the checkpoints and env.json say from which step on.
       screen: where to show progress; silent where None.
       name: of the run, for progress; the folder's name where None.
 
     Raises:
       KeyError, TypeError, ValueError: for a config that makes no run, an array in `given` that the
         model does not take, an `init` of other arrays, a `watch` of anything but numbers.
-      TrainingError: where the folder holds another run or is in use, or a run cannot be extended;
-        as its kind DivergedError, which has the run, where every model diverged.
+      TrainingError: where the folder holds another run or is in use, what it holds is damaged, or a
+        run cannot be extended or belongs to another environment; as its kind DivergedError, which
+        has the run, where every model diverged.
       files.WriteError: where the disk is full; what was there is kept.
       KeyboardInterrupt: after Ctrl-C, or as its kind `base.stopping.Preempted` after another
         signal, once the checkpoint is written; its text says so.
     """
     checks.boolean("fit", overwrite=overwrite, extend=extend)
+    checks.one_of("fit", "environment", environment, (SAME, ACCEPT))
     if overwrite and extend:
         raise ValueError("fit: overwrite and extend must not both be True: one run or a new one")
     checks.finite("fit", init_noise=init_noise)
@@ -95,6 +102,7 @@ def fit(
         targets=targets,
         target_name=target_name,
         watch=watch,
+        environment=environment,
         screen=screen,
         name=name,
     )
@@ -135,6 +143,7 @@ def run_of(
     targets: Sequence[float] | np.ndarray | None,
     target_name: str,
     watch: Watch | None,
+    environment: str,
     screen: Console | None,
     name: str | None,
 ) -> Run:
@@ -163,4 +172,5 @@ def run_of(
         name=name or folder.name,
         sums={"given": sums, "init": {} if init is None else init.sums},
         watcher=None if watch is None else program.watcher(watch),
+        accept=environment == ACCEPT,
     )

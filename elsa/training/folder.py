@@ -7,7 +7,9 @@ from typing import Any
 
 from elsa.base import files, strict_json
 from elsa.base.owner import Owner, is_owner_s
+from elsa.base.settings import taken_over
 from elsa.training.errors import TrainingError
+from elsa.training.resuming import plain_config, with_defaults
 from elsa.training.settings import RunSettings
 from elsa.training.trained import CHECKPOINTS, CONFIG, METRICS
 
@@ -41,7 +43,8 @@ def held(
         asked = strict_json.dumps(settings.to_dict(), where="config", indent=2)
         path = folder / CONFIG
         if path.exists():
-            if goes_on_to_more_steps(folder, settings, extend=extend):
+            more = goes_on_to_more_steps(folder, settings, extend=extend)
+            if more or _changes_without_result(path, settings):
                 files.replace(path, f"{asked}\n".encode())
         elif (folder / CHECKPOINTS).exists() or (folder / METRICS).exists():
             raise TrainingError(
@@ -55,6 +58,21 @@ def held(
         raise TrainingError(str(error)) from error
     finally:
         owner.close()
+
+
+def _config_of(path: Path) -> dict[str, Any]:
+    try:
+        return strict_json.loads_object(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise TrainingError(
+            f"cannot read {path}: {error}. Put it back, or give another workdir"
+        ) from error
+
+
+def _changes_without_result(path: Path, settings: RunSettings) -> bool:
+    """Whether a config that is the run's own asks for another `keep`, or the like."""
+    there = with_defaults(_config_of(path))
+    return bool(taken_over(there, plain_config(settings)) != there)
 
 
 def _hold(folder: Path) -> Owner:
@@ -96,15 +114,9 @@ def goes_on_to_more_steps(folder: Path, settings: RunSettings, *, extend: bool) 
       TrainingError: for any other difference; for fewer steps, and for a run that cannot be
         extended.
     """
-    asked = strict_json.loads(strict_json.dumps(settings.to_dict(), where="config"))
-    try:
-        there = strict_json.loads((folder / CONFIG).read_bytes())
-    except (ValueError, OSError) as error:
-        raise TrainingError(f"cannot read {folder / CONFIG}: {error}") from error
-    with contextlib.suppress(KeyError, TypeError, ValueError):
-        # an older version has written fewer settings; those it had not stand at their defaults
-        defaults_out = RunSettings.from_config(there).to_dict()
-        there = strict_json.loads(strict_json.dumps(defaults_out, where="config"))
+    asked = plain_config(settings)
+    # an older version has written fewer settings; those it had not stand at their defaults
+    there = taken_over(with_defaults(_config_of(folder / CONFIG)), asked)
     before, now = (config.get("train", {}).get("num_steps") for config in (there, asked))
     more = extend and isinstance(before, int) and before != now
     if more:

@@ -12,9 +12,11 @@ from elsa.base import checks, strict_json
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.contracts import check_registered
 from elsa.training.errors import TrainingError
+from elsa.training.resuming import refuse_other_config
 from elsa.training.settings import RunSettings
 from elsa.training.setup import bare_program
 from elsa.training.trained import CHECKPOINTS, CONFIG, Trained
+from elsa.training.writers import written_of
 
 RUNS = "training"  # the folder of an experiment's runs
 
@@ -103,17 +105,19 @@ def all_models(
     checks.instance("load", str | os.PathLike, "a path", workdir=workdir)
     folder = _run_folder(Path(workdir), run)
     try:
-        config = strict_json.loads((folder / CONFIG).read_bytes())
-    except ValueError as error:
-        raise TrainingError(f"load: cannot read {folder / CONFIG}: {error}") from error
+        config = strict_json.loads_object((folder / CONFIG).read_bytes())
+    except (ValueError, OSError) as error:
+        raise TrainingError(f"load: cannot read {folder / CONFIG}: {error}; put it back") from error
     settings = RunSettings.from_config(config)
     check_registered(f"load: {folder}", settings.task, settings.model)
     with Checkpoints(folder / CHECKPOINTS, read_only=True) as checkpoints:
         program = bare_program(settings)  # the arrays that it lacks are in the checkpoint
-        found = checkpoints.restore(program.shapes, at)
+        found = checkpoints.restore(
+            program.shapes, at, fits=lambda notes: refuse_other_config(notes, settings)
+        )
     if found is None:
         raise FileNotFoundError(f"load: {folder} holds no whole checkpoint yet")
-    return Trained(program, found.state, found.step, folder)
+    return Trained(program, found.state, found.step, folder, written_of(found.notes))
 
 
 def _run_folder(workdir: Path, run: str | None) -> Path:

@@ -17,6 +17,7 @@ from elsa.training.errors import TrainingError
 from elsa.training.pieces import Pieces
 from elsa.training.program import Program
 from elsa.training.progress import TrainingProgress
+from elsa.training.resuming import Fitting, Places, plain_config
 from elsa.training.state import Skipped, TrainState
 from elsa.training.stored import Restored
 from elsa.training.trained import CHECKPOINTS, EVENTS, METRICS, Trained
@@ -38,6 +39,7 @@ class Run:
       name: of the run.
       sums: digests of arrays that are not in the config, by what they are: "given", "init".
       watcher: numbers of all models, computed at each evaluation; None where nothing is watched.
+      accept: goes on in an environment that changes bits.
     """
 
     def __init__(
@@ -51,10 +53,12 @@ class Run:
         name: str,
         sums: Mapping[str, Mapping[str, str]],
         watcher: Callable[[TrainState], Mapping[str, Any]] | None = None,
+        accept: bool = False,
     ):
         self.program, self.folder, self.name = program, folder, name
         self.targets, self.target_name = targets, target_name
         self.sums, self.watcher = {key: dict(value) for key, value in sums.items()}, watcher
+        self._accept = accept
         self.settings, self.train_settings = program.settings, program.settings.train
         target = None if targets is None else float(np.mean(targets))
         models = self.settings.num_seeds * len(program.sweep)
@@ -83,21 +87,27 @@ class Run:
         for line in said:
             self.progress.say(f"{self.name}: {line}")
         with Checkpoints(self.folder / CHECKPOINTS, keep=self.train_settings.keep) as checkpoints:
-            found = checkpoints.restore(self.program.shapes)
+            fits = Fitting(self.folder, self.settings)
+            found = checkpoints.restore(self.program.shapes, fits=fits)
             start = found or Restored(0, begin(), {"position": 0, **self.sums})
             self._refuse_other_arrays(start.notes)
             # what "auto" takes may change between versions, but not within a run
             self.program.sampler = start.notes.get("sampler", self.program.sampler)
+            self._places = Places(self.folder, start.notes.get("environments"), start.step)
+            over = found is not None and self._is_finished(start.step, start.state)
+            if elsewhere := "" if over else self._places.refuse(accept=self._accept):
+                self.progress.say(f"{self.name}: {elsewhere}")
             metrics = MetricsFile(self.folder / METRICS, int(start.notes["position"]))
-            if found and self._is_finished(start.step, start.state):
-                return self._ended(start.state, start.step)
+            if over:
+                return self._ended(start.state, start.step, metrics)
+            self._places.write()
             if not found and self.watcher:
                 metrics.append({"step": 0, "watched": self._watched(start.state)})
             if not found and (at_once or self._is_finished(0, start.state)):
                 self._save(checkpoints, metrics, 0, start.state, None)
             if self._is_finished(start.step, start.state):
                 checkpoints.wait()
-                return Trained(self.program, start.state, start.step, self.folder)
+                return self._ended(start.state, start.step, metrics)
             events = EventFiles(self.folder / EVENTS, start.step)
             with contextlib.closing(events), self.progress, stopping.noted() as asked_to_stop:
                 if found and start.step:
@@ -158,7 +168,7 @@ class Run:
                     f"in {self.folder / CHECKPOINTS}, the same command goes on from there"
                 )
         checkpoints.wait()
-        return self._ended(state._replace(part=()), step)
+        return self._ended(state._replace(part=()), step, metrics)
 
     def _line(self, step: int, loss: np.ndarray, state: TrainState) -> dict[str, Any]:
         """One line of metrics.jsonl."""
@@ -190,6 +200,9 @@ class Run:
         usable = [] if loss is None else loss[~np.asarray(state.diverged) & np.isfinite(loss)]
         notes = {
             "position": metrics.position,
+            "metrics": metrics.written.digest,
+            "config": plain_config(self.settings),
+            "environments": self._places.all,
             "finished": self._is_finished(step, state),
             "sampler": self.program.sampler,
             "loss": float(np.mean(usable)) if len(usable) else None,
@@ -213,13 +226,14 @@ class Run:
         # TensorBoard draws no NaN, and tensorboardX prints a warning for each
         events.add(step, {name: v for name, v in scalars.items() if math.isfinite(v)})
 
-    def _ended(self, state: TrainState, step: int) -> Trained:
+    def _ended(self, state: TrainState, step: int, metrics: MetricsFile) -> Trained:
         """The run's models; which of them diverged is said.
 
         Raises:
           DivergedError: where all did.
         """
-        trained, lost = Trained(self.program, state, step, self.folder), diverged.found(state)
+        trained = Trained(self.program, state, step, self.folder, metrics.written)
+        lost = diverged.found(state)
         if not lost:
             return trained
         names = self.program.sweep.names

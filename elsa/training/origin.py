@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from elsa.base import files, strict_json
+from elsa.base import sealed_json
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
 from elsa.training.trained import CHECKPOINTS
@@ -36,9 +36,11 @@ def read(folder: Path) -> Origin | None:
     if not path.exists():
         return None
     try:
-        return Origin(**strict_json.loads(path.read_bytes()))
+        return Origin(**sealed_json.read(path))
     except (ValueError, TypeError, OSError) as error:
-        raise TrainingError(f"cannot read {path}: {error}") from error
+        raise TrainingError(
+            f"cannot read {path}: {error}. Put it back, or give another workdir"
+        ) from error
 
 
 def write(folder: Path, origin: Origin) -> None:
@@ -47,8 +49,7 @@ def write(folder: Path, origin: Origin) -> None:
     Raises:
       files.WriteError: where the disk or a permission forbids it.
     """
-    text = strict_json.dumps(origin._asdict(), where=ORIGIN, indent=2)
-    files.replace(folder / ORIGIN, f"{text}\n".encode())
+    sealed_json.write(folder / ORIGIN, origin._asdict())
 
 
 def has_checkpoint(folder: Path) -> bool:

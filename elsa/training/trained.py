@@ -11,11 +11,13 @@ from rich.console import Console
 
 from elsa.base import checks, strict_json
 from elsa.training import progress
+from elsa.training.errors import TrainingError
 from elsa.training.evaluation import Evaluation, evaluate
 from elsa.training.lengths import graph_at
 from elsa.training.program import Program
 from elsa.training.state import TrainState
 from elsa.training.sweep import build_task
+from elsa.training.writers import Written, contents
 
 _BATCHES = 100  # batches of one call in an evaluation, between which its progress shows
 CONFIG, METRICS, CHECKPOINTS, EVENTS = "config.json", "metrics.jsonl", "checkpoints", "tensorboard"
@@ -28,12 +30,14 @@ class Trained(NamedTuple):
     state: all models, [seeds, points].
     step: steps trained.
     folder: where the run is kept.
+    written: what its metrics.jsonl held at that step; None where that is not known.
     """
 
     program: Program
     state: TrainState
     step: int
     folder: Path
+    written: Written | None = None
 
     def model(self, seed: int = 0, point: int = 0, *, context_length: int | None = None) -> Any:
         """One model, scaled by the length that it was trained on or, where one is given, another.
@@ -189,11 +193,21 @@ class Trained(NamedTuple):
         }
 
     def _records(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl, which a run of no steps need not have."""
+        """The lines of metrics.jsonl, which a run of no steps need not have.
+
+        Raises:
+          TrainingError: where they cannot be read, or are others than the run has written.
+        """
         path = self.folder / METRICS
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        whole = text.rpartition("\n")[0]  # the last line may be in writing just now
-        return [strict_json.loads(line) for line in whole.splitlines()]
+        wrong = self.written.differs(path) if self.written else ""
+        # the last line may be in writing just now
+        whole = contents(path).rpartition(b"\n")[0]
+        try:
+            if not wrong:
+                return [strict_json.loads(line) for line in whole.splitlines()]
+        except ValueError as error:
+            wrong = f"holds a line that is no JSON ({error})"
+        raise TrainingError(f"{path} {wrong}. Put the file back")
 
     def _stacked(self, tables: list[Any]) -> np.ndarray:
         """[times, seeds, points], also where there is none."""

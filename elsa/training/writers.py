@@ -1,12 +1,13 @@
 """Metrics of a run: a line of JSON for each evaluation, and TensorBoard's event files."""
 
 import contextlib
+import hashlib
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,59 @@ from elsa.base import files, strict_json
 from elsa.training.errors import TrainingError
 
 _FLUSH_SECONDS = 10.0
+
+
+class Written(NamedTuple):
+    """How much of metrics.jsonl there was at a moment, and what.
+
+    position: bytes.
+    digest: their SHA-256; None where an earlier version did not write it.
+    """
+
+    position: int
+    digest: str | None
+
+    def differs(self, path: Path) -> str:
+        """What is wrong with the file's beginning, to follow its name; "" for nothing.
+
+        Raises:
+          TrainingError: where it cannot be read.
+        """
+        data = contents(path)
+        if len(data) < self.position:
+            return (
+                f"holds {len(data)} bytes, the checkpoint was written at {self.position}: lines "
+                "are missing"
+            )
+        found = hashlib.sha256(data[: self.position]).hexdigest()
+        if self.digest not in (None, found):
+            return (
+                f"is not what this run wrote: its first {self.position} bytes have another SHA-256 "
+                "than the checkpoint says"
+            )
+        return ""
+
+
+def written_of(notes: Mapping[str, Any]) -> Written:
+    """Of a checkpoint's notes."""
+    return Written(int(notes["position"]), notes.get("metrics"))
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of metrics.jsonl, none where there is no file.
+
+    Raises:
+      TrainingError: where it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise TrainingError(
+            f"cannot read {path}: {error.strerror or error}; nothing was changed. Try again once "
+            "that is mended, or give another workdir"
+        ) from error
 
 
 class MetricsFile:
@@ -26,25 +80,29 @@ class MetricsFile:
       position: bytes to keep; what follows was written after the checkpoint and comes again.
 
     Raises:
-      TrainingError: for a file that has lost lines.
+      TrainingError: for a file that cannot be read, or has lost lines.
       files.WriteError: where it cannot be cut.
     """
 
     def __init__(self, path: Path, position: int):
         self.path = path
-        held = path.stat().st_size if path.exists() else 0
-        if held < position:
+        data = contents(path)
+        if lost := Written(position, None).differs(path):
             raise TrainingError(
-                f"{path} holds {held} bytes, the checkpoint was written at {position}: lines are "
-                "missing. Put the file back, or start anew in another folder"
+                f"{path} {lost}. Put the file back, or start anew in another folder"
             )
-        if held > position:
+        if len(data) > position:
             files.guarded(path)
             try:
                 os.truncate(path, position)
             except OSError as error:
                 raise files.WriteError(path, error) from error
-        self.position = position
+        self.position, self._sum = position, hashlib.sha256(data[:position])
+
+    @property
+    def written(self) -> Written:
+        """What there is so far."""
+        return Written(self.position, self._sum.hexdigest())
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds one line, on the disk before this returns.
@@ -55,6 +113,7 @@ class MetricsFile:
         line = (strict_json.dumps(record, where="metrics") + "\n").encode()
         files.append(self.path, line)
         self.position += len(line)
+        self._sum.update(line)
 
 
 class EventFiles:

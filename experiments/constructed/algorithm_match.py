@@ -106,7 +106,13 @@ def _model(config: ConfigDict, case: Case, place: Place) -> tuple[Any, Any]:
         "train": {**config.train.to_dict(), "max_gradient_norm": 1.0, "evaluate_every": 50},
     }
     folder = place.folder / "training" / f"layers_{case['depth']}"
-    training.fit(run, folder, screen=place.screen, name=f"{case['depth']} layers")
+    training.fit(
+        run,
+        folder,
+        environment=place.environment,
+        screen=place.screen,
+        name=f"{case['depth']} layers",
+    )
     loaded = training.load(folder)
     return loaded.task, loaded.model
 

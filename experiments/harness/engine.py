@@ -50,6 +50,7 @@ def run(
     overwrite: bool = False,
     extend: bool = False,
     branch: Branch | None = None,
+    accept: bool = False,
     command: str = "",
     screen: Console | None = None,
     brief: bool = False,
@@ -64,6 +65,7 @@ def run(
       extend: lets the folder's run go on to a larger train.num_steps, all else equal; what the
         shorter one measured is set aside, and an empty folder starts a run.
       branch: where training runs start, in a folder that begins; origin.json keeps it.
+      accept: goes on beside what was computed in an environment that gives other bits.
       command: the command line that repeats this run, for env.json and for whoever resumes.
       screen: where to print; standard output by default.
       brief: prints progress alone, no tables and no places of files.
@@ -92,12 +94,13 @@ def run(
             place, settings, overwrite=overwrite, newer=NEWER, extend=more
         ) as folder:
             if start is not None:
-                folder.write_json(going_on.ORIGIN, going_on.as_json(start))
+                going_on.write_origin(place, start)
             _refuse_foreign_cases(folder, cases)
             if len(folder.cases) < len(cases):
-                folder.write_environment(environment(settings, command))
+                here = {**environment(settings, command), "branch": going_on.as_json(start)}
+                folder.write_environment(here, accept=accept)
             _announce(folder, cases, screen, brief=brief)
-            _compute(experiment, config, cases, Place(place, screen, start), folder)
+            _compute(experiment, config, cases, Place(place, screen, start, accept), folder)
             return _report(experiment, config, folder, None if brief else screen)
     except FolderError as error:
         raise RunError(message_of(error)) from error

@@ -41,11 +41,18 @@ class Place:
     folder: the run's folder.
     screen: where progress is shown.
     branch: where its training starts; None for fresh models.
+    accept: whether training goes on in an environment that changes its bits.
     """
 
     folder: "Path"
     screen: "Console"
     branch: Branch | None = None
+    accept: bool = False
+
+    @property
+    def environment(self) -> str:
+        """What `training.fit` is told of it."""
+        return "accept" if self.accept else "same"
 
 
 class Rows(NamedTuple):

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from elsa.base import files, strict_json
 from elsa.base.owner import Owner, is_owner_s
+from elsa.base.settings import for_results, taken_over
 from elsa.report import style
-from experiments.harness import going_on, records
+from experiments.harness import chain, going_on, records, where
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIG, ENV, METRICS, SUMMARY = "config.json", "env.json", "metrics.jsonl", "summary.json"
 FIGURES = "figures"
-# Entries in which two parts of a run must agree; time and command need not.
-_SAME_KIND = ("versions", "commit", "uncommitted_changes", "device", "x64")
 
 
 class FolderError(Exception):
@@ -51,6 +50,7 @@ class RunFolder:
         self.records: list[records.Record] = []
         self.notes: list[str] = []
         self._owner = owner
+        self._last = ""  # the digest of the last line; "" before it is known
 
     @classmethod
     def open(
@@ -135,26 +135,27 @@ class RunFolder:
           ValueError, TypeError: for a field that is not plain, finite JSON, naming case and field.
           files.WriteError: the earlier records are untouched.
         """
-        lines = records.dump(case, results, seconds=seconds)
+        before = self._last or self._first_digest()
+        lines = records.dump(case, results, seconds=seconds, after=before)
         files.append(self.path / METRICS, lines)
+        self._last = chain.end(lines, before)
         self.records += records.parse(lines)[0]
 
-    def write_environment(self, environment: Mapping[str, Any]) -> None:
-        """Records where the run is computed; a resumed run adds what differs, under "resumed"."""
-        if not (self.path / ENV).exists():
-            self.write_json(ENV, environment)
-            return
-        first = _read(self.path / ENV)
-        changed = {key: value for key, value in environment.items() if first.get(key) != value}
-        first["resumed"] = [*first.get("resumed", []), changed]
-        self.write_json(ENV, first)
-        then, now = ({key: env.get(key) for key in _SAME_KIND} for env in (first, environment))
-        difference = strict_json.first_difference(then, now)
-        if difference:
-            key, before, after = difference
-            self.notes.append(
-                f"the kept cases were computed elsewhere: {key} was {before}, now {after}"
-            )
+    def write_environment(self, environment: Mapping[str, Any], *, accept: bool = False) -> None:
+        """Records where the run is computed; a resumed run adds what differs, under "resumed".
+
+        Args:
+          environment: of this process.
+          accept: goes on where it has changed so that bits do, or env.json is damaged.
+
+        Raises:
+          FolderError: for either otherwise.
+        """
+        kept = bool(self.records)
+        try:
+            self.notes += where.record(self.path / ENV, environment, kept=kept, accept=accept)
+        except where.ElsewhereError as error:
+            raise FolderError(f"{error} {ways_out(self.path)}") from error
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> Path:
         """Replaces a JSON file of the folder, and returns its path.
@@ -176,14 +177,9 @@ class RunFolder:
 
         paths = []
         for ending in ("png", "svg"):
-            image = io.BytesIO()
+            image, metadata = io.BytesIO(), {"Date": None} if ending == "svg" else None
             with style.applied(), matplotlib.rc_context({"svg.hashsalt": name}):
-                figure.savefig(
-                    image,
-                    format=ending,
-                    dpi=300,
-                    metadata={"Date": None} if ending == "svg" else None,
-                )
+                figure.savefig(image, format=ending, dpi=300, metadata=metadata)
             paths.append(self.path / FIGURES / f"{name}.{ending}")
             files.replace(paths[-1], image.getvalue())
         return paths
@@ -208,9 +204,10 @@ class RunFolder:
                 f"{self.path} is not empty and holds no {self.what} (no {self.asked}). "
                 f"{ways_out(self.path)}"
             )
-        before = _read(self.path / self.asked)
+        before, written = _read(self.path / self.asked), _read(self.path / self.asked)
         for name, value in newer.items():
-            _fill_in(before, wanted, name.split("."), value)
+            going_on.fill_in(before, wanted, name.split("."), value)
+        before = taken_over(before, wanted)
         steps = None if extend is None else going_on.fewer_steps(before, wanted)
         if steps is not None:
             before["train"]["num_steps"] = wanted["train"]["num_steps"]
@@ -223,19 +220,30 @@ class RunFolder:
             )
         if extend is not None and steps is not None:
             self._go_on(wanted, steps, extend)
+        elif taken_over(written, wanted) != written:
+            self.write_json(self.asked, taken_over(written, wanted))
         metrics = self.path / METRICS
         try:
             data = metrics.read_bytes() if metrics.exists() else b""
             self.records, length, dropped = records.parse(data)
-        except records.LineError as error:
+            self._last = chain.end(data[:length], self._first_digest()) if length else ""
+        except chain.LineError as error:
             raise FolderError(
-                f"{metrics}, {error}. Repair that line, or: {ways_out(self.path)}"
+                f"{metrics}, {error}. Repair that line, or cut it off with those after it, whose "
+                f"cases then run again, or: {ways_out(self.path)}"
             ) from error
         except OSError as error:
-            raise files.WriteError(metrics, error, verb="read") from error
+            raise FolderError(
+                f"cannot read {metrics}: {error.strerror or error}; nothing was changed. Try again "
+                f"once that is mended, or: {ways_out(self.path)}"
+            ) from error
         if dropped:
             files.replace(metrics, data[:length])
             self.notes.append(f"{metrics}: {dropped}; it is dropped, and that case runs again")
+
+    def _first_digest(self) -> str:
+        """What the first line of metrics.jsonl follows."""
+        return chain.start(for_results(_read(self.path / self.asked)))
 
     def _go_on(self, wanted: dict[str, Any], steps: int, refuse: Callable[[], None]) -> None:
         """Makes room for records of more steps; the config last, so that a kill spoils nothing."""
@@ -266,16 +274,6 @@ class RunFolder:
         self.notes.append(f"the old folder is now {aside}")
 
 
-def _fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:
-    """Sets a key that is asked for and missing there."""
-    first, *rest = key
-    if isinstance(there, dict) and isinstance(wanted, dict) and first in wanted:
-        if rest:
-            _fill_in(there.get(first), wanted[first], rest, value)
-        else:
-            there.setdefault(first, value)
-
-
 def _hold(path: Path) -> Owner:
     try:
         return Owner(path)
@@ -285,12 +283,11 @@ def _hold(path: Path) -> Owner:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = strict_json.loads(path.read_bytes())
+        return strict_json.loads_object(path.read_bytes())
     except (ValueError, OSError) as error:
-        raise FolderError(f"cannot read {path}: {error}. {ways_out(path.parent)}") from error
-    if not isinstance(value, dict):
-        raise FolderError(f"cannot read {path}: no JSON object. {ways_out(path.parent)}")
-    return value
+        raise FolderError(
+            f"cannot read {path}: {error}. Put it back, or: {ways_out(path.parent)}"
+        ) from error
 
 
 def ways_out(path: Path) -> str:

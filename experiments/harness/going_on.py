@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from elsa.base import files, strict_json
+from elsa.base import files, sealed_json
 from experiments.harness.experiment import Branch, Case, Experiment, RunError, message_of
 
 ORIGIN = "origin.json"  # of a run that starts from others: their folder, and the checkpoint
@@ -74,7 +74,7 @@ def origin(
       RunError: for an experiment that trains no runs; a folder that was begun otherwise; where the
         checkpoint is absent, or does not fit this config.
     """
-    there = None if overwrite else _read(workdir / ORIGIN)
+    there = None if overwrite else _read(workdir)
     start = asked or there
     if start is None:
         return None
@@ -95,15 +95,41 @@ def origin(
     return start
 
 
-def as_json(branch: Branch) -> dict[str, Any]:
+def as_json(branch: Branch | None) -> dict[str, Any] | None:
     """The contents of origin.json."""
-    return {"folder": str(branch.folder), "at": branch.at}
+    return None if branch is None else {"folder": str(branch.folder), "at": branch.at}
+
+
+def write_origin(folder: Path, branch: Branch) -> None:
+    """Replaces a folder's origin.json.
+
+    Raises:
+      files.WriteError: the old file is untouched.
+    """
+    sealed_json.write(folder / ORIGIN, as_json(branch) or {})
 
 
 def fewer_steps(there: Mapping[str, Any], asked: Mapping[str, Any]) -> int | None:
     """The steps of the config that is there, where another number of them is asked for."""
     before, now = (config.get("train", {}).get("num_steps") for config in (there, asked))
     return before if isinstance(before, int) and isinstance(now, int) and before != now else None
+
+
+def fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:
+    """Sets a key of a config that is asked for and missing there.
+
+    Args:
+      there: the config of the folder; changed.
+      wanted: the config that is asked for.
+      key: its parts.
+      value: of runs that were written before there was the key.
+    """
+    first, *rest = key
+    if isinstance(there, dict) and isinstance(wanted, dict) and first in wanted:
+        if rest:
+            fill_in(there.get(first), wanted[first], rest, value)
+        else:
+            there.setdefault(first, value)
 
 
 def set_aside(folder: Path, names: tuple[str, ...], steps: int) -> list[Path]:
@@ -122,14 +148,27 @@ def set_aside(folder: Path, names: tuple[str, ...], steps: int) -> list[Path]:
     ]
 
 
-def _read(path: Path) -> Branch | None:
+def origin_of(folder: Path) -> dict[str, Any] | None:
+    """The contents of a folder's origin.json; None where it does not start from others.
+
+    Raises:
+      RunError: where it cannot be read, or is not what was written.
+    """
+    path = folder / ORIGIN
     if not path.exists():
         return None
     try:
-        origin = strict_json.loads(path.read_bytes())
-        return Branch(Path(origin["folder"]), origin["at"])
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise RunError(f"cannot read {path}: {message_of(error)}") from error
+        found = sealed_json.read(path)
+        return {"folder": found["folder"], "at": found["at"]}
+    except (ValueError, KeyError, OSError) as error:
+        raise RunError(
+            f"cannot read {path}: {message_of(error)}. Put it back, or give another --workdir"
+        ) from error
+
+
+def _read(folder: Path) -> Branch | None:
+    origin = origin_of(folder)
+    return None if origin is None else Branch(Path(origin["folder"]), origin["at"])
 
 
 def _name(config: ConfigDict) -> str:

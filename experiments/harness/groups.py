@@ -38,6 +38,7 @@ def run(
     *,
     overwrite: bool = False,
     command: str = "",
+    accept: bool = False,
     screen: Console | None = None,
     prepare: Callable[[ConfigDict], None] = lambda config: None,
 ) -> pl.DataFrame:
@@ -54,6 +55,7 @@ def run(
       workdir: the folder; the same base config and sweep in it go on, anything else is refused.
       overwrite: moves what is in the folder to `<workdir>.<time>` first.
       command: the command line that repeats this sweep.
+      accept: goes on beside what was computed in an environment that gives other bits.
       screen: where to print; standard output by default.
       prepare: called with the config of a group before that is checked, and before it runs.
 
@@ -70,7 +72,7 @@ def run(
         _check(experiment, group, prepare)
     held = {"config": config.to_dict(), **sweep.asked()}
     newer = {f"config.{key}": value for key, value in engine.NEWER.items()}
-    running = _Running(experiment, parts, command, screen, prepare)
+    running = _Running(experiment, parts, command, screen, prepare, accept)
     again = f" To go on, run:\n  {command}" if command else ""
     try:
         with SweepFolder.open(workdir, held, overwrite=overwrite, newer=newer) as folder:
@@ -123,6 +125,7 @@ class _Running:
     command: str
     screen: Console
     prepare: Callable[[ConfigDict], None]
+    accept: bool
     outcomes: dict[str, _Behind] = dataclasses.field(default_factory=dict)
 
     @property
@@ -191,6 +194,7 @@ class _Running:
                 self.experiment,
                 group.config,
                 place,
+                accept=self.accept,
                 command=self.command,
                 screen=self.screen,
                 brief=True,

@@ -1,27 +1,27 @@
 """The lines of metrics.jsonl: one JSON object per record, in the order the cases ran.
 
 Every line holds `case` (its name) and `seconds` (wall time of the whole case). A case of several
-records writes one line for each, numbered by `part` (from 0) of `parts`.
+records writes one line for each, numbered by `part` (from 0) of `parts`. A line ends in `chain`, a
+digest that no record has once it is read.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elsa.base import strict_json
+from experiments.harness import chain
+from experiments.harness.chain import LineError
 
 Record = dict[str, Any]
-_OURS = ("case", "seconds", "part", "parts")
-
-
-class LineError(Exception):
-    """A broken line that is not the end of a file cut off by a kill."""
-
-    def __init__(self, line: int, reason: str):
-        super().__init__(f"line {line}: {reason}")
+_OURS = ("case", "seconds", "part", "parts", chain.FIELD)
 
 
 def dump(
-    case: str, results: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, seconds: float
+    case: str,
+    results: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    *,
+    seconds: float,
+    after: str | None = None,
 ) -> bytes:
     """The lines of one case.
 
@@ -29,6 +29,7 @@ def dump(
       case: its name.
       results: what was measured, one record or several.
       seconds: wall time of the case.
+      after: the digest of the last line before them; None writes lines without any.
 
     Raises:
       ValueError: naming case and field, for NaN, infinity or a field name of ours; naming the case
@@ -47,7 +48,11 @@ def dump(
             raise ValueError(f"{where}: the field {taken[0]!r} is the run folder's own")
         numbers = {} if single else {"part": part, "parts": len(records)}
         line = {"case": case, **numbers, "seconds": round(seconds, 6), **record}
-        lines.append(strict_json.dumps(line, where=where) + "\n")
+        text = strict_json.dumps(line, where=where)
+        if after is not None:
+            linked = chain.linked(strict_json.loads(text), after)
+            after, text = linked[chain.FIELD], strict_json.dumps(linked, where=where)
+        lines.append(text + "\n")
     return "".join(lines).encode()
 
 
@@ -95,4 +100,5 @@ def _record(number: int, line: bytes) -> Record:
     parts = record.get("parts", 1)
     if type(parts) is not int or parts < 1:
         raise LineError(number, f"parts must be a whole number from 1 on, got {parts!r}")
+    record.pop(chain.FIELD, None)
     return record

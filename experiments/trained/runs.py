@@ -39,6 +39,7 @@ def trained(
     # the folder's own config.json is the one asked for: where a run below it has fewer steps, it
     # is one that --extend has not come to yet
     shared: dict[str, Any] = {**words, "screen": place.screen, "name": name, "extend": True}
+    shared["environment"] = place.environment
     if place.branch is None:
         return training.fit(settings, folder, init=init, init_noise=init_noise, **shared)
     source, run = place.branch.folder, _source_run(place.branch, folder, name)

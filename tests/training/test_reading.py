@@ -28,5 +28,5 @@ def test_a_loss_that_was_not_finite_is_nan_along_training(tmp_path):
     first, *rest = map(json.loads, path.read_text().splitlines())
     first["loss"][1][0] = None
     path.write_text("\n".join(json.dumps(line) for line in (first, *rest)))
-    _, losses = trained.risk_along_training()
+    _, losses = trained._replace(written=None).risk_along_training()  # not what the run wrote
     assert np.argwhere(np.isnan(losses)).tolist() == [[0, 1, 0]]

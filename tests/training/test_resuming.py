@@ -204,13 +204,14 @@ def test_a_full_disk_stops_the_run_keeps_its_checkpoints_and_it_goes_on_later(
 def test_metrics_that_have_lost_lines_are_not_gone_on_with(stopped, tmp_path):
     folder = cases.copy(stopped, tmp_path / "run")
     first = (folder / METRICS).read_text().splitlines()[0]
-    (folder / METRICS).write_text(first + "\n")
+    (folder / METRICS).write_text(first)
     message = rf"{folder / METRICS} holds \d+ bytes, the checkpoint was written at \d+: lines are"
     with pytest.raises(training.TrainingError, match=message):
         training.fit(cases.config(), folder)
     (folder / METRICS).unlink()
     with pytest.raises(training.TrainingError, match="holds 0 bytes"):
         training.fit(cases.config(), folder)
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"6", "12"}
 
 
 @pytest.mark.parametrize(

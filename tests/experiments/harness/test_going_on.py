@@ -151,8 +151,7 @@ def test_a_folder_remembers_where_its_runs_start(go, trains, squares, tmp_path):
     squares.before = lambda n: None
     go()  # without the flag: all its runs start there
     assert [place.branch for place in trains[1]] == [start, start, start]
-    origin = json.loads((tmp_path / "run" / going_on.ORIGIN).read_text())
-    assert origin == {"folder": "/there", "at": 40}
+    assert going_on.origin_of(tmp_path / "run") == {"folder": "/there", "at": 40}
     with pytest.raises(RunError, match=r"a branch of /there@40, /there@newest is asked for"):
         go(branch=Branch(Path("/there"), "newest"))
     go(overwrite=True)
