@@ -1,4 +1,4 @@
-"""Signals of a scheduler at any place of an experiment: exit code 75, and the same bits in the end."""
+"""A scheduler's signals at any place of an experiment: exit code 75, the same bits in the end."""
 
 import itertools
 import json
