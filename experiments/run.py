@@ -114,13 +114,17 @@ def parse_flags(argv: list[str]) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Runs what the flags ask for, and returns the exit code."""
+    with stopping.preemption_raises(), stopping.after(_MAX_SECONDS.value):
+        return _main(argv)
+
+
+def _main(argv: list[str]) -> int:
     try:
         if _LIST.value:
             command_line.refuse_flags(argv[1:])
             terminal.console().print(listing.table(command_line.CONFIGS))
         else:
-            with stopping.preemption_raises(), stopping.after(_MAX_SECONDS.value):
-                _run(_CONFIG.value, argv[1:])
+            _run(_CONFIG.value, argv[1:])
     except RunError as error:
         logging.debug("raised at:", exc_info=error)
         said = "" if error.exit_code in (INTERRUPTED, PREEMPTED) else "error: "
@@ -243,5 +247,12 @@ def _sweep_words(axes: Mapping[str, str]) -> list[str]:
     ]
 
 
+def _until_exit(argv: list[str]) -> int:
+    code = main(argv)
+    if code == PREEMPTED:
+        stopping.ignore_preemption()  # a second one would change the exit code
+    return code
+
+
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse_flags)
+    app.run(_until_exit, flags_parser=parse_flags)

@@ -93,22 +93,36 @@ def replace(path: Path, data: bytes) -> None:
         raise
 
 
-def append(path: Path, data: bytes) -> None:
+def append(path: Path, data: bytes, *, at: int | None = None) -> None:
     """Adds to the end of a file and brings it to the disk; on failure the old end is restored.
+
+    Args:
+      path: the file; made if need be.
+      data: what is added.
+      at: where the end must be, as this process left it; None for wherever it is.
 
     Raises:
       WriteError: nothing of `data` is kept.
+      ReplacedError: as `guarded`; and where the end is elsewhere, because another process wrote.
     """
     guarded(path)
     try:
-        with open(path, "ab", buffering=0) as file:
-            end = os.fstat(file.fileno()).st_size
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            end = os.lseek(descriptor, 0, os.SEEK_END)
+            if at is not None and end != at:
+                raise ReplacedError(
+                    f"{path} holds {end} bytes, this process left {at}: another one writes there, "
+                    "and this one writes nothing more"
+                )
             try:
-                _write(file.fileno(), data)
+                _write(descriptor, data)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    os.ftruncate(file.fileno(), end)
+                    os.ftruncate(descriptor, end)
                 raise
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise WriteError(path, error) from error
 

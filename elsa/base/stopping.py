@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -61,10 +62,14 @@ def noted() -> Iterator[StopRequest]:
 
 @contextlib.contextmanager
 def preemption_raises() -> Iterator[None]:
-    """Lets a scheduler's signal end the process as Ctrl-C does, with `Preempted`."""
+    """Lets a scheduler's signal end the process as Ctrl-C does, with `Preempted`.
+
+    One that comes while the process is on its way out already, as Slurm's second, is passed over.
+    """
 
     def stop(number: int, _: Any) -> None:
-        raise Preempted(f"{signal.Signals(number).name} came")
+        if not _is_on_its_way_out():
+            raise Preempted(f"{signal.Signals(number).name} came")
 
     with _handled(_PREEMPTING, stop):
         yield
@@ -83,6 +88,19 @@ def after(seconds: float | None) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def ignore_preemption() -> None:
+    """Ignores a scheduler's further signals, for a process that has nothing left to do but exit."""
+    for number in _PREEMPTING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _is_on_its_way_out() -> bool:
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 @contextlib.contextmanager

@@ -44,7 +44,8 @@ class TrainSettings:
       sampler: "rows" draws the context row by row, "gram" its Gram matrix, "auto" the cheaper.
       share_data: whether all seeds see the same prompts; else every seed has prompts of its own,
         shared by the points of the sweep.
-      checkpoint_seconds: a checkpoint is written when this long has passed since the last.
+      checkpoint_seconds: a checkpoint is written when this long has passed since the last, at the
+        next evaluation or, once 10 s have passed, before it.
       keep: checkpoints that are kept.
       optimise: False compiles in about half the time to slower programs, for short runs.
       matmul_precision: of the models' matrix products, in training and wherever the models are run

@@ -109,9 +109,10 @@ class MetricsFile:
 
         Raises:
           files.WriteError: nothing of the line is kept.
+          files.ReplacedError: where another process has the folder, or has written here.
         """
         line = (strict_json.dumps(record, where="metrics") + "\n").encode()
-        files.append(self.path, line)
+        files.append(self.path, line, at=self.position)
         self.position += len(line)
         self._sum.update(line)
 

@@ -65,6 +65,15 @@ def test_ctrl_c_in_a_write_leaves_the_old_content(tmp_path, monkeypatch, write):
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_a_file_that_another_process_wrote_to_is_not_appended_to(tmp_path):
+    path = tmp_path / "a"
+    files.append(path, b"mine\n", at=0)
+    files.append(path, b"other\n")
+    with pytest.raises(files.ReplacedError, match="a holds 11 bytes, this process left 5: another"):
+        files.append(path, b"more\n", at=5)
+    assert path.read_bytes() == b"mine\nother\n"
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(files.WriteError, match=r"cannot make folder .*file/run: Not a directory"):

@@ -20,6 +20,34 @@ def test_a_scheduler_s_signal_ends_the_process_as_ctrl_c_does(number):
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.parametrize("number", PREEMPTING)
+def test_a_second_signal_on_the_way_out_changes_nothing(number):
+    class Saves:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            signal.raise_signal(number)
+
+    with stopping.preemption_raises():
+        with pytest.raises(stopping.Preempted, match=r"^SIGTERM came$") as first, Saves():
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(ValueError) as second:
+            try:
+                raise first.value
+            except KeyboardInterrupt as error:
+                signal.raise_signal(number)
+                raise ValueError from error
+        with pytest.raises(ZeroDivisionError):
+            try:
+                raise second.value
+            except ValueError:
+                signal.raise_signal(number)
+                raise ZeroDivisionError from None
+        with pytest.raises(stopping.Preempted):
+            signal.raise_signal(number)
+
+
 def test_what_a_process_was_started_to_ignore_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:

@@ -1,0 +1,111 @@
+"""A scheduler's signals at any place of an experiment: exit code 75, the same bits in the end."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from elsa import training
+from experiments import run
+from tests.training.cases import assert_same_bits
+
+ROOT = Path(run.__file__).parents[1]
+# One SIGTERM or two in a row, once: beside what is running, or after it.
+LAUNCH = """
+import os, signal, sys, threading
+import jax
+jax.config.update("jax_disable_most_optimizations", True)
+from elsa.training import checkpoint, pieces, trained
+from experiments import run
+from experiments.harness import folder
+
+def send():
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def disturb(owner, name, *, beside):
+    function, sent = getattr(owner, name), []
+
+    def disturbed(*args, **words):
+        if beside and not sent:
+            threading.Timer(0.1, send).start()
+        found = function(*args, **words)
+        if not beside and not sent:
+            send()
+        sent.append(1)
+        return found
+
+    setattr(owner, name, disturbed)
+
+place, times = sys.argv[1], int(sys.argv[2])
+del sys.argv[1:3]
+if place == "compilation":
+    disturb(pieces.Pieces, "advance", beside=True)
+elif place == "evaluation":
+    disturb(trained.Trained, "risk", beside=True)
+elif place == "checkpoint":  # which is written in the background
+    disturb(checkpoint.Checkpoints, "save", beside=False)
+elif place == "record":
+    disturb(folder.RunFolder, "append", beside=False)
+elif place == "figures":
+    disturb(folder.RunFolder, "write_figure", beside=True)
+run.app.run(run._until_exit, flags_parser=run.parse_flags)
+"""
+PLACES = ["compilation", "evaluation", "checkpoint", "record", "figures"]
+SMALL = ["train.num_steps=100", "train.checkpoint_seconds=0", "num_seeds=1", "model.depth=1"]
+
+
+def experiment(folder, programs, place="nowhere", times=0):
+    words = ["--config=configs/train.py:quick", *(f"--config.{word}" for word in SMALL)]
+    return subprocess.run(
+        [sys.executable, "-c", LAUNCH, place, str(times), *words, f"--workdir={folder}"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "JAX_COMPILATION_CACHE_DIR": str(programs),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def results(folder):
+    """All that must come again: records without their times, metrics, figures."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["seconds"]
+    held = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".png", ".svg") or path.match("training/*/metrics.jsonl")
+    }
+    return lines, held
+
+
+@pytest.mark.slow
+def test_ten_preemptions_anywhere_change_no_bit(tmp_path):
+    programs = tmp_path / "programs"
+    whole = experiment(tmp_path / "whole", programs)
+    assert whole.returncode == 0, whole.stderr
+    for place, times in itertools.product(PLACES, (1, 2)):
+        folder = tmp_path / f"{place}{times}"
+        stopped = experiment(folder, programs, place, times)
+        assert stopped.returncode == 75, (place, times, stopped.stdout, stopped.stderr)
+        assert "Traceback" not in stopped.stderr, (place, times, stopped.stderr)
+        assert stopped.stderr.startswith("preempted"), (place, times, stopped.stderr)
+        again = experiment(folder, programs)
+        assert again.returncode == 0, (place, times, again.stderr)
+        assert results(folder) == results(tmp_path / "whole"), (place, times)
+        for path in (folder / "training").iterdir():
+            unbroken = training.all_models(tmp_path / "whole" / "training" / path.name)
+            assert_same_bits(training.all_models(path), unbroken)
+        assert not list(folder.rglob(".owner*"))
