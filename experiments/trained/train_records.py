@@ -35,7 +35,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
         start = warm_start.start(config)
         terminal.say(place.screen, warm_start.said(config, case["model"]))
     trained, records = measure.train(
-        config, case, place, beside_ridge, watch=look, **start, keep_lost=True, robust=True
+        config, case, place, beside_ridge, watch=look, **start, robust=True
     )
     steps, watched = trained.watched_along_training()
     elsewhere = other_laws.evaluated(config, trained, place)
