@@ -10,7 +10,7 @@ from rich.console import Console
 
 from elsa.base import strict_json
 from elsa.base.files import ReplacedError, WriteError
-from experiments.harness import going_on, terminal
+from experiments.harness import diverged, going_on, terminal
 from experiments.harness.environment import environment
 from experiments.harness.experiment import (
     FAILED,
@@ -76,7 +76,8 @@ def run(
     Raises:
       RunError: for a bad config, a folder that holds something else, a record that is not JSON, a
         full disk, a folder that another process has taken over, Ctrl-C or a scheduler's signal;
-        the message says what is kept. A driver's other errors are passed on.
+        the message says what is kept. As its kind NothingLeftError, at the end, where every model
+        of every point diverged. A driver's other errors are passed on.
     """
     screen = screen or terminal.console()
     settings, cases = question(experiment, config)
@@ -101,7 +102,13 @@ def run(
                 folder.write_environment(here, accept=accept)
             _announce(folder, cases, screen, brief=brief)
             _compute(experiment, config, cases, Place(place, screen, start, accept), folder)
-            return _report(experiment, config, folder, None if brief else screen)
+            summary = _report(experiment, config, folder, None if brief else screen)
+            found = diverged.lines(folder.records)
+            if diverged.nothing_is_left(folder.records):
+                raise diverged.NothingLeftError(diverged.said(found, of=len(folder.records)))
+            if found and not brief:
+                terminal.say(screen, diverged.said(found, of=len(folder.records)))
+            return summary
     except FolderError as error:
         raise RunError(message_of(error)) from error
     except WriteError as error:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from elsa.base import files
-from experiments.harness import engine, marks, records, sweep_figure, table, terminal
+from experiments.harness import diverged, engine, marks, records, sweep_figure, table, terminal
 from experiments.harness.experiment import FAILED, Experiment, RunError, message_of, stopped
 from experiments.harness.folder import METRICS, FolderError, RunFolder
 from experiments.harness.grouping import Group, columns, grouped
@@ -105,11 +105,17 @@ def _check(experiment: Experiment, group: Group, prepare: Callable[[ConfigDict],
 
 
 class _Behind(NamedTuple):
-    """A group that came to its end: its part of the table, and why it failed, if it did."""
+    """A group that came to its end: its part of the table, and why it failed, if it did.
+
+    lost: lines on what of it diverged.
+    is_lost: whether all of it did.
+    """
 
     blocks: Sequence[Block]
     frame: pl.DataFrame
     failure: str
+    lost: Sequence[str]
+    is_lost: bool
 
 
 @dataclasses.dataclass
@@ -170,7 +176,7 @@ class _Running:
         return table.joined([each.frame for each in self.behind])
 
     def refuse_failures(self) -> None:
-        """Says at the end which groups failed, if any did.
+        """Says at the end which groups failed, if any did, or that every model diverged.
 
         Raises:
           RunError: naming them.
@@ -180,10 +186,27 @@ class _Running:
             lines = [f"  {name}: {failure}" for name, failure in failed.items()]
             text = f"{len(failed)} of {len(self.groups)} groups failed; the same command tries them"
             raise RunError("\n".join([f"{text} again:", *lines]), exit_code=FAILED)
+        if all(each.is_lost for each in self.behind):
+            raise diverged.NothingLeftError(diverged.said(self.lost, of=self.recorded))
+
+    @property
+    def recorded(self) -> int:
+        """How many records there are."""
+        return sum("case" in block.same for each in self.behind for block in each.blocks)
+
+    @property
+    def lost(self) -> list[str]:
+        """Lines on what diverged, in the order of the sweep."""
+        return [line for each in self.behind for line in each.lost]
 
     def _behind(self, outcome: Outcome) -> _Behind:
         found = table.blocks(outcome, self.names, self.experiment.rows)
-        return _Behind(found, table.frame(found, self.names), outcome.failure)
+        group = outcome.group
+        fixed = {key: value for key, value in group.points[0].items() if key not in group.axes}
+        lost = diverged.lines(outcome.records, fixed)
+        is_lost = diverged.nothing_is_left(outcome.records)
+        frame = table.frame(found, self.names)
+        return _Behind(found, frame, outcome.failure, lost, is_lost)
 
     def _one(self, group: Group, folder: SweepFolder) -> Outcome:
         """Runs one group to its end, or to the error that is its own."""
@@ -199,6 +222,8 @@ class _Running:
                 screen=self.screen,
                 brief=True,
             )
+        except diverged.NothingLeftError:
+            pass  # its rows say so
         except RunError as error:
             if error.exit_code != FAILED or _is_of_the_folder(error):
                 raise RunError(f"{error}\n{self.done}", exit_code=error.exit_code) from error
@@ -226,6 +251,8 @@ class _Running:
         else:
             paths += folder.write_figure(FIGURE, figure)
         terminal.say(self.screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
+        if self.lost and not all(each.is_lost for each in self.behind):
+            terminal.say(self.screen, diverged.said(self.lost, of=self.recorded))
         return found
 
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figures:
     """Risk along training, and the gradient step that is read from the blocks."""
-    return {"risk": _along_training(records), "read_back": _read_back(records)}
+    made = {"risk": _along_training(records)}
+    if any("read_back" in record for record in records):
+        made["read_back"] = _read_back(records)
+    return made
 
 
 def _along_training(records: list[Record]) -> "Figure":

@@ -30,10 +30,16 @@ def filters(case: Case, trained: training.Trained, records: list[Record]) -> lis
     """
     if not trained.model().weighs_rows:
         return [{} for _ in records]
-    return [{"filter": _filter(trained, index)} for index in range(len(records))]
+    return [
+        {} if record["risk"] is None else {"filter": _filter(trained, index, record["risks"])}
+        for index, record in enumerate(records)
+    ]
 
 
-def _filter(trained: training.Trained, index: int) -> dict[str, list[float]]:
+def _filter(
+    trained: training.Trained, index: int, risks: list[float | None]
+) -> dict[str, list[float]]:
+    """Of the seeds that came to their end."""
     task = trained.task(index)
     weights = trained.each(
         lambda model: (
@@ -42,7 +48,7 @@ def _filter(trained: training.Trained, index: int) -> dict[str, list[float]]:
             / model.preconditioner.shape[0]
         )
     )[:, index, ::-1]
-    mean, error = training.across_seeds(weights)
+    mean, error = training.across_seeds(weights[[risk is not None for risk in risks]])
     optimal = theory.drift_optimum(
         task.task_corr, dim=task.dim, noise_var=float(task.noise_var)
     ).sample_weights

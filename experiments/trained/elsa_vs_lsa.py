@@ -27,7 +27,7 @@ def check(config: ConfigDict) -> None:
 
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each point; of deep stacks also the risk without the worst prompts."""
-    trained, records = measure.train(config, case, place, biases.predict, keep_lost=True)
+    trained, records = measure.train(config, case, place, biases.predict)
     depth = case["model"].get("depth", 1)
     found = (
         trained.evaluate(

@@ -92,7 +92,7 @@ def tables(summary: Summary) -> list["Table"]:
             row["panel"],
             row["label"],
             f"{row[name]:.3g}",
-            "diverged" if row["risk"] is None else f"{row['risk']:.4f}",
+            report.diverged_words(row) if row["risk"] is None else f"{row['risk']:.4f}",
             "-" if row["standard_error"] is None else f"{row['standard_error']:.2g}",
             f"{'>= ' if row['bound'] else ''}{row['target']:.4f}",
             "-" if row["excess"] is None or row["bound"] else f"{100 * row['excess']:+.2f} %",

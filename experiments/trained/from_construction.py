@@ -42,7 +42,7 @@ def _bayes(task: Any, config: ConfigDict) -> float:
 
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each noise: before and after, other lengths, how far, and what has changed."""
-    trained, records = measure.train(config, case, place, predict, keep_lost=True)
+    trained, records = measure.train(config, case, place, predict)
     start = trained._replace(state=trained.program.init())
     before, _ = start.risk(config.eval_prompts, screen=place.screen, name=f"{case['run']}, start")
     moved = _moved(start, trained)

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from elsa import tasks, theory
 from elsa.base import checks
 from elsa.report import style
+from experiments.harness.diverged import LOST
 from experiments.harness.experiment import Case, Place, Record, Summary
 from experiments.trained import measure, predictions, report
 from experiments.trained.spec import Figures, TrainedSpec
@@ -39,11 +40,12 @@ def check(config: ConfigDict) -> None:
 
 def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record for each length that the run's models are evaluated on."""
-    trained, _ = measure.train(config, case, place, predictions.of)
+    trained, (at_one,) = measure.train(config, case, place, predictions.of)
     at_training = predictions.setting_of(trained.task())
     best = theory.pgd_optimum(at_training).weight
     weights = trained.each(lambda model: model.preconditioner)[:, 0]
     lost = np.asarray(trained.state.diverged)[:, 0]
+    said = {LOST: at_one[LOST]} if LOST in at_one else {}
     records = []
     for length in config.lengths:
         setting = dataclasses.replace(at_training, context_length=length)
@@ -60,13 +62,15 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
         record = measure.record_of(
             case,
             {"context_length": length},
-            {"target": float(np.mean(own_risks)), "lines": lines},
+            # of no trained weight there is nothing to say but of the best one
+            {"target": float(np.mean(own_risks or [lines[_RESCALED]])), "lines": lines},
             risks,
             evaluation.standard_error[:, 0],
         )
         parts = {name: getattr(evaluation, name) for name in _OF_SEEDS}
         beside = {"of_seeds": measure.of_seeds(parts, risks, 0)}
-        records.append({**record, **beside, "own_weights": own_risks, "steps": trained.step})
+        own = {"own_weights": own_risks, "steps": trained.step}
+        records.append({**record, **beside, **own, **said})
     return records
 
 
@@ -108,13 +112,14 @@ def _draw(
         look: dict[str, Any] = {"linestyle": stroke, "linewidth": 0.8, "color": colour}
         style.theory(axes, between, np.array(risks), label=f"theory: {label}", zorder=2, **look)
     model = records[0]["model"].replace("_", " ")
+    reached = report.reached(records)
     style.measured(
         axes,
-        lengths,
-        np.array([record["risk"] for record in records]),
+        np.array([report.value_of(record, SPEC.x) for record in reached]),
+        np.array([record["risk"] for record in reached]),
         name=index,
         label=f"{model}, trained at n = {trained_at}",
-        error=np.array([report.total_error(record) for record in records]),
+        error=np.array([report.total_error(record) for record in reached]),
         linestyle="none",
     )
 

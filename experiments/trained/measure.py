@@ -18,7 +18,7 @@ from elsa.base import checks
 from elsa.training.program import Watch
 from elsa.training.sweep import build_task
 from experiments.harness.experiment import FAILED, Branch, Case, Place, Record, RunError
-from experiments.trained import runs, weight_distances
+from experiments.trained import lost, runs, weight_distances
 from experiments.trained.predictions import Predict, Prediction, Run
 
 _BY_DIMENSION = ("cov_x", "cov_task", "task_mean")  # numbers of a task, one for each dimension
@@ -124,10 +124,11 @@ def train(
     init: Any = None,
     init_noise: float = 0.0,
     target_name: str = "theory",
-    keep_lost: bool = False,
     robust: bool = False,
 ) -> tuple[training.Trained, list[Record]]:
     """Trains one run in `training/NAME` of the run's folder; a record for each point.
+
+    A point whose seeds all diverged has a record without a risk; `lost` says what of it diverged.
 
     Args:
       config, case, place: of the run.
@@ -136,7 +137,6 @@ def train(
       watch: of a model and its task, what `training.fit` writes along training.
       init, init_noise: where the models start, as `training.fit` takes it; None for fresh ones.
       target_name: what progress calls the target of `predict`.
-      keep_lost: gives a point whose seeds all diverged a record without a risk.
       robust: measures the median and the mean of the best 99.9 % of the squared errors too.
 
     Raises:
@@ -156,19 +156,16 @@ def train(
             target_name=target_name,
             watch=watch,
         )
+    except training.DivergedError as error:
+        trained = error.trained  # whose records say so
     except training.TrainingError as error:
         raise RunError(str(error), exit_code=FAILED) from error
     look = {"screen": place.screen, "name": case["run"]}
     risk, spread, beside = _risk(trained, config.eval_prompts, robust=robust, **look)
     risk = np.where(np.asarray(trained.state.diverged), np.nan, risk)
     times, losses = trained.risk_along_training()
-    lost = [point for index, (point, _) in enumerate(expected) if np.isnan(risk[:, index]).all()]
-    if lost and not keep_lost:
-        raise RunError(
-            f"{case['run']}: every seed diverged at {lost[0] or 'its only point'}; a lower "
-            f"config.train.learning_rate may help, it was {config.train.learning_rate}",
-            exit_code=FAILED,
-        )
+    risk = np.where(np.isinf(spread), np.nan, risk)  # as a record takes it
+    of_lost = lost.of_points(config, case, trained, risk)
     weights = _preconditioners(trained)
     rounding = (_DIGITS * float(jnp.finfo(config.dtype).eps)) ** 2
     records = []
@@ -181,7 +178,7 @@ def train(
             if len(kept):
                 record["preconditioner_distance"] = weight_distances.between(kept, np.asarray(best))
         along = {"steps": times.tolist(), "losses": plain(losses[:, :, index])}
-        record |= {"steps": trained.step, "along_training": along}
+        record |= {"steps": trained.step, "along_training": along, **of_lost[index]}
         if beside:
             record["of_seeds"] = of_seeds(beside, risk[:, index], index)
         records.append(record)

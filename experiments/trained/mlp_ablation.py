@@ -47,7 +47,7 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
     effects = []
     for norm in dict.fromkeys(record["mean_norm"] for record in records):
         pair = {record["mlp"]: record for record in report.by(records, mean_norm=norm)}
-        if len(pair) < 2:
+        if len(report.reached(list(pair.values()))) < 2:
             continue
         difference = pair[False]["risk"] - pair[True]["risk"]
         error = math.hypot(*(record["standard_error"] or 0.0 for record in pair.values()))
@@ -83,10 +83,9 @@ def tables(summary: Summary) -> list["Table"]:
         runs.add_row(
             _LABELS[row["mlp"]],
             f"{row['mean_norm']:.3g}",
-            f"{row['risk']:.4g}",
+            report.diverged_words(row) if row["risk"] is None else f"{row['risk']:.4g}",
             "-" if error is None else f"{error:.2g}",
-            f"{min(risks):.4g}",
-            f"{max(risks):.4g}",
+            *(f"{end(risks):.4g}" if risks else "-" for end in (min, max)),
             *(f"{row['lines'][line]:.4g}" for line in _SHOWN),
         )
     effects = Table(

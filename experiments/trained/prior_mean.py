@@ -71,6 +71,8 @@ def more(case: Case, trained: training.Trained, records: list[Record]) -> list[R
         )
     if isinstance(trained.model(), LinearTransformerBlock):
         for index, blocks in enumerate(_read_back(trained)):
+            if records[index]["risk"] is None:
+                continue
             made[index]["read_back"] = _beside_optimum(records[index], trained, blocks, index)
     return made
 

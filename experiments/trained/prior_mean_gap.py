@@ -34,6 +34,8 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
         place = {key: block[key] for key in ("mean_norm", "context_length")}
         (attention,) = report.by(records, model="linear_attention", **place)
         both = attention, block
+        if any(record["risk"] is None for record in both):
+            continue
         risks = [report.best_risk(record) for record in both]
         lines = block["lines"]
         gaps.append(

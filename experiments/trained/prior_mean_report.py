@@ -49,12 +49,13 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
     summary = report.summarise(config, records)
     summary["rows"] = [{k: v for k, v in row.items() if k != "along_training"} for row in records]
     blocks = [record for record in records if "read_back" in record]
-    attention = [record for record in records if "read_back" not in record]
+    found = [record for record in records if record["risk"] is not None]
+    attention = report.by(found, model="linear_attention")
     return {
         **summary,
         "best_excess": {
-            model: max(r["best_excess"] for r in records if r["model"] == model)
-            for model in dict.fromkeys(record["model"] for record in records)
+            model: max(r["best_excess"] for r in report.by(found, model=model))
+            for model in dict.fromkeys(record["model"] for record in found)
         },
         "least_share_reached": min((r["shares"]["reached"] for r in records), default=None),
         "share_stalled": float(np.mean([r["shares"]["stalled"] for r in blocks] or [0.0])),
@@ -91,16 +92,16 @@ def tables(summary: Summary, *, title: str) -> list["Table"]:
     )
     for row in summary["rows"]:
         read = row.get("read_back")
-        error = report.total_error(row)
+        lost = row["risk"] is None
         made.add_row(
             "block" if row["model"] == "linear_transformer_block" else "attention",
             f"{row['mean_norm']:.3g}",
             str(row["context_length"]),
-            f"{report.best_risk(row):.4g}",
-            f"{row['risk']:.4g}",
-            f"{error:.1g}",
+            "-" if lost else f"{report.best_risk(row):.4g}",
+            report.diverged_words(row) if lost else f"{row['risk']:.4g}",
+            "-" if lost else f"{report.total_error(row):.1g}",
             f"{row['target']:.4g}",
-            f"{100 * row['best_excess']:+.1f} %",
+            "-" if lost else f"{100 * row['best_excess']:+.1f} %",
             f"{row['lines'][prior_mean.BAYES]:.4g}",
             f"{100 * row['shares']['reached']:.0f} %",
             "-" if read is None else f"{100 * row['shares']['stalled']:.0f} %",
@@ -126,7 +127,8 @@ def draw_lines(axes: "Axes", records: Sequence[Record], axis: str, *, labelled: 
 def draw_best(axes: "Axes", records: Sequence[Record], axis: str, *, labelled: bool) -> None:
     """The best seed's risk of each model along one field of the records."""
     for model, label in LABELS.items():
-        of_model = sorted(report.by(records, model=model), key=lambda record: record[axis])
+        of_model = report.reached(report.by(records, model=model))
+        of_model.sort(key=lambda record: record[axis])
         style.measured(
             axes,
             np.array([record[axis] for record in of_model]),
@@ -185,6 +187,8 @@ def draw_along(axes: "Axes", record: Record, *, name: str, label: str | None) ->
     """Risk along training: the mean over the seeds, their range as a band."""
     steps = np.array(record["along_training"]["steps"])
     risks = np.array(record["along_training"]["losses"], np.float64)  # [times, seeds]
+    some = np.isfinite(risks).any(axis=1)  # from where all seeds diverged there is nothing
+    steps, risks = steps[some], risks[some]
     every = max(len(steps) // 8, 1)
     mean = np.nanmean(risks, axis=1)
     style.measured(axes, steps, mean, name=name, label=label or "", markevery=every)

@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa.report import style
+from experiments.harness.diverged import LOST
 from experiments.harness.experiment import Record, Summary
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
                 if (
                     gaps := [
                         abs(r[excess])
-                        for r in _reached(records)
+                        for r in reached(records)
                         if r["model"] == model and r[excess] is not None
                     ]
                 )
@@ -70,9 +71,9 @@ def table(
 
     seeds = summary["num_seeds"]
     lost = sum(row["diverged"] for row in summary["rows"])
-    reached = _reached(summary["rows"])
+    found = reached(summary["rows"])
     prompts = max(
-        (row["evaluation_error"] / row["risk"] for row in reached if row["risk"]), default=0.0
+        (row["evaluation_error"] / row["risk"] for row in found if row["risk"]), default=0.0
     )
     weights = any("preconditioner_distance" in row for row in summary["rows"])
     apart = any(map(_is_apart, summary["rows"]))
@@ -80,7 +81,7 @@ def table(
         *("run", "point", "risk", "± s.e.", *([_ROBUST] if apart else []), target),
         *("excess", "best seed", "weight off by"),
     ]
-    rounded = any(row["excess"] is None and row["target"] for row in reached)
+    rounded = any(row["excess"] is None and row["target"] for row in found)
     made = Table(
         *heads,
         title=f"{title}\nmean over {seeds} seed{'s' * (seeds > 1)}, "
@@ -114,7 +115,7 @@ def table(
         made.add_row(
             row["run"],
             ", ".join(f"{symbol(axis)} {_value(v)}" for axis, v in row["point"].items()),
-            "diverged" if row["risk"] is None else f"{row['risk']:.5g}",
+            diverged_words(row) if row["risk"] is None else f"{row['risk']:.5g}",
             "-" if row["standard_error"] is None else f"{row['standard_error']:.2g}",
             *([_number(_trimmed(row))] if apart else []),
             f"{row['target']:.5g}",
@@ -125,9 +126,18 @@ def table(
     return made
 
 
-def _reached(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def reached(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The records of points where a seed came to its end."""
-    return [row for row in rows if row["risk"] is not None]
+    return [row for row in rows if row.get("risk", 0.0) is not None]
+
+
+def diverged_words(row: Mapping[str, Any]) -> str:
+    """What stands in the place of a risk: that all seeds diverged, and in which steps."""
+    seeds = row.get(LOST, {}).get("seeds", ())
+    steps = sorted({seed["step"] for seed in seeds if seed["step"] is not None})
+    if not steps:
+        return "diverged"
+    return f"diverged, step {steps[0]:,}" + (f" to {steps[-1]:,}" if len(steps) > 1 else "")
 
 
 def total_error(record: Mapping[str, Any]) -> float:
@@ -211,18 +221,20 @@ def draw(
     """Measured risk of some points along a field or an axis of the sweep, the prediction dotted.
 
     Error bars hold both the spread of the seeds and the error of the prompts. The prediction is
-    drawn at the points alone where `predicted` does not give it at more places. With `best` the
+    drawn at the points alone where `predicted` does not give it at more places, and also where
+    every seed diverged. With `best` the
     lowest seed takes the place of the mean, and has the error of the prompts alone.
     """
     ordered = sorted(records, key=lambda record: value_of(record, axis))
+    found = reached(ordered)
     height, spread = (best_risk, evaluation_error) if best else (_mean_risk, total_error)
     style.measured(
         axes,
-        np.array([value_of(record, axis) for record in ordered]),
-        np.array([height(record) for record in ordered]),
+        np.array([value_of(record, axis) for record in found]),
+        np.array([height(record) for record in found]),
         name=name,
         label=label,
-        error=np.array([spread(record) for record in ordered]),
+        error=np.array([spread(record) for record in found]),
         linestyle="none",
         **line,
     )

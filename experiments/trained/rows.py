@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.harness.diverged import LOST
 from experiments.harness.experiment import Record, Rows
 from experiments.harness.table import ended, flat
 
@@ -49,6 +50,7 @@ def of(record: Record) -> Rows:
         "step": [step for _, step in places],
         "final": final,
         "status": [status[seed] for seed, _ in places],
+        "diverged_at": at_end(_diverged_at(record)),
         "risk": at_end(risks),
         "excess": at_end([None if risk is None else _excess(risk, target) for risk in risks]),
     }
@@ -72,6 +74,12 @@ def of(record: Record) -> Rows:
     return Rows(same, each)
 
 
+def _diverged_at(record: Record) -> list[int | None]:
+    """The step in which a seed diverged; None for one that did not, or none is known of."""
+    steps = {one["seed"]: one["step"] for one in record.get(LOST, {}).get("seeds", ())}
+    return [steps.get(seed) for seed in range(len(record["risks"]))]
+
+
 def _excess(risk: float, target: float) -> float | None:
     """Over the target; none is told of a target of 0."""
     return risk / target - 1.0 if target else None
@@ -79,6 +87,6 @@ def _excess(risk: float, target: float) -> float | None:
 
 def _others(record: Record) -> dict[str, Any]:
     """What is measured at the end of all seeds together."""
-    read = ("risks", "along_training", "watched", "watched_steps", "of_seeds", "elsewhere")
+    read = ("risks", "along_training", "watched", "watched_steps", "of_seeds", "elsewhere", LOST)
     known = (*_OF_THE_POINT, *_OVER_SEEDS, *read, _BESIDE, "shown")
     return {name: value for name, value in record.items() if name not in known}

@@ -50,8 +50,11 @@ def start(settings: Mapping[str, Any], *, like: Mapping[str, Any]) -> StackModel
     return moved(*models)
 
 
-def largest_gap(found: training.Trained, known: training.Trained) -> float:
+def largest_gap(found: training.Trained, known: training.Trained) -> float | None:
     """max |l - l'| / l' over the losses along training of the first seed of both, the one that
-    starts from the same weights."""
+    starts from the same weights; None where one of the two has no finite loss at the other's."""
     (_, own), (_, other) = found.risk_along_training(), known.risk_along_training()
-    return float(np.max(np.abs(own[:, 0] - other[:, 0]) / other[:, 0]))
+    if len(own) != len(other):
+        return None
+    gap = float(np.max(np.abs(own[:, 0] - other[:, 0]) / other[:, 0]))
+    return gap if np.isfinite(gap) else None

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from ml_collections import ConfigDict
 
 from elsa import training
-from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
+from experiments.harness.experiment import (
+    FAILED,
+    Case,
+    Experiment,
+    Place,
+    Record,
+    RunError,
+    Summary,
+)
 from experiments.trained import measure, panels, predictions, report, rows
 
 if TYPE_CHECKING:
@@ -87,7 +95,10 @@ class TrainedSpec:
 
     def measure(self, config: ConfigDict, case: Case, place: Place) -> list[Record]:
         """One record for each point of a run."""
-        given = None if self.given is None else self.given(config, case, place)
+        try:
+            given = None if self.given is None else self.given(config, case, place)
+        except training.TrainingError as error:  # the run that it starts from diverged
+            raise RunError(f"{case['run']}: {error}", exit_code=FAILED) from error
         trained, records = measure.train(config, case, place, self.predict, given=given)
         if self.more is None:
             return records

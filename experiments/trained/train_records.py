@@ -34,7 +34,7 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     if warm_start.asked(config):
         start = warm_start.start(config)
         terminal.say(place.screen, warm_start.said(config, case["model"]))
-    options: dict[str, Any] = {"target_name": RIDGE, "keep_lost": True, "robust": True}
+    options: dict[str, Any] = {"target_name": RIDGE, "robust": True}
     trained, records = measure.train(
         config, case, place, beside_ridge, watch=look, **start, **options
     )

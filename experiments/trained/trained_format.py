@@ -91,7 +91,8 @@ def measured(config: ConfigDict, case: Case, place: Place) -> list[Record]:
         "series": case["model"]["name"].upper() + words + (", shuffled (1 seed)" if like else ""),
     }
     if like:
-        own["shuffle_gap"] = shuffling.largest_gap(trained, training.all_models(place.folder, like))
+        gap = shuffling.largest_gap(trained, training.all_models(place.folder, like))
+        own |= {"shuffle_gap": gap} if gap is not None else {}
     return [{**record, **own} for record in records]
 
 

@@ -9,8 +9,8 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from elsa import training
-from experiments.harness.experiment import Place, RunError
-from experiments.trained import depth, measure, report, weight_distances
+from experiments.harness.experiment import Place
+from experiments.trained import depth, lost, measure, report, rows, weight_distances
 
 CONFIG = ConfigDict(
     {
@@ -29,6 +29,9 @@ CASE = {
 }
 
 
+POINT = {"noise_var": 1.0}
+
+
 def records_of(diverged, monkeypatch, tmp_path):
     models = SimpleNamespace(
         risk=lambda *_, **__: (
@@ -36,7 +39,8 @@ def records_of(diverged, monkeypatch, tmp_path):
             np.full((3, 2), 0.1),
         ),
         risk_along_training=lambda: (np.zeros(0, int), np.zeros((0, 3, 2))),
-        state=SimpleNamespace(diverged=np.array(diverged)),
+        state=SimpleNamespace(diverged=np.array(diverged), stale=np.full((3, 2), -7)),
+        program=SimpleNamespace(sweep=SimpleNamespace(names=[{"noise_var": 0.0}, POINT])),
         step=100,
         model=type("Merged", (), {"preconditioner": None}),
         each=lambda read: np.array([[np.eye(2)] * 2, [2 * np.eye(2)] * 2, [-np.eye(2)] * 2]),
@@ -48,8 +52,8 @@ def records_of(diverged, monkeypatch, tmp_path):
 
 
 def test_a_diverged_seed_is_no_part_of_the_mean(monkeypatch, tmp_path):
-    lost = [[False, False], [False, False], [False, True]]
-    first, second = records_of(lost, monkeypatch, tmp_path)
+    which = [[False, False], [False, False], [False, True]]
+    first, second = records_of(which, monkeypatch, tmp_path)
     assert (first["risk"], first["diverged"]) == (3.0, 0)
     assert (second["risk"], second["diverged"], second["risks"]) == (3.0, 1, [2.0, 4.0, None])
     summary = report.summarise(CONFIG, [first, second])
@@ -59,8 +63,8 @@ def test_a_diverged_seed_is_no_part_of_the_mean(monkeypatch, tmp_path):
 
 
 def test_the_weights_of_a_diverged_seed_are_left_out_of_the_distances(monkeypatch, tmp_path):
-    lost = [[False, False], [False, False], [False, True]]
-    first, second = records_of(lost, monkeypatch, tmp_path)
+    which = [[False, False], [False, False], [False, True]]
+    first, second = records_of(which, monkeypatch, tmp_path)
     assert first["preconditioner_distance"]["largest"] == pytest.approx(2.0)
     assert second["preconditioner_distance"] == pytest.approx(
         {"mean": 0.0, "largest": 0.0, "of_mean_weight": 0.0}
@@ -121,11 +125,41 @@ def test_a_single_depth_has_lines_of_theory_that_show():
     assert all(np.ptp(line.get_xdata()) > 0 for line in theory)
 
 
-def test_a_point_without_any_model_left_is_an_error_that_says_what_may_help(monkeypatch, tmp_path):
-    lost = [[False, True]] * 3
-    message = r"merged: every seed diverged at .*'noise_var': 1.0.*learning_rate may help, it was"
-    with pytest.raises(RunError, match=message):
-        records_of(lost, monkeypatch, tmp_path)
+def test_a_point_without_any_model_left_has_a_record_that_says_what_may_help(monkeypatch, tmp_path):
+    sound = records_of([[False, False]] * 3, monkeypatch, tmp_path)
+    first, second = records_of([[False, True]] * 3, monkeypatch, tmp_path)
+    assert first == sound[0] and "lost" not in first
+    seeds = [{"seed": seed, "step": 7} for seed in range(3)]
+    assert second["lost"] == {"seeds": seeds, "key": "config.train.learning_rate", "rate": 0.5}
+    assert (second["risk"], second["diverged"]) == (None, 3) and second["target"] == 1.0
+    columns = rows.of(second)
+    assert columns.each["status"] == ["diverged"] * 3 and columns.same["point"] == POINT
+    assert columns.each["diverged_at"] == [7] * 3 and columns.each["seed"] == [0, 1, 2]
+    summary = report.summarise(CONFIG, [first, second])
+    cells = report.table(summary, title="risks").columns[2]._cells
+    assert cells == ["3", "diverged, step 7"]
+    axes = Figure().subplots()
+    report.draw(axes, [first, second], "noise_var", name=0)
+    assert axes.containers[0][0].get_xdata().tolist() == [0.0]  # theory alone at the other
+
+
+@pytest.mark.parametrize(
+    "own, point, expected",
+    [
+        ({}, {}, ("config.train.learning_rate", 0.5)),
+        ({"train": {"learning_rate": 0.2}}, {}, ("config.runs.merged.train.learning_rate", 0.2)),
+        (
+            {"train": {"learning_rate": 0.2}},
+            {"learning_rate": 3.0},
+            ("config.runs.merged.sweep.learning_rate", 3.0),
+        ),
+    ],
+)
+def test_the_rate_that_is_named_is_the_one_that_the_point_had(own, point, expected):
+    assert lost._rate(CONFIG, {**CASE, **own}, point) == expected
+    swept = ConfigDict({**CONFIG.to_dict(), "axes": {"learning_rate": (3.0,)}})
+    if point:
+        assert lost._rate(swept, CASE, point) == ("sweep.train.learning_rate", 3.0)
 
 
 def test_another_dimension_names_the_numbers_that_go_with_it():
