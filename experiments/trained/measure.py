@@ -153,12 +153,12 @@ def train(
             targets=targets,
             watch=watch,
         )
+        times, losses = trained.risk_along_training()
     except training.TrainingError as error:
         raise RunError(str(error), exit_code=FAILED) from error
     look = {"screen": place.screen, "name": case["run"]}
     risk, spread, beside = _risk(trained, config.eval_prompts, robust=robust, **look)
     risk = np.where(np.asarray(trained.state.diverged), np.nan, risk)
-    times, losses = trained.risk_along_training()
     lost = [point for index, (point, _) in enumerate(expected) if np.isnan(risk[:, index]).all()]
     if lost and not keep_lost:
         raise RunError(
