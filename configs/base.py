@@ -16,7 +16,8 @@ _EVERY = {
     "learning_rate": 0.02,
     "warmup": 50,
     "evaluate_every": 50,
-    "checkpoint_seconds": 30.0,
+    "checkpoint_seconds": 30.0,  # between checkpoints, of which the last `keep` stay; both may
+    "keep": 3,  # change when a run goes on
     "matmul_precision": "highest",  # "high", "default": faster, on an accelerator
 }
 DRAWN = {  # how prompts come to the models

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from elsa.base import strict_json
 from elsa.base.files import ReplacedError, WriteError
+from elsa.base.refusal import RefusalError
 from experiments.harness import diverged, going_on, terminal
 from experiments.harness.environment import environment
 from experiments.harness.experiment import (
@@ -123,6 +124,9 @@ def run(
         raise stopped(error, text) from error
     except RunError:
         raise
+    except RefusalError as error:
+        text = f"{error}\n{_kept(folder, cases)} To go on, {_resume(command)}"
+        raise RunError(text, exit_code=FAILED) from error
     except Exception as error:
         error.add_note(f"{_kept(folder, cases)} To go on, {_resume(command)}")
         raise
@@ -141,7 +145,7 @@ def question(
             experiment.check(config)
         settings = config.to_dict()
         strict_json.dumps(settings, where="config")
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError, RefusalError) as error:
         raise RunError(message_of(error)) from error
     cases = experiment.cases(config)
     if not cases:

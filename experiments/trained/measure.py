@@ -145,25 +145,26 @@ def train(
     expected = predictions(config, case, predict, given)
     targets = np.array([prediction["target"] for _, prediction in expected])
     try:
-        trained = runs.trained(
-            settings_of(config, case),
-            case["run"],
-            place,
-            init=init,
-            init_noise=init_noise,
-            given=given,
-            targets=targets,
-            target_name=target_name,
-            watch=watch,
-        )
-    except training.DivergedError as error:
-        trained = error.trained  # whose records say so
+        try:
+            trained = runs.trained(
+                settings_of(config, case),
+                case["run"],
+                place,
+                init=init,
+                init_noise=init_noise,
+                given=given,
+                targets=targets,
+                target_name=target_name,
+                watch=watch,
+            )
+        except training.DivergedError as error:
+            trained = error.trained  # whose records say so
+        times, losses = trained.risk_along_training()
     except training.TrainingError as error:
         raise RunError(str(error), exit_code=FAILED) from error
     look = {"screen": place.screen, "name": case["run"]}
     risk, spread, beside = _risk(trained, config.eval_prompts, robust=robust, **look)
     risk = np.where(np.asarray(trained.state.diverged), np.nan, risk)
-    times, losses = trained.risk_along_training()
     risk = np.where(np.isinf(spread), np.nan, risk)  # as a record takes it
     of_lost = lost.of_points(config, case, trained, risk)
     weights = _preconditioners(trained)

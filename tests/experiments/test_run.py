@@ -13,8 +13,10 @@ import pytest
 from absl import flags
 
 from experiments import run
+from experiments.harness import engine
 from experiments.harness.experiment import RunError
 from tests.experiments.conftest import CONFIG
+from tests.experiments.harness.test_engine import stop_at
 
 ROOT = Path(run.__file__).parents[1]
 
@@ -132,6 +134,27 @@ def test_a_limit_of_time_ends_a_run_with_75_and_is_part_of_the_command(entry, sq
     squares.before = lambda n: threading.Event().wait(20) if n == 2 else None
     assert entry("--config=configs/squares.py", "--max_seconds=0.2") == 75
     assert "--max_seconds=0.2" in capsys.readouterr().err.splitlines()[1]
+
+
+def test_another_environment_is_refused_unless_the_command_line_accepts_it(
+    entry, squares, capsys, monkeypatch
+):
+    squares.before = stop_at(2, KeyboardInterrupt())
+    assert entry("--config=configs/squares.py") == 130
+    squares.before = lambda n: None
+    here = engine.environment({}, "")
+    monkeypatch.setattr(engine, "environment", lambda *_: {**here, "x64": not here["x64"]})
+    capsys.readouterr()
+    assert entry("--config=configs/squares.py") == 2
+    error = capsys.readouterr().err
+    assert "error: runs/squares holds cases that were computed elsewhere: x64 was true" in error
+    assert "set JAX_ENABLE_X64=1; --environment=accept goes on" in error
+    squares.before = stop_at(3, KeyboardInterrupt())
+    assert entry("--config=configs/squares.py", "--environment=accept") == 130
+    assert "--environment=accept" in capsys.readouterr().err.splitlines()[1]
+    squares.before = lambda n: None
+    assert entry("--config=configs/squares.py") == 0  # it is written down
+    assert squares.measured == [1, 2, 3]
 
 
 def test_ctrl_c_before_the_run_ends_with_130(entry, monkeypatch, capsys):

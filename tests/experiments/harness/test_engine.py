@@ -9,6 +9,7 @@ import re
 import pytest
 
 from elsa.base import files
+from elsa.base.refusal import RefusalError
 from elsa.training import TrainSettings
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
@@ -95,6 +96,15 @@ def test_a_resumed_run_ends_as_an_unbroken_one_and_computes_no_case_twice(
     assert "3 of 3  n = 3" in screen.file.getvalue()
     environment = json.loads((tmp_path / "run" / "env.json").read_text())
     assert len(environment["resumed"]) == 1
+
+
+def test_a_refusal_below_the_harness_is_a_message_and_no_traceback(run, squares, tmp_path):
+    squares.before = stop_at(2, RefusalError("cannot read there/metrics.jsonl. Put it back"))
+    with pytest.raises(RunError, match=r"^cannot read there/metrics.jsonl") as refused:
+        run()
+    assert refused.value.exit_code == 1
+    kept = f"1 of 3 cases are kept in {tmp_path / 'run'}. To go on, run:\n  {COMMAND}"
+    assert str(refused.value).endswith(f"Put it back\n{kept}")
 
 
 def test_a_case_whose_line_was_cut_runs_again_alone(run, squares, screen, tmp_path):
