@@ -148,7 +148,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         ),
         "experiments": Room(
             "the one entry, `experiments/run.py`; the harness beside it",
-            ("elsa.base.stopping",),
+            ("elsa.base",),
             ("absl", "ml_collections"),
         ),
         "benchmarks": Room("timings", ("elsa",)),

@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from elsa.base.plain import decoded
+
 _PACKAGES = ("jax", "jaxlib", "flax", "numpy", "elsa")
 
 
@@ -25,7 +27,7 @@ def environment(config: Mapping[str, Any], command: str) -> dict[str, Any]:
     devices = jax.devices()
     return {
         "time_started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": command,
+        "command": decoded(command),
         "versions": {
             "python": platform.python_version(),
             **{name: _version(name) for name in _PACKAGES},
@@ -64,9 +66,7 @@ def _commit() -> dict[str, Any]:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10
-        )
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else None
