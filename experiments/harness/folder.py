@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIG, ENV, METRICS, SUMMARY = "config.json", "env.json", "metrics.jsonl", "summary.json"
-FIGURES = "figures"
+TIMING, FIGURES = "timing.json", "figures"
 # Entries in which two parts of a run must agree; time and command need not.
 _SAME_KIND = ("versions", "commit", "uncommitted_changes", "device", "x64")
 
@@ -246,7 +246,7 @@ class RunFolder:
                 f"{more:,}. {ways_out(self.path)}"
             )
         refuse()
-        aside = going_on.set_aside(self.path, (SUMMARY, FIGURES, METRICS), steps)
+        aside = going_on.set_aside(self.path, (SUMMARY, TIMING, FIGURES, METRICS), steps)
         self.write_json(self.asked, wanted)
         kept = f"; {', '.join(path.name for path in aside)} are what it was" if aside else ""
         self.notes.append(f"{self.path} goes on from {steps:,} to {more:,} steps{kept}")
