@@ -40,6 +40,8 @@ NEWER = {  # settings that older runs did not write
     "train.huber_delta": 3.0,
     "train.adam_b2": 0.999,
     "train.skip_nonfinite": 0,
+    "data.separator": "",
+    "data.decimal": "",
 }
 
 
