@@ -13,7 +13,8 @@ Line = tuple[int, list[str]]  # its number in the file, from 1, and its entries
 _MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "-", "--", "?", ".")
 _YES_NO = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 _DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?|\d{4}-\d{2}"
-_THOUSANDS = r"[+-]?\d{1,3}([,.'’ \u00a0\u202f])\d{3}(\1\d{3})*([.,]\d+)?"
+_THOUSANDS = r"[+-]?\d{1,3}([,.' \u2019\u00a0\u202f])\d{3}(\1\d{3})*([.,]\d+)?"
+_MINUS = chr(0x2212)
 _SHOWN = 40  # characters of an entry, in an error
 
 
@@ -106,7 +107,7 @@ def _hint(entry: str, column: Sequence[str], name: str, mark: str) -> str:
         return "write thousands without a separator"
     if any({kind.lower() for kind in kinds} <= pair for pair in _YES_NO):
         return "write 1 and 0 for yes and no"
-    usual = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-")
+    usual = unicodedata.normalize("NFKC", text).replace(_MINUS, "-")
     if shape.fullmatch(usual):
         return f"write it with ASCII digits and signs, {usual}"
     if re.fullmatch(r"[^\w.,+-]?\s?[+-]?\d[\d.,]*\s?[^\d\s]{0,5}", text):

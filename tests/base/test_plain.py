@@ -1,11 +1,14 @@
 """What stands in, on a terminal of few characters, for those it does not have."""
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import elsa
 from elsa.base.plain import ERRORS, decoded, plain
 from tests.helpers import table
 
@@ -53,3 +56,16 @@ def test_words_and_paths_are_what_they_are_in_utf_8_whatever_the_locale(tmp_path
     environment = {**os.environ, **locale, "PYTHONPATH": os.getcwd()}
     words = [sys.executable, "-c", program, "größe"]
     subprocess.run(words, cwd=tmp_path, env=environment, check=True)
+
+
+def test_what_the_library_prints_in_programs_of_others_is_ascii():
+    """Their standard output is their own: listings, refusals and reports hold no λ to replace."""
+    root = Path(elsa.__file__).parent
+    for path in root.rglob("*.py"):
+        if path.name == "plain.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and id(node) not in alone:
+                assert str(node.value).isascii(), f"{path}, line {node.lineno}: {node.value!r}"

@@ -187,23 +187,19 @@ def test_a_table_of_the_users_runs_and_a_capped_depth_is_said_plainly(csv, tmp_p
 
 
 def test_a_table_with_a_separator_and_a_unit_of_its_own_is_the_same_problem(csv):
-    reference = convergence_problems.build({"path": str(csv), "target": "price", "lam": 0.1})
-    lines = csv.read_text().splitlines()
-    rows = [",".join([*line.split(",")[:3], f"{line.split(',')[3]}"]) for line in lines[1:]]
-    other = csv.with_name("other.csv")
-    for end in (200, -200, 0):
-        labels = [row.rpartition(",") for row in rows]
-        scaled = [f"{x},{float(y) * 10.0**end!r}" for x, _, y in labels]
-        text = "\n".join([lines[0], *scaled])
+    reference = convergence_problems.build({"path": str(csv), "target": "price", "lam": 1.0})
+    (header, *rows), other = csv.read_text().splitlines(), csv.with_name("other.csv")
+    for power in (200, -200):
+        cut = [row.rpartition(",") for row in rows]
+        text = "\n".join([header, *(f"{x},{float(y) * 10.0**power!r}" for x, _, y in cut)])
         other.write_text(text.replace(",", ";").replace(".", ","))
         config = user_config(other)
         convergence.check(config)
-        (settings,) = convergence_problems.names(config).values()
-        found = convergence_problems.build({**settings, "lam": 0.1})
+        found = convergence_problems.build(convergence_problems.names(config)[str(other)])
         np.testing.assert_array_equal(found.x, reference.x)
-        scale = np.abs(found.solution).max() / np.abs(reference.solution).max()
-        assert 2.0**-80 < scale < 2.0**80
-        np.testing.assert_allclose(found.solution / scale, reference.solution, rtol=1e-9)
+        unit = np.abs(found.solution).max() / np.abs(reference.solution).max()
+        assert 2.0**-80 < unit < 2.0**80
+        np.testing.assert_allclose(found.solution / unit, reference.solution, rtol=1e-9)
     config = table_config.get_config()
     config.data.decimal = ","
     with pytest.raises(ValueError, match=r"are of a file, name it by data\.path"):
