@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks import attention, compiled_stack, softmax_regression, training
 from benchmarks.harness import Row
+from elsa.base import streams
 
 # Name -> function of the number of repeats that yields rows as they are measured.
 CASES: dict[str, Callable[[int], Iterable[Row]]] = {
@@ -35,4 +36,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with streams.guarded():
+        sys.exit(main())

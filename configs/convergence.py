@@ -22,7 +22,8 @@ def get_config(mode: str = "full") -> ConfigDict:
         raise ValueError(f"convergence: mode must be 'full' or 'quick', got {mode!r}")
     config = ConfigDict({"experiment": "convergence", "dtypes": ("float64", "float32")})
     # A CSV file with a header and the name of its label column; both empty: the diabetes data.
-    config.data = ConfigDict({"path": "", "target": ""})
+    # What separates columns ("tab", ";", ..) and the decimal mark are found out where they are "".
+    config.data = ConfigDict({"path": "", "target": "", "separator": "", "decimal": ""})
     config.lam = 1.0
     config.methods = (
         *("gradient_descent", "ridge_lsa", "ridge_lsa_state"),

@@ -25,9 +25,12 @@ def get_config(mode: str = "full") -> ConfigDict:
     """ "full", or "quick": two covariates, few steps."""
     quick = base.is_quick("train", mode)
     config = base.trained("train", quick, {}, like=base.CLIPPED, train=_training(quick))
-    # A CSV file with a header and the name of its label column: contexts are cut from it.
+    # A CSV file with a header and the name of its label column: contexts are cut from it. What
+    # separates columns ("tab", ";", ..) and the decimal mark are found out where they are empty.
     # A share of a table's rows is held out: the models' and ridge's risk where these are the query.
-    config.data = ConfigDict({"path": "", "target": "", "held_out": 0.2})
+    config.data = ConfigDict(
+        {"path": "", "target": "", "separator": "", "decimal": "", "held_out": 0.2}
+    )
     config.task = ConfigDict(
         {
             # "retrieval", "alignment", "drift", ..; "table": of data.path, or the diabetes data

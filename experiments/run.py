@@ -20,7 +20,7 @@ from pathlib import Path
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from elsa.base import stopping
+from elsa.base import plain, stopping, streams
 from experiments.harness import command_line, going_on, listing, sweep, terminal
 from experiments.harness.experiment import INTERRUPTED, PREEMPTED, REFUSED, RunError, stopped
 
@@ -107,9 +107,11 @@ def parse_flags(argv: list[str]) -> list[str]:
     except (flags.Error, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(REFUSED)
+    except SystemExit:  # of --help and its kin, which absl ends with 1
+        sys.exit(0)
     if flags.FLAGS["verbosity"].using_default_value:
         logging.set_verbosity(logging.WARNING)  # else jax lists the devices it has not found
-    return rest
+    return [plain.decoded(word) for word in rest]
 
 
 def main(argv: list[str]) -> int:
@@ -122,7 +124,7 @@ def _main(argv: list[str]) -> int:
     try:
         if _LIST.value:
             command_line.refuse_flags(argv[1:])
-            terminal.console().print(listing.table(command_line.CONFIGS))
+            terminal.show(terminal.console(), listing.table(command_line.CONFIGS))
         else:
             _run(_CONFIG.value, argv[1:])
     except RunError as error:
@@ -255,4 +257,5 @@ def _until_exit(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(_until_exit, flags_parser=parse_flags)
+    with streams.guarded():
+        app.run(_until_exit, flags_parser=parse_flags)

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from elsa.base import streams
+
 TIMES, LEAST = 10.0, 1e-6
 CPU = {  # measured with jax 0.10.2
     "lsa": 1.2e-07,
@@ -114,4 +116,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    with streams.guarded():
+        sys.exit(main(sys.argv[1:]))

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 import elsa
+from elsa.base import streams
 from elsa.compiler import CompiledStack
 from elsa.nn import BlockStack
 from elsa.report import prompt_figure
@@ -60,4 +61,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with streams.guarded():
+        sys.exit(main())

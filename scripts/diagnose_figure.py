@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from elsa import algorithms, constructions, predictors
+from elsa.base import streams
 from elsa.nn import BlockStack
 from elsa.readback import Diagnosis, diagnose
 from elsa.report import style
@@ -112,4 +113,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with streams.guarded():
+        sys.exit(main())

@@ -28,6 +28,8 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from elsa.base import streams
+
 MODES = {"bash": ("quick", "full", "manual"), "python": ("", "manual")}
 _FENCE = re.compile(r"^(?P<indent> *)(?P<ticks>```+) *(?P<language>[\w+-]*) *(?P<mode>[^`]*?) *$")
 
@@ -83,7 +85,7 @@ def split_commands(script: str) -> list[str]:
             continue
         pending += line + "\n"
         check = subprocess.run(
-            ["bash", "-n"], input=pending, capture_output=True, text=True, check=False
+            ["bash", "-n"], input=pending, capture_output=True, encoding="utf-8", check=False
         )  # an open here-document is only a warning
         if check.returncode == 0 and not check.stderr and not line.endswith("\\"):
             commands.append(pending.rstrip("\n"))
@@ -141,7 +143,7 @@ def execute(command: Command, timeout: float) -> tuple[int | None, str]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         start_new_session=True,  # so that a timeout ends what the command started, too
     )
@@ -195,4 +197,5 @@ def run(page: Path, done: Container[str], timeout: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with streams.guarded():
+        sys.exit(main())

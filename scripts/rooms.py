@@ -32,8 +32,8 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
     {
         "elsa.base": Room(
             "helpers of every room: one message format for bad values, the precision of products, "
-            "differences between versions of jax, what bits depend on, files that are written whole or "
-            "not at all"
+            "differences between versions of jax, what bits depend on, what a terminal can show, "
+            "files that are written whole or not at all, and one owner for a folder"
         ),
         "elsa.attention": Room(
             "pure functions of one prompt: LSA, ELSA, mask and move, and bias-free layers on the "
@@ -149,7 +149,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         ),
         "experiments": Room(
             "the one entry, `experiments/run.py`; the harness beside it",
-            ("elsa.base.stopping",),
+            ("elsa.base",),
             ("absl", "ml_collections"),
         ),
         "benchmarks": Room("timings", ("elsa",)),

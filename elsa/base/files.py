@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import os
 from collections.abc import Callable
@@ -9,10 +10,14 @@ from pathlib import Path
 
 
 class WriteError(Exception):
-    """A file or folder could not be written; what stood there before is as it was."""
+    """A file or folder could not be written; what stood there before is as it was.
+
+    forbidden: whether a permission, or a file system that is only read, was why.
+    """
 
     def __init__(self, path: Path, error: OSError, *, verb: str = "write"):
         super().__init__(f"cannot {verb} {path}: {error.strerror or error}")
+        self.forbidden = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class BusyError(Exception):
@@ -48,6 +53,16 @@ def guarded(path: Path) -> None:
     for folder in (place, *place.parents):
         if check := _GUARDS.get(str(folder)):
             check(path)
+
+
+def native(path: str | os.PathLike[str]) -> str:
+    """The path as the system takes it: in UTF-8, where the locale knows no such characters."""
+    text = os.fspath(path)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        text = os.fsdecode(text.encode("utf-8"))
+    return text
 
 
 def make_folder(path: Path) -> None:

@@ -13,7 +13,8 @@ from elsa.tasks.registry import TASKS, build
 from elsa.tasks.retrieval import Retrieval
 from elsa.tasks.shifts import ShiftedRegression, shifted
 from elsa.tasks.spectrum import PrescribedSpectrum
-from elsa.tasks.table import Table, diabetes, read_csv, standardised
+from elsa.tasks.table import Table, diabetes, standardised
+from elsa.tasks.table_files import read_csv
 
 __all__ = [
     "TASKS",

@@ -14,7 +14,8 @@ from elsa.base import checks
 from elsa.tasks import fields
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
-from elsa.tasks.table import Table, diabetes, read_csv, standardised
+from elsa.tasks.table import Table, diabetes, moments, standardised
+from elsa.tasks.table_files import read_csv
 
 
 @task(static=("context_length",))
@@ -68,7 +69,8 @@ class TableContexts(RowsOnly):
 
     @classmethod
     def from_config(cls, where: str, given: Mapping[str, Any]) -> Self:
-        """Of a config, which gives the fields or "path", a CSV file, and "target", a column.
+        """Of a config, which gives the fields or "path", a CSV file, and "target", a column,
+        with "separator" and "decimal" as in `read_csv`.
 
         Without any of them it is scikit-learn's diabetes data. A file's data, and these, are
         standardised, their labels to variance 1. With "held_out", a share of the rows, as many of
@@ -83,10 +85,12 @@ class TableContexts(RowsOnly):
         fields_given = dict(given)
         if "x" not in fields_given:
             path, target = fields_given.pop("path", ""), fields_given.pop("target", "")
+            written = {k: fields_given.pop(k, "") for k in ("separator", "decimal")}
             share = fields_given.pop("held_out", 0.0)
             queries = fields_given.pop("queries", "kept")
             checks.one_of(where, "queries", queries, ("kept", "held_out"))
-            kept, others = _split(where, read_csv(path, target) if path else diabetes(), share)
+            table = read_csv(path, target, **written) if path else diabetes()
+            kept, others = _split(where, table, share)
             length, rows = fields_given.get("context_length"), len(kept.y)
             if share and isinstance(length, int) and length >= rows:
                 raise ValueError(
@@ -94,10 +98,20 @@ class TableContexts(RowsOnly):
                     f"leaves of {rows + len(others.y)}, got {length}; hold out fewer, or none by 0"
                 )
             data = standardised(kept)
-            fields_given |= {"x": data.x, "y": data.y / np.std(data.y)}
+            exponent, _, spread = moments(data.y)
+            if spread == 0.0:
+                raise ValueError(
+                    f"{where}: the labels {kept.target!r} of {kept.name} are constant and cannot "
+                    "be scaled to variance 1"
+                )
+            fields_given |= {"x": data.x, "y": np.ldexp(data.y, -exponent) / spread}
             if queries == "held_out":
-                fields_given["query_x"] = (others.x - kept.x.mean(axis=0)) / kept.x.std(axis=0)
-                fields_given["query_y"] = (others.y - kept.y.mean()) / np.std(kept.y)
+                for name, own, theirs in (
+                    ("query_x", kept.x, others.x),
+                    ("query_y", kept.y, others.y),
+                ):
+                    exponents, mean, spreads = moments(own)
+                    fields_given[name] = (np.ldexp(theirs, -exponents) - mean) / spreads
         return fields.of_config(cls, where, fields_given)
 
     @property

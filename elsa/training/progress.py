@@ -10,12 +10,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
 from rich.text import Text
 
+from elsa.base.plain import plain
+
 _LOG_SECONDS = 20.0
 
 
 def shown(parts: Sequence[int], doing: str, screen: Console | None) -> Iterator[int]:
     """The parts one by one: a bar where someone watches, a line now and then in a log."""
     watched = screen is not None and screen.is_terminal
+    if screen is not None:
+        doing = plain(doing, screen.encoding)
     logged = time.perf_counter()
     for part in track(parts, escape(doing), console=screen, transient=True, disable=not watched):
         now = time.perf_counter()
@@ -63,7 +67,8 @@ class TrainingProgress:
             transient=True,
             disable=screen is None or not screen.is_terminal or not num_steps,
         )
-        self._task = self._bar.add_task(name, total=num_steps, speed="", loss="compiling")
+        shown = name if screen is None else plain(name, screen.encoding)
+        self._task = self._bar.add_task(shown, total=num_steps, speed="", loss="compiling")
 
     def __enter__(self) -> "TrainingProgress":
         self._bar.start()
@@ -80,7 +85,7 @@ class TrainingProgress:
     def say(self, text: str) -> None:
         """Prints a line that stays."""
         if self._screen is not None:
-            self._screen.print(Text(text), soft_wrap=True)
+            self._screen.print(Text(plain(text, self._screen.encoding)), soft_wrap=True)
 
     def reaches(self, step: int) -> None:
         """Counts steps as done, between two evaluations or before this process."""

@@ -14,6 +14,7 @@ from elsa import metrics, predictors, tasks, theory
 from elsa.base import checks
 
 WHERE = "convergence"
+_EXTREME = 60  # power of two beyond which labels, or their squares, would leave float32's range
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,7 +53,8 @@ def names(config: ConfigDict) -> Mapping[str, Mapping[str, Any]]:
     data = config.data
     if "path" in data:
         name = data.path or "diabetes"
-        return {name: {"path": data.path, "target": data.target, "lam": config.lam}}
+        written = {key: data[key] for key in ("separator", "decimal") if data[key]}
+        return {name: {"path": data.path, "target": data.target, "lam": config.lam, **written}}
     short = data.short_context_length
     designs = [(data.context_length, data.ridge_fraction, k) for k in data.condition_numbers]
     designs += [(short, 1.0, k) for k in data.short_condition_numbers]
@@ -81,7 +83,7 @@ def build(settings: Mapping[str, Any]) -> Problems:
     if "task" in settings:
         first, second = settings["seed"]
         return _drawn(tuple(settings["task"].items()), settings["tasks"], first, second)
-    return _table(settings["path"], settings["target"], settings["lam"])
+    return _table(**settings)
 
 
 def check(config: ConfigDict) -> None:
@@ -94,6 +96,11 @@ def check(config: ConfigDict) -> None:
             raise ValueError(
                 f"{WHERE}: data.path and data.target belong together, a CSV file and the name of "
                 f"its label column; got {data.path!r} and {data.target!r}"
+            )
+        if not data.path and (data.separator or data.decimal):
+            raise ValueError(
+                f"{WHERE}: data.separator and data.decimal are of a file, name it by data.path; "
+                f"got {data.separator!r} and {data.decimal!r}"
             )
     else:
         checks.integer(
@@ -124,16 +131,22 @@ def _check_design(task: tasks.PrescribedSpectrum) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _table(path: str, target: str, lam: float) -> Problems:
+def _table(path: str, target: str, lam: float, separator: str = "", decimal: str = "") -> Problems:
     from sklearn.linear_model import Ridge
 
-    raw = tasks.read_csv(path, target) if path else tasks.diabetes()
+    if path:
+        raw = tasks.read_csv(path, target, separator=separator, decimal=decimal)
+    else:
+        raw = tasks.diabetes()
     table = tasks.standardised(raw)
     if np.abs(table.x.T @ table.y).max() <= 1e-12 * len(table.y) * np.abs(raw.y).max():
         raise ValueError(
             f"{WHERE}: the labels {table.target!r} of {table.name} are constant, or unrelated to "
             "every covariate: the ridge solution is zero, and no distance relative to it exists"
         )
+    exponent = int(np.frexp(np.abs(table.y).max())[1])
+    if abs(exponent) > _EXTREME:  # distances are relative: the labels' unit is not in them
+        table = dataclasses.replace(table, y=np.ldexp(table.y, -exponent))
     eigenvalues, start = theory.ridge_modes(table.x, table.y, lam)
     ridge = Ridge(alpha=lam, fit_intercept=False, solver="cholesky").fit(table.x, table.y)
     return Problems(table.x[None], table.y[None], lam, ridge.coef_[None], eigenvalues, start[None])

@@ -29,6 +29,7 @@ from experiments.harness.folder import (
     ENV,
     METRICS,
     SUMMARY,
+    TIMING,
     FolderError,
     RunFolder,
     ways_out,
@@ -40,6 +41,8 @@ NEWER = {  # settings that older runs did not write
     "train.huber_delta": 3.0,
     "train.adam_b2": 0.999,
     "train.skip_nonfinite": 0,
+    "data.separator": "",
+    "data.decimal": "",
 }
 
 
@@ -102,8 +105,10 @@ def run(
                 here = {**environment(settings, command), "branch": going_on.as_json(start)}
                 folder.write_environment(here, accept=accept)
             _announce(folder, cases, screen, brief=brief)
+            finished = len(folder.cases) == len(cases) and folder.has_summary
             _compute(experiment, config, cases, Place(place, screen, start, accept), folder)
-            summary = _report(experiment, config, folder, None if brief else screen)
+            shown = None if brief else screen
+            summary = _report(experiment, config, folder, shown, finished=finished)
             found = diverged.lines(folder.records)
             if diverged.nothing_is_left(folder.records):
                 raise diverged.NothingLeftError(diverged.said(found, of=len(folder.records)))
@@ -211,20 +216,36 @@ def _compute(
 
 
 def _report(
-    experiment: Experiment, config: ConfigDict, folder: RunFolder, screen: Console | None
+    experiment: Experiment,
+    config: ConfigDict,
+    folder: RunFolder,
+    screen: Console | None,
+    *,
+    finished: bool,
 ) -> Summary:
-    """Writes summary and figures from the records, prints the tables and where the files are."""
-    text = strict_json.dumps(experiment.summarise(config, folder.records), where=SUMMARY)
+    """Writes summary and figures from the records, prints the tables and where the files are.
+
+    A run that was finished before may lie in a folder that nobody may write in.
+    """
+    timeless = [{k: v for k, v in record.items() if k != "seconds"} for record in folder.records]
+    text = strict_json.dumps(experiment.summarise(config, timeless), where=SUMMARY)
     summary: Summary = strict_json.loads(text)  # as a rebuild from the files would read it
-    folder.write_json(SUMMARY, summary)
+    seconds = {record["case"]: record["seconds"] for record in folder.records}
+    paths = [folder.path / name for name in (SUMMARY, TIMING, METRICS, CONFIG, ENV)]
+    try:
+        folder.write_json(SUMMARY, summary)
+        folder.write_json(TIMING, {"cases": seconds, "total": round(sum(seconds.values()), 6)})
+        for name, figure in experiment.figures(config, folder.records, summary).items():
+            paths += folder.write_figure(name, figure)
+        said = "\n".join(["files:", *(f"  {path}" for path in paths)])
+    except WriteError as error:
+        if not (finished and error.forbidden):
+            raise
+        said = f"{error}. Nothing was written; the files there are as they were."
     if screen:
-        for table in experiment.tables(summary):
-            screen.print(table)
-    paths = [folder.path / name for name in (SUMMARY, METRICS, CONFIG, ENV)]
-    for name, figure in experiment.figures(config, folder.records, summary).items():
-        paths += folder.write_figure(name, figure)
-    if screen:
-        terminal.say(screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
+        for table in experiment.tables({**summary, "seconds": seconds}):
+            terminal.show(screen, table)
+        terminal.say(screen, said)
     return summary
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from elsa.base import environment as computed
+from elsa.base.plain import decoded
 
 
 def environment(config: Mapping[str, Any], command: str) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def environment(config: Mapping[str, Any], command: str) -> dict[str, Any]:
     """
     return {
         "time_started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": command,
+        "command": decoded(command),
         **computed.environment(),
         **{key: config[key] for key in ("dtype", "dtypes", "seed", "seeds") if key in config},
     }

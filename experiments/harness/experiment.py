@@ -101,8 +101,10 @@ class Experiment:
         numbers, strings, lists and dicts, None for a number that does not exist. The engine adds
         `case` and `seconds`; the settings that a table needs belong into the record. A case that
         takes long keeps files of its own, and shows its progress, where `Place` says.
-      summarise: all records, in order, to the numbers of summary.json.
-      tables: what is printed, from the summary alone.
+      summarise: all records, in order and without `seconds`, to the numbers of summary.json, which
+        are the same whenever the run is made again.
+      tables: what is printed, from the summary alone, to which the engine adds `seconds`: case ->
+        its wall time.
       figures: name -> figure (`matplotlib.figure.Figure`, not pyplot), from records and summary.
       check: refuses a bad config before anything is computed or written, by a ValueError,
         TypeError, KeyError or OSError whose text is all the user sees.

@@ -159,7 +159,7 @@ class _Running:
             terminal.say(self.screen, f"group {number} of {len(self.groups)}: {group.name}{left}")
             self.outcomes[group.name] = self._behind(self._one(group, folder))
             files.replace(folder.path / TABLE, table.parquet(self.table()))
-        return self._report(folder)
+        return self._report(folder, finished=not ahead)
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -237,20 +237,29 @@ class _Running:
             folder.append(group.name, {"points": len(group.points)}, seconds=seconds)
         return Outcome(group, _read(place), failure)
 
-    def _report(self, folder: SweepFolder) -> pl.DataFrame:
-        """The table on the disk and on the screen, and the figure."""
+    def _report(self, folder: SweepFolder, *, finished: bool) -> pl.DataFrame:
+        """The table on the disk and on the screen, and the figure.
+
+        A sweep that was finished before may lie in a folder that nobody may write in.
+        """
         found, columns, shown = self.table(), list(self.names.values()), self.experiment.shown
         paths = [folder.path / TABLE, folder.path / ASKED, folder.path / GROUPS]
-        files.replace(paths[0], table.parquet(found))
         marked = marks.marks([block for each in self.behind for block in each.blocks], shown)
-        self.screen.print(marks.printed(marked, columns, shown))
         figure = sweep_figure.draw(marked, columns, shown)
+        try:
+            files.replace(paths[0], table.parquet(found))
+            if figure is not None:
+                paths += folder.write_figure(FIGURE, figure)
+            said = "\n".join(["files:", *(f"  {path}" for path in paths)])
+        except files.WriteError as error:
+            if not (finished and error.forbidden):
+                raise
+            said = f"{error}. Nothing was written; the files there are as they were."
+        terminal.show(self.screen, marks.printed(marked, columns, shown))
         if figure is None:
             text = f"no figure: no record has a number `{shown.main}` (Shown.main names another)"
             terminal.say(self.screen, text)
-        else:
-            paths += folder.write_figure(FIGURE, figure)
-        terminal.say(self.screen, "\n".join(["files:", *(f"  {path}" for path in paths)]))
+        terminal.say(self.screen, said)
         if self.lost and not all(each.is_lost for each in self.behind):
             terminal.say(self.screen, diverged.said(self.lost, of=self.recorded))
         return found

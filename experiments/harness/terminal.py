@@ -4,23 +4,72 @@ import os
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
+from rich.measure import measure_renderables
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 from rich.text import Text
 
+from elsa.base.plain import plain
+
 _PIPED_WIDTH = 120
+_NEVER_BROKEN = 24  # characters of a cell that stays on one line
 
 
-def console() -> Console:
+class Screen(Console):
+    """A console that lays tables out with the text that its encoding can show."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text, with plain equivalents of what the encoding does not have."""
+        return super().render_str(plain(text, self.encoding), **options)
+
+
+def console() -> Screen:
     """Standard output; 120 columns wide where it is not a terminal and COLUMNS is not set."""
     watched = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if watched else _PIPED_WIDTH, highlight=False)
+    return Screen(width=None if watched else _PIPED_WIDTH, highlight=False)
 
 
 def say(screen: Console, text: str) -> None:
     """Prints the text as it is: no markup, no line breaks of rich's own, so paths can be copied."""
-    screen.print(Text(text), soft_wrap=True)
+    screen.print(Text(plain(text, screen.encoding)), soft_wrap=True)
+
+
+def show(screen: Console, table: Table) -> None:
+    """Prints a table, or where the screen is too narrow for it, each row as lines of its own.
+
+    A line is the name of a column and the entry; nothing is cut off in either form.
+    """
+    for column in table.columns:
+        column.overflow = "fold"
+    if _least_width(screen, table) <= screen.width:
+        screen.print(table)
+        return
+    if table.title:
+        screen.print(table.title)
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        lines = Table.grid(Column(max_width=max(8, screen.width // 3), overflow="fold"), "")
+        lines.columns[1].overflow, lines.padding = "fold", (0, 2, 0, 0)
+        for column, cell in zip(table.columns, row, strict=True):
+            if cell != "":
+                lines.add_row(column.header, cell)
+        screen.print(lines)
+        screen.print()
+    if table.caption:
+        screen.print(table.caption)
+
+
+def _least_width(screen: Console, table: Table) -> int:
+    """The width below which the table's short cells, its numbers, would be broken."""
+    least = 1
+    for column in table.columns:
+        cells = [measure_renderables(screen, screen.options, [cell]) for cell in column.cells]
+        header = measure_renderables(screen, screen.options, [column.header])
+        longest = [cell.maximum for cell in cells if cell.maximum <= _NEVER_BROKEN]
+        least += 3 + max(header.minimum, *longest, *(cell.minimum for cell in cells), 0)
+    return least
 
 
 def duration(seconds: float) -> str:
@@ -67,7 +116,7 @@ class CaseProgress:
 
     def begins(self, case: str) -> None:
         """Names the case that runs now."""
-        self._bar.update(self._task, description=case)
+        self._bar.update(self._task, description=plain(case, self._screen.encoding))
 
     def ends(self, case: str, seconds: float) -> None:
         """Counts a case; `seconds` is its own time."""

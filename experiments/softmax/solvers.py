@@ -102,7 +102,7 @@ def _theory(case: Case, problem: Problem, weights: np.ndarray, found: Solution) 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:
     """Where every run ended."""
     keys = ("problem", "kind", "method", "iterations", "stopped", "loss", "gradient_norm")
-    more = ("normalized_loss", "parameter_error", "seconds")
+    more = ("normalized_loss", "parameter_error", "case")
     recovered = [record["normalized_loss"] <= 1e-16 for record in records if _newton(record)]
     within = [
         bool((np.minimum.accumulate(record["norms"]) <= record["bound"]).all())
@@ -143,7 +143,7 @@ def tables(summary: Summary) -> list["Table"]:
             f"{row['loss']:.1e}",
             f"{row['normalized_loss']:.1e}",
             f"{row['parameter_error']:.1e}",
-            f"{row['seconds']:.1f}",
+            f"{summary['seconds'][row['case']]:.1f}",
             end_section=after is not None and after["problem"] != row["problem"],
         )
     return [table]

@@ -29,8 +29,12 @@ def settings(config: ConfigDict) -> dict[str, Any]:
         raise ValueError(
             f"data.target={config.data.target!r} is a column of a file; name it by data.path"
         )
+    for key in ("separator", "decimal"):
+        if config.data[key] and not config.data.path:
+            raise ValueError(f"data.{key}={config.data[key]!r} is of a file; name it by data.path")
     if is_table(config):
-        file = {"path": config.data.path, "target": config.data.target} if config.data.path else {}
+        keys = ("path", "target", "separator", "decimal")
+        file = {key: config.data[key] for key in keys if config.data.path and config.data[key]}
         sizes = {"context_length": given["context_length"], "held_out": config.data.held_out}
         return {"name": TABLE, **sizes, **file, **own}
     cls = tasks.TASKS.get(given["name"])

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import jax
 import pytest
-from absl import flags
+from absl import app, flags
 
+from elsa.base import streams
 from experiments import run
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
@@ -188,6 +189,34 @@ def test_the_list_shows_claims_and_times(entry, capsys):
     printed = capsys.readouterr().out
     assert "configs/squares.py" in printed and "Squares are squares." in printed
     assert "no time" in printed
+
+
+def test_help_that_was_asked_for_ends_with_0(entry, capsys):
+    app.define_help_flags()
+    for word in ("--help", "--helpshort", "--helpfull", "-?"):
+        with pytest.raises(SystemExit) as stopped:
+            entry(word)
+        assert stopped.value.code == 0
+        assert "Try --helpfull" in capsys.readouterr().out or word == "--helpfull"
+
+
+def test_what_a_terminal_cannot_show_or_does_not_read_ends_no_run(entry, squares, monkeypatch):
+    def ends(place, workdir, encoding="utf-8"):
+        with open(place, "w", encoding=encoding) as file, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", file)
+            with pytest.raises(SystemExit) as stopped, streams.guarded():
+                sys.exit(entry("--config=configs/squares.py:quick", f"--workdir={workdir}"))
+        assert Path(workdir, "figures/growth.png").exists()
+        return stopped.value.code
+
+    assert ends("ascii.txt", "größe λ", "ascii") == 0
+    assert "  grosse lambda/figures/growth.png\n" in Path("ascii.txt").read_text("ascii")
+    reading, writing = os.pipe()
+    os.close(reading)
+    assert ends(writing, "x" * 200) == 0
+    if Path("/dev/full").exists():
+        assert ends("/dev/full", "full") == 1
+    assert squares.measured == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

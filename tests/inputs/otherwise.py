@@ -65,6 +65,8 @@ OTHERWISE = {
     ("predictors.gradient_descent", "step_size"): "negative, zero, vector",  # one for each step
     ("predictors.polynomial_step", "coefficients"): "zero",
     ("tasks.Alignment", "alignment"): "huge",  # any size from 0
+    ("tasks.read_csv", "separator"): "no text",  # found out
+    ("tasks.read_csv", "decimal"): "no text",
     ("tasks.task", "static"): "empty, no entries, longer, text within",  # asked with the class
     ("theory.ridge_loss", "lam"): "negative",
     ("theory.ridge_gradient", "lam"): "negative",

@@ -103,7 +103,7 @@ def _tasks() -> dict[str, Call]:
         "diabetes": call(tasks.diabetes),
         "gram_prompt": call(tasks.gram_prompt, prompt=_SHORT),
         "keep_last": call(tasks.keep_last, prompt=_SHORT, length=2),
-        "read_csv": call(tasks.read_csv, path=_CSV, target="waist"),
+        "read_csv": call(tasks.read_csv, path=_CSV, target="waist", separator=",", decimal="."),
         "standardised": call(tasks.standardised, table=Made(lambda: _TABLE)),
         "task": call(tasks.task, static=("dim",)),
     }

@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes
 
 from configs import convergence as table_config
 from configs import convergence_synthetic as synthetic_config
-from experiments.constructed import convergence
+from experiments.constructed import convergence, convergence_problems
 from experiments.harness import engine
 from experiments.harness.experiment import Place, RunError
 from tests.helpers import descend, table
@@ -184,6 +184,26 @@ def test_a_table_of_the_users_runs_and_a_capped_depth_is_said_plainly(csv, tmp_p
     assert f"stopped at max_depth=500: theory asks for {problem['depth_needed']} steps" in printed
     record = records[str(csv), "ridge_lsa", "float64"]
     np.testing.assert_allclose(record["measured"]["median"], record["exact"]["median"], rtol=1e-8)
+
+
+def test_a_table_with_a_separator_and_a_unit_of_its_own_is_the_same_problem(csv):
+    reference = convergence_problems.build({"path": str(csv), "target": "price", "lam": 1.0})
+    (header, *rows), other = csv.read_text().splitlines(), csv.with_name("other.csv")
+    for power in (200, -200):
+        cut = [row.rpartition(",") for row in rows]
+        text = "\n".join([header, *(f"{x},{float(y) * 10.0**power!r}" for x, _, y in cut)])
+        other.write_text(text.replace(",", ";").replace(".", ","))
+        config = user_config(other)
+        convergence.check(config)
+        found = convergence_problems.build(convergence_problems.names(config)[str(other)])
+        np.testing.assert_array_equal(found.x, reference.x)
+        unit = np.abs(found.solution).max() / np.abs(reference.solution).max()
+        assert 2.0**-80 < unit < 2.0**80
+        np.testing.assert_allclose(found.solution / unit, reference.solution, rtol=1e-9)
+    config = table_config.get_config()
+    config.data.decimal = ","
+    with pytest.raises(ValueError, match=r"are of a file, name it by data\.path"):
+        convergence.check(config)
 
 
 @table(

@@ -59,10 +59,10 @@ def test_an_extension_measures_again_and_sets_aside_what_the_shorter_run_left(
     assert squares.measured == [1, 2, 1, 2]
     after = tree(tmp_path / "run")
     assert json.loads(after["config.json"])["train"]["num_steps"] == 800
-    for name in ("metrics.jsonl", "summary.json"):
+    for name in ("metrics.jsonl", "summary.json", "timing.json"):
         assert after[f"{name}.400"] == before[name] and name in after
     assert after["figures.400/growth.svg"] == before["figures/growth.svg"]
-    told = "goes on from 400 to 800 steps; summary.json.400, figures.400, metrics.jsonl.400"
+    told = "goes on from 400 to 800 steps; summary.json.400, timing.json.400, figures.400, metrics"
     assert told in " ".join(screen.file.getvalue().split())
     go(config_of(800), extend=True)  # the same command: nothing more to do
     assert squares.measured == [1, 2, 1, 2] and tree(tmp_path / "run") == after

@@ -101,6 +101,24 @@ def test_a_sweep_without_a_number_to_draw_says_so(run, folder, screen):
     assert not (folder / "figures").exists()
 
 
+def test_a_finished_sweep_in_a_folder_that_is_only_read_shows_its_table_and_says_so(
+    run, squares, folder, screen, monkeypatch
+):
+    experiment = dataclasses.replace(squares.experiment, shown=Shown(main="square"))
+    rows = run(experiment=experiment)
+    screen.file.truncate(0)
+
+    def refused(*paths):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(files.os, "replace", refused)
+    assert run(experiment=experiment).equals(rows)
+    printed = screen.file.getvalue()
+    assert "6 records of the sweep" in printed and "files:" not in printed
+    said = f"cannot write {folder}/table.parquet: Read-only file system. Nothing was written;"
+    assert said in printed
+
+
 def test_points_of_one_program_run_once(run, plain, squares, folder):
     def with_axes(config, axes):
         config.sizes = axes["n"]

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from experiments.harness import terminal
 
@@ -46,3 +47,47 @@ def test_a_pipe_is_wide_unless_columns_says_otherwise(monkeypatch):
     assert terminal.console().width == 120
     monkeypatch.setenv("COLUMNS", "60")
     assert terminal.console().width == 60
+
+
+def shown(table, width, encoding="utf-8"):
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    terminal.show(terminal.Screen(file=file, width=width), table)
+    file.seek(0)
+    return file.read()
+
+
+def results(**options):
+    table = Table("perturbation", "error of the weights", "λ", "Γ", "time", **options)
+    table.add_row("X, λ to other rows", "1.234e-15 / 2.345e-15", "0.5", "1.25e+00", "2 s")
+    table.add_row("", "a-word-that-is-longer-than-any-screen-of-forty-columns", "0.5", "3", "1 s")
+    return table
+
+
+def test_a_screen_too_narrow_for_a_table_shows_every_row_as_lines_and_cuts_nothing_off():
+    printed = shown(results(title="results", caption="error: relative"), 40)
+    assert printed.startswith("results\n") and "error: relative" in printed
+    assert all(len(line.rstrip()) <= 40 for line in printed.splitlines()) and "…" not in printed
+    assert "1.234e-15 / 2.345e-15" in printed
+    parts = "".join(line[14:].strip() for line in printed.splitlines())
+    assert "a-word-that-is-longer-than-any-screen-of-forty-columns" in parts
+    assert "┃" not in printed and "┃" in shown(results(), 150)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_table_is_laid_out_for_the_characters_that_a_terminal_has(encoding):
+    lines = shown(results(), 150, encoding).splitlines()
+    assert "X, lambda to other rows" in lines[3] and "Gamma" in lines[1]
+    assert len({len(line) for line in lines}) == 1 and lines[0].startswith("+--")
+    narrow = shown(results(), 40, encoding)
+    assert narrow.isascii() and "X, lambda to other rows" in narrow
+
+
+def test_a_bar_and_a_line_are_shown_on_a_terminal_of_few_characters():
+    for watched in (True, False):
+        file = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        screen = terminal.Screen(file=file, width=100, force_terminal=watched)
+        with terminal.CaseProgress(screen, total=2, kept=0) as progress:
+            progress.begins("λ × 2")
+            progress.ends("λ × 2", 0.1)
+        file.seek(0)
+        assert "lambda x 2" in file.read()
