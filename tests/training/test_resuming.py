@@ -259,7 +259,7 @@ def test_a_run_whose_folder_another_host_took_over_writes_nothing_more(
             training.fit(cases.quiet(), tmp_path)
     after = cases.contents(tmp_path)
     assert {name: after[name] for name in before} == before
-    assert before.keys() == {"config.json", METRICS, ".owner"}
+    assert before.keys() == {"config.json", "env.json", METRICS, ".owner"}
     assert all(name in before or name.startswith("tensorboard") for name in after)
     (tmp_path / ".owner").unlink()
     assert_same_bits(training.fit(cases.quiet(), tmp_path), unbroken)
