@@ -34,5 +34,7 @@ def get_config(mode: str = "full") -> ConfigDict:
     config.train = ConfigDict({"num_steps": 100 if quick else 4_000})
     config.train.batch = 64 if quick else 512
     config.train.learning_rate = 0.03
+    config.train.sampler = "rows" if quick else "auto"  # quicker to compile
+    config.train.optimise = not quick  # False compiles in about half the time
     config.folders = ()  # of runs of models trained before
     return config
