@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.measure import measure_renderables
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -15,7 +14,6 @@ from rich.text import Text
 from elsa.base.plain import plain
 
 _PIPED_WIDTH = 120
-_NEVER_BROKEN = 24  # characters of a cell that stays on one line
 
 
 class Screen(Console):
@@ -38,13 +36,13 @@ def say(screen: Console, text: str) -> None:
 
 
 def show(screen: Console, table: Table) -> None:
-    """Prints a table, or where the screen is too narrow for it, each row as lines of its own.
+    """Prints a table, or where the screen is too narrow for its words, each row as lines.
 
     A line is the name of a column and the entry; nothing is cut off in either form.
     """
     for column in table.columns:
         column.overflow = "fold"
-    if _least_width(screen, table) <= screen.width:
+    if _words_stay_whole(screen, table):
         screen.print(table)
         return
     if table.title:
@@ -61,15 +59,13 @@ def show(screen: Console, table: Table) -> None:
         screen.print(table.caption)
 
 
-def _least_width(screen: Console, table: Table) -> int:
-    """The width below which the table's short cells, its numbers, would be broken."""
-    least = 1
-    for column in table.columns:
-        cells = [measure_renderables(screen, screen.options, [cell]) for cell in column.cells]
-        header = measure_renderables(screen, screen.options, [column.header])
-        longest = [cell.maximum for cell in cells if cell.maximum <= _NEVER_BROKEN]
-        least += 3 + max(header.minimum, *longest, *(cell.minimum for cell in cells), 0)
-    return least
+def _words_stay_whole(screen: Console, table: Table) -> bool:
+    """Whether no number, name or word of a table is broken where the screen lays it out."""
+    lines = screen.render_lines(table, pad=False)
+    shown = {word for line in lines for word in "".join(part.text for part in line).split()}
+    texts = [text for column in table.columns for text in (column.header, *column.cells)]
+    words = (screen.render_str(text).plain.split() for text in texts if isinstance(text, str))
+    return all(shown.issuperset(own) for own in words)
 
 
 def duration(seconds: float) -> str:
