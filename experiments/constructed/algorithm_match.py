@@ -13,7 +13,16 @@ from elsa.base import checks
 from elsa.readback.matching_candidates import CANDIDATES
 from experiments.constructed import algorithm_match_report
 from experiments.constructed.algorithm_match_problems import disturb, planted, prompts
-from experiments.harness.experiment import Case, Experiment, Place, Record, Shown, Summary
+from experiments.harness.experiment import (
+    FAILED,
+    Case,
+    Experiment,
+    Place,
+    Record,
+    RunError,
+    Shown,
+    Summary,
+)
 
 COMPILED, NOISE, TRAINED, LOADED = "compiled", "noise", "trained", "loaded"
 MEASURES = ("predictions", "sensitivities", "directions")
@@ -63,7 +72,11 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
 def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a stack: what it is named, and its distances after each step."""
     if case["kind"] in (TRAINED, LOADED):
-        task, model = _model(config, case, place)
+        try:
+            task, model = _model(config, case, place)
+        except training.TrainingError as error:  # one that diverged runs no algorithm
+            text = f"{error}; config.train.learning_rate sets it, config.depths leaves it out"
+            raise RunError(text, exit_code=FAILED) from error
         drawn = task.sample(jax.random.key(config.seed), config.batch)
         prompt = jax.tree.map(lambda part: part.astype(_dtype_of(model)), drawn)
         return [{**case, **_record(readback.algorithm_match(model, prompt))}]

@@ -4,11 +4,12 @@ import pytest
 from rich.console import Console
 
 from configs import algorithm_match as config_file
+from elsa import training
 from elsa.readback.matching_candidates import CANDIDATES
-from experiments.constructed import algorithm_match_report
+from experiments.constructed import algorithm_match, algorithm_match_report
 from experiments.constructed.algorithm_match import EXPERIMENT
 from experiments.harness import engine
-from experiments.harness.experiment import RunError
+from experiments.harness.experiment import FAILED, Place, RunError
 from tests.helpers import table
 
 
@@ -85,3 +86,16 @@ def test_a_bad_config_is_refused_before_anything_is_computed(key, value, message
     with pytest.raises(RunError, match=message):
         engine.run(EXPERIMENT, config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_trained_stack_that_diverges_is_said_with_the_rate_and_the_way_out(monkeypatch, tmp_path):
+    config = config_file.get_config("quick")
+
+    def diverges(*_, **__):
+        raise training.TrainingError("every model diverged")
+
+    monkeypatch.setattr(training, "fit", diverges)
+    case = {"kind": algorithm_match.TRAINED, "depth": 2}
+    with pytest.raises(RunError, match=r"diverged; config\.train\.learning_rate sets it") as caught:
+        algorithm_match.measure(config, case, Place(tmp_path, Console(quiet=True)))
+    assert caught.value.exit_code == FAILED
