@@ -32,8 +32,8 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
     {
         "elsa.base": Room(
             "helpers of every room: one message format for bad values, the precision of products, "
-            "differences between versions of jax, what bits depend on, files that are written whole or "
-            "not at all"
+            "differences between versions of jax, what bits depend on, files that are written "
+            "whole or not at all"
         ),
         "elsa.attention": Room(
             "pure functions of one prompt: LSA, ELSA, mask and move, and bias-free layers on the "
