@@ -104,11 +104,7 @@ def environment() -> dict[str, Any]:
         "host": {"system": platform.platform(), "cpu_count": os.cpu_count()},
         "x64": bool(values["jax_enable_x64"]),
         "switches": {name: _plain(values[name]) for name in _SWITCHES if name in values},
-        "xla_flags": [
-            flag
-            for flag in os.environ.get("XLA_FLAGS", "").split()
-            if not flag.startswith(_NO_RESULT)
-        ],
+        "xla_flags": _xla_flags(),
     }
 
 
@@ -177,6 +173,12 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         value = value.get(name, _ABSENT) if isinstance(value, Mapping) else _ABSENT
     return value
+
+
+def _xla_flags() -> list[str]:
+    """Those that may change results; of one that is given twice the last counts."""
+    given = {flag.partition("=")[0]: flag for flag in os.environ.get("XLA_FLAGS", "").split()}
+    return sorted(flag for flag in given.values() if not flag.startswith(_NO_RESULT))
 
 
 def _plain(value: Any) -> Any:

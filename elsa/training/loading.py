@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +16,8 @@ from elsa.training.errors import TrainingError
 from elsa.training.resuming import refuse_other_config
 from elsa.training.settings import RunSettings
 from elsa.training.setup import bare_program
-from elsa.training.trained import CHECKPOINTS, CONFIG, Trained
-from elsa.training.writers import written_of
+from elsa.training.trained import CHECKPOINTS, CONFIG, METRICS, Trained
+from elsa.training.writers import contents, written_of
 
 RUNS = "training"  # the folder of an experiment's runs
 
@@ -58,8 +59,8 @@ def load(
       FileNotFoundError: where there is no run, no whole checkpoint or none of that step, naming
         what is there.
       KeyError: for an unknown run, naming the nearest.
-      TrainingError: for a config.json that cannot be read; for a point whose seeds all diverged,
-        unless a seed is asked for.
+      TrainingError: for a config.json or metrics.jsonl that cannot be read, or is not the run's;
+        for a point whose seeds all diverged, unless a seed is asked for.
       IndexError: for a point or seed outside the sweep.
     """
     trained = all_models(workdir, run, at)
@@ -76,7 +77,10 @@ def load(
             f"load: every seed of point {point} diverged; pass seed=0..{seeds - 1} for the weights "
             "that one had before"
         )
-    chosen = _best_seed(trained, point, diverged) if seed is None else seed
+    try:
+        chosen = _best_seed(trained, point, diverged) if seed is None else seed
+    except TrainingError as error:
+        raise TrainingError(f"load: {error}, or pass seed=0..{seeds - 1}") from error
     if not 0 <= chosen < seeds:
         raise IndexError(f"load: seed must be 0..{seeds - 1}, got {chosen}")
     config = ConfigDict(trained.program.settings.to_dict())
@@ -86,6 +90,13 @@ def load(
 def _best_seed(trained: Trained, point: int, diverged: np.ndarray) -> int:
     """One evaluation alone is too noisy to tell seeds apart: a quarter of them is averaged."""
     late = np.asarray(trained.state.best)[:, point]
+    path = trained.folder / METRICS
+    if trained.step and not contents(path):
+        warnings.warn(
+            f"{path} is missing or empty: the seed is that of the lowest loss at any evaluation",
+            stacklevel=3,
+        )
+        return int(np.argmin(np.where(diverged, np.inf, late)))
     steps, losses = trained.risk_along_training()
     known = steps <= trained.step
     if known.any():
@@ -106,9 +117,10 @@ def all_models(
     folder = _run_folder(Path(workdir), run)
     try:
         config = strict_json.loads_object((folder / CONFIG).read_bytes())
-    except (ValueError, OSError) as error:
-        raise TrainingError(f"load: cannot read {folder / CONFIG}: {error}; put it back") from error
-    settings = RunSettings.from_config(config)
+        settings = RunSettings.from_config(config)
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        said = error.args[0] if isinstance(error, KeyError) else error
+        raise TrainingError(f"load: cannot read {folder / CONFIG}: {said}; put it back") from error
     check_registered(f"load: {folder}", settings.task, settings.model)
     with Checkpoints(folder / CHECKPOINTS, read_only=True) as checkpoints:
         program = bare_program(settings)  # the arrays that it lacks are in the checkpoint
@@ -128,7 +140,9 @@ def _run_folder(workdir: Path, run: str | None) -> Path:
     if below:
         return workdir / RUNS / (run or below[0])
     if not (workdir / CONFIG).is_file():
+        lost = "; put it back" if (workdir / CHECKPOINTS).is_dir() else ""
         raise FileNotFoundError(
-            f"load: workdir {workdir} is no run folder: it has no {CONFIG} and no {RUNS}/*/{CONFIG}"
+            f"load: workdir {workdir} is no run folder: it has no {CONFIG} and no "
+            f"{RUNS}/*/{CONFIG}{lost}"
         )
     return workdir

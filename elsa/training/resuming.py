@@ -67,7 +67,7 @@ def refuse_other_config(notes: Mapping[str, Any], settings: RunSettings) -> None
     if difference:
         key, before, now = difference
         raise CorruptCheckpointError(
-            f"it is of another config: {key} is {before} there, {now} here"
+            f"it is of another config than config.json: {key} is {before} there, {now} here"
         )
 
 

@@ -86,7 +86,7 @@ def test_flags_of_xla_that_compute_nothing_do_not_count(monkeypatch):
     here = environment()
     flags = " ".join(here["xla_flags"])
     more = "--xla_dump_to=/tmp/x --xla_cpu_multi_thread_eigen=false"
-    monkeypatch.setenv("XLA_FLAGS", f"{flags} {more}")
+    monkeypatch.setenv("XLA_FLAGS", f"{more} {flags} {flags}")
     assert environment() == here
     monkeypatch.setenv("XLA_FLAGS", f"{flags} --xla_cpu_enable_fast_math=true")
     assert changes_results(here, environment()).key == "xla_flags"

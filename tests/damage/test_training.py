@@ -9,7 +9,9 @@ import warnings
 import pytest
 
 from elsa import training
+from elsa.training import origin
 from elsa.training.errors import TrainingError
+from elsa.training.origin import Origin
 from tests.damage import harm
 from tests.training import cases
 from tests.training.cases import EVERY
@@ -106,9 +108,11 @@ def test_a_checkpoint_of_another_run_or_config_is_passed_over(
     folder = cases.copy(stopped[3], tmp_path / "run")
     (folder / "checkpoints" / "12").rename(tmp_path / "12")
     cases.copy(stopped[4] / "checkpoints" / "12", folder / "checkpoints" / "12")
-    with pytest.warns(UserWarning, match=r"12 is corrupt \(it is of another config: seed is 4 th"):
+    with pytest.warns(
+        UserWarning, match=r"12 is corrupt \(it is of another config than config.json: s"
+    ):
         assert training.load(folder).config.seed == 3
-    with pytest.warns(UserWarning, match=r"another config: seed is 4 there, 3 here\) and is now"):
+    with pytest.warns(UserWarning, match=r"config.json: seed is 4 there, 3 here\) and is now"):
         cases.assert_equal_runs(training.fit(cases.config(), folder), unbroken)
 
 
@@ -124,6 +128,26 @@ def test_metrics_that_cannot_be_read_or_are_no_json_are_named(stopped, tmp_path)
         for call in (found.risk_along_training, lambda: training.fit(cases.config(), folder)):
             with pytest.raises(TrainingError, match=r"cannot read .*metrics.jsonl: Permission den"):
                 call()
+
+
+@pytest.mark.parametrize("harmed", [each for each in harm.HARMS if each != "deleted"])
+def test_where_a_branch_starts_is_read_as_it_was_written_or_refused(harmed, tmp_path):
+    begun = {}
+    for name, at in (("mine", "best"), ("other", 6)):
+        begun[name] = Origin("/runs/source", None, at, 6)
+        (tmp_path / name).mkdir()
+        origin.write(tmp_path / name, begun[name])
+    path = tmp_path / "mine" / origin.ORIGIN
+    with harm.patched() as patch:
+        if not harm.apply(harmed, path, tmp_path / "other" / origin.ORIGIN, patch):
+            return
+        try:
+            found = origin.read(tmp_path / "mine")
+        except TrainingError as error:
+            harm.assert_named(error, path, tmp_path / "mine")
+        else:  # `branch` compares it with what is asked for
+            assert found == begun["other" if harmed == "another run's" else "mine"]
+            assert harmed in ("another run's", "with CRLF")
 
 
 @pytest.mark.slow

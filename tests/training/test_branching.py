@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from elsa import training
-from elsa.base import strict_json
+from elsa.base import sealed_json
 from elsa.training.origin import ORIGIN
 from tests.training import cases
 from tests.training.cases import EVERY, METRICS, STEPS, assert_equal_runs, assert_same_bits
@@ -56,7 +56,7 @@ def test_a_branch_goes_on_from_weights_and_moments_with_its_own_settings_and_ste
     assert whole.step == STEPS
     assert [line["step"] for line in cases.lines(whole.folder)] == list(range(0, STEPS + 1, EVERY))
     assert_same_bits(whole, whole._replace(state=by_hand(unbroken, other())))
-    origin = strict_json.loads((whole.folder / ORIGIN).read_bytes())
+    origin = sealed_json.read(whole.folder / ORIGIN)
     expected = {"folder": str(unbroken.folder), "run": None, "at": "newest", "step": STEPS}
     assert origin == expected
 

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from elsa import models, training
 from elsa.base import files
+from elsa.training import loading
 from tests.training import cases
 from tests.training.cases import EVERY
 
@@ -39,7 +40,11 @@ def late_losses(trained, point=0):
     return np.array(cases.lines(trained.folder)[-1]["loss"])[:, point]
 
 
-def test_without_a_seed_the_lowest_late_loss_is_taken(unbroken, tmp_path):
+def test_without_a_seed_the_lowest_late_loss_is_taken(unbroken, tmp_path, monkeypatch):
+    def by_metrics_of_an_earlier_version(*arguments):  # which said not what it had written
+        return training.all_models(*arguments)._replace(written=None)
+
+    monkeypatch.setattr(loading, "all_models", by_metrics_of_an_earlier_version)
     folder = cases.copy(unbroken.folder, tmp_path / "run")
     records = cases.lines(folder)
     records[0]["loss"] = [[0.001, 1.0], [9.0, 1.0]]  # which says nothing of the weights at the end
@@ -56,13 +61,23 @@ def test_without_metrics_a_seed_is_chosen_too(unbroken, tmp_path):
     best = np.asarray(unbroken.state.best)[:, 0].argmin()
     for lose in (lambda path: path.write_text(""), lambda path: path.unlink()):
         lose(folder / "metrics.jsonl")
-        chosen = training.load(folder).model.weight[...]
+        with pytest.warns(UserWarning, match=r"metrics.jsonl is missing or empty: the seed is"):
+            chosen = training.load(folder).model.weight[...]
         np.testing.assert_array_equal(chosen, cases.weight(unbroken)[best, 0])
 
 
-def test_a_diverged_seed_is_not_the_best(unbroken, monkeypatch):
-    from elsa.training import loading
+def test_metrics_that_were_altered_choose_no_seed(unbroken, tmp_path):
+    folder = cases.copy(unbroken.folder, tmp_path / "run")
+    path = folder / "metrics.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"0.", b"1.", 1))
+    message = rf"load: {path} is not what this run wrote: .* back, or pass seed=0\.\.1"
+    with pytest.raises(training.TrainingError, match=message):
+        training.load(folder)
+    chosen = training.load(folder, seed=1).model.weight[...]
+    np.testing.assert_array_equal(chosen, cases.weight(unbroken)[1, 0])
 
+
+def test_a_diverged_seed_is_not_the_best(unbroken, monkeypatch):
     lowest = late_losses(unbroken).argmin()
     diverged = np.zeros(unbroken.state.best.shape, bool)
     diverged[lowest, 0] = True

@@ -28,7 +28,11 @@ def test_a_run_of_no_steps_keeps_what_was_built_in_one_checkpoint(tmp_path, cons
     for _ in range(2):
         built = training.fit(config, tmp_path, screen=console)
         assert built.step == 0 and built.program.compilations == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "config.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "env.json",
+    ]
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["0"]
     drawn = jax.tree.leaves(built.program.init().params)
     for own, leaf in zip(jax.tree.leaves(built.state.params), drawn, strict=True):
