@@ -77,6 +77,6 @@ def moments(
     Returns:
       Exponents of the units, means and standard deviations: a value v is ldexp(v, -exponent).
     """
-    exponents = np.frexp(np.abs(values).max(axis=0))[1]
+    exponents = np.asarray(np.frexp(np.abs(values).max(axis=0))[1])
     scaled = np.ldexp(values, -exponents)
-    return exponents, scaled.mean(axis=0), scaled.std(axis=0)
+    return exponents, np.asarray(scaled.mean(axis=0)), np.asarray(scaled.std(axis=0))

@@ -151,9 +151,12 @@ def _separator(path: str | os.PathLike[str], text: str, target: str) -> str:
     found: dict[str, list[list[str]]] = {}
     for separator in _SEPARATORS:
         rows = csv.reader(sample, delimiter=separator, skipinitialspace=True)
-        found[separator] = [row for row in rows if any(map(str.strip, row))]
+        try:
+            found[separator] = [row for row in rows if any(map(str.strip, row))]
+        except csv.Error:  # a wide line is one entry to another separator, too long for csv
+            found[separator] = []
         if len(sample) > _LOOKED_AT:
-            found[separator].pop()  # it may go on
+            del found[separator][-1:]  # it may go on
     lengths = {separator: {len(row) for row in rows} for separator, rows in found.items()}
     fits = [s for s, seen in lengths.items() if len(seen) == 1 and max(seen) > 1]
     header = {s: [name.strip() for name in rows[0]] if rows else [] for s, rows in found.items()}

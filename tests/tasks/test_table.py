@@ -142,6 +142,14 @@ def test_what_separates_columns_and_fractions_is_found_out(tmp_path, content, x,
     assert (found.x.tolist(), found.y.tolist()) == (x, y)
 
 
+def test_a_wide_table_has_one_separator_too(tmp_path):
+    names = ";".join(
+        f"column_{index}" for index in range(20_000)
+    )  # a line longer than csv's entries
+    found = tasks.read_csv(written(tmp_path, f"{names};y\n{'1,5;' * 20_000}2\n"), "y")
+    assert found.x.shape == (1, 20_000) and (found.x == 1.5).all()
+
+
 @table(
     "content, options, x",
     [
