@@ -21,7 +21,7 @@ BEAT_SECONDS = 10.0
 _MISSED = 3  # beats, after which an owner counts as dead
 _PATIENCE = 12  # beats to wait for the end of an owner that lives: a job about to be killed
 _PROCESS = uuid.uuid4().hex
-_DEAD: set[str] = set()  # processes whose silence was waited for once, in another folder
+_DEAD: set[Any] = set()  # processes whose silence was waited for once, in another folder
 
 
 class Owner:
@@ -144,7 +144,7 @@ class Owner:
                     )
                 watched = found
             if self._is_dead(there) or now - since >= _MISSED * BEAT_SECONDS:
-                _DEAD.add(str(there.get("process")))
+                _DEAD.add(_process(there))
                 self._displace(found)
                 watched, alive = None, False
             elif alive and now - began >= _PATIENCE * BEAT_SECONDS:
@@ -186,7 +186,7 @@ class Owner:
 
     def _is_dead(self, there: Mapping[str, Any]) -> bool:
         here = _machine()
-        if there.get("process") in _DEAD:
+        if there and _process(there) in _DEAD:
             return True
         if any(there.get(key) != here[key] for key in ("host", "boot")):
             return False
@@ -253,6 +253,11 @@ def _parsed(data: bytes | None) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _process(there: Mapping[str, Any]) -> tuple[str, ...]:
+    """A process of its own for each child of a fork too."""
+    return tuple(str(there.get(key)) for key in ("process", "host", "boot", "pid"))
 
 
 def _named(there: Mapping[str, Any]) -> str:

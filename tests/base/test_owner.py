@@ -84,10 +84,15 @@ def test_a_silent_owner_loses_its_folder_and_writes_nothing_any_more(no_locks, t
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_a_process_found_silent_once_is_not_waited_for_in_its_other_folders(no_locks, tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        suspended(tmp_path / name)
+def test_a_process_found_silent_once_is_not_waited_for_in_its_other_folders(
+    no_locks, tmp_path, monkeypatch
+):
+    here = owner._machine()
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, "_machine", lambda: here)
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            suspended(tmp_path / name)
     with pytest.warns(UserWarning, match="waiting for .*a, which"):
         Owner(tmp_path / "a").close()
     Owner(tmp_path / "b").close()

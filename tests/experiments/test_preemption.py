@@ -14,12 +14,40 @@ from experiments import run
 from tests.training.cases import assert_same_bits
 
 ROOT = Path(run.__file__).parents[1]
+CONFIG = """
+from ml_collections import ConfigDict
+
+def get_config(mode="full"):
+    return ConfigDict({"experiment": "small", "dtype": "float64"})
+"""
+# A driver beside the config: one small run, its risk, a figure.
+DRIVER = """
+from matplotlib.figure import Figure
+from elsa import training
+from experiments.harness.experiment import Experiment
+from tests.training import cases
+
+def measure(config, case, place):
+    folder = place.folder / "training" / "run"
+    trained = training.fit(cases.config(train={"num_steps": 60}), folder, screen=place.screen)
+    return [{"risks": trained.risk(64)[0].tolist()}]
+
+def figures(config, records, summary):
+    figure = Figure()
+    figure.subplots().plot(records[0]["risks"][0])
+    return {"risks": figure}
+
+EXPERIMENT = Experiment(
+    cases=lambda config: {"all": {}}, measure=measure,
+    summarise=lambda config, records: {"cases": len(records)}, tables=lambda summary: [],
+    figures=figures)
+"""
 # One SIGTERM or two in a row, once: beside what is running, or after it.
 LAUNCH = """
 import os, signal, sys, threading
 import jax
 jax.config.update("jax_disable_most_optimizations", True)
-from elsa.training import checkpoint, pieces, trained
+from elsa.training import checkpoint, pieces, progress
 from experiments import run
 from experiments.harness import folder
 
@@ -32,7 +60,7 @@ def disturb(owner, name, *, beside):
 
     def disturbed(*args, **words):
         if beside and not sent:
-            threading.Timer(0.1, send).start()
+            threading.Timer(0.05, send).start()
         found = function(*args, **words)
         if not beside and not sent:
             send()
@@ -46,34 +74,33 @@ del sys.argv[1:3]
 if place == "compilation":
     disturb(pieces.Pieces, "advance", beside=True)
 elif place == "evaluation":
-    disturb(trained.Trained, "risk", beside=True)
+    disturb(progress, "shown", beside=False)
 elif place == "checkpoint":  # which is written in the background
     disturb(checkpoint.Checkpoints, "save", beside=False)
 elif place == "record":
     disturb(folder.RunFolder, "append", beside=False)
 elif place == "figures":
     disturb(folder.RunFolder, "write_figure", beside=True)
+run.DRIVERS["small"] = "driver_of_one"
 run.app.run(run._until_exit, flags_parser=run.parse_flags)
 """
 PLACES = ["compilation", "evaluation", "checkpoint", "record", "figures"]
-SMALL = ["train.num_steps=100", "train.checkpoint_seconds=0", "num_seeds=1", "model.depth=1"]
 
 
-def experiment(folder, programs, place="nowhere", times=0):
-    words = ["--config=configs/train.py:quick", *(f"--config.{word}" for word in SMALL)]
+def experiment(folder, place="nowhere", times=0):
+    words = ["--config=small.py", f"--workdir={folder.name}"]
     return subprocess.run(
-        [sys.executable, "-c", LAUNCH, place, str(times), *words, f"--workdir={folder}"],
-        cwd=ROOT,
+        [sys.executable, "-c", LAUNCH, place, str(times), *words],
+        cwd=folder.parent,
         env={
             **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "JAX_COMPILATION_CACHE_DIR": str(programs),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{folder.parent}",
+            "JAX_COMPILATION_CACHE_DIR": str(folder.parent / "programs"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         },
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
 
@@ -93,16 +120,17 @@ def results(folder):
 
 @pytest.mark.slow
 def test_ten_preemptions_anywhere_change_no_bit(tmp_path):
-    programs = tmp_path / "programs"
-    whole = experiment(tmp_path / "whole", programs)
+    (tmp_path / "small.py").write_text(CONFIG)
+    (tmp_path / "driver_of_one.py").write_text(DRIVER)
+    whole = experiment(tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     for place, times in itertools.product(PLACES, (1, 2)):
         folder = tmp_path / f"{place}{times}"
-        stopped = experiment(folder, programs, place, times)
+        stopped = experiment(folder, place, times)
         assert stopped.returncode == 75, (place, times, stopped.stdout, stopped.stderr)
         assert "Traceback" not in stopped.stderr, (place, times, stopped.stderr)
         assert stopped.stderr.startswith("preempted"), (place, times, stopped.stderr)
-        again = experiment(folder, programs)
+        again = experiment(folder)
         assert again.returncode == 0, (place, times, again.stderr)
         assert results(folder) == results(tmp_path / "whole"), (place, times)
         for path in (folder / "training").iterdir():
