@@ -219,28 +219,6 @@ def test_what_a_terminal_cannot_show_or_does_not_read_ends_no_run(entry, squares
     assert squares.measured == [1, 1, 1]
 
 
-@pytest.mark.parametrize(
-    "settings, x64",
-    [
-        ({"dtype": "float64"}, True),
-        ({"dtype": "float32"}, False),
-        ({"dtypes": ("float32", "float64")}, True),
-        ({"dtypes": ("float32",)}, False),
-        ({}, None),
-    ],
-)
-def test_the_config_decides_on_x64(monkeypatch, settings, x64):
-    switched = []
-    monkeypatch.setattr(jax.config, "update", lambda name, value: switched.append((name, value)))
-    run.use_precision(run.ConfigDict(settings))
-    assert switched == ([] if x64 is None else [("jax_enable_x64", x64)])
-
-
-def test_a_dtype_that_does_not_exist_is_refused():
-    with pytest.raises(RunError, match=r"dtype must be one of float64, .* got 'float46'"):
-        run.use_precision(run.ConfigDict({"dtypes": ("float46",)}))
-
-
 def test_the_drivers_flags_are_the_documented_ones():
     own = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(run)}
     assert {"config", "workdir", "overwrite", "list", "sweep", "sweep_mode", "sweep_samples"} <= own
