@@ -8,14 +8,12 @@ import sys
 import threading
 from pathlib import Path
 
-import jax
 import pytest
 from absl import app, flags
 
 from elsa.base import streams
 from experiments import run
 from experiments.harness import engine
-from experiments.harness.experiment import RunError
 from tests.experiments.conftest import CONFIG
 from tests.experiments.harness.test_engine import stop_at
 
