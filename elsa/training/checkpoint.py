@@ -63,8 +63,14 @@ class Checkpoints:
         Raises:
           files.WriteError: for this checkpoint or the one before, where the disk or a permission
             forbids it; earlier checkpoints stay.
+          files.ReplacedError: where another process has the folder, or wrote this checkpoint.
         """
         files.guarded(self.folder)
+        if (self.folder / str(step)).exists():  # a process that has lost the folder was at work yet
+            raise files.ReplacedError(
+                f"{self.folder / str(step)} was written by another process, and this one writes "
+                "nothing more; run it again, it goes on from there if that is whole"
+            )
         arguments = stored.parts(step, state, notes)
         with self._writing(self.folder / str(step)):
             manager = self._open()

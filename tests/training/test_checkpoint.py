@@ -56,6 +56,15 @@ def restore(folder, **options):
         return checkpoints.restore(state_at(0))
 
 
+def test_a_checkpoint_that_another_process_wrote_meanwhile_is_left_as_it_is(two, tmp_path):
+    folder = cases.copy(two, tmp_path / "two")
+    before = cases.contents(folder)
+    refused = pytest.raises(files.ReplacedError, match="2 was written by another process, and this")
+    with Checkpoints(folder) as checkpoints, refused:
+        save(checkpoints, 2)
+    assert cases.contents(folder) == before
+
+
 def test_the_newest_comes_back_with_its_notes_bit_for_bit(two):
     assert_is(restore(two), 2)
 
