@@ -21,15 +21,21 @@ def test_the_command_ends_with_one_error_and_the_same_one_goes_on(
 ):
     measured, words = PLACES[place]
     command = ("--config=configs/squares.py:quick", "--workdir=runs/squares", *words)
-    opened = builtins.open
+    opened, descriptor_of = builtins.open, os.open
 
     def full(path, mode="r", *arguments, **options):
         if not isinstance(path, int) and set(mode) & set("wax") and place in os.fspath(path):
             raise OSError(errno.ENOSPC, "No space left on device")
         return opened(path, mode, *arguments, **options)
 
+    def full_too(path, flags, *arguments, **options):
+        if flags & (os.O_WRONLY | os.O_RDWR) and place in os.fspath(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return descriptor_of(path, flags, *arguments, **options)
+
     with monkeypatch.context() as patch:
         patch.setattr(builtins, "open", full)
+        patch.setattr(os, "open", full_too)
         assert entry(*command) == 1
     error, *rest = capsys.readouterr().err.splitlines()
     assert error.startswith("error: cannot write ") and ": No space left on device. " in error

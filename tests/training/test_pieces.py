@@ -79,6 +79,7 @@ def test_checkpoints_come_by_the_clock_within_a_stretch_too(tmp_path, monkeypatc
     monkeypatch.setattr(loop, "_WITHIN_A_STRETCH", 0.0)
     kept = training.fit(cases.config(train={"keep": 100}), tmp_path)
     steps = {int(name) for name in os.listdir(tmp_path / "checkpoints") if name.isdecimal()}
-    assert {1, 2, EVERY, STEPS} < steps
+    assert {1, EVERY, STEPS} < steps  # a piece is as long as the speed of those before allows
+    assert any(step % EVERY for step in steps - {1})
     cases.assert_same_bits(kept, unbroken)
     assert kept.program.compilations == 1
