@@ -58,7 +58,7 @@ def descent(prompt, steps, lam):
     return np.einsum("bd,tbd->tb", query, np.stack(path)), np.stack(path)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "layout", "init"), sorted(BUILT))
 def test_a_built_stack_is_gradient_descent_after_every_step(name, layout, init, dtype):
     prompt, depth = prompt_of(dtype=dtype), DEPTHS[-1]
@@ -77,9 +77,9 @@ def test_a_built_stack_is_gradient_descent_after_every_step(name, layout, init, 
 @pytest.mark.parametrize(("name", "layout", "init"), CASES)
 def test_every_combination_is_built_at_every_depth_or_refused_with_what_can(name, layout, init):
     if init == "random" or (name, layout, init) in BUILT:
-        for depth, tied in itertools.product(DEPTHS, (False, True)):
+        for depth in DEPTHS:  # with weights of their own for each layer: test_train_table.py
             found = jax.eval_shape(
-                lambda p, d=depth, t=tied: model_of(name, layout, init, d, tied=t)(p), prompt_of()
+                lambda p, d=depth: model_of(name, layout, init, d, tied=True)(p), prompt_of()
             )
             assert found.shape == (BATCH,)
         return
@@ -115,7 +115,14 @@ def test_random_layers_are_the_formula():
     )
 
 
-@pytest.mark.parametrize("layout", ["stacked", "natural", "designed", "source"])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "stacked",
+        "natural",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("designed", "source")),
+    ],
+)
 def test_another_context_length_is_normalised_by_its_own(layout):
     """A built stack stays gradient descent on the mean at every length, absent examples or not."""
     model = model_of("elsa", layout, "construction", 2)
