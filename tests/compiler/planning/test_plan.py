@@ -99,7 +99,7 @@ def test_polynomials_of_high_degree_take_a_layer_for_every_factor_at_most(reasso
     assert stack.num_layers <= (2 * 20 if reassociate is True else 1 + 2 * 11)
 
 
-@pytest.mark.parametrize("length", [3, 60, 150])
+@pytest.mark.parametrize("length", [3, 60, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("reassociate", [True, "gram", False])
 def test_long_loops_take_as_many_layers_as_they_have_iterations(length, reassociate):
     def step(A, v):
@@ -111,6 +111,7 @@ def test_long_loops_take_as_many_layers_as_they_have_iterations(length, reassoci
         assert_agrees(step, {"A": (3, 3), "v": (3, 1)}, reassociate=reassociate)
 
 
+@pytest.mark.slow
 def test_many_steps_written_out_in_one_compile():
     def step(X, y, w):
         for _ in range(120):
