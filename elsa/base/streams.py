@@ -6,7 +6,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TextIO
+from typing import Any
 
 from elsa.base import plain
 
@@ -69,8 +69,11 @@ def _fill_closed() -> None:
             os.set_inheritable(number, True)
 
 
-def _stream(stream: TextIO | None, number: int, tell: Callable[[OSError], None]) -> TextIO:
-    """A text stream on the same descriptor that never raises; others than a file's stay."""
+def _stream(stream: Any, number: int, tell: Callable[[OSError], None]) -> Any:
+    """A text stream on the same descriptor that never raises; others than a file's stay.
+
+    A stream is whatever stands for `sys.stdout`: a file, an object of a notebook's, or None.
+    """
     encoding, errors, by_line = "utf-8", plain.ERRORS, True
     if stream is not None:
         try:
