@@ -237,11 +237,11 @@ def is_owner_s(name: str) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
-    """The file's content; None where there is no file."""
+    """The file's content, none of a link to nowhere; None where there is no file."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        return None
+        return b"" if path.is_symlink() else None
     except OSError as error:
         raise files.WriteError(path, error, verb="read") from error
 

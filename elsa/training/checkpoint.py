@@ -217,6 +217,7 @@ class Checkpoints:
                 yield
         except Exception:
             quiet.settle()
+            files.guarded(place)  # a successor clears what its predecessor had begun to write
             raise
 
     def _open(self) -> ocp.CheckpointManager:

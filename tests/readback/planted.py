@@ -225,13 +225,18 @@ def _one_more(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _first_update(stack: BlockStack) -> tuple[int, int]:
-    """The first head of a step that writes to the channels of w; in ridge_lsa the fit holds it."""
+    """The head of a step by which w grows: the first that adds X^T of something to the channels of
+    w, or the first that writes there; in ridge_lsa the fit holds it."""
     channels = set(stack.readout.box("w").channels)
     first = len(stack.stack.prologue)
     for number in range(first, first + len(stack.stack.body)):
-        for head, symbolic in enumerate(_symbolic(stack, number)):
-            if set(symbolic.into) == channels:
-                return number, head
+        heads = [
+            (h, s.formula)
+            for h, s in enumerate(_symbolic(stack, number))
+            if set(s.into) == channels
+        ]
+        if heads:
+            return number, next((h for h, formula in heads if "X^T" in formula), heads[0][0])
     raise AssertionError("no head updates w")
 
 
