@@ -115,6 +115,13 @@ def test_a_damaged_owner_s_file_is_waited_for_as_a_whole_one(content, no_locks, 
     assert os.listdir(tmp_path) == []
 
 
+def test_a_link_to_nowhere_in_the_place_of_the_file_is_taken_over(no_locks, tmp_path):
+    (tmp_path / owner.OWNER).symlink_to(tmp_path / "nowhere" / "x")
+    with pytest.warns(UserWarning, match="waiting for"):
+        Owner(tmp_path).close()
+    assert os.listdir(tmp_path) == []
+
+
 def test_on_the_same_machine_nobody_waits_for_a_dead_process(tmp_path, monkeypatch):
     held = suspended(tmp_path)
     copied = shutil.copytree(tmp_path, tmp_path.parent / "copied")

@@ -224,6 +224,29 @@ def test_a_full_disk_is_a_write_error_whichever_call_it_shows_in(call, error, tw
     assert_is(restore(folder), 2)
 
 
+def test_a_write_that_fails_as_another_process_has_the_folder_by_now_says_so(two, tmp_path):
+    """The successor has cleared what its predecessor, suspended for long, was writing."""
+    folder, replaced = cases.copy(two, tmp_path / "lost"), []
+
+    class Cleared:
+        def save(self, *_, **__):
+            replaced.append(True)
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    def check(path):
+        if replaced:
+            raise files.ReplacedError("process 12 on node7 has taken it over")
+
+    checkpoints = Checkpoints(folder)
+    checkpoints._manager = Cleared()
+    files.guard(folder, check)
+    try:
+        with pytest.raises(files.ReplacedError, match="process 12 on node7"):
+            save(checkpoints, 3)
+    finally:
+        files.unguard(folder, check)
+
+
 def test_another_error_of_orbax_comes_as_it_is(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path)
 
