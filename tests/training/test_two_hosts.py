@@ -81,6 +81,7 @@ def race(context, config, folder, programs, moments):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:waiting for")
+@pytest.mark.filterwarnings("ignore:.* does not go with metrics.jsonl")  # and an older one does
 def test_twenty_races_for_one_folder_end_with_the_bits_of_an_unbroken_run(
     tmp_path, compiled_programs, monkeypatch
 ):
