@@ -109,7 +109,7 @@ def results(folder):
     """All that must come again: records without their times, metrics, figures."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     for line in lines:
-        del line["seconds"]
+        del line["seconds"], line["chain"]  # of the seconds too
     held = {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
