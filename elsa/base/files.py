@@ -90,6 +90,8 @@ def replace(path: Path, data: bytes) -> None:
     make_folder(path.parent)
     try:
         place = path.resolve() if path.is_symlink() else path
+        if place.is_symlink():  # what newer Pythons return of links that point to one another
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if place.exists() and not place.is_file():
             raise OSError(None, "it is no regular file")
     except (OSError, RuntimeError) as error:  # links that point to one another

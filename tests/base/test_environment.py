@@ -70,7 +70,7 @@ def without_entry(environment, key):
 
 
 def test_what_changes_bits_is_told_from_what_does_not_and_says_the_way_back():
-    here = environment()
+    here = {**environment(), "commit": "1" * 40, "uncommitted_changes": False}  # as of a checkout
     for key, (value, way_back) in RESULTS.items():
         found = changes_results(here, with_entry(here, key, value))
         assert found.key == key and found.way_back.startswith(way_back), key

@@ -40,15 +40,17 @@ def test_a_model_that_diverges_changes_no_bit_of_the_others(wild, tmp_path):
     tame = training.fit(swept(0.05, 0.03, 0.02), tmp_path / "tame")
     without = training.fit(swept(0.05, 0.02), tmp_path / "without")
     for point, alone in ((0, 0), (2, 1)):
-        for other, index in ((tame, point), (without, alone)):
-            for name, leaf in cases.weights(wild).items():
-                own, same = leaf[:, point], cases.weights(other)[name][:, index]
-                assert own.tobytes() == same.tobytes()
-        losses = [
+        for name, leaf in cases.weights(wild).items():
+            own = leaf[:, point]
+            assert own.tobytes() == cases.weights(tame)[name][:, point].tobytes()
+            # two models side by side are another program than three: newer XLA rounds otherwise
+            np.testing.assert_allclose(own, cases.weights(without)[name][:, alone], rtol=1e-12)
+        losses, same, close = (
             run.risk_along_training()[1][:, :, index]
             for run, index in ((wild, point), (tame, point), (without, alone))
-        ]
-        assert losses[0].tobytes() == losses[1].tobytes() == losses[2].tobytes()
+        )
+        assert losses.tobytes() == same.tobytes()
+        np.testing.assert_allclose(losses, close, rtol=1e-12)
 
 
 def test_where_all_diverged_the_error_has_the_run_and_names_the_rates_that_it_had(tmp_path):

@@ -4,6 +4,7 @@ import builtins
 import contextlib
 import errno
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -51,10 +52,15 @@ def restored(folder):
 
 @contextlib.contextmanager
 def no_room(monkeypatch, call, place):
-    """Refuses to make what has this in its path: "mkdir" folders, "open" files for writing."""
+    """Refuses to make what has this in its path: "mkdir" folders, "open" files for writing.
+
+    Gives a list of what was refused.
+    """
+    refused = []
 
     def full(path):
         if place in os.fspath(path):
+            refused.append(path)
             raise OSError(errno.ENOSPC, "No space left on device", os.fspath(path))
 
     mkdir, opened = os.mkdir, builtins.open
@@ -73,7 +79,7 @@ def no_room(monkeypatch, call, place):
             patch.setattr(os, "mkdir", making)
         else:
             patch.setattr(builtins, "open", opening)
-        yield
+        yield refused
 
 
 # where orbax makes what: a checkpoint's folder, its parts, and the files that Python writes
@@ -94,11 +100,14 @@ def test_a_checkpoint_that_cannot_be_written_leaves_no_thread_behind_and_one_err
 ):
     save(tmp_path, *before)
     started = set(threading.enumerate())
-    with (
-        no_room(monkeypatch, call, place),
-        pytest.raises(files.WriteError, match=r"^cannot write .*: No space left on device$"),
-    ):
-        save(tmp_path, 2, 3)
+    with no_room(monkeypatch, call, place) as refused:
+        try:
+            save(tmp_path, 2, 3)
+        except files.WriteError as error:
+            assert re.search("^cannot write .*: No space left on device$", str(error))
+        else:
+            assert not refused
+            pytest.skip(f"this orbax makes nothing like {place} by {call}()")
     # what is left may be a pool's thread, which has nothing to do and ends with the process
     waiting = [t.name for t in set(threading.enumerate()) - started if "store" not in t.name]
     assert not waiting
