@@ -57,7 +57,7 @@ def label_operator_norm(b: Any) -> Any:
     2 - 2 <b, 1> + n |b|^2. sqrt(n) |b| where <b, 1> = 1.
     """
     checks.finite("label_operator_norm", b=b)
-    b = b if isinstance(b, jax.Array) else np.asarray(b)
+    b = b if isinstance(b, jax.Array) else np.asarray(b, np.float64)
     if b.ndim == 0 or b.size == 0:
         raise ValueError(f"label_operator_norm: b must have labels, got shape {b.shape}")
     n, total = b.shape[-1], b.sum(axis=-1)
