@@ -118,6 +118,7 @@ def _called() -> dict[str, Call]:
     lsa = models.LSAModel(DIM, ROWS, 2, rngs=rngs)
     elsa = models.ELSAModel(DIM, ROWS, 1, layout="natural", init="construction", rngs=rngs)
     blocks = models.BlockLSA(PRODUCTS.blocks, PRODUCTS.target_shape, 2, rngs=rngs)
+    biased = models.BlockELSA(PRODUCTS.blocks, PRODUCTS.target_shape, 2, rngs=rngs)
     of = {"prompt": PROMPT}
     return {
         "GPT2.__call__": call(gpt2, **of),
@@ -135,6 +136,9 @@ def _called() -> dict[str, Call]:
         "BlockLSA.__call__": call(blocks, prompt=BLOCKS),
         "BlockLSA.hidden_states": call(blocks.hidden_states, prompt=BLOCKS),
         "BlockLSA.by_layer": call(blocks.by_layer, prompt=BLOCKS),
+        "BlockELSA.__call__": call(biased, prompt=BLOCKS),
+        "BlockELSA.hidden_states": call(biased.hidden_states, prompt=BLOCKS),
+        "BlockELSA.by_layer": call(biased.by_layer, prompt=BLOCKS),
         "ELSAModel.check_length": call(elsa.check_length, context_length=ROWS),
         "ELSAModel.readout": call(elsa.readout, context_length=ROWS),
         "block_stack": call(models.block_stack, model=Made(lambda: lsa), context_length=ROWS),

@@ -89,6 +89,7 @@ OTHERWISE = {
     ("training.RunSettings.from_config", "sweep"): "no entries",
     ("training.validate", "sweep"): "no entries",
     ("training.fit", "workdir"): "text, missing",
+    ("training.branch", "source"): "text",  # the run of another row
     ("training.branch", "workdir"): "text",
     ("training.branch", "name"): "text, no text",
     ("training.branch", "given"): "no entries",

@@ -20,6 +20,7 @@ import numpy as np
 from flax import nnx
 
 import elsa
+from elsa import training
 from elsa.heads.head import Head
 from elsa.prompts.layout import BlockLayout
 from tests.inputs.calls import Call
@@ -148,6 +149,10 @@ def _numbers(result: Any) -> list[np.ndarray]:
         result = [(term.span.start, term.span.stop, term.matrix) for term in terms]
     if isinstance(result, BlockLayout):
         result = (result.shape, [tuple(box) for box in result.blocks.values()])
+    if isinstance(result, training.RunSettings):  # holds what it was asked for, looked at by `fit`
+        result = (result.train, result.seed, result.num_seeds)
+    if isinstance(result, training.Trained):  # not how long its metrics are
+        result = result.state
     if dataclasses.is_dataclass(result):  # also those that are no pytree, or hold sizes alone
         result = [getattr(result, field.name) for field in dataclasses.fields(result)]
     kinds = (int, float, np.ndarray, np.generic, jax.Array)
