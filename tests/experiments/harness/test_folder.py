@@ -18,8 +18,11 @@ BOTH_WAYS = "Give another --workdir, or --overwrite, which moves the folder to "
 
 @pytest.fixture
 def run(tmp_path):
+    return recorded(tmp_path / "runs" / "name")
+
+
+def recorded(path):
     """A folder with two recorded cases."""
-    path = tmp_path / "runs" / "name"
     with RunFolder.open(path, CONFIG) as folder:
         folder.append("first", {"error": 0.5}, seconds=0.1)
         folder.append("second", [{"error": 0.25}, {"error": 0.125}], seconds=0.2)

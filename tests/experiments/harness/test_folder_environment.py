@@ -6,19 +6,14 @@ import pytest
 
 from elsa.base.owner import is_owner_s
 from experiments.harness.folder import FolderError, RunFolder
-from tests.experiments.harness.test_folder import CONFIG, tree
+from tests.experiments.harness.test_folder import CONFIG, recorded, tree
 
 ENVIRONMENT = {"time_started": "noon", "versions": {"jax": "1.0"}, "commit": "abc", "seed": 0}
 
 
 @pytest.fixture
 def run(tmp_path):
-    """A folder with two recorded cases."""
-    path = tmp_path / "runs" / "name"
-    with RunFolder.open(path, CONFIG) as folder:
-        folder.append("first", {"error": 0.5}, seconds=0.1)
-        folder.append("second", [{"error": 0.25}, {"error": 0.125}], seconds=0.2)
-    return path
+    return recorded(tmp_path / "runs" / "name")
 
 
 def test_a_resumed_run_keeps_its_first_environment_and_adds_what_differs(run):

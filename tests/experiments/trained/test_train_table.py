@@ -21,18 +21,10 @@ from elsa.training.setup import bare_program
 from experiments.harness import command_line
 from experiments.trained import architectures, measure, plain, ridge_distance, train
 from tests.experiments.trained import formulas
+from tests.models.test_stack_model import BOXES, DEPTHS, D, N
 
-N, D, BATCH, LAM, ETA = 6, 3, 5, 0.4, 0.3
+BATCH, LAM, ETA = 5, 0.4, 0.3
 LAYOUTS = ("stacked", "stacked_roles", "natural", "designed", "source", "transposed", "custom")
-DEPTHS = (0, 1, 2, 5)
-BOXES = {
-    "X": (1, 2, N, D),
-    "y": (1, 0, N, 1),
-    "lam": (0, 1, 1, 1),
-    "w": (1, 6, D, 1),
-    "query_x": (0, 7, 1, D),
-    "prediction": (0, 11, 1, 1),
-}
 STARTS = {  # model.init and model.algorithm -> what it computes
     "random": None,
     "construction": formulas.descent,
