@@ -8,7 +8,14 @@ import numpy as np
 from elsa.base.checks import matrix_shape
 from elsa.compiler.errors import NotLinearError
 from elsa.compiler.tracing.graph import Graph, Ref
-from elsa.compiler.tracing.parameters import FLOAT64, NO_NARROWER, Rule, at_least, rule
+from elsa.compiler.tracing.parameters import (
+    FLOAT64,
+    NO_NARROWER,
+    Rule,
+    at_least,
+    require_finite,
+    rule,
+)
 from elsa.compiler.tracing.rearranging import reshaped
 from elsa.compiler.tracing.values import (
     Known,
@@ -199,11 +206,18 @@ def _select_n(graph: Graph, eqn: Any, which: Operand, *cases: Operand) -> Sequen
         mask = chosen_case == index
         full = broadcast(mask, shape)
         if isinstance(case, Known):
-            chosen: Operand = Known(np.where(full, broadcast(case.array, shape), 0.0))
+            chosen: Operand = chosen_numbers(case, full)
         else:
             chosen = _elementwise(graph, case, Known(full.astype(np.float64)), shape)
         terms.append(sized(graph, chosen, shape))
     return [Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)]
+
+
+def chosen_numbers(case: Known, where: np.ndarray) -> Known:
+    """The numbers of a constant where it is chosen, which must be finite, and 0 elsewhere."""
+    array = np.where(where, broadcast(case.array, where.shape[1:]), 0.0)
+    require_finite([Known(array)])
+    return Known(array)
 
 
 def _cumsum(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from elsa.compiler.errors import NotLinearError
-from elsa.compiler.tracing.values import Operand
+from elsa.compiler.tracing.values import Known, Operand
 
 WAY_OUT = "leave it at its default, or do this part outside the step"
 
@@ -126,3 +126,14 @@ def at_least(bits: int) -> Requirement:
         f"the stack rounds to its own dtype only; {bits} bits are those of float64, and dtype of "
         "compile is the way to compute in fewer",
     )
+
+
+def require_finite(known: Sequence[Known]) -> None:
+    """Refuses constants that hold NaN or infinity.
+
+    Raises:
+      NotLinearError: without naming the constant.
+    """
+    for value in known:
+        if value.array.dtype.kind == "f" and not np.isfinite(value.array).all():
+            raise NotLinearError("a constant holds NaN or infinity")

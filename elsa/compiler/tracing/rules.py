@@ -1,9 +1,10 @@
 """One rule for each JAX primitive that is linear algebra: equation and operands to values."""
 
-from elsa.compiler.tracing import arithmetic, rearranging
+from elsa.compiler.tracing import arithmetic, convolving, rearranging, updating
 from elsa.compiler.tracing.parameters import parameters
 
-RULES = {**arithmetic.RULES, **rearranging.RULES}
+RULES = {**arithmetic.RULES, **rearranging.RULES, **updating.RULES, **convolving.RULES}
+CHOICES = {"select_n"}  # whose constants must be finite only where they are chosen
 # Loops and branches, which the tracer follows; names of all versions of jax since 0.8.
 CONTROL = {
     "scan": parameters(

@@ -17,14 +17,15 @@ from jax.extend.core import Literal
 from elsa.base.checks import matrix_shape
 from elsa.base.jax_versions import called, evaluated, opened, scan_groups
 from elsa.compiler.errors import CompileError, NotLinearError
-from elsa.compiler.tracing import rules
+from elsa.compiler.tracing import entrywise, rules
 from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.jaxprs import Shape, live, location, signature
-from elsa.compiler.tracing.parameters import FLOAT64
+from elsa.compiler.tracing.parameters import FLOAT64, Rule, require_finite
 from elsa.compiler.tracing.rearranging import row, stack_rows
+from elsa.compiler.tracing.unformed import Unformed
 from elsa.compiler.tracing.values import Known, Refused, Value, as_ref
 
-Traced = Value | Known | Refused
+Traced = Value | Known | Unformed | Refused
 MAX_ITERATIONS = 1000  # of one loop inside a step, which is unrolled
 
 
@@ -103,22 +104,37 @@ class _Tracer:
                 return _evaluate(eqns, known)
             if name in rules.CONTROL:
                 rules.CONTROL[name].check(eqn.params)
-                outputs: Sequence[Value | Known | Refused] = getattr(self, f"_{name}")(
-                    eqns, values, place
-                )
+                outputs: Sequence[Traced] = getattr(self, f"_{name}")(eqns, values, place)
                 return outputs
             refused = [value for value in values if isinstance(value, Refused)]
             if refused:
                 return refused[:1] * len(eqn.outvars)
+            given = [value for value in values if not isinstance(value, Refused)]
             rule = rules.RULES.get(name)
             if rule is None:
                 raise NotLinearError
             rule.parameters.check(eqn.params)
             _require_float64(eqn)
-            _require_finite(known)
-            return rule.function(self.graph, eqn, *values)
+            if name not in rules.CHOICES:
+                require_finite(known)
+            return self._ruled(rule, eqn, given, place)
         except NotLinearError as error:
             return [Refused(rules.refusal(name, place, str(error)))] * len(eqn.outvars)
+
+    def _ruled(
+        self, rule: Rule, eqn: Any, values: Sequence[Value | Known | Unformed], place: str
+    ) -> Sequence[Traced]:
+        """What the rule gives, or else the products that the result stands for, not formed yet."""
+        unformed = [value for value in values if isinstance(value, Unformed)]
+        if unformed:
+            message = unformed[0].message
+        else:
+            try:
+                return rule.function(self.graph, eqn, *values)
+            except NotLinearError as error:
+                message = rules.refusal(eqn.primitive.name, place, str(error))
+        kept = entrywise.kept(self.graph, eqn, values, message)
+        return [Refused(message)] * len(eqn.outvars) if kept is None else kept
 
     def _scan(self, eqns: Sequence[Any], values: Sequence[Traced], place: str) -> Sequence[Traced]:
         params = eqns[0].params
@@ -129,7 +145,7 @@ class _Tracer:
         order = range(length - 1, -1, -1) if params["reverse"] else range(length)
         seen: dict[int, Sequence[Traced]] = {}
         for index in order:
-            rows = [v if isinstance(v, Refused) else row(self.graph, v, index) for v in stacked]
+            rows = [self._row(value, index) for value in stacked]
             out = self._call(eqns, "jaxpr", [*consts, *carry, *rows], place)
             carry = [self._carried(value) for value in out[:num_carry]]
             seen[index] = out[num_carry:]
@@ -139,11 +155,17 @@ class _Tracer:
         ]
         return [*carry, *collected]
 
+    def _row(self, value: Traced, index: int) -> Traced:
+        """value[index], along the first axis."""
+        if isinstance(value, Unformed):
+            return entrywise.taken(self.graph, value, index) or Refused(value.message)
+        return value if isinstance(value, Refused) else row(self.graph, value, index)
+
     def _collected(self, rows: Sequence[Traced], var: Any, place: str) -> Traced:
         """What a scan returns for every iteration, stacked."""
-        refused = [value for value in rows if isinstance(value, Refused)]
+        refused = [value for value in rows if isinstance(value, Unformed | Refused)]
         if refused:
-            return refused[0]
+            return Refused(refused[0].message)
         if not rows:
             return Known(np.zeros((self.graph.variants, *var.aval.shape)))
         try:
@@ -187,7 +209,7 @@ class _Tracer:
 
 
 def _computed(value: Traced) -> Value | Known:
-    if isinstance(value, Refused):
+    if isinstance(value, Unformed | Refused):
         raise CompileError(value.message)
     return value
 
@@ -197,12 +219,6 @@ def _require_float64(eqn: Any) -> None:
     for out in eqn.outvars:
         if out.aval.dtype != np.float64:
             raise NotLinearError(FLOAT64.otherwise.format(value=out.aval.dtype))
-
-
-def _require_finite(known: Sequence[Known]) -> None:
-    for value in known:
-        if value.array.dtype.kind == "f" and not np.isfinite(value.array).all():
-            raise NotLinearError("a constant holds NaN or infinity")
 
 
 def _limit(length: int, place: str) -> None:

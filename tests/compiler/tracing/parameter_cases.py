@@ -25,6 +25,7 @@ OPERANDS = {
         "row of a vector": lambda b: jnp.broadcast_to(b["v"], (3, 4)),
         "number": lambda b: jnp.broadcast_to(b["s"], (3, 4)),
     },
+    "block": {"whole": lambda b: b["A"], "turned": lambda b: b["B"].T},
     "vector": {"whole": lambda b: b["v"], "number": lambda b: jnp.broadcast_to(b["s"], (4,))},
     "thin": {"column": lambda b: b["c"], "number": lambda b: jnp.broadcast_to(b["s"], (3, 1))},
     "number": {"whole": lambda b: b["s"]},
@@ -46,12 +47,25 @@ class Case:
 
 CONSTANT = np.arange(12.0).reshape(3, 4) - 5.5
 MASK = np.arange(12).reshape(3, 4) % 3
+SPATIAL_FIRST = ("NWC", "OWI", "NWC")
 F32, BF16 = jnp.float32, jnp.bfloat16
 LESS, FULL = lax.DotAlgorithmPreset.BF16_BF16_F32, lax.DotAlgorithmPreset.F64_F64_F64
 
 
 def product(a, b, numbers=(((1,), (0,)), ((), ())), **options):
     return lax.dot_general(a, b, numbers, **options)
+
+
+def convolved(a, kernel, **options):
+    """A vector with a constant, by way of an array of three axes."""
+    given = {"window_strides": (1,), "padding": [(1, 1)]} | options
+    return lax.conv_general_dilated(a[None, None], np.array([[kernel]]), **given).reshape(-1)
+
+
+def grouped(a, **options):
+    """Every entry of a vector times a number, by a convolution of many channels."""
+    numbers = np.arange(4.0).reshape(4, 1, 1)
+    return lax.conv_general_dilated(a, numbers, (1,), [(0, 0)], **options).reshape(-1)
 
 
 def looped(a, length, reverse, unroll=1):
@@ -94,6 +108,26 @@ CASES: dict[str, list[Case]] = {
         Case(lambda a, b: 1.0 * a.astype(int), refused="new_dtype=int64"),
         Case(lambda a, b: 1.0 * a.astype(bool), refused="new_dtype=bool"),
     ],
+    "conv_general_dilated": [
+        Case(lambda a, b: convolved(a, [1.0, -2.0, 0.5], padding=[(0, 0)]), "vector"),
+        Case(lambda a, b: convolved(a, [1.0, -2.0], padding=[(2, 1)]), "vector"),
+        Case(lambda a, b: convolved(a, [1.0, -2.0], window_strides=(2,)), "vector"),
+        Case(lambda a, b: convolved(a, [1.0, -2.0], lhs_dilation=(2,)), "vector"),
+        Case(lambda a, b: convolved(a, [1.0, -2.0], rhs_dilation=(3,)), "vector"),
+        Case(lambda a, b: convolved(a, [1.0], precision=lax.Precision.HIGHEST), "vector"),
+        Case(lambda a, b: convolved(a, [1.0], precision=LESS), "vector", "precision=.*BF16"),
+        Case(lambda a, b: convolved(a, [1.0], preferred_element_type=np.float64), "vector"),
+        Case(lambda a, b: grouped(a[None, :, None], feature_group_count=4), "vector"),
+        Case(lambda a, b: grouped(a[:, None, None], batch_group_count=4), "vector"),
+        Case(
+            lambda a, b: lax.conv_general_dilated(
+                a[None, :, None], np.ones((1, 2, 1)), (1,), "SAME", dimension_numbers=SPATIAL_FIRST
+            ).reshape(-1),
+            "vector",
+        ),
+        Case(lambda a, b: jnp.convolve(np.arange(3.0), a, mode="same"), "vector"),
+        Case(lambda a, b: jnp.convolve(a, b["v"]), "vector", "matrices"),
+    ],
     "copy": [Case(lambda a, b: jnp.array(a, copy=True))],
     "cumsum": [
         Case(lambda a, b: lax.cumsum(a, 0)),
@@ -118,7 +152,13 @@ CASES: dict[str, list[Case]] = {
         Case(lambda a, b: product(a, b["A"], (((), ()), ((), ()))), "number"),
         Case(lambda a, b: product(a, CONSTANT.T)),
         Case(lambda a, b: product(CONSTANT.T, a)),
-        Case(lambda a, b: product(a, b["A"], (((1,), (1,)), ((0,), (0,)))), refused="batched"),
+        Case(
+            lambda a, b: product(a, b["A"], (((1,), (1,)), ((0,), (0,)))),
+            "block",
+            refused="batched",
+        ),
+        Case(lambda a, b: product(a, b["A"], (((1,), (1,)), ((0,), (0,)))).sum()),
+        Case(lambda a, b: product(a, b["A"], (((), ()), ((0, 1), (0, 1)))).sum()),
         Case(lambda a, b: product(a, b["B"], precision=lax.Precision.DEFAULT)),
         Case(lambda a, b: product(a, b["B"], precision="highest")),
         Case(lambda a, b: product(a, b["B"], precision=FULL)),

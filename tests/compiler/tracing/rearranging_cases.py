@@ -1,5 +1,6 @@
 """Primitives that rearrange, with values of every parameter: see parameter_cases."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -23,7 +24,8 @@ CASES: dict[str, list[Case]] = {
         Case(lambda a, b: lax.broadcast_in_dim(a, (3, 4), (0, 1)), "thin"),
         Case(lambda a, b: lax.broadcast_in_dim(a, (2, 3), ()), "number"),
         Case(lambda a, b: lax.broadcast_in_dim(a, (3, 4), (0, 1))),
-        Case(lambda a, b: lax.broadcast_in_dim(a, (2, 3, 4), (1, 2))[0], refused="matrices"),
+        Case(lambda a, b: lax.broadcast_in_dim(a, (2, 3, 4), (1, 2))[0]),
+        Case(lambda a, b: lax.cumsum(a[None], 0)[0], refused="matrices"),
     ],
     "concatenate": [
         Case(lambda a, b: lax.concatenate([a, b["A"], CONSTANT], 0)),
@@ -38,6 +40,16 @@ CASES: dict[str, list[Case]] = {
         Case(lambda a, b: lax.dynamic_slice(a, (2,), (2,)), "vector"),
         Case(
             lambda a, b: lax.dynamic_slice(a, (a[0, 0].astype(int), 0), (2, 2)), refused="new_dtype"
+        ),
+    ],
+    "dynamic_update_slice": [
+        Case(lambda a, b: lax.dynamic_update_slice(a, 2.0 * b["A"][:2, 1:], (1, 1))),
+        Case(lambda a, b: lax.dynamic_update_slice(a, np.ones((1, 2)), (9, -1))),
+        Case(lambda a, b: lax.dynamic_update_slice(CONSTANT, a[:2], (1, 0))),
+        Case(lambda a, b: lax.dynamic_update_slice(a, b["v"][:2], (1,)), "vector"),
+        Case(
+            lambda a, b: lax.dynamic_update_slice(a, a[:1], (a[0, 0].astype(int), 0)),
+            refused="new_dtype",
         ),
     ],
     "gather": [
@@ -84,16 +96,59 @@ CASES: dict[str, list[Case]] = {
         Case(lambda a, b: a.reshape((3, 4), order="F")),
         Case(lambda a, b: a.reshape((3, 1), order="F"), "thin"),
         Case(lambda a, b: lax.reshape(a, (3, 4), dimensions=(0, 1))),
-        Case(lambda a, b: lax.reshape(a, (3, 4), dimensions=(1, 0)), refused="breaks the matrix"),
-        Case(lambda a, b: a.reshape((4, 3)), refused="breaks the matrix"),
-        Case(lambda a, b: a.reshape((4, 3), order="F"), refused="breaks the matrix"),
-        Case(lambda a, b: a.reshape((2, 6), order="F"), refused="breaks the matrix"),
+        Case(
+            lambda a, b: lax.reshape(a, (3, 4), dimensions=(1, 0)),
+            "block",
+            refused="breaks the matrix",
+        ),
+        Case(lambda a, b: a.reshape((4, 3)), "block", "breaks the matrix"),
+        Case(lambda a, b: a.reshape((4, 3), order="F"), "block", "breaks the matrix"),
+        Case(lambda a, b: a.reshape((2, 6), order="F"), "block", "breaks the matrix"),
     ],
     "rev": [
         Case(lambda a, b: lax.rev(a, (0,))),
         Case(lambda a, b: lax.rev(a, (1,))),
         Case(lambda a, b: lax.rev(a, (0, 1))),
         Case(lambda a, b: lax.rev(a, (0,)), "vector"),
+    ],
+    "scatter": [
+        Case(lambda a, b: a.at[1].set(b["v"])),
+        Case(lambda a, b: a.at[:, 1].set(2.0)),
+        Case(lambda a, b: a.at[1:, ::2].set(b["A"][:2, :2])),
+        Case(lambda a, b: a.at[np.array([2, 0]), np.array([3, 1])].set(b["v"][:2])),
+        Case(lambda a, b: a.at[np.array([2, 2])].set(b["A"][:2])),
+        Case(lambda a, b: jnp.asarray(CONSTANT).at[1].set(a[0])),
+        Case(lambda a, b: a.at[np.array([1, 9])].set(0.5, mode="clip")),
+        Case(lambda a, b: a.at[np.array([1, 9])].set(0.5, mode="drop")),
+        Case(lambda a, b: a.at[2].set(b["s"], unique_indices=True, mode="promise_in_bounds")),
+        Case(lambda a, b: a.at[np.array([0, 1])].set(b["s"], indices_are_sorted=True), "vector"),
+        Case(lambda a, b: a.at[0].apply(jnp.sin), refused="update_jaxpr"),
+    ],
+    "scatter-add": [
+        Case(lambda a, b: a.at[1].add(b["v"])),
+        Case(lambda a, b: a.at[:, 1].add(2.0)),
+        Case(lambda a, b: a.at[np.array([2, 2, 0])].add(b["A"])),
+        Case(lambda a, b: jnp.asarray(CONSTANT).at[np.array([1, 1])].add(a[:2])),
+        Case(lambda a, b: a.at[np.array([1, 9])].add(b["v"], mode="clip")),
+        Case(lambda a, b: a.at[np.array([1, 9])].add(b["v"], mode="drop")),
+        Case(lambda a, b: a.at[np.array([0, 1])].add(b["v"][:2], unique_indices=True), "vector"),
+        Case(lambda a, b: a.at[np.array([0, 1])].add(1.0, indices_are_sorted=True), "vector"),
+        Case(lambda a, b: jax.grad(lambda x: (2.0 * x[np.array([2, 2, 0])]).sum())(a) + a),
+    ],
+    "scatter-mul": [
+        Case(lambda a, b: a.at[1].multiply(2.0)),
+        Case(lambda a, b: a.at[np.array([2, 2])].multiply(np.arange(1.0, 5.0))),
+        Case(lambda a, b: a.at[np.array([1, 9])].multiply(0.5, mode="clip")),
+        Case(lambda a, b: a.at[np.array([0, 1])].divide(4.0, unique_indices=True), "vector"),
+        Case(lambda a, b: a.at[np.array([0, 1])].mul(4.0, indices_are_sorted=True), "vector"),
+        Case(lambda a, b: a.at[1].multiply(b["v"]), refused="multiplies by data"),
+    ],
+    "scatter-sub": [
+        Case(lambda a, b: a.at[1].subtract(b["v"])),
+        Case(lambda a, b: a.at[np.array([2, 2, 9])].subtract(b["A"], mode="clip")),
+        Case(lambda a, b: a.at[np.array([0, 0])].subtract(b["v"][:2]), "vector"),
+        Case(lambda a, b: a.at[np.array([0, 1])].subtract(1.0, unique_indices=True), "vector"),
+        Case(lambda a, b: a.at[np.array([0, 1])].subtract(1.0, indices_are_sorted=True), "vector"),
     ],
     "slice": [
         Case(lambda a, b: lax.slice(a, (1, 0), (3, 3))),

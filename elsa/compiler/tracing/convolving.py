@@ -1,0 +1,67 @@
+"""Convolution with a constant: a matrix along the one axis that the data has."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from elsa.base.jax_versions import evaluated
+from elsa.compiler.errors import NotLinearError
+from elsa.compiler.tracing.graph import Graph
+from elsa.compiler.tracing.parameters import NO_NARROWER, Rule, rule
+from elsa.compiler.tracing.unformed import Factor, Index, Term, Unformed, terms_of
+from elsa.compiler.tracing.values import Known, Operand
+
+
+def _refused(graph: Graph, eqn: Any, *operands: Operand) -> Sequence[Operand]:
+    raise NotLinearError(
+        "a convolution with data, or along more than one axis; convolve a 1-D block with a "
+        "constant, or multiply by the constant matrix that convolves"
+    )
+
+
+def convolved(
+    graph: Graph, eqn: Any, a: Operand | Unformed, b: Operand | Unformed
+) -> Sequence[Sequence[Term]] | None:
+    """The convolution of data along one axis with a constant; None for any other."""
+    if isinstance(a, Known) == isinstance(b, Known):
+        return None
+    place = int(isinstance(a, Known))
+    known, array = (a, b) if isinstance(a, Known) else (b, a)
+    long = [axis for axis, side in enumerate(array.shape) if side > 1]
+    if not isinstance(known, Known) or isinstance(array, Known) or len(long) > 1:
+        return None
+    size = int(np.prod(array.shape))
+    basis = np.eye(size).reshape(size, *array.shape)
+    outs = []
+    for variant in known.array.astype(np.float64):
+        given = (lambda e, k=variant: (e, k)) if place == 0 else (lambda e, k=variant: (k, e))
+        out = jax.vmap(lambda e, given=given: evaluated(eqn, given(e))[0])(basis)
+        outs.append(np.asarray(out).reshape(size, -1).T)
+    matrix = graph.const(np.broadcast_to(np.stack(outs), (graph.variants, *outs[0].shape)))
+    shape = eqn.outvars[0].aval.shape
+    if sum(side > 1 for side in shape) > 1:
+        return None
+    return [[_along(graph, term, matrix, shape) for term in terms_of(graph, array) or ()]]
+
+
+def _along(graph: Graph, term: Term, matrix: Any, shape: Sequence[int]) -> Term:
+    """The matrix times what runs along the term's one axis, along the one of `shape`."""
+    old = next((index for axis in term.axes for index in axis), None)
+    new = Index(matrix.shape[0]) if matrix.shape[0] > 1 else None
+    axes = tuple((new,) if side > 1 and new is not None else () for side in shape)
+    factors = (*term.factors, Factor(matrix, new, old))
+    summed = term.summed if old is None else (*term.summed, old)
+    return Term(term.coefficient, factors, axes, summed)
+
+
+RULES: dict[str, Rule] = {
+    "conv_general_dilated": rule(
+        _refused,
+        reads="batch_group_count dimension_numbers feature_group_count lhs_dilation padding "
+        "preferred_element_type rhs_dilation window_strides",
+        ignores="out_sharding",
+        precision=NO_NARROWER,
+    ),
+}
