@@ -91,7 +91,7 @@ def compile(
             f"{type(step).__name__} and {type(inputs).__name__}"
         )
     shapes = {name: _shape(name, shape) for name, shape in inputs.items()}
-    graph = traced(step, shapes, depth, tied=tied)
+    graph = traced(step, shapes, depth, tied=tied, wide=kind == np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # refused next
         plan = planned(graph, reassociate=reassociate)
         numbers = jax.tree.leaves(structured.numbers_of(plan.schedule.layers))

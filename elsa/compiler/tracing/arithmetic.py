@@ -29,6 +29,7 @@ from elsa.compiler.tracing.values import (
 )
 
 WIDE = 64  # columns up to which an inner product of matrices takes a head for each
+MAX_POWER = 64  # of a number, which is multiplied out
 TINY = 1e-307  # its inverse is the largest float64, or nearly
 INVERSE = "divide by constants only, or invert by an iteration such as Newton-Schulz"
 
@@ -130,11 +131,26 @@ def _div(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
 
 
 def _power(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
-    exponent = eqn.params.get("y", 2)  # a square has no parameter
+    return [_power_of(graph, value, eqn.params.get("y", 2))]  # a square has no parameter
+
+
+def _power_by_number(
+    graph: Graph, eqn: Any, value: Operand, exponent: Operand
+) -> Sequence[Operand]:
+    """x**2.0, where the exponent is a number."""
+    given = exponent.array.reshape(-1) if isinstance(exponent, Known) else np.zeros(0)
+    if not isinstance(value, Value) or not len(given) or (given != given[0]).any():
+        raise NotLinearError
+    if given[0] != np.rint(given[0]) or abs(given[0]) > MAX_POWER:
+        raise NotLinearError
+    return [_power_of(graph, value, int(given[0]))]
+
+
+def _power_of(graph: Graph, value: Value, exponent: int) -> Operand:
     if exponent == 0:
-        return [Known(np.ones((graph.variants, *value.shape)))]
+        return Known(np.ones((graph.variants, *value.shape)))
     if exponent == 1:
-        return [value]
+        return value
     if value.ref.shape != (1, 1) or exponent < 0:
         raise NotLinearError(
             "an element-wise power of a data block; only 1 x 1 blocks have whole powers, and only "
@@ -143,7 +159,7 @@ def _power(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
     out = value.ref
     for _ in range(exponent - 1):
         out = graph.mul(out, value.ref)
-    return [Value(out, value.shape)]
+    return Value(out, value.shape)
 
 
 def _dot_general(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
@@ -250,10 +266,11 @@ RULES: dict[str, Rule] = {
     "mul": rule(_mul, out_dtype=FLOAT64),
     "name": rule(_same, ignores="name"),  # of a checkpoint
     "neg": rule(_neg),
-    "optimization_barrier": rule(_same),
+    "pow": rule(_power_by_number),
     "reduce_precision": rule(_same, exponent_bits=at_least(11), mantissa_bits=at_least(52)),
     "reduce_sum": rule(_reduce_sum, reads="axes", ignores="out_sharding"),
     "select_n": rule(_select_n),
+    "sharding_constraint": rule(_same, ignores="context_mesh layout sharding unconstrained_dims"),
     "square": rule(_power),
     "stop_gradient": rule(_same),
     "sub": rule(_sum_of(-1.0)),

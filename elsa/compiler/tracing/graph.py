@@ -24,6 +24,7 @@ class Node:
     name: of a leaf.
     array: of a constant, [variants, rows, columns].
     symmetric: whether it is a constant that equals its transpose.
+    inverse: whether it is a constant by which a solution multiplies.
     parts: (coefficients [variants], Ref) of an add; (None, Ref) otherwise.
     carried: True where a loop hands the value on to its next iteration.
     stored: True where every plan computes the value as it stands.
@@ -37,6 +38,7 @@ class Node:
     name: str = ""
     array: np.ndarray | None = None
     symmetric: bool = False
+    inverse: bool = False
     parts: tuple[tuple[np.ndarray | None, "Ref"], ...] = ()
     carried: bool = False
     stored: bool = False

@@ -14,6 +14,7 @@ from elsa.base import checks, jax_versions
 from elsa.compiler.errors import CompileError
 
 Shape = tuple[int, ...]
+PLACES = {"start_indices", "limit_indices"}  # of a slice: numbers, where it is of a constant
 _ASKS_FOR_VALUES = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
@@ -79,7 +80,7 @@ def _require_array(name: Any, value: Any) -> None:
 
 
 def signature(jaxpr: Any) -> tuple[Any, ...]:
-    """The structure of a jaxpr: equations, shapes and wiring, but no number."""
+    """The structure of a jaxpr: equations, shapes and wiring, but no number, and no place."""
     number: dict[Any, int] = {}
 
     def atom(v: Any) -> object:
@@ -90,7 +91,7 @@ def signature(jaxpr: Any) -> tuple[Any, ...]:
         params = tuple(
             (key, signature(inner) if (inner := _jaxpr_in(value)) is not None else str(value))
             for key, value in sorted(eqn.params.items())
-            if not callable(value) or _jaxpr_in(value) is not None
+            if key not in PLACES and (not callable(value) or _jaxpr_in(value) is not None)
         )
         shapes = tuple(str(v.aval) for v in eqn.outvars)
         wires = tuple(atom(v) for v in eqn.invars), tuple(atom(v) for v in eqn.outvars)

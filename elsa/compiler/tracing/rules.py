@@ -1,19 +1,25 @@
 """One rule for each JAX primitive that is linear algebra: equation and operands to values."""
 
-from elsa.compiler.tracing import arithmetic, convolving, rearranging, updating
+from elsa.compiler.tracing import arithmetic, convolving, rearranging, solving, updating
 from elsa.compiler.tracing.parameters import parameters
 
-RULES = {**arithmetic.RULES, **rearranging.RULES, **updating.RULES, **convolving.RULES}
+RULES = {
+    **arithmetic.RULES,
+    **rearranging.RULES,
+    **updating.RULES,
+    **convolving.RULES,
+    **solving.RULES,
+}
 CHOICES = {"select_n"}  # whose constants must be finite only where they are chosen
-# Loops and branches, which the tracer follows; names of all versions of jax since 0.8.
+# Loops, branches and barriers, which the tracer follows; names of all versions of jax since 0.8.
 CONTROL = {
     "scan": parameters(
         "jaxpr length reverse num_consts num_carry ft_in", "ft_out linear unroll _split_transpose"
     ),
     "while": parameters("cond_jaxpr cond_nconsts body_jaxpr body_nconsts"),
+    "optimization_barrier": parameters(),
     "cond": parameters("branches", ignores="branches_platforms"),  # the index knows the platform
 }
-_SOLVE = "invert by an iteration such as Newton-Schulz, elsa.algorithms.newton_schulz_inverse"
 _EIGEN = "use an iteration of products, such as elsa.algorithms.power_iteration or polar"
 _ADVICE = {
     "exp": "linear attention has no exponential; use a polynomial",
@@ -21,7 +27,7 @@ _ADVICE = {
     "while": "give the loop a static length",
     "cond": "write both cases with coefficients",
     "sort": "linear attention cannot compare",
-    **dict.fromkeys(("lu", "cholesky", "triangular_solve", "qr", "householder_product"), _SOLVE),
+    **dict.fromkeys(("lu", "cholesky", "qr", "householder_product"), solving.ITERATION),
     **dict.fromkeys(("eigh", "svd", "eig"), _EIGEN),
 }
 

@@ -72,9 +72,16 @@ class Traced:
 
 
 def traced(
-    step: Callable[..., Mapping[str, Any]], shapes: Mapping[str, Shape], depth: int, *, tied: bool
+    step: Callable[..., Mapping[str, Any]],
+    shapes: Mapping[str, Shape],
+    depth: int,
+    *,
+    tied: bool,
+    wide: bool = True,
 ) -> Traced:
     """The step's values, for each t where it takes one and is not tied.
+
+    wide: whether the step itself runs in float64.
 
     Raises:
       CompileError: for arguments and outputs that do not fit, and for what linear attention cannot
@@ -85,7 +92,7 @@ def traced(
         steps = range(max(depth, 1)) if takes_t else [None]
         variants = [jaxpr_of(step, shapes, **({} if t is None else {"t": t})) for t in steps]
         names = variants[0][1]
-        graph, refs, out_shapes = program_of([closed for closed, _ in variants], shapes)
+        graph, refs, out_shapes = program_of([closed for closed, _ in variants], shapes, wide=wide)
         check_outputs(names, out_shapes, shapes)
         outputs = dict(zip(names, refs, strict=True))
         _check_used(outputs, shapes)

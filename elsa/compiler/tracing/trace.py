@@ -17,9 +17,9 @@ from jax.extend.core import Literal
 from elsa.base.checks import matrix_shape
 from elsa.base.jax_versions import called, evaluated, opened, scan_groups
 from elsa.compiler.errors import CompileError, NotLinearError
-from elsa.compiler.tracing import entrywise, rules
+from elsa.compiler.tracing import entrywise, keys, rules
 from elsa.compiler.tracing.graph import Graph, Ref
-from elsa.compiler.tracing.jaxprs import Shape, live, location, signature
+from elsa.compiler.tracing.jaxprs import PLACES, Shape, live, location, signature
 from elsa.compiler.tracing.parameters import FLOAT64, Rule, require_finite
 from elsa.compiler.tracing.rearranging import row, stack_rows
 from elsa.compiler.tracing.unformed import Unformed
@@ -30,13 +30,14 @@ MAX_ITERATIONS = 1000  # of one loop inside a step, which is unrolled
 
 
 def program_of(
-    closed: Sequence[Any], inputs: Mapping[str, Shape]
+    closed: Sequence[Any], inputs: Mapping[str, Shape], *, wide: bool
 ) -> tuple[Graph, list[Ref], list[Shape]]:
     """The graph of the step's values and, for each output, its value and its shape in JAX.
 
     Args:
       closed: closed jaxprs of the variants.
       inputs: name -> shape of the step's arguments.
+      wide: whether the step itself runs in float64, as jax.random draws other numbers there.
 
     Raises:
       CompileError: for what linear attention cannot run, or variants of different structure.
@@ -44,13 +45,10 @@ def program_of(
     first = signature(closed[0].jaxpr)
     for index, other in enumerate(closed):
         if signature(other.jaxpr) != first:
-            raise CompileError(
-                f"compile: the step's program at t={index} differs from that at t=0 in more than "
-                "its numbers; write the special case by a coefficient that depends on t"
-            )
+            raise _differs(index)
     graph = Graph(len(closed))
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        tracer = _Tracer(graph)
+        tracer = _Tracer(graph, wide=wide)
         arguments: list[Traced] = [
             Value(graph.leaf(name, matrix_shape(shape)), shape) for name, shape in inputs.items()
         ]
@@ -62,15 +60,15 @@ def program_of(
 class _Tracer:
     """Walks the jaxprs of all variants at once, an environment of values at hand."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, *, wide: bool) -> None:
+        self.graph, self.wide = graph, wide
 
     def run(self, programs: Sequence[Any], arguments: Sequence[Traced], where: str) -> list[Traced]:
         jaxprs, consts = zip(*map(opened, programs), strict=True)
         lead = jaxprs[0]
         env: dict[Any, Traced] = {}
         for index, var in enumerate(lead.constvars):
-            env[var] = Known(np.stack([np.asarray(variant[index]) for variant in consts]))
+            env[var] = keys.known([variant[index] for variant in consts])
         env.update(zip(lead.invars, arguments, strict=True))
 
         def read(position: int, pick: Callable[[Any], Sequence[Any]]) -> Traced:
@@ -101,7 +99,7 @@ class _Tracer:
         try:
             known = [value for value in values if isinstance(value, Known)]
             if len(known) == len(values):
-                return _evaluate(eqns, known)
+                return self._evaluated(eqns, known)
             if name in rules.CONTROL:
                 rules.CONTROL[name].check(eqn.params)
                 outputs: Sequence[Traced] = getattr(self, f"_{name}")(eqns, values, place)
@@ -110,6 +108,7 @@ class _Tracer:
             if refused:
                 return refused[:1] * len(eqn.outvars)
             given = [value for value in values if not isinstance(value, Refused)]
+            _require_one_program(eqns)
             rule = rules.RULES.get(name)
             if rule is None:
                 raise NotLinearError
@@ -120,6 +119,27 @@ class _Tracer:
             return self._ruled(rule, eqn, given, place)
         except NotLinearError as error:
             return [Refused(rules.refusal(name, place, str(error)))] * len(eqn.outvars)
+
+    def _evaluated(self, eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
+        """An equation without data: computed once, or once for each variant where they differ."""
+        same = all((value.array == value.array[:1]).all() for value in values)
+        same = same and all(str(eqn.params) == str(eqns[0].params) for eqn in eqns)
+        _require_draws_of_the_step(eqns[0], wide=self.wide)
+        outs = []
+        for variant in range(1 if same else len(eqns)):
+            given = [keys.operand(value, variant) for value in values]
+            try:
+                outs.append(evaluated(eqns[variant], given))
+            except Exception as error:  # callbacks may fail
+                first = str(error).partition("\n")[0]
+                raise NotLinearError(
+                    f"it cannot be computed while compiling: {first}; do it outside the step"
+                ) from error
+        found = [keys.known(column) for column in zip(*outs, strict=True)]
+        return [
+            keys.like(known, np.broadcast_to(known.array, (len(eqns), *known.array.shape[1:])))
+            for known in found
+        ]
 
     def _ruled(
         self, rule: Rule, eqn: Any, values: Sequence[Value | Known | Unformed], place: str
@@ -159,6 +179,8 @@ class _Tracer:
         """value[index], along the first axis."""
         if isinstance(value, Unformed):
             return entrywise.taken(self.graph, value, index) or Refused(value.message)
+        if isinstance(value, keys.Keys):
+            return keys.like(value, value.array[:, index])
         return value if isinstance(value, Refused) else row(self.graph, value, index)
 
     def _collected(self, rows: Sequence[Traced], var: Any, place: str) -> Traced:
@@ -189,6 +211,11 @@ class _Tracer:
             carry = [self._carried(value) for value in out]
         raise AssertionError("unreachable: _limit raises first")
 
+    def _optimization_barrier(
+        self, eqns: Sequence[Any], values: Sequence[Traced], place: str
+    ) -> Sequence[Traced]:
+        return values
+
     def _cond(self, eqns: Sequence[Any], values: Sequence[Traced], place: str) -> Sequence[Traced]:
         index, arguments = values[0], values[1:]
         if not isinstance(index, Known) or len(np.unique(index.array)) != 1:
@@ -214,11 +241,38 @@ def _computed(value: Traced) -> Value | Known:
     return value
 
 
+def _differs(index: int) -> CompileError:
+    return CompileError(
+        f"compile: the step's program at t={index} differs from that at t=0 in more than "
+        "its numbers; write the special case by a coefficient that depends on t"
+    )
+
+
+def _require_one_program(eqns: Sequence[Any]) -> None:
+    """Refuses data that is cut at other places for another t."""
+    for index, eqn in enumerate(eqns):
+        if any(
+            str(eqn.params[place]) != str(eqns[0].params[place])
+            for place in PLACES & eqn.params.keys()
+        ):
+            raise _differs(index)
+
+
 def _require_float64(eqn: Any) -> None:
     """Refuses data in another dtype, which would go unnoticed."""
     for out in eqn.outvars:
         if out.aval.dtype != np.float64:
             raise NotLinearError(FLOAT64.otherwise.format(value=out.aval.dtype))
+
+
+def _require_draws_of_the_step(eqn: Any, *, wide: bool) -> None:
+    """Refuses numbers that jax.random draws in float64 where the step draws them in float32."""
+    if eqn.primitive.name == "random_bits" and eqn.params["bit_width"] == 64 and not wide:
+        raise NotLinearError(
+            "a step is traced in float64, where jax.random draws other numbers than in float32; "
+            "name the dtype, as in jax.random.normal(key, shape, jnp.float32), or draw outside the "
+            "step"
+        )
 
 
 def _limit(length: int, place: str) -> None:
@@ -227,21 +281,3 @@ def _limit(length: int, place: str) -> None:
             f"compile: a loop of {length} iterations inside the step ({place}) is too long to "
             f"unroll (at most {MAX_ITERATIONS}); use compile's depth for it"
         )
-
-
-def _evaluate(eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
-    """An equation without data: computed once, or once for each variant where they differ."""
-    same = all((value.array == value.array[:1]).all() for value in values)
-    same = same and all(str(eqn.params) == str(eqns[0].params) for eqn in eqns)
-    outs = []
-    for variant in range(1 if same else len(eqns)):
-        try:
-            found = evaluated(eqns[variant], [v.array[variant] for v in values])
-            outs.append([np.asarray(array) for array in found])
-        except Exception as error:  # random keys are not arrays of numbers, callbacks may fail
-            first = str(error).partition("\n")[0]
-            raise NotLinearError(
-                f"it cannot be computed while compiling: {first}; do it outside the step"
-            ) from error
-    arrays = [np.stack(column) for column in zip(*outs, strict=True)]
-    return [Known(np.broadcast_to(a, (len(eqns), *a.shape[1:]))) for a in arrays]
