@@ -256,7 +256,10 @@ def floating(where: str, dtype: DTypeLike) -> np.dtype:
     try:
         wanted = None if dtype is None else np.dtype(dtype)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{where}: dtype must be a floating-point type, got {dtype!r}") from error
+        known = ", which names no dtype; write 'float32' or 'float64'" * isinstance(dtype, str)
+        raise TypeError(
+            f"{where}: dtype must be a floating-point type, got {dtype!r}{known}"
+        ) from error
     if wanted is None or not jnp.issubdtype(wanted, jnp.floating):
         raise TypeError(f"{where}: dtype must be a floating-point type, got {wanted}")
     return wanted

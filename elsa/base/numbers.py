@@ -24,7 +24,10 @@ def real(where: str, /, **arrays: Any) -> None:
             try:
                 dtype = np.asarray(array).dtype
             except ValueError as error:  # a ragged list
-                raise TypeError(f"{where}: {name} must be an array of numbers: {error}") from error
+                raise TypeError(
+                    f"{where}: {name} must be an array of numbers, got a list whose rows differ in "
+                    "length"
+                ) from error
         if getattr(dtype, "kind", " ") in "fiu":  # nearly all: jax's look-up takes 2 us
             continue
         if not jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.complexfloating):

@@ -138,6 +138,11 @@ def _measured(graph: Traced, plan: Plan) -> Plan:
 
 
 def _shape(name: str, shape: Any) -> tuple[int, ...]:
+    if isinstance(shape, np.ndarray | jax.Array) and (shape.ndim > 1 or shape.dtype.kind == "f"):
+        raise TypeError(
+            f"compile: inputs[{name!r}] must be a shape, got an array of shape {shape.shape}; "
+            f"write {{{name!r}: {name}.shape}} here, and give the array to the stack"
+        )
     sizes = tuple(shape) if isinstance(shape, Iterable) else (shape,)
     if len(sizes) > 2 or not all(isinstance(s, int | np.integer) and s >= 1 for s in sizes):
         raise ValueError(

@@ -181,11 +181,6 @@ def padding_with_data(A):
     return {"A": jax.lax.pad(A, A[0, 0], ((1, -1, 0), (0, 0, 0)))}  # here
 
 
-@refuses("random_seed", "outside the step")
-def random_numbers(A):
-    return {"A": A + jax.random.normal(jax.random.key(0), A.shape)}  # here
-
-
 @refuses("while", "length of the loop depends on data")
 def loop_of_unknown_length(A):
     return {"A": jax.lax.while_loop(lambda a: a.sum() < 9, lambda a: 2 * a, A)}  # here

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Layer, Plan, Schedule
+from elsa.compiler.tracing.graph import Node
 from elsa.prompts.layout import BlockLayout, Box
 
 Moves = tuple[tuple[str, Box, Box, bool], ...]
@@ -24,7 +25,7 @@ class Placed:
     """Boxes of a schedule's values.
 
     boxes: chain -> box in the private prompt.
-    names: chain -> a readable name.
+    names: chain, or constant -> a readable name.
     over: for each layer of the schedule, the values it writes over what they were, as states are.
     clears: for each layer of the schedule, the values that it takes away, read for the last time.
     shape: (rows, channels) of the private prompt.
@@ -33,7 +34,7 @@ class Placed:
     """
 
     boxes: Mapping[Chain, Box]
-    names: Mapping[Chain, str]
+    names: Mapping[Chain | Node, str]
     over: tuple[frozenset[Chain], ...]
     clears: tuple[frozenset[Chain], ...]
     shape: tuple[int, int]

@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 
 from elsa.compiler.planning.chains import Chain, bare
 from elsa.compiler.planning.plan import Product
-from elsa.compiler.tracing.graph import in_front, joined, letter
+from elsa.compiler.tracing.graph import Node, in_front, joined, lettered, letters
+from elsa.heads.listing import by_part
 
 _TALL = 8  # times as long as wide: from there on a listing mentions "gram"
 
@@ -104,9 +105,16 @@ class Plan:
     rounding: tuple[Measured, ...] = ()
 
     @functools.cached_property
-    def names(self) -> Mapping[Chain, str]:
-        """Every value that is stored -> a readable name."""
-        names = {chain: name for name, chain in self.inputs.items()}
+    def names(self) -> Mapping[Chain | Node, str]:
+        """Every value that is stored, and every constant -> a readable name."""
+        products = [
+            p for layer in self.schedule.layers for assign in layer for p in assign.products
+        ]
+        constants = [ref for p in products for ref in (p.left, p.middle, p.right) if ref]
+        names = dict[Chain | Node, str]()
+        for node, name in letters(constants).items():
+            names[node] = name
+        names |= {chain: name for name, chain in self.inputs.items()}
         for layer in self.schedule.layers:
             for assign in layer:
                 if assign.target not in names:
@@ -148,13 +156,12 @@ class Plan:
 
     def __str__(self) -> str:
         """A line for each value that a layer writes; numbers are those of t = 0."""
-        lines = [f"plan: {self.words}"]
-        for title, layer in zip(self.titles, self.schedule.layers, strict=True):
-            lines.append(f"  {title}")
-            for assign in layer:
-                terms = [formula(product, self.names, 0) for product in assign.products]
-                lines.append(f"    {self.names[assign.target]} = {joined(terms or ['0'])}")
-        return "\n".join(lines)
+        layers = [[self._line(assign) for assign in layer] for layer in self.schedule.layers]
+        return "\n".join([f"plan: {self.words}", *by_part(self.titles, layers)])
+
+    def _line(self, assign: Assign) -> str:
+        terms = [formula(product, self.names, 0) for product in assign.products]
+        return f"{self.names[assign.target]} = {joined(terms or ['0'])}"
 
 
 def _read(schedule: Schedule) -> set[tuple[int, int]]:
@@ -165,7 +172,7 @@ def _read(schedule: Schedule) -> set[tuple[int, int]]:
     return {chain.shape for chain in operands - written}
 
 
-def _name(chain: Chain, taken: Mapping[Chain, str]) -> str:
+def _name(chain: Chain, taken: Mapping[Chain | Node, str]) -> str:
     """`X^T X` where the value is a product of blocks, else `v1`, `v2`, ..."""
     plain = all(const is None for const in chain.consts)
     leaves = all(factor.node.kind == "leaf" for factor in chain.factors)
@@ -177,16 +184,16 @@ def _name(chain: Chain, taken: Mapping[Chain, str]) -> str:
     return next(name for name in (f"v{i}" for i in itertools.count(1)) if name not in used)
 
 
-def formula(product: Product, names: Mapping[Chain, str], variant: int) -> str:
+def formula(product: Product, names: Mapping[Chain | Node, str], variant: int) -> str:
     """`-0.1 M A^T B`, constants as letters."""
-    words = [] if product.left is None else [letter(product.left)]
+    words = [] if product.left is None else [lettered(product.left, names)]
     for index, (chain, flip) in enumerate(product.operands):
         name = names[chain]
         turned = f"({name})^T" if " " in name or "^" in name else f"{name}^T"
         shown = turned if flip else name
         words.append(f"({shown})" if " " in shown and not shown.startswith("(") else shown)
         if index == 0 and product.middle is not None:
-            words.append(letter(product.middle))
+            words.append(lettered(product.middle, names))
     if product.right is not None:
-        words.append(letter(product.right))
+        words.append(lettered(product.right, names))
     return in_front(float(product.coefficient[variant])) + " ".join(words)

@@ -31,7 +31,10 @@ from elsa.compiler.tracing.values import (
 WIDE = 64  # columns up to which an inner product of matrices takes a head for each
 MAX_POWER = 64  # of a number, which is multiplied out
 TINY = 1e-307  # its inverse is the largest float64, or nearly
-INVERSE = "divide by constants only, or invert by an iteration such as Newton-Schulz"
+INVERSE = (
+    "divide by constants only, or invert by an iteration such as Newton-Schulz; of a number s by "
+    "Newton's r' = r (2 - s r), and a normalised iteration without its normalisation"
+)
 
 
 def _same(graph: Graph, eqn: Any, *values: Operand) -> Sequence[Operand]:

@@ -5,7 +5,7 @@ axis of variants: one for a tied step, one for each step otherwise.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -189,9 +189,15 @@ def in_front(number: float) -> str:
     return {1.0: "", -1.0: "-"}.get(number, f"{number:.6g} ")
 
 
-def letter(const: Ref) -> str:
-    """A constant in a formula: C with its shape."""
-    return "C[{}x{}]".format(*const.shape)
+def letters(constants: Iterable[Ref]) -> dict[Node, str]:
+    """Names of the constants of a listing, in this order: C, or C1, C2 where they differ."""
+    nodes = list(dict.fromkeys(ref.node for ref in constants))
+    return {node: f"C{index}" if len(nodes) > 1 else "C" for index, node in enumerate(nodes, 1)}
+
+
+def lettered(const: Ref, names: Mapping[Any, str]) -> str:
+    """A constant in a formula: its name with its shape."""
+    return "{}[{}x{}]".format(names[const.node], *const.node.shape) + "^T" * const.flipped
 
 
 def joined(terms: Iterable[str]) -> str:

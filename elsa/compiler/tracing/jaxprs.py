@@ -17,7 +17,6 @@ Shape = tuple[int, ...]
 PLACES = {"start_indices", "limit_indices"}  # of a slice: numbers, where it is of a constant
 _ASKS_FOR_VALUES = (
     jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
 )
 
@@ -51,6 +50,11 @@ def jaxpr_of(
             closed = jax.make_jaxpr(flat)(*arguments)
         except CompileError:
             raise
+        except jax.errors.TracerArrayConversionError as error:
+            raise CompileError(
+                f"compile: the step hands a block to NumPy ({raised_at(error)}), which needs its "
+                "numbers; write jnp in place of np: jnp.dot for np.dot"
+            ) from error
         except _ASKS_FOR_VALUES as error:
             raise CompileError(
                 f"compile: the step asks for the value of a block ({raised_at(error)}): linear "
@@ -58,10 +62,12 @@ def jaxpr_of(
                 "with coefficients"
             ) from error
         except Exception as error:
-            place = raised_at(error)
+            place, said = raised_at(error), str(error)
+            if "inhomogeneous" in said:
+                said = "a list whose rows differ in length is no array"
             raise CompileError(
                 f"compile: the step could not be traced with inputs {dict(inputs)}"
-                f"{f' ({place})' if place else ''}: {error}"
+                f"{f' ({place})' if place else ''}: {said}"
             ) from error
     return closed, tuple(names)
 
@@ -153,7 +159,10 @@ def check_outputs(
             try:
                 checks.names("compile", "block returned by the step", [name], inputs)
             except KeyError as error:
-                raise CompileError(error.args[0]) from None
+                raise CompileError(
+                    f"{error.args[0]}; add it to inputs, with its shape and what it starts from "
+                    "in every call"
+                ) from None
         wanted = inputs[name]
         if tuple(shape) != tuple(wanted):
             raise CompileError(

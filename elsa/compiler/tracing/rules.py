@@ -20,23 +20,3 @@ CONTROL = {
     "optimization_barrier": parameters(),
     "cond": parameters("branches", ignores="branches_platforms"),  # the index knows the platform
 }
-_EIGEN = "use an iteration of products, such as elsa.algorithms.power_iteration or polar"
-_ADVICE = {
-    "exp": "linear attention has no exponential; use a polynomial",
-    "div": arithmetic.INVERSE,
-    "while": "give the loop a static length",
-    "cond": "write both cases with coefficients",
-    "sort": "linear attention cannot compare",
-    **dict.fromkeys(("lu", "cholesky", "qr", "householder_product"), solving.ITERATION),
-    **dict.fromkeys(("eigh", "svd", "eig"), _EIGEN),
-}
-
-
-def refusal(primitive: str, place: str, reason: str = "") -> str:
-    """The message of a CompileError: the primitive, the user's line, and what to write instead."""
-    why = reason or _ADVICE.get(
-        primitive,
-        "only matrix products, transposes, sums, scalings, slices and element-wise products with "
-        "constants are linear algebra",
-    )
-    return f"compile: `{primitive}` cannot run on linear attention ({place}): {why}"

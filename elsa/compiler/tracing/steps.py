@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from elsa.compiler.tracing.graph import (
     in_front,
     joined,
     leaves_of,
-    letter,
+    lettered,
+    letters,
     reachable,
 )
 from elsa.compiler.tracing.jaxprs import Shape, check_outputs, jaxpr_of
@@ -50,14 +51,16 @@ class Traced:
     def __str__(self) -> str:
         """A line for each value, in the order of the step; numbers are those of t = 0."""
         inputs = ", ".join(f"{name} {n} x {m}" for name, (n, m) in self.shapes.items())
-        lines, names = [f"{getattr(self.step, '__name__', 'step')}: {inputs}"], dict[Node, str]()
+        lines = [f"{getattr(self.step, '__name__', 'step')}: {inputs}"]
+        nodes = reachable(self.outputs.values())
+        names: dict[Node, str] = letters(self._constants(nodes))
 
         def shown(ref: Ref) -> str:
             if ref.node.kind == "const":
-                return letter(ref)
+                return lettered(ref, names)
             return names[ref.node] + "^T" * ref.flipped
 
-        for node in reachable(self.outputs.values()):
+        for node in nodes:
             if node.kind == "leaf":
                 names[node] = node.name
             elif node.kind != "const":
@@ -69,6 +72,11 @@ class Traced:
                 value = joined(parts) if node.kind == "add" else " ".join(parts)
                 lines.append(f"  {names[node]} = {value}")
         return "\n".join(lines + [f"  {n}' = {shown(ref)}" for n, ref in self.outputs.items()])
+
+    def _constants(self, nodes: Sequence[Node]) -> list[Ref]:
+        """The constants in the order in which a listing shows them."""
+        shown = [part for node in nodes for _, part in node.parts] + list(self.outputs.values())
+        return [ref for ref in shown if ref.node.kind == "const"]
 
 
 def traced(
@@ -119,16 +127,17 @@ def _check_signature(
     if not shapes:
         raise CompileError("compile: inputs must name at least one block, got {}")
     parameters = inspect.signature(step).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return False
+    any_name = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     required = [
-        name for name, p in parameters.items() if p.default is p.empty and name not in shapes
+        name
+        for name, p in parameters.items()
+        if p.default is p.empty and p.kind is not p.VAR_KEYWORD and name not in shapes
     ]
     takes_t = "t" in parameters and "t" not in shapes
     if takes_t and tied and "t" in required:
         raise CompileError("compile: the step takes t, which needs tied=False")
     missing = [name for name in required if name != "t"]
-    unknown = [name for name in shapes if name not in parameters]
+    unknown = [name for name in shapes if name not in parameters and not any_name]
     if missing or unknown:
         raise CompileError(
             f"compile: inputs must name the step's arguments {list(parameters)}, got "

@@ -18,6 +18,7 @@ from elsa.base.checks import matrix_shape
 from elsa.base.jax_versions import called, evaluated, opened, scan_groups
 from elsa.compiler.errors import CompileError, NotLinearError
 from elsa.compiler.tracing import entrywise, keys, rules
+from elsa.compiler.tracing.advice import refusal
 from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.jaxprs import PLACES, Shape, live, location, signature
 from elsa.compiler.tracing.parameters import FLOAT64, Rule, require_finite
@@ -118,7 +119,7 @@ class _Tracer:
                 require_finite(known)
             return self._ruled(rule, eqn, given, place)
         except NotLinearError as error:
-            return [Refused(rules.refusal(name, place, str(error)))] * len(eqn.outvars)
+            return [Refused(refusal(name, place, str(error)))] * len(eqn.outvars)
 
     def _evaluated(self, eqns: Sequence[Any], values: Sequence[Known]) -> list[Known]:
         """An equation without data: computed once, or once for each variant where they differ."""
@@ -152,7 +153,7 @@ class _Tracer:
             try:
                 return rule.function(self.graph, eqn, *values)
             except NotLinearError as error:
-                message = rules.refusal(eqn.primitive.name, place, str(error))
+                message = refusal(eqn.primitive.name, place, str(error))
         kept = entrywise.kept(self.graph, eqn, values, message)
         return [Refused(message)] * len(eqn.outvars) if kept is None else kept
 
@@ -193,7 +194,7 @@ class _Tracer:
         try:
             return stack_rows(self.graph, [_computed(value) for value in rows])
         except NotLinearError as error:
-            return Refused(rules.refusal("scan", place, str(error)))
+            return Refused(refusal("scan", place, str(error)))
 
     def _while(self, eqns: Sequence[Any], values: Sequence[Traced], place: str) -> Sequence[Traced]:
         params = eqns[0].params
