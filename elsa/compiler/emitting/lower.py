@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from elsa.base.matrices import Matrix, same
 from elsa.compiler.emitting.slots import Placed
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Assign, Layer, formula
 from elsa.compiler.planning.plan import Product
-from elsa.compiler.tracing.graph import const_array, joined
+from elsa.compiler.tracing.constants import matrix_of
+from elsa.compiler.tracing.graph import constant_of, joined
 from elsa.heads import factors
 from elsa.heads.factors import Factors, Operand
 from elsa.heads.head import Head, Term
@@ -53,7 +55,7 @@ def _head(product: Product, target: Chain, placed: Placed, variant: int) -> Head
     """The line of the head table for a product; every block starts at row 0."""
     place, scale = placed.boxes[target], float(product.coefficient[variant])
     left, middle, right = (
-        None if ref is None else const_array(ref)[variant]
+        None if ref is None else matrix_of(constant_of(ref), variant)
         for ref in (product.left, product.middle, product.right)
     )
     operands = [({placed.boxes[chain]: 1.0}, flipped) for chain, flipped in product.operands]
@@ -72,7 +74,7 @@ def _head(product: Product, target: Chain, placed: Placed, variant: int) -> Head
     return Head(line, *made, place.channels)
 
 
-def _constant(matrix: np.ndarray, rows: int) -> Factors:
+def _constant(matrix: Matrix, rows: int) -> Factors:
     """C: in the queries, with p its width, or in the values, with p its height, if that is less."""
     height, width = matrix.shape
     every = range(height)
@@ -83,9 +85,9 @@ def _constant(matrix: np.ndarray, rows: int) -> Factors:
 
 def _single(
     operand: Operand,
-    left: np.ndarray | None,
+    left: Matrix | None,
     scale: float,
-    right: np.ndarray | None,
+    right: Matrix | None,
     place: Box,
     rows: int,
 ) -> Factors:
@@ -99,7 +101,7 @@ def _single(
         query = factors.channels(blocks, right, scale=scale)
         return factors.of(query, over=range(place.width))
     every = range(place.height)
-    if left is not None and not flipped and len(left) < box.height:
+    if left is not None and not flipped and left.shape[0] < box.height:
         query = factors.rows(every, scale=scale)
         return factors.of(query, operand, left=left, right=right)
     return factors.of(factors.rows(every, left, scale=scale), operand, right=right)
@@ -152,6 +154,6 @@ def _merge(a: Head, b: Head) -> Head | None:
 
 def _same(a: tuple[Term, ...], b: tuple[Term, ...]) -> bool:
     return len(a) == len(b) and all(
-        s.axis == t.axis and s.span == t.span and np.array_equal(s.matrix, t.matrix)
+        s.axis == t.axis and s.span == t.span and same(s.matrix, t.matrix)
         for s, t in zip(a, b, strict=True)
     )

@@ -6,7 +6,7 @@ heads add up to, and costs what it costs in the step itself.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +14,15 @@ import numpy as np
 
 from elsa.base.jit import jitted
 from elsa.base.precision import exact
+from elsa.compiler.emitting.applied import Applied, applied
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Layer, Plan, Schedule
 from elsa.compiler.planning.plan import Product
-from elsa.compiler.tracing.graph import const_array
+from elsa.compiler.tracing.constants import Varied
+from elsa.compiler.tracing.graph import Ref, constant_of
 
 Environment = Mapping[Chain, jax.Array]
+Factor = jax.Array | Applied
 Numbers = Any  # a tree of arrays: the coefficients and constants of some layers
 
 
@@ -30,9 +33,11 @@ def numbers_of(layers: Sequence[Layer]) -> Numbers:
     ]
 
 
-def _numbers(product: Product) -> tuple[np.ndarray, list[np.ndarray | None]]:
+def _numbers(product: Product) -> tuple[np.ndarray, list[np.ndarray | Applied | None]]:
     constants = (product.left, product.middle, product.right)
-    return product.coefficient, [None if ref is None else const_array(ref) for ref in constants]
+    return product.coefficient, [
+        None if ref is None else applied(constant_of(ref)) for ref in constants
+    ]
 
 
 @jitted("plan", "trace")
@@ -100,7 +105,9 @@ def _layers(layers: Sequence[Layer], numbers: Numbers, env: Environment) -> dict
 def _product(
     product: Product, coefficient: Any, constants: Sequence[Any], env: Environment, dtype: np.dtype
 ) -> jax.Array:
-    left, middle, right = (None if c is None else jnp.asarray(c, dtype) for c in constants)
+    left, middle, right = (
+        c if c is None or isinstance(c, Applied) else jnp.asarray(c, dtype) for c in constants
+    )
     factors = [env[chain].T if flip else env[chain] for chain, flip in product.operands]
     value = _ordered([left, *factors[:1], middle], factors[1:], right, product.first)
     if isinstance(coefficient, jax.Array):
@@ -109,9 +116,9 @@ def _product(
 
 
 def _ordered(
-    head: Sequence[jax.Array | None],
-    rest: Sequence[jax.Array],
-    right: jax.Array | None,
+    head: Sequence[Factor | None],
+    rest: Sequence[Factor],
+    right: Factor | None,
     first: str | None,
 ) -> jax.Array:
     """The product of head, rest and right; the step's own order where it has one."""
@@ -124,36 +131,57 @@ def _ordered(
     return chain_product([*ahead, *rest, *behind])
 
 
-def chain_product(factors: Sequence[jax.Array]) -> jax.Array:
+def chain_product(factors: Sequence[Factor]) -> jax.Array:
     """The product of matrices in the order of association with the fewest multiplications.
 
     Among orders that cost the same the left one, (A B) C, as Python reads A @ B @ C. It matters:
     with Z near A^-1, rounding in (Z A) Z acts on a vector after Z has made it small, rounding in
     Z (A Z) before.
     """
-    best = _best_orders([factor.shape for factor in factors])
+    best = _best_orders([_side(factor) for factor in factors])
 
-    def build(i: int, j: int) -> jax.Array:
+    def build(i: int, j: int) -> Factor:
         if i == j:
             return factors[i]
         k = -best[i, j][1]
         return _times(build(i, k), build(k + 1, j))
 
-    return build(0, len(factors) - 1)
+    whole = build(0, len(factors) - 1)
+    return whole.full() if isinstance(whole, Applied) else whole
 
 
-def _best_orders(
-    shapes: Sequence[tuple[int, ...]],
-) -> dict[tuple[int, int], tuple[int, int]]:
+class _Side(NamedTuple):
+    """Of a factor: its shape, and its multiplications for every column, or row, of the other."""
+
+    shape: tuple[int, int]
+    cost: int | None = None  # rows x columns
+
+
+def _side(factor: Factor) -> _Side:
+    if isinstance(factor, Applied):
+        return _Side(factor.shape, factor.cost)
+    return _Side((factor.shape[0], factor.shape[1]))
+
+
+def _best_orders(sides: Sequence[_Side]) -> dict[tuple[int, int], tuple[int, int]]:
     """For factors i .. j: the fewest multiplications, and minus the left part's last factor."""
-    sizes = [shapes[0][0], *(columns for _, columns in shapes)]
-    best = {(i, i): (0, i) for i in range(len(shapes))}
-    for span in range(1, len(shapes)):
-        for i in range(len(shapes) - span):
+    sizes = [sides[0].shape[0], *(side.shape[1] for side in sides)]
+    best = {(i, i): (0, i) for i in range(len(sides))}
+
+    def cost(i: int, k: int, j: int) -> int:
+        left = sides[i].cost if i == k else None
+        right = sides[j].cost if j == k + 1 else None
+        if left is not None:
+            return left * sizes[j + 1]
+        if right is not None:
+            return sizes[i] * right
+        return sizes[i] * sizes[k + 1] * sizes[j + 1]
+
+    for span in range(1, len(sides)):
+        for i in range(len(sides) - span):
             j = i + span
             best[i, j] = min(
-                (best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], -k)
-                for k in range(i, j)
+                (best[i, k][0] + best[k + 1, j][0] + cost(i, k, j), -k) for k in range(i, j)
             )
     return best
 
@@ -164,18 +192,29 @@ def cost_of_step(schedule: Schedule) -> int:
     for layer in (*schedule.direct, *schedule.refresh):
         for assign in layer:
             for product in assign.products:
-                chains = [c.shape[::-1] if flip else c.shape for c, flip in product.operands]
-                shapes = [
-                    ref and const_array(ref).shape[1:]
+                chains = [_Side(c.shape[::-1] if flip else c.shape) for c, flip in product.operands]
+                constants = [
+                    None if ref is None else _constant_side(ref)
                     for ref in (product.left, product.middle, product.right)
                 ]
-                factors = [shapes[0], *chains[:1], shapes[1], *chains[1:], shapes[2]]
-                present = [shape for shape in factors if shape is not None]
+                factors = [constants[0], *chains[:1], constants[1], *chains[1:], constants[2]]
+                present = [side for side in factors if side is not None]
                 total += _best_orders(present)[0, len(present) - 1][0]
-                total += present[0][0] * present[-1][1]
+                total += present[0].shape[0] * present[-1].shape[1]
     return total
 
 
-def _times(a: jax.Array, b: jax.Array) -> jax.Array:
+def _constant_side(ref: Ref) -> _Side:
+    constant = constant_of(ref)
+    stored = max(m.stored for m in constant.each) if isinstance(constant, Varied) else None
+    return _Side(ref.shape, stored)
+
+
+def _times(a: Factor, b: Factor) -> jax.Array:
     """The matrix product; entry by entry where nothing is summed, which fuses with what follows."""
+    if isinstance(a, Applied):
+        assert not isinstance(b, Applied), "constants are multiplied while planning"
+        return a.times(b)
+    if isinstance(b, Applied):
+        return b.T.times(a.T).T
     return a * b if a.shape[1] == 1 else a @ b

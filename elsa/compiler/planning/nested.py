@@ -25,11 +25,11 @@ from elsa.compiler.planning.exact_terms import (
     Context,
     Term,
     Terms,
-    is_exact_factor,
     may_be_exact,
     only_moves,
 )
 from elsa.compiler.planning.places import are_apart, places_of
+from elsa.compiler.tracing.constants import powers_of_two
 from elsa.compiler.tracing.graph import Node, Ref, reachable
 
 Output = tuple[Node | None, Ref]
@@ -202,7 +202,7 @@ class _Sums:
         for coefficient, part in node.parts:
             inner = context._replace(
                 coefficient=context.coefficient * coefficient,
-                lossy=context.lossy or together or not is_exact_factor(np.asarray(coefficient)),
+                lossy=context.lossy or together or not powers_of_two(np.asarray(coefficient)),
                 outermost=context.outermost and not together,
             )
             if together:

@@ -8,7 +8,8 @@ from elsa.compiler.planning.chains import Chain, Monomial, bare
 from elsa.compiler.planning.layers import Assign, Layer, Schedule
 from elsa.compiler.planning.plan import Planner, Product, needed
 from elsa.compiler.planning.polynomial import Expander, TooManyTermsError
-from elsa.compiler.tracing.graph import Graph, Node, Ref, leaves_of, reachable, varies
+from elsa.compiler.tracing.constants import Constant, varies
+from elsa.compiler.tracing.graph import Graph, Node, Ref, leaves_of, reachable
 
 DEEP = 50  # kept values from which on they are planned one by one, so that nothing recurses
 
@@ -104,8 +105,8 @@ class Scheduler:
 
     def _invariant(self, node: Node) -> bool:
         if node not in self._moving:
-            numbers = [c for c, _ in node.parts if c is not None]
-            numbers += [node.array] if node.array is not None else []
+            numbers: list[Constant] = [c for c, _ in node.parts if c is not None]
+            numbers += [node.constant] if node.constant is not None else []
             if any(varies(array) for array in numbers):
                 self._moving[node] = True
                 return False

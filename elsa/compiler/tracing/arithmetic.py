@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from elsa.base.checks import matrix_shape
+from elsa.base.matrices import diagonal
 from elsa.compiler.errors import NotLinearError
+from elsa.compiler.tracing.constants import constant_of
 from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.parameters import FLOAT64, NO_NARROWER, Rule, at_least, rule
 from elsa.compiler.tracing.rearranging import reshaped
@@ -74,17 +76,20 @@ def _elementwise(graph: Graph, value: Value, known: Known, shape: tuple[int, ...
     if value.ref.shape == (1, 1):
         return Value(graph.scale(value.ref, graph.const(full)), shape)
     data = whole(graph, Value(value.ref, shape))
-    by_rows, by_columns = _groups(full), _groups(np.swapaxes(full, 1, 2))
-    terms = []
-    if len(by_rows) <= len(by_columns):
-        for where, line in by_rows:
-            terms.append(_between(graph, where, data, line))
+    turned = np.swapaxes(full, 1, 2)
+    if _kinds(full) <= _kinds(turned):
+        terms = [_between(graph, where, data, line) for where, line in _groups(full)]
     else:
-        for where, line in by_columns:
-            terms.append(_between(graph, line, data, where))
+        terms = [_between(graph, line, data, where) for where, line in _groups(turned)]
     if not terms:
         return Value(graph.const(np.zeros(data.shape)), shape)
     return Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)
+
+
+def _kinds(full: np.ndarray) -> int:
+    """How many distinct non-zero rows [variants, rows, columns] has."""
+    lines = (np.ascontiguousarray(full[:, index]) for index in range(full.shape[1]))
+    return len({line.tobytes() for line in lines if line.any()})
 
 
 def _groups(full: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -101,12 +106,11 @@ def _groups(full: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def _between(graph: Graph, left: np.ndarray, data: Ref, right: np.ndarray) -> Ref:
     """diag(left) B diag(right), left and right [variants, size]."""
-    scaled = graph.mul(graph.const(_diagonal(left)), data)
-    return graph.mul(scaled, graph.const(_diagonal(right)))
-
-
-def _diagonal(lines: np.ndarray) -> np.ndarray:
-    return lines[:, :, None] * np.eye(lines.shape[1])
+    before, after = (
+        graph.const(constant_of([diagonal(line) for line in lines], len(lines)))
+        for lines in (left, right)
+    )
+    return graph.mul(graph.mul(before, data), after)
 
 
 def _div(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
@@ -152,7 +156,7 @@ def _dot_general(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Ope
         right = right if tuple(left_axes) == tuple(right_axes) else right.T
         if left.shape[1] > max(left.shape[0], WIDE):  # fewer heads, but one more layer
             left, right = left.T, right.T
-        units = [graph.const(e[:, None]) for e in np.eye(left.shape[1])]
+        units = [graph.unit(index, left.shape[1]) for index in range(left.shape[1])]
         inner = [graph.mul(graph.mul(e.T, left.T), graph.mul(right, e)) for e in units]
         return [Value(graph.add((graph.coefficient(1.0), term) for term in inner), shape)]
     if not left_axes:  # an outer product: only columns or numbers have one of two axes
