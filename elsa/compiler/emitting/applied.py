@@ -37,16 +37,20 @@ class Applied:
         turned = _Places(self.places.columns[order], self.places.rows[order])
         return Applied(self.entries[order], self.right.T, self.left.T, turned, self.shape[::-1])
 
+    def astype(self, dtype: np.dtype) -> "Applied":
+        """The numbers rounded to a precision."""
+        entries, left, right = (a.astype(dtype) for a in (self.entries, self.left, self.right))
+        return Applied(entries, left, right, self.places, self.shape)
+
     def times(self, block: jax.Array) -> jax.Array:
         """One variant times a block [columns, width]."""
-        dtype, rows = block.dtype, self.shape[0]
-        out = jnp.asarray(self.left, dtype) @ (jnp.asarray(self.right, dtype) @ block)
+        out = jnp.asarray(self.left) @ (jnp.asarray(self.right) @ block)
         if not self.places.rows.size:
             return out
         picked = self.places.picked(block)
         ones = isinstance(self.entries, np.ndarray) and bool((self.entries == 1.0).all())
-        scaled = picked if ones else jnp.asarray(self.entries, dtype)[:, None] * picked
-        return out + self.places.put(scaled, rows)
+        scaled = picked if ones else jnp.asarray(self.entries)[:, None] * picked
+        return out + self.places.put(scaled, self.shape[0])
 
     def full(self) -> jax.Array:
         """One variant as an array."""

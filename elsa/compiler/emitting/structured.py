@@ -106,7 +106,8 @@ def _product(
     product: Product, coefficient: Any, constants: Sequence[Any], env: Environment, dtype: np.dtype
 ) -> jax.Array:
     left, middle, right = (
-        c if c is None or isinstance(c, Applied) else jnp.asarray(c, dtype) for c in constants
+        c.astype(dtype) if isinstance(c, Applied) else c if c is None else jnp.asarray(c, dtype)
+        for c in constants
     )
     factors = [env[chain].T if flip else env[chain] for chain, flip in product.operands]
     value = _ordered([left, *factors[:1], middle], factors[1:], right, product.first)

@@ -174,9 +174,11 @@ def _most_in_a_line(matrix: Structured, axis: int) -> int:
 def reached(constant: Constant, columns: np.ndarray) -> np.ndarray:
     """The rows [rows] with an entry in some of the columns given as truth values."""
     if isinstance(constant, Varied):
-        return np.stack([_reached(matrix, columns) for matrix in constant.each]).any(axis=0)
+        reached_rows = [_reached(matrix, columns) for matrix in constant.each]
+        return np.asarray(np.any(reached_rows, axis=0))
     through = (constant != 0).any(axis=0)
-    return np.asarray(through[:, columns].any(axis=1))
+    some: np.ndarray = np.logical_or.reduce(through[:, columns], axis=1)
+    return some
 
 
 def _reached(matrix: Structured, columns: np.ndarray) -> np.ndarray:
