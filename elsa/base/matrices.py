@@ -175,11 +175,11 @@ def count_nonzero(matrix: Matrix, dtype: DTypeLike) -> int:
     return int(np.count_nonzero(rounded))
 
 
-def same(a: Matrix, b: Matrix) -> bool:
-    """Whether two matrices are equal, and kept alike."""
-    if isinstance(a, Structured) and isinstance(b, Structured):
-        return a.key == b.key
-    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.array_equal(a, b)
+def key_of(matrix: Matrix) -> tuple[object, ...]:
+    """What equal matrices, kept alike, have in common."""
+    if isinstance(matrix, Structured):
+        return matrix.key
+    return matrix.shape, (np.ascontiguousarray(matrix) + 0.0).tobytes()  # no negative zeros
 
 
 def kept(matrix: Matrix) -> Structured:

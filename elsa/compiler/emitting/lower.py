@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elsa.base.matrices import Matrix, same
+from elsa.base.matrices import Matrix, key_of
 from elsa.compiler.emitting.slots import Placed
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Assign, Layer, formula
@@ -13,7 +13,7 @@ from elsa.compiler.tracing.constants import matrix_of
 from elsa.compiler.tracing.graph import constant_of, joined
 from elsa.heads import factors
 from elsa.heads.factors import Factors, Operand
-from elsa.heads.head import Head, Term
+from elsa.heads.head import Head
 from elsa.prompts.layout import Box
 
 
@@ -124,25 +124,49 @@ def load(moves: Sequence[tuple[str, Box, Box, bool]]) -> tuple[Head, ...]:
 
 
 def merged(heads: Sequence[Head]) -> list[Head]:
-    """Heads that share two of three factors and their channels, as one with a summed third."""
+    """Heads that share two of three factors and their channels, as one with a summed third.
+
+    A head is added to the first such one before it.
+    """
     joined_heads: list[Head] = []
+    names: list[tuple[object, ...]] = []  # what the factors of each are, to compare
+    sharing: dict[object, list[int]] = {}  # two factors and channels -> heads that had them
     for head in heads:
-        for index, other in enumerate(joined_heads):
-            joint = _merge(other, head)
-            if joint is not None:
-                joined_heads[index] = joint
-                break
+        mine = _names(head)
+        found = [
+            index
+            for key in _pairs(head, mine)
+            for index in sharing.get(key, ())
+            if key in _pairs(joined_heads[index], names[index])
+        ]
+        place = min(found, default=len(joined_heads))
+        if found:
+            joined_heads[place] = _merge(joined_heads[place], head, names[place], mine)
+            names[place] = _names(joined_heads[place])
         else:
             joined_heads.append(head)
+            names.append(mine)
+        for key in _pairs(joined_heads[place], names[place]):
+            sharing.setdefault(key, []).append(place)
     return joined_heads
 
 
-def _merge(a: Head, b: Head) -> Head | None:
-    if a.into != b.into:
-        return None
-    same = [_same(getattr(a, part), getattr(b, part)) for part in ("query", "key", "value")]
-    if sum(same) < 2:
-        return None
+def _names(head: Head) -> tuple[object, ...]:
+    """What query, key and value are, equal for equal ones."""
+    return tuple(
+        tuple((term.axis, term.span, key_of(term.matrix)) for term in terms)
+        for terms in (head.query, head.key, head.value)
+    )
+
+
+def _pairs(head: Head, names: tuple[object, ...]) -> list[object]:
+    """Two of the three factors, in every way, with the channels."""
+    return [(head.into, skipped, *names[:skipped], *names[skipped + 1 :]) for skipped in range(3)]
+
+
+def _merge(a: Head, b: Head, names: tuple[object, ...], others: tuple[object, ...]) -> Head:
+    """The sum of two heads that share two factors."""
+    same = [x == y for x, y in zip(names, others, strict=True)]
     summed = {
         part: getattr(a, part) if equal else getattr(a, part) + getattr(b, part)
         for part, equal in zip(("query", "key", "value"), same, strict=True)
@@ -150,10 +174,3 @@ def _merge(a: Head, b: Head) -> Head | None:
     if all(same):
         summed["query"] = a.query + b.query
     return Head(joined([a.formula, b.formula.split(" += ", 1)[1]]), **summed, into=a.into)
-
-
-def _same(a: tuple[Term, ...], b: tuple[Term, ...]) -> bool:
-    return len(a) == len(b) and all(
-        s.axis == t.axis and s.span == t.span and same(s.matrix, t.matrix)
-        for s, t in zip(a, b, strict=True)
-    )

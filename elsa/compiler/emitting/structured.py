@@ -15,10 +15,11 @@ import numpy as np
 from elsa.base.jit import jitted
 from elsa.base.precision import exact
 from elsa.compiler.emitting.applied import Applied, applied
+from elsa.compiler.emitting.works import works
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Layer, Plan, Schedule
 from elsa.compiler.planning.plan import Product
-from elsa.compiler.tracing.constants import Varied
+from elsa.compiler.tracing.constants import Constant, Varied
 from elsa.compiler.tracing.graph import Ref, constant_of
 
 Environment = Mapping[Chain, jax.Array]
@@ -29,15 +30,13 @@ Numbers = Any  # a tree of arrays: the coefficients and constants of some layers
 def numbers_of(layers: Sequence[Layer]) -> Numbers:
     """Every number of the layers in order, [variants, ...], float64."""
     return [
-        [[_numbers(product) for product in assign.products] for assign in layer] for layer in layers
+        [[[_applied(c) for c in work.numbers] for work in works(assign)] for assign in layer]
+        for layer in layers
     ]
 
 
-def _numbers(product: Product) -> tuple[np.ndarray, list[np.ndarray | Applied | None]]:
-    constants = (product.left, product.middle, product.right)
-    return product.coefficient, [
-        None if ref is None else applied(constant_of(ref)) for ref in constants
-    ]
+def _applied(constant: Constant | None) -> np.ndarray | Applied | None:
+    return None if constant is None else applied(constant)
 
 
 @jitted("plan", "trace")
@@ -93,8 +92,8 @@ def _layers(layers: Sequence[Layer], numbers: Numbers, env: Environment) -> dict
         written = {}
         for assign, factors in zip(layer, layer_numbers, strict=True):
             terms = [
-                _product(product, coefficient, constants, now, dtype)
-                for product, (coefficient, constants) in zip(assign.products, factors, strict=True)
+                _COMPUTED[work.kind](work.like, [_rounded(c, dtype) for c in constants], now)
+                for work, constants in zip(works(assign), factors, strict=True)
             ]
             zero = jnp.zeros(assign.target.shape, dtype)
             written[assign.target] = sum(terms[1:], terms[0]) if terms else zero
@@ -102,18 +101,43 @@ def _layers(layers: Sequence[Layer], numbers: Numbers, env: Environment) -> dict
     return now
 
 
-def _product(
-    product: Product, coefficient: Any, constants: Sequence[Any], env: Environment, dtype: np.dtype
-) -> jax.Array:
-    left, middle, right = (
-        c.astype(dtype) if isinstance(c, Applied) else c if c is None else jnp.asarray(c, dtype)
-        for c in constants
-    )
-    factors = [env[chain].T if flip else env[chain] for chain, flip in product.operands]
-    value = _ordered([left, *factors[:1], middle], factors[1:], right, product.first)
+def _rounded(constant: Any, dtype: np.dtype) -> Any:
+    """A number, or what a constant is, in the precision of the blocks."""
+    if constant is None or (np.ndim(constant) == 0 and not isinstance(constant, Applied)):
+        return constant
+    return constant.astype(dtype) if isinstance(constant, Applied) else jnp.asarray(constant, dtype)
+
+
+def _product(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+    coefficient, left, middle, right = numbers
+    operands = _operands(like, env)
+    value = _ordered([left, *operands[:1], middle], operands[1:], right, like.first)
     if isinstance(coefficient, jax.Array):
         return coefficient * value
     return value if coefficient == 1.0 else float(coefficient) * value
+
+
+def _masked(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+    (mask,), (block, *others) = numbers, _operands(like, env)
+    masked: jax.Array = mask * _ordered([block], others, None, like.first)
+    return masked
+
+
+def _multiple(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+    (matrix,), (block, scalar) = numbers, _operands(like, env)
+    return (block if matrix is None else _times(block, matrix)) * scalar
+
+
+def _inner(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+    (left, right), (a, b) = numbers, _operands(like, env)
+    return jnp.sum((left @ a) * (b @ right).T).reshape(1, 1)
+
+
+_COMPUTED = {"product": _product, "mask": _masked, "multiple": _multiple, "inner": _inner}
+
+
+def _operands(like: Product, env: Environment) -> list[jax.Array]:
+    return [env[chain].T if flip else env[chain] for chain, flip in like.operands]
 
 
 def _ordered(

@@ -185,11 +185,38 @@ def _reduce_sum(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
     shape = tuple(eqn.outvars[0].aval.shape)
     ref = whole(graph, value)
     axes = set(eqn.params["axes"])
+    if axes == {0, 1} and (terms := _masked(ref)):
+        ones = [graph.const(np.ones((size, 1))) for size in ref.shape]
+        sums = [
+            (c, graph.mul(graph.mul(graph.mul(ones[0].T, before), data), graph.mul(after, ones[1])))
+            for c, before, data, after in terms
+        ]
+        return [reshaped(graph, Value(graph.add(sums), (1, 1)), shape)]
     if 0 in axes:
         ref = graph.mul(graph.const(np.ones((1, ref.shape[0]))), ref)
     if 1 in axes:
         ref = graph.mul(ref, graph.const(np.ones((ref.shape[1], 1))))
     return [reshaped(graph, Value(ref, ref.shape), shape)]
+
+
+def _masked(ref: Ref) -> list[tuple[np.ndarray, Ref, Ref, Ref]]:
+    """The terms c U B V of an element-wise product with a constant, U and V constants, else none.
+
+    Their sum over all entries is that of c (1^T U) B (V 1), whose factors are thin, and the trace
+    of a product takes no product: in the order of the step nothing else is added up before.
+    """
+    terms = []
+    for coefficient, part in ref.node.parts if ref.node.kind == "add" else ():
+        if part.node.kind != "mul" or part.flipped or ref.flipped or coefficient is None:
+            return []
+        (_, scaled), (_, after) = part.node.parts
+        if after.node.kind != "const" or scaled.node.kind != "mul" or scaled.flipped:
+            return []
+        (_, before), (_, data) = scaled.node.parts
+        if before.node.kind != "const":
+            return []
+        terms.append((coefficient, before, data, after))
+    return terms
 
 
 def _select_n(graph: Graph, eqn: Any, which: Operand, *cases: Operand) -> Sequence[Operand]:
