@@ -199,6 +199,7 @@ class _Sums:
 
     def _terms_inside(self, node: Node, context: Context) -> Iterable[tuple[Ref, Context]]:
         together = len(node.parts) > 1 and not are_apart(node)
+        added = self._added(node, context) if together and context.outermost else []
         for coefficient, part in node.parts:
             inner = context._replace(
                 coefficient=context.coefficient * coefficient,
@@ -207,12 +208,17 @@ class _Sums:
             )
             if together:
                 outer = dict(context.block)
-                for other_coefficient, other in node.parts:
-                    if other == part or self._is_sum(other.node) or not context.outermost:
-                        continue
-                    for term, c in self.terms(other).items():
-                        placed = term.between(context.left, context.right)
-                        size = context.coefficient * other_coefficient * c
-                        outer[placed] = outer.get(placed, 0.0) + size
+                for other, term, size in added:
+                    if other != part:
+                        outer[term] = outer.get(term, 0.0) + size
                 inner = inner._replace(outer=outer)
             yield part, inner
+
+    def _added(self, node: Node, context: Context) -> list[tuple[Ref, Term, np.ndarray]]:
+        """What each part of an outermost sum adds where the sum stands, but for sums."""
+        return [
+            (part, term.between(context.left, context.right), context.coefficient * coefficient * c)
+            for coefficient, part in node.parts
+            if not self._is_sum(part.node)
+            for term, c in self.terms(part).items()
+        ]
