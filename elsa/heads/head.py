@@ -136,13 +136,17 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def _nonzeros(terms: Sequence[Term], dtype: DTypeLike) -> int:
-    """Entries of a factor that are not zero; where large terms overlap, of each."""
+    """Entries of a factor that are not zero; of large terms of other rows those of each."""
     count = 0
     for axis in ("channels", "rows"):
         of_axis = [term for term in terms if term.axis == axis]
         with np.errstate(over="ignore"):
             if any(isinstance(term.matrix, Structured) for term in of_axis):
-                count += sum(matrices.count_nonzero(term.matrix, dtype) for term in of_axis)
+                sums = (
+                    matrices.added([(1.0, t.matrix) for t in of_axis if t.span == span])
+                    for span in {term.span for term in of_axis}
+                )
+                count += sum(matrices.count_nonzero(total, dtype) for total in sums)
             else:
                 count += matrices.count_nonzero(_dense_sum(terms, axis)[1], dtype)
     return count

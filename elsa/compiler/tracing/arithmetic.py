@@ -24,6 +24,7 @@ from elsa.compiler.tracing.values import (
 )
 
 WIDE = 64  # columns up to which an inner product of matrices takes a head for each
+LONGEST_CUMSUM = 4096  # its triangle takes 134 MB, and no structure makes it smaller
 TINY = 1e-307  # its inverse is the largest float64, or nearly
 INVERSE = "divide by constants only, or invert by an iteration such as Newton-Schulz"
 
@@ -239,7 +240,13 @@ def _select_n(graph: Graph, eqn: Any, which: Operand, *cases: Operand) -> Sequen
 
 def _cumsum(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
     axis, ref = eqn.params["axis"], whole(graph, value)
-    triangle = np.tri(ref.shape[axis])
+    size = ref.shape[axis]
+    if size > LONGEST_CUMSUM:
+        raise NotLinearError(
+            f"a running sum of {size} entries, which is a product with a triangle of ones of "
+            f"{8 * size**2 / 1e9:.3g} GB; it is one for at most {LONGEST_CUMSUM} entries"
+        )
+    triangle = np.tri(size)
     triangle = triangle.T if eqn.params["reverse"] else triangle
     const = graph.const(triangle)
     return [Value(graph.mul(const, ref) if axis == 0 else graph.mul(ref, const.T), value.shape)]
