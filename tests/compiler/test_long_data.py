@@ -16,7 +16,7 @@ from elsa.compiler.tracing.graph import reachable
 from tests.compiler import helpers
 
 LONG = 4_000  # as arrays, each constant would take 128 MB
-DIM = 3
+DIM = 8
 
 
 def steps(n):

@@ -8,7 +8,7 @@ from elsa.base.matrices import Matrix, key_of
 from elsa.compiler.emitting.slots import Placed
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Assign, Layer, formula
-from elsa.compiler.planning.plan import Product
+from elsa.compiler.planning.products import Product
 from elsa.compiler.tracing.constants import matrix_of
 from elsa.compiler.tracing.graph import constant_of, joined
 from elsa.heads import factors

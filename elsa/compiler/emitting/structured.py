@@ -18,7 +18,7 @@ from elsa.compiler.emitting.applied import Applied, applied
 from elsa.compiler.emitting.works import works
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Layer, Plan, Schedule
-from elsa.compiler.planning.plan import Product
+from elsa.compiler.planning.products import Product
 from elsa.compiler.tracing.constants import Constant, Varied
 from elsa.compiler.tracing.graph import Ref, constant_of
 

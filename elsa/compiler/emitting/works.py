@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from elsa.compiler.planning.layers import Assign
-from elsa.compiler.planning.plan import Product
+from elsa.compiler.planning.products import Product
 from elsa.compiler.tracing import constants
 from elsa.compiler.tracing.constants import Constant, Varied
 from elsa.compiler.tracing.graph import Ref, constant_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from elsa.compiler.planning.chains import Chain, bare
-from elsa.compiler.planning.plan import Product
+from elsa.compiler.planning.products import Product
 from elsa.compiler.tracing.graph import in_front, joined, letter
 
 _TALL = 8  # times as long as wide: from there on a listing mentions "gram"

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from elsa.compiler.planning.chains import Chain, Monomial, bare
 from elsa.compiler.planning.layers import Assign, Layer, Schedule
-from elsa.compiler.planning.plan import Planner, Product, needed
+from elsa.compiler.planning.plan import Planner, needed
 from elsa.compiler.planning.polynomial import Expander, TooManyTermsError
+from elsa.compiler.planning.products import Product
 from elsa.compiler.tracing.constants import Constant, varies
 from elsa.compiler.tracing.graph import Graph, Node, Ref, leaves_of, reachable
 
@@ -96,7 +97,7 @@ class Scheduler:
     def _start(self, name: str) -> tuple[Product, ...]:
         """The heads that compute a residual before the first step."""
         monomials = self.expander.define(self.starts[name])
-        products = tuple(self.planner.head(m) for m in monomials)
+        products = self.planner.heads(monomials)
         need = self.planner.reach(products)
         if need.level:
             raise LateStartError
@@ -161,7 +162,7 @@ class Scheduler:
                 continue
             value = self.states[ref.node.name]
             planned[chain] = self._hoisted(self._defined(self.expander, value), ref.shape)
-            targets[chain] = tuple(self.planner.head(m) for m in planned[chain])
+            targets[chain] = self.planner.heads(planned[chain])
             for other in needed(self.planner, {chain: targets[chain]}):
                 if self._is_twin(other):
                     queue.append(other)
@@ -176,8 +177,7 @@ class Scheduler:
         )
         self._prepare(late_planner)
         final = {
-            chain: tuple(late_planner.head(m) for m in monomials)
-            for chain, monomials in late_monomials.items()
+            chain: late_planner.heads(monomials) for chain, monomials in late_monomials.items()
         }
         return self._layers(targets, late_planner, final)
 
