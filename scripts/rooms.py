@@ -33,7 +33,9 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.base": Room(
             "helpers of every room: one message format for bad values, the precision of products, "
             "differences between versions of jax, what bits depend on, what a terminal can show, "
-            "files that are written whole or not at all, and one owner for a folder"
+            "large matrices by their structure, files that are written whole or not at all, and "
+            "one owner for a folder",
+            others=("scipy",),
         ),
         "elsa.attention": Room(
             "pure functions of one prompt: LSA, ELSA, mask and move, and bias-free layers on the "

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from elsa.compiler.tracing.graph import Node, Ref, const_array, reachable
+from elsa.base.matrices import Matrix, product
+from elsa.compiler.tracing.constants import matrix_of
+from elsa.compiler.tracing.graph import Node, Ref, constant_of, reachable
 
 
 def evaluated(
@@ -17,10 +19,10 @@ def evaluated(
       blocks: name of a block -> what it holds, two axes.
       variant: which of the numbers that depend on t are taken.
     """
-    values: dict[Node, np.ndarray] = {}
+    values: dict[Node, Matrix] = {}
     dtype = next(iter(blocks.values())).dtype
 
-    def value_of(ref: Ref) -> np.ndarray:
+    def value_of(ref: Ref) -> Matrix:
         return values[ref.node].T if ref.flipped else values[ref.node]
 
     for node in reachable(outputs.values()):
@@ -28,11 +30,14 @@ def evaluated(
         if node.kind == "leaf":
             values[node] = blocks[node.name]
         elif node.kind == "const":
-            values[node] = const_array(Ref(node))[variant].astype(dtype)
+            values[node] = matrix_of(constant_of(Ref(node)), variant).astype(dtype)
         elif node.kind == "add":
             numbers = [dtype.type(c[variant]) for c, _ in node.parts if c is not None]
-            terms = [part if c == 1 else c * part for c, part in zip(numbers, parts, strict=True)]
+            arrays = map(np.asarray, parts)
+            terms = [part if c == 1 else c * part for c, part in zip(numbers, arrays, strict=True)]
             values[node] = sum(terms[1:], terms[0])
+        elif node.kind == "mul":
+            values[node] = product(parts[0], parts[1])
         else:
-            values[node] = parts[0] @ parts[1] if node.kind == "mul" else parts[0] * parts[1]
-    return {name: value_of(ref) for name, ref in outputs.items()}
+            values[node] = np.asarray(parts[0]) * np.asarray(parts[1])
+    return {name: np.asarray(value_of(ref)) for name, ref in outputs.items()}

@@ -16,13 +16,10 @@ will do. Hagiwara (arXiv:2503.23814), Properties 2 to 4.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Float
-
+from elsa.base.matrices import Matrix, identity
 from elsa.heads.head import Term
 from elsa.prompts.layout import Box
 
-Matrix = Float[np.ndarray, "_ _"]
 Terms = tuple[Term, ...]
 Blocks = Mapping[Box, float]
 """A sum of multiples of blocks that have the same rows and the same width."""
@@ -69,7 +66,7 @@ def of(
 
 def rows(span: range, matrix: Matrix | None = None, *, scale: float = 1.0) -> Terms:
     """s E_span M, constant."""
-    return (Term("rows", span, scale * (np.eye(len(span)) if matrix is None else matrix)),)
+    return (Term("rows", span, scale * (identity(len(span)) if matrix is None else matrix)),)
 
 
 def channels(blocks: Blocks, matrix: Matrix | None = None, *, scale: float = 1.0) -> Terms:
@@ -78,7 +75,7 @@ def channels(blocks: Blocks, matrix: Matrix | None = None, *, scale: float = 1.0
         Term(
             "channels",
             box.channels,
-            scale * share * (np.eye(box.width) if matrix is None else matrix),
+            scale * share * (identity(box.width) if matrix is None else matrix),
         )
         for box, share in blocks.items()
     )

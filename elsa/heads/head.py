@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import DTypeLike
 
-from elsa.base import checks
+from elsa.base import checks, matrices
+from elsa.base.matrices import Structured
 
 _ALIGNMENT = 64  # bytes
 
@@ -40,10 +41,11 @@ class Term:
 
     axis: Literal["channels", "rows"]
     span: range
-    matrix: Float[np.ndarray, "span p"]
+    matrix: Float[np.ndarray, "span p"] | Structured
 
     def __post_init__(self) -> None:
-        checks.finite("head", weights=self.matrix)
+        matrix = self.matrix
+        checks.finite("head", weights=matrix.numbers if isinstance(matrix, Structured) else matrix)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,20 +109,20 @@ def stack_dense(
         factors = (("q", head.query, keys), ("k", head.key, keys), ("v", head.value, into))
         for factor, terms, columns in factors:
             for axis, kind in (("channels", "w"), ("rows", "b")):
-                rows, block = _sum(terms, axis)
+                rows, block = _dense_sum(terms, axis)
                 checks.in_range("head", dtype, weights=block)
                 made[f"{kind}{factor}"][number, rows, columns] = block
     return HeadWeights(**made)
 
 
-def _sum(terms: Sequence[Term], axis: str) -> tuple[slice, np.ndarray]:
+def _dense_sum(terms: Sequence[Term], axis: str) -> tuple[slice, np.ndarray]:
     """The terms of one axis added up in float64, and the rows where they stand."""
     of_axis = [term for term in terms if term.axis == axis]
     first = min((term.span.start for term in of_axis), default=0)
     last = max((term.span.stop for term in of_axis), default=0)
     total = np.zeros((last - first, terms[0].matrix.shape[1]))
     for term in of_axis:
-        total[term.span.start - first : term.span.stop - first] += term.matrix
+        total[term.span.start - first : term.span.stop - first] += np.asarray(term.matrix)
     return slice(first, last), total
 
 
@@ -134,8 +136,17 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def _nonzeros(terms: Sequence[Term], dtype: DTypeLike) -> int:
+    """Entries of a factor that are not zero; of large terms of other rows those of each."""
     count = 0
     for axis in ("channels", "rows"):
+        of_axis = [term for term in terms if term.axis == axis]
         with np.errstate(over="ignore"):
-            count += int(np.count_nonzero(_sum(terms, axis)[1].astype(dtype)))
+            if any(isinstance(term.matrix, Structured) for term in of_axis):
+                sums = (
+                    matrices.added([(1.0, t.matrix) for t in of_axis if t.span == span])
+                    for span in {term.span for term in of_axis}
+                )
+                count += sum(matrices.count_nonzero(total, dtype) for total in sums)
+            else:
+                count += matrices.count_nonzero(_dense_sum(terms, axis)[1], dtype)
     return count

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from elsa.base.matrices import Matrix, key_of
 from elsa.compiler.emitting.slots import Placed
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Assign, Layer, formula
-from elsa.compiler.planning.plan import Product
-from elsa.compiler.tracing.graph import const_array, joined
+from elsa.compiler.planning.products import Product
+from elsa.compiler.tracing.constants import matrix_of
+from elsa.compiler.tracing.graph import constant_of, joined
 from elsa.heads import factors
 from elsa.heads.factors import Factors, Operand
-from elsa.heads.head import Head, Term
+from elsa.heads.head import Head
 from elsa.prompts.layout import Box
 
 
@@ -53,7 +55,7 @@ def _head(product: Product, target: Chain, placed: Placed, variant: int) -> Head
     """The line of the head table for a product; every block starts at row 0."""
     place, scale = placed.boxes[target], float(product.coefficient[variant])
     left, middle, right = (
-        None if ref is None else const_array(ref)[variant]
+        None if ref is None else matrix_of(constant_of(ref), variant)
         for ref in (product.left, product.middle, product.right)
     )
     operands = [({placed.boxes[chain]: 1.0}, flipped) for chain, flipped in product.operands]
@@ -72,7 +74,7 @@ def _head(product: Product, target: Chain, placed: Placed, variant: int) -> Head
     return Head(line, *made, place.channels)
 
 
-def _constant(matrix: np.ndarray, rows: int) -> Factors:
+def _constant(matrix: Matrix, rows: int) -> Factors:
     """C: in the queries, with p its width, or in the values, with p its height, if that is less."""
     height, width = matrix.shape
     every = range(height)
@@ -83,9 +85,9 @@ def _constant(matrix: np.ndarray, rows: int) -> Factors:
 
 def _single(
     operand: Operand,
-    left: np.ndarray | None,
+    left: Matrix | None,
     scale: float,
-    right: np.ndarray | None,
+    right: Matrix | None,
     place: Box,
     rows: int,
 ) -> Factors:
@@ -99,7 +101,7 @@ def _single(
         query = factors.channels(blocks, right, scale=scale)
         return factors.of(query, over=range(place.width))
     every = range(place.height)
-    if left is not None and not flipped and len(left) < box.height:
+    if left is not None and not flipped and left.shape[0] < box.height:
         query = factors.rows(every, scale=scale)
         return factors.of(query, operand, left=left, right=right)
     return factors.of(factors.rows(every, left, scale=scale), operand, right=right)
@@ -122,25 +124,49 @@ def load(moves: Sequence[tuple[str, Box, Box, bool]]) -> tuple[Head, ...]:
 
 
 def merged(heads: Sequence[Head]) -> list[Head]:
-    """Heads that share two of three factors and their channels, as one with a summed third."""
+    """Heads that share two of three factors and their channels, as one with a summed third.
+
+    A head is added to the first such one before it.
+    """
     joined_heads: list[Head] = []
+    names: list[tuple[object, ...]] = []  # what the factors of each are, to compare
+    sharing: dict[object, list[int]] = {}  # two factors and channels -> heads that had them
     for head in heads:
-        for index, other in enumerate(joined_heads):
-            joint = _merge(other, head)
-            if joint is not None:
-                joined_heads[index] = joint
-                break
+        mine = _names(head)
+        found = [
+            index
+            for key in _pairs(head, mine)
+            for index in sharing.get(key, ())
+            if key in _pairs(joined_heads[index], names[index])
+        ]
+        place = min(found, default=len(joined_heads))
+        if found:
+            joined_heads[place] = _merge(joined_heads[place], head, names[place], mine)
+            names[place] = _names(joined_heads[place])
         else:
             joined_heads.append(head)
+            names.append(mine)
+        for key in _pairs(joined_heads[place], names[place]):
+            sharing.setdefault(key, []).append(place)
     return joined_heads
 
 
-def _merge(a: Head, b: Head) -> Head | None:
-    if a.into != b.into:
-        return None
-    same = [_same(getattr(a, part), getattr(b, part)) for part in ("query", "key", "value")]
-    if sum(same) < 2:
-        return None
+def _names(head: Head) -> tuple[object, ...]:
+    """What query, key and value are, equal for equal ones."""
+    return tuple(
+        tuple((term.axis, term.span, key_of(term.matrix)) for term in terms)
+        for terms in (head.query, head.key, head.value)
+    )
+
+
+def _pairs(head: Head, names: tuple[object, ...]) -> list[object]:
+    """Two of the three factors, in every way, with the channels."""
+    return [(head.into, skipped, *names[:skipped], *names[skipped + 1 :]) for skipped in range(3)]
+
+
+def _merge(a: Head, b: Head, names: tuple[object, ...], others: tuple[object, ...]) -> Head:
+    """The sum of two heads that share two factors."""
+    same = [x == y for x, y in zip(names, others, strict=True)]
     summed = {
         part: getattr(a, part) if equal else getattr(a, part) + getattr(b, part)
         for part, equal in zip(("query", "key", "value"), same, strict=True)
@@ -148,10 +174,3 @@ def _merge(a: Head, b: Head) -> Head | None:
     if all(same):
         summed["query"] = a.query + b.query
     return Head(joined([a.formula, b.formula.split(" += ", 1)[1]]), **summed, into=a.into)
-
-
-def _same(a: tuple[Term, ...], b: tuple[Term, ...]) -> bool:
-    return len(a) == len(b) and all(
-        s.axis == t.axis and s.span == t.span and np.array_equal(s.matrix, t.matrix)
-        for s, t in zip(a, b, strict=True)
-    )

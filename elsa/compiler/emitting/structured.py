@@ -6,7 +6,7 @@ heads add up to, and costs what it costs in the step itself.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,25 +14,29 @@ import numpy as np
 
 from elsa.base.jit import jitted
 from elsa.base.precision import exact
+from elsa.compiler.emitting.applied import Applied, applied
+from elsa.compiler.emitting.works import works
 from elsa.compiler.planning.chains import Chain
 from elsa.compiler.planning.layers import Layer, Plan, Schedule
-from elsa.compiler.planning.plan import Product
-from elsa.compiler.tracing.graph import const_array
+from elsa.compiler.planning.products import Product
+from elsa.compiler.tracing.constants import Constant, Varied
+from elsa.compiler.tracing.graph import Ref, constant_of
 
 Environment = Mapping[Chain, jax.Array]
+Factor = jax.Array | Applied
 Numbers = Any  # a tree of arrays: the coefficients and constants of some layers
 
 
 def numbers_of(layers: Sequence[Layer]) -> Numbers:
     """Every number of the layers in order, [variants, ...], float64."""
     return [
-        [[_numbers(product) for product in assign.products] for assign in layer] for layer in layers
+        [[[_applied(c) for c in work.numbers] for work in works(assign)] for assign in layer]
+        for layer in layers
     ]
 
 
-def _numbers(product: Product) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    constants = (product.left, product.middle, product.right)
-    return product.coefficient, [None if ref is None else const_array(ref) for ref in constants]
+def _applied(constant: Constant | None) -> np.ndarray | Applied | None:
+    return None if constant is None else applied(constant)
 
 
 @jitted("plan", "trace")
@@ -88,8 +92,8 @@ def _layers(layers: Sequence[Layer], numbers: Numbers, env: Environment) -> dict
         written = {}
         for assign, factors in zip(layer, layer_numbers, strict=True):
             terms = [
-                _product(product, coefficient, constants, now, dtype)
-                for product, (coefficient, constants) in zip(assign.products, factors, strict=True)
+                _COMPUTED[work.kind](work.like, [_rounded(c, dtype) for c in constants], now)
+                for work, constants in zip(works(assign), factors, strict=True)
             ]
             zero = jnp.zeros(assign.target.shape, dtype)
             written[assign.target] = sum(terms[1:], terms[0]) if terms else zero
@@ -97,21 +101,49 @@ def _layers(layers: Sequence[Layer], numbers: Numbers, env: Environment) -> dict
     return now
 
 
-def _product(
-    product: Product, coefficient: Any, constants: Sequence[Any], env: Environment, dtype: np.dtype
-) -> jax.Array:
-    left, middle, right = (None if c is None else jnp.asarray(c, dtype) for c in constants)
-    factors = [env[chain].T if flip else env[chain] for chain, flip in product.operands]
-    value = _ordered([left, *factors[:1], middle], factors[1:], right, product.first)
+def _rounded(constant: Any, dtype: np.dtype) -> Any:
+    """A number, or what a constant is, in the precision of the blocks."""
+    if constant is None or (np.ndim(constant) == 0 and not isinstance(constant, Applied)):
+        return constant
+    return constant.astype(dtype) if isinstance(constant, Applied) else jnp.asarray(constant, dtype)
+
+
+def _product(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+    coefficient, left, middle, right = numbers
+    operands = _operands(like, env)
+    value = _ordered([left, *operands[:1], middle], operands[1:], right, like.first)
     if isinstance(coefficient, jax.Array):
         return coefficient * value
     return value if coefficient == 1.0 else float(coefficient) * value
 
 
+def _masked(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+    (mask,), (block, *others) = numbers, _operands(like, env)
+    masked: jax.Array = mask * _ordered([block], others, None, like.first)
+    return masked
+
+
+def _multiple(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+    (matrix,), (block, scalar) = numbers, _operands(like, env)
+    return (block if matrix is None else _times(block, matrix)) * scalar
+
+
+def _inner(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+    (left, right), (a, b) = numbers, _operands(like, env)
+    return jnp.sum((left @ a) * (b @ right).T).reshape(1, 1)
+
+
+_COMPUTED = {"product": _product, "mask": _masked, "multiple": _multiple, "inner": _inner}
+
+
+def _operands(like: Product, env: Environment) -> list[jax.Array]:
+    return [env[chain].T if flip else env[chain] for chain, flip in like.operands]
+
+
 def _ordered(
-    head: Sequence[jax.Array | None],
-    rest: Sequence[jax.Array],
-    right: jax.Array | None,
+    head: Sequence[Factor | None],
+    rest: Sequence[Factor],
+    right: Factor | None,
     first: str | None,
 ) -> jax.Array:
     """The product of head, rest and right; the step's own order where it has one."""
@@ -124,36 +156,57 @@ def _ordered(
     return chain_product([*ahead, *rest, *behind])
 
 
-def chain_product(factors: Sequence[jax.Array]) -> jax.Array:
+def chain_product(factors: Sequence[Factor]) -> jax.Array:
     """The product of matrices in the order of association with the fewest multiplications.
 
     Among orders that cost the same the left one, (A B) C, as Python reads A @ B @ C. It matters:
     with Z near A^-1, rounding in (Z A) Z acts on a vector after Z has made it small, rounding in
     Z (A Z) before.
     """
-    best = _best_orders([factor.shape for factor in factors])
+    best = _best_orders([_side(factor) for factor in factors])
 
-    def build(i: int, j: int) -> jax.Array:
+    def build(i: int, j: int) -> Factor:
         if i == j:
             return factors[i]
         k = -best[i, j][1]
         return _times(build(i, k), build(k + 1, j))
 
-    return build(0, len(factors) - 1)
+    whole = build(0, len(factors) - 1)
+    return whole.full() if isinstance(whole, Applied) else whole
 
 
-def _best_orders(
-    shapes: Sequence[tuple[int, ...]],
-) -> dict[tuple[int, int], tuple[int, int]]:
+class _Side(NamedTuple):
+    """Of a factor: its shape, and its multiplications for every column, or row, of the other."""
+
+    shape: tuple[int, int]
+    cost: int | None = None  # rows x columns
+
+
+def _side(factor: Factor) -> _Side:
+    if isinstance(factor, Applied):
+        return _Side(factor.shape, factor.cost)
+    return _Side((factor.shape[0], factor.shape[1]))
+
+
+def _best_orders(sides: Sequence[_Side]) -> dict[tuple[int, int], tuple[int, int]]:
     """For factors i .. j: the fewest multiplications, and minus the left part's last factor."""
-    sizes = [shapes[0][0], *(columns for _, columns in shapes)]
-    best = {(i, i): (0, i) for i in range(len(shapes))}
-    for span in range(1, len(shapes)):
-        for i in range(len(shapes) - span):
+    sizes = [sides[0].shape[0], *(side.shape[1] for side in sides)]
+    best = {(i, i): (0, i) for i in range(len(sides))}
+
+    def cost(i: int, k: int, j: int) -> int:
+        left = sides[i].cost if i == k else None
+        right = sides[j].cost if j == k + 1 else None
+        if left is not None:
+            return left * sizes[j + 1]
+        if right is not None:
+            return sizes[i] * right
+        return sizes[i] * sizes[k + 1] * sizes[j + 1]
+
+    for span in range(1, len(sides)):
+        for i in range(len(sides) - span):
             j = i + span
             best[i, j] = min(
-                (best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], -k)
-                for k in range(i, j)
+                (best[i, k][0] + best[k + 1, j][0] + cost(i, k, j), -k) for k in range(i, j)
             )
     return best
 
@@ -164,18 +217,29 @@ def cost_of_step(schedule: Schedule) -> int:
     for layer in (*schedule.direct, *schedule.refresh):
         for assign in layer:
             for product in assign.products:
-                chains = [c.shape[::-1] if flip else c.shape for c, flip in product.operands]
-                shapes = [
-                    ref and const_array(ref).shape[1:]
+                chains = [_Side(c.shape[::-1] if flip else c.shape) for c, flip in product.operands]
+                constants = [
+                    None if ref is None else _constant_side(ref)
                     for ref in (product.left, product.middle, product.right)
                 ]
-                factors = [shapes[0], *chains[:1], shapes[1], *chains[1:], shapes[2]]
-                present = [shape for shape in factors if shape is not None]
+                factors = [constants[0], *chains[:1], constants[1], *chains[1:], constants[2]]
+                present = [side for side in factors if side is not None]
                 total += _best_orders(present)[0, len(present) - 1][0]
-                total += present[0][0] * present[-1][1]
+                total += present[0].shape[0] * present[-1].shape[1]
     return total
 
 
-def _times(a: jax.Array, b: jax.Array) -> jax.Array:
+def _constant_side(ref: Ref) -> _Side:
+    constant = constant_of(ref)
+    stored = max(m.stored for m in constant.each) if isinstance(constant, Varied) else None
+    return _Side(ref.shape, stored)
+
+
+def _times(a: Factor, b: Factor) -> jax.Array:
     """The matrix product; entry by entry where nothing is summed, which fuses with what follows."""
+    if isinstance(a, Applied):
+        assert not isinstance(b, Applied), "constants are multiplied while planning"
+        return a.times(b)
+    if isinstance(b, Applied):
+        return b.T.times(a.T).T
     return a * b if a.shape[1] == 1 else a @ b

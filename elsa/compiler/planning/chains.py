@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from elsa.compiler.tracing.graph import Ref, const_array
+from elsa.compiler.tracing.graph import Ref
 
 
 class Chain(NamedTuple):
@@ -76,11 +76,11 @@ def width_one(chain: Chain) -> tuple[int, bool] | None:
     return None
 
 
-def constant(chain: Chain) -> np.ndarray:
+def first_constant(chain: Chain) -> Ref:
     """The constant at the head of a chain that is known to have one."""
     first = chain.consts[0]
     assert first is not None
-    return const_array(first)
+    return first
 
 
 def order(chain: Chain) -> tuple[tuple[Any, ...], tuple[int, ...]]:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from elsa.compiler.planning.places import places_only
-from elsa.compiler.tracing.graph import Ref, const_array
+from elsa.compiler.tracing import constants
+from elsa.compiler.tracing.graph import Ref, constant_of
 
 SAME_SIZE = 8.0  # times the outer term, up to which an inner one is of its size
 
@@ -96,10 +97,4 @@ def _factors(term: Term) -> list[Ref]:
 
 def only_moves(constant: Ref, *, first: bool) -> bool:
     """Whether a product with the constant only moves entries, to other places or powers of two."""
-    return places_only(constant, first=first) and is_exact_factor(const_array(constant))
-
-
-def is_exact_factor(numbers: np.ndarray) -> bool:
-    """Whether multiplying by the numbers is exact: zeros and powers of two."""
-    mantissas = np.abs(np.frexp(numbers)[0])
-    return bool(np.all((mantissas == 0.5) | (mantissas == 0.0)))
+    return places_only(constant, first=first) and constants.is_exact_factor(constant_of(constant))

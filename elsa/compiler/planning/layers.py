@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from elsa.compiler.planning.chains import Chain, bare
-from elsa.compiler.planning.plan import Product
+from elsa.compiler.planning.products import Product
 from elsa.compiler.tracing.graph import Node, in_front, joined, lettered, letters
 from elsa.heads.listing import by_part
 

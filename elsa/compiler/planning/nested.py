@@ -25,11 +25,11 @@ from elsa.compiler.planning.exact_terms import (
     Context,
     Term,
     Terms,
-    is_exact_factor,
     may_be_exact,
     only_moves,
 )
 from elsa.compiler.planning.places import are_apart, places_of
+from elsa.compiler.tracing.constants import powers_of_two
 from elsa.compiler.tracing.graph import Node, Ref, reachable
 
 Output = tuple[Node | None, Ref]
@@ -199,20 +199,26 @@ class _Sums:
 
     def _terms_inside(self, node: Node, context: Context) -> Iterable[tuple[Ref, Context]]:
         together = len(node.parts) > 1 and not are_apart(node)
+        added = self._added(node, context) if together and context.outermost else []
         for coefficient, part in node.parts:
             inner = context._replace(
                 coefficient=context.coefficient * coefficient,
-                lossy=context.lossy or together or not is_exact_factor(np.asarray(coefficient)),
+                lossy=context.lossy or together or not powers_of_two(np.asarray(coefficient)),
                 outermost=context.outermost and not together,
             )
             if together:
                 outer = dict(context.block)
-                for other_coefficient, other in node.parts:
-                    if other == part or self._is_sum(other.node) or not context.outermost:
-                        continue
-                    for term, c in self.terms(other).items():
-                        placed = term.between(context.left, context.right)
-                        size = context.coefficient * other_coefficient * c
-                        outer[placed] = outer.get(placed, 0.0) + size
+                for other, term, size in added:
+                    if other != part:
+                        outer[term] = outer.get(term, 0.0) + size
                 inner = inner._replace(outer=outer)
             yield part, inner
+
+    def _added(self, node: Node, context: Context) -> list[tuple[Ref, Term, np.ndarray]]:
+        """What each part of an outermost sum adds where the sum stands, but for sums."""
+        return [
+            (part, term.between(context.left, context.right), context.coefficient * coefficient * c)
+            for coefficient, part in node.parts
+            if not self._is_sum(part.node)
+            for term, c in self.terms(part).items()
+        ]

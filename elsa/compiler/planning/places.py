@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elsa.compiler.tracing.graph import Node, Ref, const_array
+from elsa.compiler.tracing import constants
+from elsa.compiler.tracing.constants import Constant
+from elsa.compiler.tracing.graph import Node, Ref, constant_of
 
 _MAX_BOXES = 64  # of one value; more are taken as the one that holds them all
 
@@ -28,23 +30,17 @@ def places_of(ref: Ref) -> Places:
 
 
 def _found(node: Node) -> Places:
-    if node.array is not None:
-        return _filled((node.array != 0).any(axis=0))
+    if node.constant is not None:
+        return _filled(node.constant)
     parts = [places_of(part) for _, part in node.parts]
     if node.kind == "mul":
         left, right = (part for _, part in node.parts)
         if left.node.kind == "const":
-            through = (const_array(left) != 0).any(axis=0)
-            return tuple(
-                _Box(np.logical_or.reduce(through[:, box.rows], axis=1), box.columns)
-                for box in parts[1]
-            )
+            rows = constant_of(left)
+            return tuple(_Box(constants.reached(rows, b.rows), b.columns) for b in parts[1])
         if right.node.kind == "const":
-            through = (const_array(right) != 0).any(axis=0)
-            return tuple(
-                _Box(box.rows, np.logical_or.reduce(through[box.columns], axis=0))
-                for box in parts[0]
-            )
+            columns = constants.transposed(constant_of(right))
+            return tuple(_Box(b.rows, constants.reached(columns, b.columns)) for b in parts[0])
         return (_Box(_all(parts[0]).rows, _all(parts[1]).columns),)
     if node.kind == "scale":
         return parts[1]
@@ -54,8 +50,13 @@ def _found(node: Node) -> Places:
     return (_Box(*(np.ones(size, bool) for size in node.shape)),)
 
 
-def _filled(entries: np.ndarray) -> Places:
-    """The places of a constant: rows that are filled alike are one box."""
+def _filled(constant: Constant) -> Places:
+    """The places of a constant: rows that are filled alike are one box, a large one is one."""
+    if not isinstance(constant, np.ndarray):
+        sides = constant, constants.transposed(constant)
+        rows, columns = (constants.reached(c, np.ones(c.shape[2], bool)) for c in sides)
+        return (_Box(rows, columns),)
+    entries = (constant != 0).any(axis=0)
     patterns, which = np.unique(entries, axis=0, return_inverse=True)
     boxes = tuple(_Box(which.ravel() == i, pattern) for i, pattern in enumerate(patterns))
     return (
@@ -96,5 +97,4 @@ def _size(boxes: Places) -> int:
 
 def places_only(factor: Ref, *, first: bool) -> bool:
     """Whether a constant has at most one entry in every line that meets the other factor."""
-    entries = np.count_nonzero(const_array(factor), axis=2 if first else 1)
-    return int(entries.max()) <= 1
+    return constants.most_in_a_line(constant_of(factor), axis=1 if first else 0) <= 1

@@ -13,53 +13,17 @@ multiplied in the step's own order, A (B C) or (A B) C, unless the planner may r
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
-import numpy as np
-
 from elsa.compiler.planning.chains import Chain, Monomial, bare
 from elsa.compiler.planning.polynomial import Expander
+from elsa.compiler.planning.products import First, Product, Stored, operands_of
 from elsa.compiler.tracing.graph import Node, Ref
 
-First = Literal["left", "right"] | None
+FEW = 16  # monomials with the same factors, up to which each has the cheapest head of its own
 MAX_FACTORS = 16  # of a chain that is cut in every way: the ways grow with its fourth power
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Product:
-    """One head: coefficient * left A middle B C right, each operand stored, perhaps flipped.
-
-    coefficient: [variants].
-    operands: up to three (stored chain, True where its transpose enters).
-    left, middle, right: constants or None; `middle` stands between the first two operands.
-    first: which two of three operands the step multiplies first; None where any may be.
-    """
-
-    coefficient: np.ndarray
-    operands: tuple[tuple[Chain, bool], ...]
-    left: Ref | None = None
-    middle: Ref | None = None
-    right: Ref | None = None
-    first: First = None
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Stored:
-    """How a chain comes to be stored.
-
-    level: the layer of the step after which it is there; 0 before the step.
-    prologue: the layer of the prologue after which it is there; 0 for the input itself.
-    heads, entries: what it costs, the values it needs included.
-    products: what adds up to it; empty for an input, a state, or a state's transpose.
-    """
-
-    level: int
-    prologue: int
-    heads: int
-    entries: int
-    products: tuple[Product, ...] = ()
 
 
 # Orientations of the operands -> whether a constant may stand left of them, and after the first.
@@ -112,6 +76,21 @@ class Planner:
         """The cheapest head for a monomial, given what it would need stored."""
         return min(self._heads(monomial), key=self._price)
 
+    def heads(self, monomials: Sequence[Monomial]) -> tuple[Product, ...]:
+        """A head for each monomial; many with the same factors have one way, the cheapest of all.
+
+        The trace of A B reads one A^T, not e^T A for every e, though each alone is cheaper so.
+        """
+        alike: dict[tuple[Ref, ...], list[Monomial]] = {}
+        for m in monomials:
+            alike.setdefault(m.chain.factors, []).append(m)
+        chosen: dict[Monomial, Product] = {}
+        for group in alike.values():
+            if len(group) > FEW:
+                ways = zip(*map(self._heads, group), strict=True)
+                chosen |= dict(zip(group, min(ways, key=self._joint_price), strict=True))
+        return tuple(chosen.get(m) or self.head(m) for m in monomials)
+
     def turned(self, product: Product, monomial: Monomial) -> Product | None:
         """The cheapest head for the transpose of a monomial that reads what `product` reads.
 
@@ -129,7 +108,7 @@ class Planner:
 
     def reach(self, products: tuple[Product, ...]) -> Stored:
         """Level, prologue, heads and entries at which all operands are there."""
-        operands = [self.stored(chain) for chain in _operands(products)]
+        operands = [self.stored(chain) for chain in operands_of(products)]
         return Stored(
             max((s.level for s in operands), default=0),
             max((s.prologue for s in operands), default=0),
@@ -144,6 +123,14 @@ class Planner:
             chain.shape[1] for chain, _ in product.operands
         )  # a tall value, not its transpose
         return need.level * self.depth + need.prologue, need.heads, need.entries, channels
+
+    def _joint_price(self, products: Iterable[Product]) -> tuple[int, int, int]:
+        """Of heads that read what others of them read, which is counted once."""
+        together = tuple(products)
+        need = self.reach(together)
+        read = [self.stored(chain) for chain in dict.fromkeys(operands_of(together))]
+        heads, entries = sum(s.heads for s in read), sum(s.entries for s in read)
+        return need.level * self.depth + need.prologue, heads + len(together), entries
 
     def _store(self, chain: Chain) -> Stored:
         rows, columns = chain.shape
@@ -162,7 +149,7 @@ class Planner:
             monomials = self.expander.define(chain.factors[0])
         else:
             monomials = [Monomial(self.expander.graph.coefficient(1.0), chain)]
-        need = self.reach(tuple(self.head(m) for m in monomials))
+        need = self.reach(self.heads(monomials))
         fixed = self.is_invariant(chain)
         return dataclasses.replace(
             need,
@@ -277,17 +264,13 @@ def _placed(
 def needed(planner: Planner, targets: Mapping[Chain, tuple[Product, ...]]) -> dict[Chain, Stored]:
     """Every chain that the targets need stored, and what those need, operands first."""
     needed: dict[Chain, Stored] = {}
-    waiting = [c for products in targets.values() for c in _operands(products)][::-1]
+    waiting = [c for products in targets.values() for c in operands_of(products)][::-1]
     while waiting:
         chain = waiting[-1]
         stored = planner.stored(chain)
-        missing = [c for c in _operands(stored.products) if c not in needed]
+        missing = [c for c in operands_of(stored.products) if c not in needed]
         if missing and chain not in needed:
             waiting += missing[::-1]
         else:
             needed.setdefault(waiting.pop(), stored)
     return needed
-
-
-def _operands(products: tuple[Product, ...]) -> list[Chain]:
-    return [chain for product in products for chain, _ in product.operands]

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from elsa.compiler.planning.chains import Chain, Monomial, bare, constant, order, width_one
-from elsa.compiler.tracing.graph import Graph, Node, Ref, const_array, identity_multiple
+from elsa.compiler.planning.chains import Chain, Monomial, bare, first_constant, order, width_one
+from elsa.compiler.tracing import constants
+from elsa.compiler.tracing.graph import Graph, Node, Ref, constant_of, number
 
 MAX_TERMS = 64  # monomials of one product; beyond it a sum is computed before it is multiplied
 
@@ -141,9 +142,9 @@ class Expander:
         factors = self._multiplied(a.chain.factors, b.chain.factors)
         consts += [joint, *b.chain.consts[1:]]
         if joint is not None:
-            if not const_array(joint).any():
+            if constants.is_zero(constant_of(joint)):
                 return None
-            multiple = identity_multiple(const_array(joint)) if factors else None
+            multiple = constants.identity_multiple(constant_of(joint)) if factors else None
             if multiple is not None:
                 coefficient, consts[len(a.chain.consts) - 1] = coefficient * multiple, None
         return Monomial(coefficient, Chain(tuple(consts), factors), a.scalars + b.scalars)
@@ -151,7 +152,7 @@ class Expander:
     def _joined(self, a: Ref | None, b: Ref | None) -> Ref | None:
         if a is None or b is None:
             return b if a is None else a
-        return self.graph.const(const_array(a) @ const_array(b))
+        return self.graph.const(constants.multiplied(constant_of(a), constant_of(b)))
 
     def _scale(self, scalar: Monomial, m: Monomial) -> Monomial | None:
         coefficient = scalar.coefficient * m.coefficient
@@ -159,7 +160,7 @@ class Expander:
         if scalar.chain.factors:
             scalars += (scalar.chain,)
         else:
-            coefficient = coefficient * constant(scalar.chain)[:, 0, 0]
+            coefficient = coefficient * number(first_constant(scalar.chain))
         return Monomial(coefficient, m.chain, scalars)
 
     def _place(self, monomial: Monomial) -> list[Monomial]:
@@ -174,7 +175,7 @@ class Expander:
             rows, columns = chain.shape
             turned = rows < columns and columns > MAX_TERMS  # fewer heads, but one more layer
             along = chain.T if turned else chain
-            units = [self.graph.const(e[:, None]) for e in np.eye(along.shape[1])]
+            units = [self.graph.unit(i, along.shape[1]) for i in range(along.shape[1])]
             parts = [self._at_end(along, e, scalar) for e in units]
             parts = [part.T for part in parts] if turned else parts
         spread = [Monomial(monomial.coefficient, part, tuple(rest)) for part in parts]
@@ -208,7 +209,9 @@ class Expander:
         """Constants that are multiples of I go into the coefficient."""
         coefficient, consts = m.coefficient, list(m.chain.consts)
         for index, const in enumerate(consts):
-            multiple = identity_multiple(const_array(const)) if const and m.chain.factors else None
+            multiple = None
+            if const and m.chain.factors:
+                multiple = constants.identity_multiple(constant_of(const))
             if multiple is not None:
                 coefficient, consts[index] = coefficient * multiple, None
         return Monomial(coefficient, Chain(tuple(consts), m.chain.factors), m.scalars)
@@ -247,10 +250,10 @@ def _merge_constants(graph: Graph, monomials: list[Monomial]) -> list[Monomial]:
         if len(group) == 1:
             merged += group
             continue
-        parts = [m.coefficient[:, None, None] * constant(m.chain) for m in group]
-        summed, first = np.sum(parts, axis=0), group[0]
-        if np.any(summed != 0):
-            consts = (graph.const(summed), *first.chain.consts[1:])
+        parts = [(m.coefficient, constant_of(first_constant(m.chain))) for m in group]
+        total, first = constants.summed(parts), group[0]
+        if not constants.is_zero(total):
+            consts = (graph.const(total), *first.chain.consts[1:])
             chain = Chain(consts, first.chain.factors)
             merged.append(Monomial(graph.coefficient(1.0), chain, first.scalars))
     return merged

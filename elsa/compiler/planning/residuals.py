@@ -20,7 +20,8 @@ import numpy as np
 from elsa.compiler.planning.nested import apart
 from elsa.compiler.planning.polynomial import MAX_TERMS
 from elsa.compiler.planning.written import as_written
-from elsa.compiler.tracing.graph import Graph, Node, Ref, leaves_of, reachable, varies
+from elsa.compiler.tracing.constants import Constant, varies
+from elsa.compiler.tracing.graph import Graph, Node, Ref, leaves_of, reachable
 
 Term = tuple[np.ndarray, Ref]
 MAX_COLUMNS = (8, 256)  # of what is scaled by data once, at a head for each: the ways to try
@@ -129,8 +130,9 @@ def _unused(taken: Collection[str], letter: str) -> str:
 
 def _varies(node: Node) -> bool:
     """Whether a number in the value depends on t: the next step's is not this step's."""
-    numbers = [c for n in reachable([Ref(node)]) for c, _ in n.parts if c is not None]
-    numbers += [n.array for n in reachable([Ref(node)]) if n.array is not None]
+    nodes = reachable([Ref(node)])
+    numbers: list[Constant] = [c for n in nodes for c, _ in n.parts if c is not None]
+    numbers += [n.constant for n in nodes if n.constant is not None]
     return any(varies(array) for array in numbers)
 
 

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 from elsa.compiler.planning.chains import Chain, Monomial, bare
 from elsa.compiler.planning.layers import Assign, Layer, Schedule
-from elsa.compiler.planning.plan import Planner, Product, needed
+from elsa.compiler.planning.plan import Planner, needed
 from elsa.compiler.planning.polynomial import Expander, TooManyTermsError
-from elsa.compiler.tracing.graph import Graph, Node, Ref, leaves_of, reachable, varies
+from elsa.compiler.planning.products import Product
+from elsa.compiler.tracing.constants import Constant, varies
+from elsa.compiler.tracing.graph import Graph, Node, Ref, leaves_of, reachable
 
 DEEP = 50  # kept values from which on they are planned one by one, so that nothing recurses
 
@@ -95,7 +97,7 @@ class Scheduler:
     def _start(self, name: str) -> tuple[Product, ...]:
         """The heads that compute a residual before the first step."""
         monomials = self.expander.define(self.starts[name])
-        products = tuple(self.planner.head(m) for m in monomials)
+        products = self.planner.heads(monomials)
         need = self.planner.reach(products)
         if need.level:
             raise LateStartError
@@ -104,8 +106,8 @@ class Scheduler:
 
     def _invariant(self, node: Node) -> bool:
         if node not in self._moving:
-            numbers = [c for c, _ in node.parts if c is not None]
-            numbers += [node.array] if node.array is not None else []
+            numbers: list[Constant] = [c for c, _ in node.parts if c is not None]
+            numbers += [node.constant] if node.constant is not None else []
             if any(varies(array) for array in numbers):
                 self._moving[node] = True
                 return False
@@ -160,7 +162,7 @@ class Scheduler:
                 continue
             value = self.states[ref.node.name]
             planned[chain] = self._hoisted(self._defined(self.expander, value), ref.shape)
-            targets[chain] = tuple(self.planner.head(m) for m in planned[chain])
+            targets[chain] = self.planner.heads(planned[chain])
             for other in needed(self.planner, {chain: targets[chain]}):
                 if self._is_twin(other):
                     queue.append(other)
@@ -175,8 +177,7 @@ class Scheduler:
         )
         self._prepare(late_planner)
         final = {
-            chain: tuple(late_planner.head(m) for m in monomials)
-            for chain, monomials in late_monomials.items()
+            chain: late_planner.heads(monomials) for chain, monomials in late_monomials.items()
         }
         return self._layers(targets, late_planner, final)
 

@@ -7,13 +7,18 @@ import numpy as np
 
 from elsa.base.checks import matrix_shape
 from elsa.compiler.errors import NotLinearError
+from elsa.compiler.tracing.elementwise import (
+    chosen_numbers,
+    elementwise,
+    inner_product,
+    masked_terms,
+)
 from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.parameters import (
     FLOAT64,
     NO_NARROWER,
     Rule,
     at_least,
-    require_finite,
     rule,
 )
 from elsa.compiler.tracing.rearranging import reshaped
@@ -28,8 +33,7 @@ from elsa.compiler.tracing.values import (
     whole,
 )
 
-WIDE = 64  # columns up to which an inner product of matrices takes a head for each
-MAX_POWER = 64  # of a number, which is multiplied out
+LONGEST_CUMSUM = 4096  # its triangle takes 134 MB, and no structure makes it smaller
 TINY = 1e-307  # its inverse is the largest float64, or nearly
 INVERSE = (
     "divide by constants only, or invert by an iteration such as Newton-Schulz; of a number s by "
@@ -61,7 +65,7 @@ def _mul(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
     if isinstance(a, Known) or isinstance(b, Known):
         known, value = (a, b) if isinstance(a, Known) else (b, a)
         assert isinstance(known, Known) and isinstance(value, Value)
-        return [_elementwise(graph, value, known, shape)]
+        return [elementwise(graph, value, known, shape)]
     left, right = a.ref, b.ref
     if left.shape == (1, 1) or right.shape == (1, 1):
         scalar, other = (left, right) if left.shape == (1, 1) else (right, left)
@@ -76,50 +80,6 @@ def _mul(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
     )
 
 
-def _elementwise(graph: Graph, value: Value, known: Known, shape: tuple[int, ...]) -> Value:
-    """C o B = sum over distinct rows c of C of diag(where C has that row) B diag(c); or columns."""
-    array = np.asarray(known.array, dtype=np.float64)
-    if array.size and all((variant == variant.flat[0]).all() for variant in array):
-        return Value(graph.scaled(array.reshape(len(array), -1)[:, 0], value.ref), shape)
-    full = broadcast(array, shape).reshape(len(array), *matrix_shape(shape))
-    if value.ref.shape == (1, 1):
-        return Value(graph.scale(value.ref, graph.const(full)), shape)
-    data = whole(graph, Value(value.ref, shape))
-    by_rows, by_columns = _groups(full), _groups(np.swapaxes(full, 1, 2))
-    terms = []
-    if len(by_rows) <= len(by_columns):
-        for where, line in by_rows:
-            terms.append(_between(graph, where, data, line))
-    else:
-        for where, line in by_columns:
-            terms.append(_between(graph, line, data, where))
-    if not terms:
-        return Value(graph.const(np.zeros(data.shape)), shape)
-    return Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)
-
-
-def _groups(full: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Distinct non-zero rows of [variants, rows, columns]: (1 where it stands, the row)."""
-    groups: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-    for index in range(full.shape[1]):
-        line = np.ascontiguousarray(full[:, index])
-        if not line.any():
-            continue
-        where, _ = groups.setdefault(line.tobytes(), (np.zeros(full.shape[:2]), line))
-        where[:, index] = 1.0
-    return list(groups.values())
-
-
-def _between(graph: Graph, left: np.ndarray, data: Ref, right: np.ndarray) -> Ref:
-    """diag(left) B diag(right), left and right [variants, size]."""
-    scaled = graph.mul(graph.const(_diagonal(left)), data)
-    return graph.mul(scaled, graph.const(_diagonal(right)))
-
-
-def _diagonal(lines: np.ndarray) -> np.ndarray:
-    return lines[:, :, None] * np.eye(lines.shape[1])
-
-
 def _div(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
     if isinstance(b, Value):
         raise NotLinearError(f"division by data; {INVERSE}")
@@ -130,39 +90,7 @@ def _div(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
     if np.abs(divisor).min(initial=1.0) < TINY:
         raise NotLinearError(f"division by a constant below {TINY:.0e}, whose inverse overflows")
     shape = tuple(eqn.outvars[0].aval.shape)
-    return [_elementwise(graph, a, Known(1.0 / divisor), shape)]
-
-
-def _power(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
-    return [_power_of(graph, value, eqn.params.get("y", 2))]  # a square has no parameter
-
-
-def _power_by_number(
-    graph: Graph, eqn: Any, value: Operand, exponent: Operand
-) -> Sequence[Operand]:
-    """x**2.0, where the exponent is a number."""
-    given = exponent.array.reshape(-1) if isinstance(exponent, Known) else np.zeros(0)
-    if not isinstance(value, Value) or not len(given) or (given != given[0]).any():
-        raise NotLinearError
-    if given[0] != np.rint(given[0]) or abs(given[0]) > MAX_POWER:
-        raise NotLinearError
-    return [_power_of(graph, value, int(given[0]))]
-
-
-def _power_of(graph: Graph, value: Value, exponent: int) -> Operand:
-    if exponent == 0:
-        return Known(np.ones((graph.variants, *value.shape)))
-    if exponent == 1:
-        return value
-    if value.ref.shape != (1, 1) or exponent < 0:
-        raise NotLinearError(
-            "an element-wise power of a data block; only 1 x 1 blocks have whole powers, and only "
-            "non-negative ones"
-        )
-    out = value.ref
-    for _ in range(exponent - 1):
-        out = graph.mul(out, value.ref)
-    return Value(out, value.shape)
+    return [elementwise(graph, a, Known(1.0 / divisor), shape)]
 
 
 def _dot_general(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
@@ -174,13 +102,9 @@ def _dot_general(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Ope
     shape = tuple(eqn.outvars[0].aval.shape)
     require_two_axes(shape)
     left, right = as_ref(graph, a), as_ref(graph, b)
-    if len(left_axes) == 2:  # tr(A^T B) = sum_i e_i^T A^T B e_i = tr(A B^T)
+    if len(left_axes) == 2:
         right = right if tuple(left_axes) == tuple(right_axes) else right.T
-        if left.shape[1] > max(left.shape[0], WIDE):  # fewer heads, but one more layer
-            left, right = left.T, right.T
-        units = [graph.const(e[:, None]) for e in np.eye(left.shape[1])]
-        inner = [graph.mul(graph.mul(e.T, left.T), graph.mul(right, e)) for e in units]
-        return [Value(graph.add((graph.coefficient(1.0), term) for term in inner), shape)]
+        return [Value(inner_product(graph, left, right), shape)]
     if not left_axes:  # an outer product: only columns or numbers have one of two axes
         if left.shape == (1, 1) or right.shape == (1, 1):
             scalar, other = (left, right) if left.shape == (1, 1) else (right, left)
@@ -207,6 +131,13 @@ def _reduce_sum(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
     shape = tuple(eqn.outvars[0].aval.shape)
     ref = whole(graph, value)
     axes = set(eqn.params["axes"])
+    if axes == {0, 1} and (terms := masked_terms(ref)):
+        ones = [graph.const(np.ones((size, 1))) for size in ref.shape]
+        sums = [
+            (c, graph.mul(graph.mul(graph.mul(ones[0].T, before), data), graph.mul(after, ones[1])))
+            for c, before, data, after in terms
+        ]
+        return [reshaped(graph, Value(graph.add(sums), (1, 1)), shape)]
     if 0 in axes:
         ref = graph.mul(graph.const(np.ones((1, ref.shape[0]))), ref)
     if 1 in axes:
@@ -227,21 +158,20 @@ def _select_n(graph: Graph, eqn: Any, which: Operand, *cases: Operand) -> Sequen
         if isinstance(case, Known):
             chosen: Operand = chosen_numbers(case, full)
         else:
-            chosen = _elementwise(graph, case, Known(full.astype(np.float64)), shape)
+            chosen = elementwise(graph, case, Known(full.astype(np.float64)), shape)
         terms.append(sized(graph, chosen, shape))
     return [Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)]
 
 
-def chosen_numbers(case: Known, where: np.ndarray) -> Known:
-    """The numbers of a constant where it is chosen, which must be finite, and 0 elsewhere."""
-    array = np.where(where, broadcast(case.array, where.shape[1:]), 0.0)
-    require_finite([Known(array)])
-    return Known(array)
-
-
 def _cumsum(graph: Graph, eqn: Any, value: Value) -> Sequence[Operand]:
     axis, ref = eqn.params["axis"], whole(graph, value)
-    triangle = np.tri(ref.shape[axis])
+    size = ref.shape[axis]
+    if size > LONGEST_CUMSUM:
+        raise NotLinearError(
+            f"a running sum of {size} entries, which is a product with a triangle of ones of "
+            f"{8 * size**2 / 1e9:.3g} GB; it is one for at most {LONGEST_CUMSUM} entries"
+        )
+    triangle = np.tri(size)
     triangle = triangle.T if eqn.params["reverse"] else triangle
     const = graph.const(triangle)
     return [Value(graph.mul(const, ref) if axis == 0 else graph.mul(ref, const.T), value.shape)]
@@ -265,16 +195,13 @@ RULES: dict[str, Rule] = {
         precision=NO_NARROWER,
         preferred_element_type=FLOAT64,
     ),
-    "integer_pow": rule(_power, reads="y"),
     "mul": rule(_mul, out_dtype=FLOAT64),
     "name": rule(_same, ignores="name"),  # of a checkpoint
     "neg": rule(_neg),
-    "pow": rule(_power_by_number),
     "reduce_precision": rule(_same, exponent_bits=at_least(11), mantissa_bits=at_least(52)),
     "reduce_sum": rule(_reduce_sum, reads="axes", ignores="out_sharding"),
     "select_n": rule(_select_n),
     "sharding_constraint": rule(_same, ignores="context_mesh layout sharding unconstrained_dims"),
-    "square": rule(_power),
     "stop_gradient": rule(_same),
     "sub": rule(_sum_of(-1.0)),
 }

@@ -12,8 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from elsa.compiler.tracing.arithmetic import WIDE, _elementwise, _groups
-from elsa.compiler.tracing.graph import Graph, Ref, const_array
+from elsa.base.matrices import of_entries
+from elsa.compiler.tracing.constants import Constant, constant_of, in_full
+from elsa.compiler.tracing.elementwise import elementwise, groups, inner_product
+from elsa.compiler.tracing.graph import Graph, Ref, number
+from elsa.compiler.tracing.graph import constant_of as constant_at
 from elsa.compiler.tracing.unformed import Factor, Index, Term, Unformed
 from elsa.compiler.tracing.values import Known, Value, whole
 
@@ -56,15 +59,6 @@ def _summed(graph: Graph, term: Term, index: Index) -> tuple[int, Term] | None:
     return size, Term(coefficient, tuple(rest), term.axes, left)
 
 
-def inner_product(graph: Graph, left: Ref, right: Ref) -> Ref:
-    """tr(A^T B) = sum_i e_i^T A^T B e_i = tr(A B^T)."""
-    if left.shape[1] > max(left.shape[0], WIDE):  # fewer heads, but one more layer
-        left, right = left.T, right.T
-    units = [graph.const(e[:, None]) for e in np.eye(left.shape[1])]
-    inner = [graph.mul(graph.mul(e.T, left.T), graph.mul(right, e)) for e in units]
-    return graph.add((graph.coefficient(1.0), term) for term in inner)
-
-
 def _folded(graph: Graph, term: Term) -> Term:
     """Constants multiplied into the other factors along their indices, where these are too many."""
     for factor in term.factors:
@@ -72,7 +66,7 @@ def _folded(graph: Graph, term: Term) -> Term:
             continue
         rest = [other for other in term.factors if other is not factor]
         if not factor.ends:
-            numbers = const_array(factor.ref)[:, 0, 0] * term.coefficient
+            numbers = number(factor.ref) * term.coefficient
             return _folded(
                 graph, dataclasses.replace(term, coefficient=numbers, factors=tuple(rest))
             )
@@ -83,8 +77,8 @@ def _folded(graph: Graph, term: Term) -> Term:
         if not others:
             continue
         other = min(others, key=lambda found: found.known)
-        array, ref = const_array(factor.along(row)), other.along(row)
-        scaled = _elementwise(graph, Value(ref, ref.shape), Known(array), ref.shape)
+        array, ref = in_full(constant_at(factor.along(row))), other.along(row)
+        scaled = elementwise(graph, Value(ref, ref.shape), Known(array), ref.shape)
         rest[rest.index(other)] = Factor(scaled.ref, row, other.other(row))
         return _folded(graph, dataclasses.replace(term, factors=tuple(rest)))
     return term
@@ -110,7 +104,7 @@ def _matrix(graph: Graph, term: Term) -> Ref | None:
     rows, columns = (*term.axes, (), ())[:2]
     if term.summed:
         return None
-    numbers = [factor.ref for factor in term.factors if not factor.ends]
+    scalars = [factor.ref for factor in term.factors if not factor.ends]
     factors = [factor for factor in term.factors if factor.ends]
     if len(rows) > 1 or len(columns) > 1:
         ref = _kronecker(graph, factors, rows, columns)
@@ -119,8 +113,8 @@ def _matrix(graph: Graph, term: Term) -> Ref | None:
     if ref is None:
         return None
     ref = graph.scaled(term.coefficient, ref)
-    for number in numbers:
-        ref = graph.scale(number, ref)
+    for scalar in scalars:
+        ref = graph.scale(scalar, ref)
     return ref
 
 
@@ -158,15 +152,15 @@ def _kronecker(
         return None
     around = [[i for i in side if i not in ends] for side in (rows, columns)]
     full = _product(graph, [factor for factor in factors if factor.known], *around)
-    by_rows, by_columns = _groups(full), _groups(np.swapaxes(full, 1, 2))
+    by_rows, by_columns = groups(full), groups(np.swapaxes(full, 1, 2))
     if len(by_columns) < len(by_rows):
         pairs = [(line, where) for where, line in by_columns]
     else:
         pairs = by_rows
     terms = []
     for left, right in pairs:
-        before = graph.const(_spread(left, around[0], rows, row))
-        after = graph.const(_spread(right, around[1], columns, column))
+        before = graph.const(_spread(left, rows, row))
+        after = graph.const(_spread(right, columns, column))
         terms.append(graph.mul(graph.mul(before, core), after.T))
     if not terms:
         return graph.const(np.zeros((1, 1)))
@@ -181,7 +175,7 @@ def _product(
     operands, names = [np.ones([graph.variants, *(i.size for i in letters)])], []
     names.append("..." + "".join(letters.values()))
     for factor in factors:
-        array = const_array(factor.ref)
+        array = in_full(constant_at(factor.ref))
         array = array.reshape(graph.variants, *(end.size for end in factor.ends))
         operands.append(array)
         names.append("..." + "".join(letters[end] for end in factor.ends))
@@ -190,14 +184,18 @@ def _product(
     return full.reshape(graph.variants, *shape)
 
 
-def _spread(
-    numbers: np.ndarray, around: Sequence[Index], side: Sequence[Index], own: Sequence[Index]
-) -> np.ndarray:
+def _spread(numbers: np.ndarray, side: Sequence[Index], own: Sequence[Index]) -> Constant:
     """u (x) I [variants, entries of the side, entries of its own index], in the side's order."""
-    variants, sizes = len(numbers), [index.size for index in around]
+    variants = len(numbers)
     if not own:
         return numbers.reshape(variants, -1, 1)
     (index,) = own
-    full = numbers.reshape(variants, *sizes, 1, 1) * np.eye(index.size)
-    full = np.moveaxis(full, len(sizes) + 1, side.index(index) + 1)
-    return full.reshape(variants, -1, index.size)
+    rows = np.arange(np.prod([i.size for i in side])).reshape([i.size for i in side])
+    rows = np.moveaxis(rows, side.index(index), -1).reshape(-1, index.size)
+    columns = np.broadcast_to(np.arange(index.size), rows.shape)
+    each = []
+    for line in numbers.reshape(variants, -1):
+        values = np.broadcast_to(line[:, None], rows.shape)
+        shape = rows.size, index.size
+        each.append(of_entries(values.ravel(), rows.ravel(), columns.ravel(), shape))
+    return constant_of(each, variants)

@@ -7,7 +7,9 @@ import jax
 import numpy as np
 
 from elsa.base.jax_versions import evaluated
+from elsa.base.matrices import of_entries
 from elsa.compiler.errors import NotLinearError
+from elsa.compiler.tracing.constants import Constant, constant_of
 from elsa.compiler.tracing.graph import Graph
 from elsa.compiler.tracing.parameters import NO_NARROWER, Rule, rule
 from elsa.compiler.tracing.unformed import Factor, Index, Term, Unformed, terms_of
@@ -32,18 +34,33 @@ def convolved(
     long = [axis for axis, side in enumerate(array.shape) if side > 1]
     if not isinstance(known, Known) or isinstance(array, Known) or len(long) > 1:
         return None
-    size = int(np.prod(array.shape))
-    basis = np.eye(size).reshape(size, *array.shape)
-    outs = []
-    for variant in known.array.astype(np.float64):
-        given = (lambda e, k=variant: (e, k)) if place == 0 else (lambda e, k=variant: (k, e))
-        out = jax.vmap(lambda e, given=given: evaluated(eqn, given(e))[0])(basis)
-        outs.append(np.asarray(out).reshape(size, -1).T)
-    matrix = graph.const(np.broadcast_to(np.stack(outs), (graph.variants, *outs[0].shape)))
+    matrix = graph.const(_matrix(eqn, known.array.astype(np.float64), array.shape, place))
     shape = eqn.outvars[0].aval.shape
     if sum(side > 1 for side in shape) > 1:
         return None
     return [[_along(graph, term, matrix, shape) for term in terms_of(graph, array) or ()]]
+
+
+def _matrix(eqn: Any, numbers: np.ndarray, shape: tuple[int, ...], place: int) -> Constant:
+    """What the data [of that shape] is multiplied by, for the constant [variants, ...].
+
+    With one entry of the constant at 1 every result is one of the data, or none: which one, the
+    numbers 1, 2, ... as data tell.
+    """
+    size, own = int(np.prod(shape)), numbers.shape[1:]
+    data = np.arange(1.0, size + 1).reshape(shape)
+
+    def result(entry: Any) -> Any:
+        given = (data, entry.reshape(own)) if place == 0 else (entry.reshape(own), data)
+        return evaluated(eqn, given)[0].reshape(-1)
+
+    entries = np.eye(int(np.prod(own)))
+    sources = np.rint(np.asarray(jax.vmap(result)(entries))).astype(int) - 1
+    which, rows = np.nonzero(sources >= 0)
+    columns = sources[which, rows]
+    sides = sources.shape[1], size
+    each = [of_entries(line.reshape(-1)[which], rows, columns, sides) for line in numbers]
+    return constant_of(each, len(each))
 
 
 def _along(graph: Graph, term: Term, matrix: Any, shape: Sequence[int]) -> Term:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from elsa.compiler.tracing.arithmetic import chosen_numbers
+from elsa.base.matrices import selection
 from elsa.compiler.tracing.contracting import contracted, formed
 from elsa.compiler.tracing.convolving import convolved
+from elsa.compiler.tracing.elementwise import chosen_numbers
 from elsa.compiler.tracing.graph import Graph
 from elsa.compiler.tracing.unformed import (
     Factor,
@@ -230,7 +231,7 @@ def _picked(graph: Graph, term: Term, place: int, rows: np.ndarray) -> Term | No
         return term
     new = Index(len(rows)) if len(rows) > 1 else None
     axes = (*term.axes[:place], (new,) if new else (), *term.axes[place + 1 :])
-    select, factors = graph.const(np.eye(size)[rows]), []
+    select, factors = graph.const(selection(rows, size)), []
     for factor in term.factors:
         if axis and axis[0] in factor.ends:
             ref = graph.mul(select, factor.along(axis[0]))

@@ -10,6 +10,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from elsa.base import matrices
+from elsa.base.matrices import Matrix, Structured, of_entries
+from elsa.base.matrices import structured as by_structure
+from elsa.compiler.tracing import constants
+from elsa.compiler.tracing.constants import Constant
+
 Kind = Literal["leaf", "const", "add", "mul", "scale", "sum"]
 
 
@@ -22,7 +28,7 @@ class Node:
     shape: (rows, columns).
     uid: the order of creation, which makes every choice repeatable.
     name: of a leaf.
-    array: of a constant, [variants, rows, columns].
+    constant: its matrix for every variant.
     symmetric: whether it is a constant that equals its transpose.
     inverse: whether it is a constant by which a solution multiplies.
     parts: (coefficients [variants], Ref) of an add; (None, Ref) otherwise.
@@ -36,7 +42,7 @@ class Node:
     shape: tuple[int, int]
     uid: int
     name: str = ""
-    array: np.ndarray | None = None
+    constant: Constant | None = None
     symmetric: bool = False
     inverse: bool = False
     parts: tuple[tuple[np.ndarray | None, "Ref"], ...] = ()
@@ -82,15 +88,33 @@ class Graph:
     def leaf(self, name: str, shape: tuple[int, int]) -> Ref:
         return Ref(self._node(("leaf", name), "leaf", shape, name=name))
 
-    def const(self, array: np.ndarray) -> Ref:
+    def const(self, matrix: Matrix | Constant) -> Ref:
         """A constant [rows, columns], or [variants, rows, columns]."""
-        full = np.asarray(array, dtype=np.float64)
-        if full.ndim == 2:
-            full = np.broadcast_to(full, (self.variants, *full.shape))
-        full = np.ascontiguousarray(full) + 0.0  # no negative zeros in the key
-        key = ("const", full.shape, full.tobytes())
-        symmetric = full.shape[1] == full.shape[2] and np.array_equal(full, full.swapaxes(1, 2))
-        return Ref(self._node(key, "const", full.shape[1:], array=full, symmetric=symmetric))
+        if isinstance(matrix, Structured):
+            return self._const(constants.constant_of([matrix], self.variants))
+        if isinstance(matrix, constants.Varied):
+            return self._const(matrix)
+        array = np.asarray(matrix, dtype=np.float64)
+        if array.ndim == 2:
+            return self._const(constants.constant_of([by_structure(array)], self.variants))
+        if array[0].size <= matrices.SMALL:
+            return self._const(array)
+        each = [by_structure(one) for one in (array if constants.varies(array) else array[:1])]
+        return self._const(constants.constant_of(each, self.variants))
+
+    def _const(self, constant: Constant) -> Ref:
+        if isinstance(constant, np.ndarray):
+            constant = np.ascontiguousarray(constant) + 0.0  # no negative zeros in the key
+        key = ("const", constants.key_of(constant))
+        if key in self.nodes:
+            return Ref(self.nodes[key])
+        symmetric = constants.is_symmetric(constant)
+        shape = constant.shape[1:]
+        return Ref(self._node(key, "const", shape, constant=constant, symmetric=symmetric))
+
+    def unit(self, index: int, size: int) -> Ref:
+        """The unit vector e_index of some length, a column."""
+        return self.const(of_entries(np.ones(1), np.array([index]), np.zeros(1, int), (size, 1)))
 
     def coefficient(self, value: float) -> np.ndarray:
         return np.full(self.variants, float(value))
@@ -98,20 +122,20 @@ class Graph:
     def add(self, terms: Iterable[tuple[np.ndarray, Ref]]) -> Ref:
         """Sum of scaled values of one shape; constants are added up, zero terms dropped."""
         total: dict[Ref, np.ndarray] = {}
-        constant: np.ndarray | float = 0.0
+        fixed: list[tuple[np.ndarray, Constant]] = []
         shape = (0, 0)
         for coefficient, ref in terms:
             shape = ref.shape
             if ref.node.kind == "const":
-                constant = constant + coefficient[:, None, None] * const_array(ref)
+                fixed.append((coefficient, constant_of(ref)))
             else:
                 total[ref] = total.get(ref, 0.0) + coefficient
         parts = [(c, ref) for ref, c in total.items() if np.any(c != 0)]
-        if np.any(constant != 0) or not parts:
-            fixed = self.const(np.broadcast_to(constant, (self.variants, *shape)))
-            if not parts:
-                return fixed
-            parts.append((self.coefficient(1.0), fixed))
+        constant = constants.summed(fixed) if fixed else np.zeros((self.variants, *shape))
+        if not parts:
+            return self.const(constant)
+        if not constants.is_zero(constant):
+            parts.append((self.coefficient(1.0), self.const(constant)))
         if len(parts) == 1 and np.all(parts[0][0] == 1.0):
             return parts[0][1]
         if _all_flipped(ref for _, ref in parts):
@@ -125,13 +149,13 @@ class Graph:
     def mul(self, a: Ref, b: Ref) -> Ref:
         """The matrix product; a product of constants is a constant, a product by 0 or I is none."""
         if a.node.kind == "const" and b.node.kind == "const":
-            return self.const(const_array(a) @ const_array(b))
+            return self.const(constants.multiplied(constant_of(a), constant_of(b)))
         for factor, other in ((a, b), (b, a)):
             if factor.node.kind == "const":
-                multiple = identity_multiple(const_array(factor))
+                multiple = constants.identity_multiple(constant_of(factor))
                 if multiple is not None:
                     return self.scaled(multiple, other)
-                if not const_array(factor).any():
+                if constants.is_zero(constant_of(factor)):
                     return self.const(np.zeros((a.shape[0], b.shape[1])))
         if _all_flipped((a, b)):
             return self.mul(b.T, a.T).T
@@ -142,7 +166,7 @@ class Graph:
     def scale(self, scalar: Ref, ref: Ref) -> Ref:
         """A 1 x 1 value times a value of any shape: a matrix product where a side has length 1."""
         if scalar.node.kind == "const":
-            return self.scaled(const_array(scalar)[:, 0, 0], ref)
+            return self.scaled(number(scalar), ref)
         if ref.shape[1] == 1:
             return self.mul(ref, scalar)
         if ref.shape[0] == 1:
@@ -177,11 +201,18 @@ def _all_flipped(refs: Iterable[Ref]) -> bool:
     return bool(data) and all(ref.flipped for ref in data)
 
 
-def const_array(ref: Ref) -> np.ndarray:
-    """The constant [variants, rows, columns], transposed where the reference is."""
-    array = ref.node.array
-    assert array is not None
-    return np.swapaxes(array, 1, 2) if ref.flipped else array
+def constant_of(ref: Ref) -> Constant:
+    """The constant, transposed where the reference is."""
+    constant = ref.node.constant
+    assert constant is not None
+    return constants.transposed(constant) if ref.flipped else constant
+
+
+def number(ref: Ref) -> np.ndarray:
+    """The number [variants] that a constant of one entry is."""
+    constant = constant_of(ref)
+    assert isinstance(constant, np.ndarray)
+    return constant[:, 0, 0]
 
 
 def in_front(number: float) -> str:
@@ -204,21 +235,6 @@ def joined(terms: Iterable[str]) -> str:
     """Terms of a sum, those that begin with `-` taken away."""
     first, *rest = terms
     return first + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t in rest)
-
-
-def varies(array: np.ndarray) -> bool:
-    """True where the numbers differ between variants."""
-    return bool((array != array[:1]).any())
-
-
-def identity_multiple(array: np.ndarray) -> np.ndarray | None:
-    """c [variants] where the constant is c I in every variant, else None."""
-    _, rows, columns = array.shape
-    if rows != columns or rows == 0:
-        return None
-    diagonal = array[:, 0, 0]
-    same = np.array_equal(array, diagonal[:, None, None] * np.eye(rows))
-    return diagonal.copy() if same and diagonal.any() else None
 
 
 def reachable(refs: Iterable[Ref], stops: Collection[Node] = ()) -> list[Node]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from elsa.base.checks import matrix_shape
 from elsa.base.jax_versions import evaluated
+from elsa.base.matrices import of_entries, selection
 from elsa.compiler.errors import NotLinearError
 from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.parameters import Rule, rule
@@ -63,10 +64,10 @@ def reshaped(graph: Graph, value: Value, shape: tuple[int, ...]) -> Value:
 def _select(ref: Ref, graph: Graph, rows: np.ndarray, columns: np.ndarray) -> Ref:
     """Rows and columns of a matrix by index, as E^T A F."""
     out = ref
-    if list(rows) != list(range(ref.shape[0])):
-        out = graph.mul(graph.const(np.eye(ref.shape[0])[rows]), out)
-    if list(columns) != list(range(ref.shape[1])):
-        out = graph.mul(out, graph.const(np.eye(ref.shape[1])[:, columns]))
+    if not np.array_equal(rows, np.arange(ref.shape[0])):
+        out = graph.mul(graph.const(selection(rows, ref.shape[0])), out)
+    if not np.array_equal(columns, np.arange(ref.shape[1])):
+        out = graph.mul(out, graph.const(selection(columns, ref.shape[1]).T))
     return out
 
 
@@ -142,18 +143,17 @@ def _gather(graph: Graph, eqn: Any, value: Operand, places: Operand) -> Sequence
 
 def _entries(graph: Graph, ref: Ref, rows: np.ndarray, columns: np.ndarray) -> Ref:
     """The matrix of A[rows, columns], 0 where rows is -1: sum of E A e_c e_j^T over equal E."""
-    sums: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    sums: dict[bytes, tuple[np.ndarray, list[tuple[int, int]]]] = {}
     for place in range(rows.shape[1]):
         for column in np.unique(columns[rows[:, place] >= 0, place]):
-            here = (columns[:, place] == column) & (rows[:, place] >= 0)
-            left = np.where(here[:, None], np.eye(ref.shape[0])[rows[:, place]], 0.0)
-            right = np.zeros((ref.shape[1], rows.shape[1]))
-            _, right = sums.setdefault(left.tobytes(), (left, right))
-            right[column, place] = 1.0
-    terms = [
-        graph.mul(graph.mul(graph.const(left), ref), graph.const(right))
-        for left, right in sums.values()
-    ]
+            taken = np.where(columns[:, place] == column, rows[:, place], -1)
+            sums.setdefault(taken.tobytes(), (taken, []))[1].append((column, place))
+    terms = []
+    for taken, moves in sums.values():
+        left, (origins, places) = selection(taken, ref.shape[0]), np.transpose(moves)
+        shape = ref.shape[1], rows.shape[1]
+        right = of_entries(np.ones(len(moves)), origins, places, shape)
+        terms.append(graph.mul(graph.mul(graph.const(left), ref), graph.const(right)))
     if not terms:
         return graph.const(np.zeros(rows.shape))
     return graph.add((graph.coefficient(1.0), term) for term in terms)
@@ -171,13 +171,13 @@ def _concatenate(graph: Graph, eqn: Any, *values: Operand) -> Sequence[Operand]:
     shape = tuple(eqn.outvars[0].aval.shape)
     require_two_axes(shape)
     axis, start, terms = eqn.params["dimension"], 0, []
-    total = np.eye(shape[axis])
     for value in values:
-        place = total[:, start : start + value.shape[axis]]
+        places = np.arange(start, start + value.shape[axis])
+        put = selection(places, shape[axis])
         start += value.shape[axis]
         ref = as_ref(graph, value)
-        put = graph.const(place if axis == 0 else place.T)
-        terms.append(graph.mul(put, ref) if axis == 0 else graph.mul(ref, put))
+        const = graph.const(put.T if axis == 0 else put)
+        terms.append(graph.mul(const, ref) if axis == 0 else graph.mul(ref, const))
     return [Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)]
 
 
@@ -214,9 +214,8 @@ def _pad(graph: Graph, eqn: Any, value: Operand, filler: Operand) -> Sequence[Op
     for axis, (low, _, inner) in enumerate(eqn.params["padding_config"]):
         places = low + (inner + 1) * np.arange(value.shape[axis])
         inside = (places >= 0) & (places < shape[axis])  # negative amounts cut off
-        put = np.zeros((shape[axis], value.shape[axis]))
-        put[places[inside], np.flatnonzero(inside)] = 1.0
-        const = graph.const(put if axis == 0 else put.T)
+        put = selection(np.where(inside, places, -1), shape[axis])
+        const = graph.const(put.T if axis == 0 else put)
         ref = graph.mul(const, ref) if axis == 0 else graph.mul(ref, const)
         taken.append(places[inside])
     around[np.ix_(*taken)] = False
@@ -245,7 +244,7 @@ def stack_rows(graph: Graph, values: Sequence[Operand]) -> Operand:
         )
     shape = (len(values), *values[0].shape)
     require_two_axes(shape)
-    places = [graph.const(e[:, None]) for e in np.eye(len(values))]
+    places = [graph.unit(index, len(values)) for index in range(len(values))]
     rows = [as_ref(graph, value).T for value in values]
     terms = [graph.mul(place, ref) for place, ref in zip(places, rows, strict=True)]
     return Value(graph.add((graph.coefficient(1.0), term) for term in terms), shape)

@@ -1,10 +1,11 @@
 """One rule for each JAX primitive that is linear algebra: equation and operands to values."""
 
-from elsa.compiler.tracing import arithmetic, convolving, rearranging, solving, updating
+from elsa.compiler.tracing import arithmetic, convolving, powers, rearranging, solving, updating
 from elsa.compiler.tracing.parameters import parameters
 
 RULES = {
     **arithmetic.RULES,
+    **powers.RULES,
     **rearranging.RULES,
     **updating.RULES,
     **convolving.RULES,

@@ -14,7 +14,8 @@ import numpy as np
 
 from elsa.base.jax_versions import evaluated
 from elsa.compiler.errors import NotLinearError
-from elsa.compiler.tracing.graph import Graph, Ref, const_array
+from elsa.compiler.tracing.constants import in_full
+from elsa.compiler.tracing.graph import Graph, Ref, constant_of
 from elsa.compiler.tracing.parameters import Rule, rule
 from elsa.compiler.tracing.values import Known, Operand, Value, whole
 
@@ -116,7 +117,7 @@ def _solved(ref: Ref) -> tuple[np.ndarray, Ref] | None:
     if ref.flipped:
         left, right = right.T, left.T
     if left.node.kind == "const" and left.node.inverse:
-        return const_array(left), right
+        return in_full(constant_of(left)), right
     return None
 
 

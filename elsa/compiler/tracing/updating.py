@@ -12,8 +12,10 @@ import numpy as np
 
 from elsa.base.checks import matrix_shape
 from elsa.base.jax_versions import evaluated
+from elsa.base.matrices import of_entries, selection
 from elsa.compiler.errors import NotLinearError
-from elsa.compiler.tracing.arithmetic import _elementwise
+from elsa.compiler.tracing.constants import constant_of
+from elsa.compiler.tracing.elementwise import elementwise
 from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.parameters import Requirement, Rule, rule
 from elsa.compiler.tracing.values import Known, Operand, Value, as_ref, require_two_axes
@@ -91,7 +93,7 @@ def _known(places: Operand) -> np.ndarray:
 def _times(graph: Graph, array: Operand, factor: Known) -> Operand:
     if isinstance(array, Known):
         return Known(np.asarray(array.array, np.float64) * factor.array)
-    return _elementwise(graph, array, factor, array.shape)
+    return elementwise(graph, array, factor, array.shape)
 
 
 def _added(graph: Graph, array: Operand, other: Ref, shape: tuple[int, ...]) -> Value:
@@ -153,11 +155,9 @@ def _moves(targets: np.ndarray, whole: tuple[int, int]) -> list[_Way]:
 def _sum(graph: Graph, ref: Ref, moves: Sequence[_Way], whole: tuple[int, int]) -> Ref:
     terms = []
     for onto, pairs in moves:
-        left = np.zeros((len(onto), whole[0], ref.shape[0]))
-        for variant, rows in enumerate(onto):
-            left[variant, rows[rows >= 0], np.flatnonzero(rows >= 0)] = 1.0
-        right = np.zeros((ref.shape[1], whole[1]))
-        right[tuple(np.transpose(pairs))] = 1.0
+        left = constant_of([selection(rows, whole[0]).T for rows in onto], len(onto))
+        own, columns = np.transpose(pairs)
+        right = of_entries(np.ones(len(pairs)), own, columns, (ref.shape[1], whole[1]))
         terms.append(graph.mul(graph.mul(graph.const(left), ref), graph.const(right)))
     if not terms:
         return graph.const(np.zeros(whole))
