@@ -47,9 +47,11 @@ def compile(
         stack(X=X, y=y, w=w0)["w"]
 
     The step takes the named arrays and returns a dict of some of them, updated. It may be made of
-    matrix products, transposes, sums, scalings by constants and by 1 x 1 inputs, slices,
-    concatenations, element-wise products with constant arrays, loops of static length, and of
-    `jax.grad` of such functions where that is linear algebra again. Nothing is approximated.
+    matrix products, transposes, sums, scalings by constants and by 1 x 1 inputs, slices and
+    updates, concatenations, element-wise products with constant arrays, and with data where sums
+    make matrix products of them, loops of static length, and of `jax.grad` and `jax.vmap` of such
+    functions where that is linear algebra again. Nothing is approximated. docs/compiler.md lists
+    what compiles and what to write in place of what does not.
 
     Args:
       step: the function; 1-D arrays act as columns.

@@ -65,15 +65,16 @@ SUMS = [
     Form("jax.jacobian(half)(w)", "`X^T r`"),
     Form("jax.jacobian(lambda w: X @ w - y)(w)", "`X`"),
     Form("jnp.diag(X @ X.T)", "a head for each row"),
-    Form("jnp.sum(X * X, 1)", "`jnp.diag(X @ X.T)`", "element-wise product of two data blocks"),
-    Form("jnp.einsum('ij,ij->i', X, X)", "`jnp.diag(X @ X.T)`", "a batched product"),
-    Form("X * X", "a sum of it, or a product with a constant", "only one of them may be data"),
-    Form("w**2", "`jnp.sum(w**2)`", "only 1 x 1 blocks have whole powers"),
+    Form("jnp.sum(X * X, 1)", "`jnp.diag(X @ X.T)`", r"write jnp.diag\(A @ B.T\)"),
+    Form("jnp.einsum('ij,ij->i', X, X)", "`jnp.diag(X @ X.T)`", r"write jnp.diag\(A @ B.T\)"),
+    Form("X * X", "a sum of it, or a product with a constant", "or a sum over it must follow"),
+    Form("w**2", "`jnp.sum(w**2)`", r"as in jnp.sum\(w\*\*2\)"),
 ]
 CONSTANTS = [
     Form("w.at[0].set(2.0)", "zeros in place of the entry, and the new one"),
     Form("X.at[0].set(w)", "the same for a row"),
     Form("X.at[:1].add(w)", "a product that places"),
+    Form("w.at[0].set(s * w[0])", "the same, where the new entry is data"),
     Form("w.at[0].multiply(2.0)", "a product with a diagonal"),
     Form("lax.dynamic_update_slice(X, 2.0 * X[:1], (0, 0))", "as `.set`"),
     Form("K[t] * w", "the numbers of each step, with `tied=False`"),
@@ -92,10 +93,10 @@ CONSTANTS = [
     Form("lax.with_sharding_constraint(w, device)", "`w`"),
     Form("lax.fori_loop(0, 3, lambda _, w: w - 0.1 * X.T @ (X @ w), w)",
          "two layers for each turn; `depth` of the step takes one"),
-    Form("w.at[0].multiply(s)", "a constant, or `.set`", "multiply by constants"),
-    Form("X.ravel()[::-1]", "`X[::-1, ::-1].ravel()`", "breaks the matrix up"),
-    Form("jnp.kron(X, X)", "one factor as a constant", "blocks are matrices"),
-    Form("jnp.convolve(y, w)", "one of them as a constant", "blocks are matrices"),
+    Form("w.at[0].multiply(s)", "`w.at[0].set(s * w[0])`", r"write x.at\[i\].set\(s \* x\[i\]\)"),
+    Form("X.ravel()", "the matrix", "keep the matrix, or reshape back to it"),
+    Form("jnp.kron(X, X)", "one factor as a constant", "multiplied with constants"),
+    Form("jnp.convolve(y, w)", "one of them as a constant", "convolve a 1-D block with a constant"),
     Form("jnp.linalg.solve(A, w)", "`elsa.algorithms.newton_schulz_inverse`",
          "elsa.algorithms.newton_schulz_inverse"),
     Form("jnp.linalg.solve(np.zeros((len(w), len(w))), w)", "a multiple of the identity added",
@@ -114,5 +115,16 @@ FUNCTIONS = [
     Form("w / s", "Newton's step, `r = r * (2 - s * r)`", r"Newton's r' = r \(2 - s r\)"),
     Form("np.dot(X.T, r)", "`jnp.dot(X.T, r)`", "write jnp in place of np"),
 ]
-TABLES = {"Sums": SUMS, "Constants": CONSTANTS, "Functions": FUNCTIONS}
+CALLS = [
+    Form("elsa.compile(lambda A: {'B': A}, {'A': (3, 3)})", "`B` in `inputs` too",
+         "add it to inputs"),
+    Form("elsa.compile(lambda A: {'A': A}, {'A': A})", "`{'A': A.shape}`",
+         "write {'A': A.shape} here"),
+    Form("elsa.compile(lambda A: {'A': A}, {'A': (3, 3)}, dtype='flaot32')", "`dtype='float32'`",
+         "names no dtype; write 'float32'"),
+    Form("elsa.compile(lambda A: {'A': A + jnp.array([[1], [2, 3]])}, {'A': (2, 2)})",
+         "rows of one length", r"line .*: a list whose rows differ in length"),
+    Form("elsa.compile(lambda t, **blocks: {'A': t * blocks['A']}, {'A': (3, 3)})",
+         "the same with `tied=False`", "takes t, which needs tied=False"),
+]  # fmt: skip
 ALL = [*SUMS, *CONSTANTS, *FUNCTIONS]

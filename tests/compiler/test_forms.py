@@ -1,6 +1,7 @@
 """Every form of the table compiles and agrees with the step, or is refused with a way out."""
 
 import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -77,3 +78,26 @@ def test_a_form_is_refused_with_what_to_write_instead(form):
     with pytest.raises(elsa.CompileError, match=form.refused) as error:
         elsa.compile(step, given)
     assert "line " in str(error.value)
+
+
+@table("form", forms.CALLS)
+def test_a_call_is_refused_with_what_to_write_instead(form):
+    with pytest.raises((elsa.CompileError, TypeError), match=form.refused):
+        eval(form.text, {"elsa": elsa, "jnp": jnp, "A": np.ones((3, 3))})
+
+
+def test_a_step_of_t_and_any_blocks_gets_t():
+    def step(t, **blocks):
+        return {"A": (1.0 + t) * blocks["A"]}
+
+    stack = elsa.compile(step, {"A": (2, 2)}, 3, tied=False)
+    np.testing.assert_allclose(by_hand(stack, {"A": np.eye(2)})["A"], 6.0 * np.eye(2), rtol=1e-14)
+
+
+def test_the_docs_list_every_form():
+    page = (Path(elsa.__file__).parents[1] / "docs/compiler.md").read_text(encoding="utf-8")
+    section = page.split("## What can be written")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(.*?)` \| (.*) \|$", section, re.MULTILINE)
+    compiling, refused = [*forms.SUMS, *forms.CONSTANTS], [*ALL, *forms.CALLS]
+    wanted = [f for f in compiling if f.refused is None] + [f for f in refused if f.refused]
+    assert rows == [(form.text, form.becomes) for form in wanted]

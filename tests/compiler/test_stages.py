@@ -80,3 +80,25 @@ def test_a_value_that_cancels_and_a_step_that_never_runs_print_too():
     assert "A = 0" in str(stages.plan) and "  B' = %" in str(stages.traced)
     idle = elsa.compile(cancels, shapes, 0).stages
     assert str(idle.plan) == "plan: products as the step forms them" and str(idle.heads) == ""
+
+
+def test_layers_of_one_part_are_listed_under_one_title():
+    shapes = {"A": (2, 2), "w": (2, 1)}
+    stack = elsa.compile(lambda A, w: {"w": A @ (A @ (A @ w)) + 1.0}, shapes, 3)
+    for lines in (str(stack).splitlines(), str(stack.stages.plan).splitlines()):
+        assert [line for line in lines if line.startswith("  step")] == ["  step, 3 times"]
+        numbered = [line for line in lines if line.startswith("    layer")]
+        assert numbered == ["    layer 1 of 2", "    layer 2 of 2"]
+        title = lines.index("    layer 2 of 2")
+        assert lines[title + 1].startswith("      w ") and lines[title - 1].startswith(
+            "      A A w"
+        )
+
+
+def test_constants_that_differ_have_names_that_differ():
+    C, D = np.arange(4.0).reshape(2, 2), np.ones((2, 1))
+    stack = elsa.compile(lambda A, w: {"w": C @ (A @ w) + D}, {"A": (2, 2), "w": (2, 1)})
+    for text in map(str, (stack, stack.stages.traced, stack.stages.plan)):
+        assert set(re.findall(r"\bC\w*\[\w+\]", text)) == {"C1[2x2]", "C2[2x1]"}, text
+    unit = elsa.compile(lambda A, s: {"A": A + s * A}, {"A": (3, 2), "s": ()})
+    assert "A C1[2x1] s C1[2x1]^T" in str(unit) and "A C2[2x1] s C2[2x1]^T" in str(unit)

@@ -8,6 +8,10 @@ _ONLY = (
     "only matrix products, transposes, sums, scalings, slices and element-wise products with "
     "constants are linear algebra"
 )
+DIAGONAL = (
+    "a sum over one axis of an element-wise product of two data blocks is the diagonal of a matrix "
+    "product: write jnp.diag(A @ B.T), or jnp.diag(A.T @ B), a head for each entry"
+)
 ADVICE = {
     "exp": "linear attention has no exponential; use a polynomial",
     "div": arithmetic.INVERSE,

@@ -76,7 +76,8 @@ def _mul(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Operand]:
         return [Value(graph.mul(right, left), shape)]
     raise NotLinearError(
         f"an element-wise product of two data blocks of shapes {matrix_shape(a.shape)} and "
-        f"{matrix_shape(b.shape)}; only one of them may be data, or one of them 1 x 1"
+        f"{matrix_shape(b.shape)}; only one of them may be data, or one of them 1 x 1, "
+        "or a sum over it must follow"
     )
 
 
@@ -98,7 +99,10 @@ def _dot_general(graph: Graph, eqn: Any, a: Operand, b: Operand) -> Sequence[Ope
     require_two_axes(a.shape)
     require_two_axes(b.shape)
     if len(batch[0]):
-        raise NotLinearError("a batched product; compile the step of one task and vmap the stack")
+        raise NotLinearError(
+            "a batched product; compile the step of one task and vmap the stack, or write "
+            "jnp.diag(A @ B.T) for the products of the rows of two blocks"
+        )
     shape = tuple(eqn.outvars[0].aval.shape)
     require_two_axes(shape)
     left, right = as_ref(graph, a), as_ref(graph, b)

@@ -16,28 +16,25 @@ from elsa.compiler.tracing.unformed import Factor, Index, Term, Unformed, terms_
 from elsa.compiler.tracing.values import Known, Operand
 
 
-def _refused(graph: Graph, eqn: Any, *operands: Operand) -> Sequence[Operand]:
-    raise NotLinearError(
-        "a convolution with data, or along more than one axis; convolve a 1-D block with a "
-        "constant, or multiply by the constant matrix that convolves"
-    )
-
-
 def convolved(
     graph: Graph, eqn: Any, a: Operand | Unformed, b: Operand | Unformed
-) -> Sequence[Sequence[Term]] | None:
-    """The convolution of data along one axis with a constant; None for any other."""
-    if isinstance(a, Known) == isinstance(b, Known):
-        return None
+) -> Sequence[Sequence[Term]]:
+    """The convolution of data along one axis with a constant.
+
+    Raises:
+      NotLinearError: for any other.
+    """
     place = int(isinstance(a, Known))
     known, array = (a, b) if isinstance(a, Known) else (b, a)
     long = [axis for axis, side in enumerate(array.shape) if side > 1]
-    if not isinstance(known, Known) or isinstance(array, Known) or len(long) > 1:
-        return None
+    sides = [side for side in eqn.outvars[0].aval.shape if side > 1]
+    if not isinstance(known, Known) or isinstance(array, Known) or len(long) > 1 or len(sides) > 1:
+        raise NotLinearError(
+            "a convolution of data with data, or along more than one axis; convolve a 1-D block "
+            "with a constant, or multiply by the constant matrix that convolves"
+        )
     matrix = graph.const(_matrix(eqn, known.array.astype(np.float64), array.shape, place))
     shape = eqn.outvars[0].aval.shape
-    if sum(side > 1 for side in shape) > 1:
-        return None
     return [[_along(graph, term, matrix, shape) for term in terms_of(graph, array) or ()]]
 
 
@@ -73,9 +70,13 @@ def _along(graph: Graph, term: Term, matrix: Any, shape: Sequence[int]) -> Term:
     return Term(term.coefficient, factors, axes, summed)
 
 
+def _whole(graph: Graph, eqn: Any, *operands: Operand) -> Sequence[Operand]:
+    raise NotLinearError("a convolution has three axes or more")  # and is not formed
+
+
 RULES: dict[str, Rule] = {
     "conv_general_dilated": rule(
-        _refused,
+        _whole,
         reads="batch_group_count dimension_numbers feature_group_count lhs_dilation padding "
         "preferred_element_type rhs_dilation window_strides",
         ignores="out_sharding",

@@ -37,7 +37,7 @@ def _power_of(graph: Graph, value: Value, exponent: int) -> Operand:
     if value.ref.shape != (1, 1) or exponent < 0:
         raise NotLinearError(
             "an element-wise power of a data block; only 1 x 1 blocks have whole powers, and only "
-            "non-negative ones"
+            "non-negative ones; a square may be summed over, as in jnp.sum(w**2)"
         )
     out = value.ref
     for _ in range(exponent - 1):

@@ -57,7 +57,7 @@ def reshaped(graph: Graph, value: Value, shape: tuple[int, ...]) -> Value:
         return Value(ref.T, shape)
     raise NotLinearError(
         f"a reshape of {value.shape} to {shape} ({size} entries) that breaks the matrix up; "
-        "only axes of length 1 can be added or dropped"
+        "only axes of length 1 can be added or dropped; keep the matrix, or reshape back to it"
     )
 
 

@@ -124,6 +124,8 @@ def _solved(ref: Ref) -> tuple[np.ndarray, Ref] | None:
 RULES: dict[str, Rule] = {
     "custom_linear_solve": rule(_linear_solve, reads="const_lengths jaxprs"),
     "triangular_solve": rule(
-        _triangular_solve, reads="conjugate_a left_side lower transpose_a unit_diagonal"
+        _triangular_solve,
+        reads="left_side lower transpose_a unit_diagonal",
+        ignores="conjugate_a",  # of real numbers
     ),
 }

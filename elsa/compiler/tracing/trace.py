@@ -18,7 +18,7 @@ from elsa.base.checks import matrix_shape
 from elsa.base.jax_versions import called, evaluated, opened, scan_groups
 from elsa.compiler.errors import CompileError, NotLinearError
 from elsa.compiler.tracing import entrywise, keys, rules
-from elsa.compiler.tracing.advice import refusal
+from elsa.compiler.tracing.advice import DIAGONAL, refusal
 from elsa.compiler.tracing.graph import Graph, Ref
 from elsa.compiler.tracing.jaxprs import PLACES, Shape, live, location, signature
 from elsa.compiler.tracing.parameters import FLOAT64, Rule, require_finite
@@ -154,6 +154,8 @@ class _Tracer:
                 return rule.function(self.graph, eqn, *values)
             except NotLinearError as error:
                 message = refusal(eqn.primitive.name, place, str(error))
+        if eqn.primitive.name == "reduce_sum" and unformed and len(unformed[0].shape) == 2:
+            message = refusal("reduce_sum", place, DIAGONAL)  # where it is one, and not a number
         kept = entrywise.kept(self.graph, eqn, values, message)
         return [Refused(message)] * len(eqn.outvars) if kept is None else kept
 

@@ -63,7 +63,9 @@ def _scatter_mul(
     graph: Graph, eqn: Any, array: Operand, places: Operand, update: Operand
 ) -> Sequence[Operand]:
     if not isinstance(update, Known):
-        raise NotLinearError(f"an update that multiplies by data; {_ONLY}")
+        raise NotLinearError(
+            f"an update that multiplies by data; {_ONLY}; for one entry write x.at[i].set(s * x[i])"
+        )
     variants = zip(_known(places), update.array, strict=True)
     factors = [
         evaluated(eqn, [np.ones(array.shape), where, np.asarray(u, np.float64)])[0]

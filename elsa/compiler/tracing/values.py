@@ -63,7 +63,10 @@ def as_ref(graph: Graph, value: Value | Known) -> Ref:
 def require_two_axes(shape: tuple[int, ...]) -> None:
     """Refuses an array that is not a matrix."""
     if len(shape) > 2:
-        raise NotLinearError(f"blocks are matrices, got an array of shape {shape}")
+        raise NotLinearError(
+            f"blocks are matrices, got an array of shape {shape}, which may be summed over, or "
+            "multiplied with constants"
+        )
 
 
 def broadcast(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

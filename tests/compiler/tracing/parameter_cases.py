@@ -47,6 +47,9 @@ class Case:
 
 CONSTANT = np.arange(12.0).reshape(3, 4) - 5.5
 MASK = np.arange(12).reshape(3, 4) % 3
+DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+ONE = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("i",))
+MESH = jax.sharding.NamedSharding(ONE, jax.sharding.PartitionSpec("i"))
 SPATIAL_FIRST = ("NWC", "OWI", "NWC")
 F32, BF16 = jnp.float32, jnp.bfloat16
 LESS, FULL = lax.DotAlgorithmPreset.BF16_BF16_F32, lax.DotAlgorithmPreset.F64_F64_F64
@@ -193,6 +196,15 @@ CASES: dict[str, list[Case]] = {
     "name": [Case(lambda a, b: checkpoint_name(a, "kept"))],
     "neg": [Case(lambda a, b: -a)],
     "optimization_barrier": [Case(lambda a, b: sum(lax.optimization_barrier((a, b["A"]))))],
+    "pow": [
+        Case(lambda a, b: a**2.0, "number"),
+        Case(lambda a, b: a**0.0 + a**1.0),
+        Case(lambda a, b: lax.pow(a, jnp.full((3, 4), 2.0)).sum()),
+        Case(lambda a, b: a**2.0, "block", "jnp.sum"),
+        Case(lambda a, b: a**-1.0, "number", "non-negative"),
+        Case(lambda a, b: a**0.5, "number", "only matrix products"),
+        Case(lambda a, b: 2.0**a, "number", "only matrix products"),
+    ],
     "reduce_precision": [
         Case(lambda a, b: lax.reduce_precision(a, 11, 52)),
         Case(lambda a, b: lax.reduce_precision(a, 8, 52), refused="exponent_bits=8"),
@@ -213,6 +225,10 @@ CASES: dict[str, list[Case]] = {
         Case(lambda a, b: lax.select_n(np.array(True), CONSTANT, a)),
         Case(lambda a, b: lax.select_n(np.array(2, "int32"), CONSTANT, b["A"], a)),
         Case(lambda a, b: lax.select_n(np.array([True, False, True, False]), a, b["v"]), "vector"),
+    ],
+    "sharding_constraint": [
+        Case(lambda a, b: lax.with_sharding_constraint(a, DEVICE)),
+        Case(lambda a, b: lax.with_sharding_constraint(a, MESH)),
     ],
     "square": [
         Case(lambda a, b: lax.square(a), "number"),

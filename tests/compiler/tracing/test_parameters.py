@@ -9,11 +9,11 @@ import elsa
 from elsa.compiler.errors import NotLinearError
 from elsa.compiler.tracing import rules
 from tests.compiler.helpers import by_hand, draw
-from tests.compiler.tracing import parameter_cases, rearranging_cases
+from tests.compiler.tracing import parameter_cases, rearranging_cases, solving_cases
 from tests.compiler.tracing.parameter_cases import BLOCKS, OPERANDS
 from tests.helpers import table
 
-CASES = parameter_cases.CASES | rearranging_cases.CASES
+CASES = parameter_cases.CASES | rearranging_cases.CASES | solving_cases.CASES
 DECLARED = {name: rule.parameters for name, rule in rules.RULES.items()} | rules.CONTROL
 CALLS = {"jit", "remat2", "custom_jvp_call"}  # the tracer enters these, with their operands as is
 ROUNDING = 1e-12  # a few roundings of entries of size 1
