@@ -23,19 +23,19 @@ Kind = Literal["leaf", "const", "add", "mul", "scale", "sum"]
 class Node:
     """One matrix value.
 
-      kind: "leaf" (an input block), "const", "add" (of scaled parts), "mul" (of two parts), "scale"
-        (a 1 x 1 part times a part of any shape), or "sum" (monomials gathered by the planner).
-      shape: (rows, columns).
-      uid: the order of creation, which makes every choice repeatable.
-      name: of a leaf.
-      constant: its matrix for every variant.
-      symmetric: whether it is a constant that equals its transpose.
-      inverse: whether it is a constant by which a solution multiplies.
-      parts: (coefficients [variants], Ref) of an add; (None, Ref) otherwise.
-      carried: True where a loop hands the value on to its next iteration.
-      stored: True where every plan computes the value as it stands.
-      monomials: of a "sum".
-      places: where the value can be other than zero, once the planner has looked.
+    kind: "leaf" (an input block), "const", "add" (of scaled parts), "mul" (of two parts), "scale"
+      (a 1 x 1 part times a part of any shape), or "sum" (monomials gathered by the planner).
+    shape: (rows, columns).
+    uid: the order of creation, which makes every choice repeatable.
+    name: of a leaf.
+    constant: its matrix for every variant.
+    symmetric: whether it is a constant that equals its transpose.
+    inverse: whether it is a constant by which a solution multiplies.
+    parts: (coefficients [variants], Ref) of an add; (None, Ref) otherwise.
+    carried: True where a loop hands the value on to its next iteration.
+    stored: True where every plan computes the value as it stands.
+    monomials: of a "sum".
+    places: where the value can be other than zero, once the planner has looked.
     apart: whether no two parts of a sum can be so in one place, once it has looked.
     """
 
