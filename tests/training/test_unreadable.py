@@ -94,6 +94,25 @@ def test_a_file_that_plain_reading_cannot_read_either_is_no_damage(two, tmp_path
     assert {path.name for path in folder.iterdir()} == {"1", "2"}
 
 
+def test_a_folder_that_must_not_be_read_is_not_taken_for_none(two, tmp_path, monkeypatch):
+    folder, scans = cases.copy(two, tmp_path / "run"), os.scandir
+
+    def denied(place):
+        if Path(place) == folder / "2":
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scans(place)
+
+    def fails(*_, **__):  # what orbax says of it
+        raise FileNotFoundError(f"Checkpoint at {folder}/2/notes not found.")
+
+    monkeypatch.setattr(ocp.Checkpointer, "restore", fails)
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(UnreadableCheckpointError, match=rf"{folder}/2: Permission denied; nothing"):
+        restore(folder)
+    monkeypatch.undo()
+    assert {path.name for path in folder.iterdir()} == {"1", "2"}
+
+
 def test_another_version_of_what_writes_the_files_is_named(two, tmp_path, monkeypatch):
     folder = cases.copy(two, tmp_path / "run")
 
