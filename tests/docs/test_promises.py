@@ -32,6 +32,7 @@ FILES = {
     "preemption": "experiments/test_preemption.py",
     "reports": "experiments/harness/test_reports.py",
     "resuming": "training/test_resuming.py",
+    "resuming commands": "experiments/test_resuming_commands.py",
     "run": "experiments/test_run.py",
     "runs": "experiments/trained/test_runs.py",
     "sealed": "base/test_sealed_json.py",
@@ -111,6 +112,7 @@ STOPPING = {
         ("folder's environment", "a_damaged_environment_is_refused"),
     ],
     "Whatever is refused, the message names the file": [
+        ("resuming commands", "every_command_says"),
         ("damage", "every_harm"), ("damage of experiments", "every_harm"),
     ],
     "On a cluster that takes jobs away, a job": [("job", "the_job_script")],
