@@ -70,7 +70,7 @@ def read_csv(
             f"read_csv: {path} must have a covariate beside the target and at least one row, got "
             f"columns {_shown(header)} and {len(lines)} rows"
         )
-    _refuse_lengths(path, header, lines)
+    _refuse_lengths(path, header, lines, named)
     values = numbers(f"read_csv: {path}", header, lines, separator=named, decimal=decimal)
     place = header.index(target)
     columns = tuple(name for name in header if name != target)
@@ -224,19 +224,27 @@ def _refuse_names(
 
 
 def _refuse_lengths(
-    path: str | os.PathLike[str], header: Sequence[str], lines: Sequence[Line]
+    path: str | os.PathLike[str], header: Sequence[str], lines: Sequence[Line], separator: str
 ) -> None:
     """Refuses a row of another length than the header."""
     for line, row in lines:
         if len(row) != len(header):
             all_longer = len(lines) > 1 and all(len(own) == len(header) + 1 for _, own in lines)
-            hint = (
-                "; every row has one entry more than the header: delete the first column, row "
-                "names perhaps, or name it"
-            )
+            other = [name for mark, name in _SEPARATORS.items() if len(row) == 1 and mark in row[0]]
+            hint = ""
+            if all_longer:
+                hint = (
+                    "; every row has one entry more than the header: delete the first column, row "
+                    "names perhaps, or name it"
+                )
+            elif other:
+                hint = (
+                    f"; the header is separated by {_SEPARATORS.get(separator, separator)!r}, this "
+                    f"row perhaps by {other[0]!r}: one separator is for all lines"
+                )
             raise ValueError(
                 f"read_csv: {path}, line {line}: expected {len(header)} entries, got {len(row)}"
-                f"{hint if all_longer else ''}"
+                f"{hint}"
             )
 
 

@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from elsa import models
-from elsa.training import answers, compiling, contracts, descent, kinds, sampling, stretch
+from elsa.training import answers, compiling, contracts, descent, kinds, moments, sampling, stretch
 from elsa.training.settings import RunSettings
 from elsa.training.state import Skipped, TrainState
 from elsa.training.sweep import Point, Sweep, pick
@@ -50,9 +50,8 @@ class Program:
         self.init = jax.jit(self._init, compiler_options=options)
         steps = functools.partial(stretch.piece, self._step, settings.train)
         self.piece = jax.jit(steps, donate_argnums=0, compiler_options=options)
-        self.risk = jax.jit(
-            self._risk, static_argnames=("batch", "num_batches"), compiler_options=options
-        )
+        measured = functools.partial(moments.piece, self._moments)
+        self.risk = jax.jit(measured, donate_argnums=0, compiler_options=options)
 
     @property
     def compilations(self) -> int:
@@ -187,6 +186,10 @@ class Program:
         fresh: TrainState = jax.eval_shape(self.init)
         return jax.eval_shape(self.with_part, fresh) if "part" in saved else fresh
 
+    def room(self, state: TrainState, batches: int) -> moments.Moments:
+        """Room for what `risk` finds in so many batches."""
+        return moments.room(self._moments, state, batches)
+
     def _step(self, state: TrainState, step: Array) -> tuple[TrainState, Array]:
         """One step of all models, and the loss of each."""
         train, seeds = self.settings.train, jnp.arange(self.settings.num_seeds)
@@ -275,26 +278,22 @@ class Program:
 
         return jax.tree.map(averaged, params, mean)
 
-    def _risk(
-        self, state: TrainState, first: Array, *, batch: int, num_batches: int
+    def _moments(
+        self, state: TrainState, index: Array
     ) -> tuple[Float[Array, "seeds points"], Float[Array, "seeds points"]]:
         """Mean squared error on fresh prompts, the same for all models, and mean fourth power.
 
-        The batches are number `first` and those that follow it.
+        The prompts are those of the batch of this number.
         """
 
         def one(params: Any, fixed: Any, point: Point, key: Array) -> tuple[Array, Array]:
-            prompt = self._draw(point, key, batch)
+            prompt = self._draw(point, key, self.settings.train.batch)
             model: Any = nnx.merge(self._graph, params, fixed)
             squares = answers.squares(self._residuals(model, prompt))
             return squares.mean(), (squares**2).mean()
 
         points = jax.vmap(one, in_axes=(0, 0, self.sweep.axes, None))
         seeds = jax.vmap(points, in_axes=(0, 0, None, None))
-
-        def body(_: None, index: Array) -> tuple[None, tuple[Array, Array]]:
-            key = jax.random.fold_in(self._root(EVALUATION), index)
-            return None, seeds(self.weights(state), state.fixed, self.sweep.points, key)
-
-        _, (means, squares) = jax.lax.scan(body, None, first + jnp.arange(num_batches))
-        return means.mean(axis=0), squares.mean(axis=0)
+        key = jax.random.fold_in(self._root(EVALUATION), index)
+        found: tuple[Array, Array] = seeds(self.weights(state), state.fixed, self.sweep.points, key)
+        return found
