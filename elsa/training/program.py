@@ -11,7 +11,12 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from elsa import models
+<<<<<<< HEAD
 from elsa.training import answers, compiling, contracts, descent, kinds, moments, sampling, stretch
+=======
+from elsa.base import arithmetic
+from elsa.training import answers, compiling, contracts, descent, kinds, sampling, stretch
+>>>>>>> speed27
 from elsa.training.settings import RunSettings
 from elsa.training.state import Skipped, TrainState
 from elsa.training.sweep import Point, Sweep, pick
@@ -29,11 +34,12 @@ class Program:
 
     Attributes:
       settings, sweep: as given.
-      sampler: "rows" or "gram".
+      sampler: "rows" or "gram". arithmetic: the version (`base.arithmetic`) of its steps.
     """
 
     def __init__(self, settings: RunSettings, sweep: Sweep, **given: Any):
         self.settings, self.sweep, self._given = settings, sweep, given
+        self.arithmetic = arithmetic.LATEST
         self._transform = descent.transform(settings.train)
         # averaging starts with this step
         self._averaged_from = round(settings.train.num_steps * (1.0 - settings.train.average))
@@ -195,13 +201,11 @@ class Program:
         train, seeds = self.settings.train, jnp.arange(self.settings.num_seeds)
         own_data = None if train.share_data else 0
         keys = jax.vmap(lambda seed: self._data_key(seed, step))(seeds)
-        points = jax.vmap(
-            functools.partial(self._update, step),
-            in_axes=(0, self.sweep.axes, None),
-            axis_size=len(self.sweep),
-        )
+        update = functools.partial(self._update, step)
+        points = jax.vmap(update, in_axes=(0, self.sweep.axes, None), axis_size=len(self.sweep))
         every = jax.vmap(points, in_axes=(0, None, own_data))
-        return every(state, self.sweep.points, keys[0] if train.share_data else keys)
+        with arithmetic.as_of(self.arithmetic):
+            return every(state, self.sweep.points, keys[0] if train.share_data else keys)
 
     def _data_key(self, seed: Array, step: Array) -> Array:
         return jax.random.fold_in(jax.random.fold_in(self._root(DATA), seed), step)
