@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from elsa import predictors, tasks
+from elsa.estimators import AttentionRidge
 from tests.precision.data import (
     COVARIANCE,
     DIM,
@@ -156,5 +157,15 @@ def _tasks() -> dict[str, Case]:
     }
 
 
+def _estimators() -> dict[str, Case]:
+    def fitted() -> AttentionRidge:
+        return AttentionRidge(depth=9).fit(X, X @ VECTOR)
+
+    return {
+        "estimators.AttentionRidge.fit": Run(fitted, products=True),
+        "estimators.AttentionRidge.predict": Run(lambda: fitted().predict(X), products=True),
+    }
+
+
 def cases() -> dict[str, Case]:
-    return {**_predictors(), **_tasks()}
+    return {**_predictors(), **_tasks(), **_estimators()}
