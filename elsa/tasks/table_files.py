@@ -77,12 +77,8 @@ def read_csv(
             f"read_csv: {path} must have a covariate beside the target and at least one row, got "
             f"columns {_shown(header)} and {len(lines)} rows"
         )
-<<<<<<< HEAD
     _refuse_lengths(path, header, lines, named)
-=======
-    _refuse_lengths(path, header, lines)
     header, lines = _without(path, header, lines, drop)
->>>>>>> people27
     values = numbers(f"read_csv: {path}", header, lines, separator=named, decimal=decimal)
     place = header.index(target)
     columns = tuple(name for name in header if name != target)

@@ -11,12 +11,8 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from elsa import models
-<<<<<<< HEAD
-from elsa.training import answers, compiling, contracts, descent, kinds, moments, sampling, stretch
-=======
 from elsa.base import arithmetic
-from elsa.training import answers, compiling, contracts, descent, kinds, sampling, stretch
->>>>>>> speed27
+from elsa.training import answers, compiling, contracts, descent, kinds, moments, sampling, stretch
 from elsa.training.settings import RunSettings
 from elsa.training.state import Skipped, TrainState
 from elsa.training.sweep import Point, Sweep, pick
