@@ -200,8 +200,7 @@ class Program:
         update = functools.partial(self._update, step)
         points = jax.vmap(update, in_axes=(0, self.sweep.axes, None), axis_size=len(self.sweep))
         every = jax.vmap(points, in_axes=(0, None, own_data))
-        with arithmetic.as_of(self.arithmetic):
-            return every(state, self.sweep.points, keys[0] if train.share_data else keys)
+        return every(state, self.sweep.points, keys[0] if train.share_data else keys)
 
     def _data_key(self, seed: Array, step: Array) -> Array:
         return jax.random.fold_in(jax.random.fold_in(self._root(DATA), seed), step)
@@ -212,7 +211,9 @@ class Program:
         return jax.tree.map(lambda leaf: leaf.astype(self.settings.dtype), prompt)
 
     def _residuals(self, model: Any, prompt: Any) -> Array:
-        return answers.residuals("train", model, prompt, self.settings.train.matmul_precision)
+        precision = self.settings.train.matmul_precision
+        with arithmetic.as_of(self.arithmetic):
+            return answers.residuals("train", model, prompt, precision)
 
     def _update(
         self, step: Array, state: TrainState, point: Point, key: Array

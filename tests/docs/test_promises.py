@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # files of tests, by what the tables call them
 FILES = {
+    "arithmetic": "training/test_arithmetic.py",
     "branching": "training/test_branching.py",
     "chain": "experiments/harness/test_chain.py",
     "damage": "damage/test_training.py",
@@ -90,6 +91,9 @@ STOPPING = {
     ],
     "Another commit, another number of cores": [("environment", "what_changes_no_bits")],
     "A run that wrote none of this down goes on": [("environment", "a_run_of_a_version_that")],
+    "Where this library has come to sum the same numbers": [
+        ("arithmetic", "a_run_of_before_there_were_two"),
+    ],
     "- **`metrics.jsonl`.** Its beginning must be": [("damage", "metrics_that_are_harmed")],
     "Where it has lost its last lines, or its end is altered": [
         ("damage", "metrics_that_are_harmed"),
