@@ -159,17 +159,21 @@ class Run:
                 pause = train.checkpoint_seconds
             finished = self._is_finished(step, state)
             due = time.monotonic() - saved >= pause
-            if finished or due or asked_to_stop.is_set():
+            asked = (
+                asked_to_stop.is_set()
+            )  # asked once: one that comes now waits for its checkpoint
+            if finished or due or asked:
                 events.flush()
                 self._save(checkpoints, metrics, step, state, loss)
                 saved = time.monotonic()
-            if asked_to_stop.is_set():
-                checkpoints.wait()
-                raise asked_to_stop.error(
-                    f"training stopped at step {step:,} of {train.num_steps:,}; its checkpoint is "
-                    f"in {self.folder / CHECKPOINTS}, the same command goes on from there"
-                )
+                asked = asked_to_stop.is_set()
+            finished |= asked
         checkpoints.wait()
+        if asked_to_stop.is_set():  # while the last checkpoint was written, too
+            raise asked_to_stop.error(
+                f"training stopped at step {step:,} of {train.num_steps:,}; its checkpoint is "
+                f"in {self.folder / CHECKPOINTS}, the same command goes on from there"
+            )
         return self._ended(state._replace(part=()), step, metrics)
 
     def _line(self, step: int, loss: np.ndarray, state: TrainState) -> dict[str, Any]:

@@ -33,10 +33,10 @@ def read(folder: Path) -> Origin | None:
       TrainingError: for an origin.json that cannot be read.
     """
     path = folder / ORIGIN
-    if not path.exists():
-        return None
     try:
         return Origin(**sealed_json.read(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (ValueError, TypeError, OSError) as error:
         raise TrainingError(
             f"cannot read {path}: {error}. Put it back, or give another workdir"

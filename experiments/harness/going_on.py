@@ -155,11 +155,11 @@ def origin_of(folder: Path) -> dict[str, Any] | None:
       RunError: where it cannot be read, or is not what was written.
     """
     path = folder / ORIGIN
-    if not path.exists():
-        return None
     try:
         found = sealed_json.read(path)
         return {"folder": found["folder"], "at": found["at"]}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (ValueError, KeyError, OSError) as error:
         raise RunError(
             f"cannot read {path}: {message_of(error)}. Put it back, or give another --workdir"

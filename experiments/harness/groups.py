@@ -1,6 +1,7 @@
 """Runs the groups of a sweep, one ordinary run each, and keeps their table up to date."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -268,7 +269,7 @@ class _Running:
 def _kept(experiment: Experiment, group: Group, folder: SweepFolder) -> list[records.Record] | None:
     """The records of a group that came to its end; None where it is to be run."""
     place = folder.path / GROUPS / group.name
-    if group.name not in folder.cases or not place.exists():
+    if group.name not in folder.cases or not os.path.exists(place):  # nor may be entered
         return None
     settings, cases = engine.question(experiment, group.config)
     try:

@@ -37,6 +37,7 @@ FILES = {
     "run": "experiments/test_run.py",
     "runs": "experiments/trained/test_runs.py",
     "sealed": "base/test_sealed_json.py",
+    "signals": "training/test_signals.py",
     "starting": "training/test_starting.py",
     "stopping": "training/test_stopping.py",
     "sweep kills": "experiments/test_sweep_kills.py",
@@ -50,13 +51,14 @@ STOPPING = {
         ("resuming", "a_run_that_dies_before"),
     ],
     "Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP write a checkpoint first": [
-        ("resuming", "a_signal_writes_a_checkpoint"), ("pieces", "a_signal_does_not_wait_for_a_lo"),
+        ("signals", "a_signal_writes_a_checkpoint"), ("signals", "a_signal_while_the_last"),
+        ("signals", "a_signal_just_after"), ("pieces", "a_signal_does_not_wait_for_a_long_stretch"),
         ("pieces", "where_a_stretch_is_cut"), ("preemption", "ten_preemptions"),
     ],
     "`risk` and `evaluate` are computed in such pieces": [
         ("pieces", "a_signal_does_not_wait_for_a_long_eval"), ("pieces", "where_an_evaluation"),
     ],
-    "A second Ctrl-C does not wait": [("resuming", "a_second_ctrl_c")],
+    "A second Ctrl-C does not wait": [("signals", "a_second_ctrl_c")],
     "Under `python -m experiments.run` the scheduler's signals": [
         ("run", "a_scheduler_s_signal_ends_a_run_with_75"), ("run", "a_limit_of_time_ends"),
         ("run", "an_interrupted_run_ends_with_130"),
@@ -145,7 +147,7 @@ STOPPING = {
 ELSEWHERE = {
     "README.md": {
         "A run that was stopped, by Ctrl-C or by a crash, goes on where it stopped and ends with "
-        "the same bits.": [("kills", "twenty_kills"), ("resuming", "a_signal_writes_a_checkpoint")],
+        "the same bits.": [("kills", "twenty_kills"), ("signals", "a_signal_writes_a_checkpoint")],
     },
     "docs/training.md": {
         "its result has the bits of a run that was asked for them from the start": [

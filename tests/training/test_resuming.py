@@ -3,14 +3,11 @@
 import json
 import os
 import shutil
-import signal
-import threading
 
 import pytest
 
 from elsa import training
 from elsa.base import files
-from elsa.base.stopping import Preempted
 from elsa.training import sampling
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
@@ -67,73 +64,6 @@ def test_a_run_keeps_its_sampler_where_auto_would_take_another_one(
     resumed = training.fit(cases.config(), folder)
     assert resumed.program.sampler == began_with
     assert_equal_runs(resumed, unbroken)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
-def test_a_signal_writes_a_checkpoint_and_says_that_the_same_command_goes_on(
-    number, unbroken, tmp_path, monkeypatch, console
-):
-    handler = signal.getsignal(number)
-    config = cases.quiet()  # which would write no checkpoint before the end
-    with monkeypatch.context() as patch:
-        _signal_at(2 * EVERY, number, patch)
-        with pytest.raises(KeyboardInterrupt, match="stopped at step 12 of 24; its ch") as stopped:
-            training.fit(config, tmp_path, screen=console)
-    assert (stopped.type is Preempted) == (number != signal.SIGINT)
-    assert (tmp_path / "checkpoints" / "12").is_dir()
-    assert signal.getsignal(number) is handler
-    resumed = training.fit(config, tmp_path, screen=console, name="mine")
-    assert_same_bits(resumed, unbroken)
-    assert f"mine: going on from step 12 in {tmp_path}" in console.file.getvalue()
-
-
-def _signal_at(step, number, patch):
-    append = MetricsFile.append
-
-    def signals(self, record):
-        append(self, record)
-        if record["step"] == step:
-            signal.raise_signal(number)
-
-    patch.setattr(MetricsFile, "append", signals)
-
-
-def test_ctrl_c_during_the_last_steps_is_not_forgotten(tmp_path, monkeypatch, unbroken):
-    with monkeypatch.context() as patch:
-        _signal_at(STEPS, signal.SIGINT, patch)
-        with pytest.raises(KeyboardInterrupt, match="stopped at step 24 of 24"):
-            training.fit(cases.quiet(), tmp_path)
-    again = training.fit(cases.quiet(), tmp_path)
-    assert again.program.compilations == 0
-    assert_same_bits(again, unbroken)
-
-
-def test_a_second_ctrl_c_interrupts_at_once(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        _signal_at(EVERY, signal.SIGINT, patch)
-        _signal_at(EVERY, signal.SIGINT, patch)
-        with pytest.raises(KeyboardInterrupt) as stopped:
-            training.fit(cases.quiet(), tmp_path)
-    assert str(stopped.value) == "" and not (tmp_path / "checkpoints" / "6").exists()
-
-
-def test_a_scheduler_s_second_signal_and_a_later_ctrl_c_still_write_the_checkpoint(
-    tmp_path, monkeypatch
-):
-    with monkeypatch.context() as patch:
-        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
-            _signal_at(EVERY, number, patch)
-        with pytest.raises(Preempted, match="stopped at step 6 of 24"):
-            training.fit(cases.quiet(), tmp_path)
-    assert (tmp_path / "checkpoints" / "6").is_dir()
-
-
-def test_a_thread_that_gets_no_signals_can_train(tmp_path, unbroken):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(training.fit(cases.quiet(), tmp_path)))
-    thread.start()
-    thread.join()
-    assert_same_bits(found[0], unbroken)
 
 
 @pytest.mark.parametrize("harm", ["truncated", "emptied", "flipped", "without notes"])
