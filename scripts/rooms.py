@@ -82,7 +82,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("elsa.base", "elsa.compiler.errors"),
         ),
         "elsa.compiler.planning": Room(
-            "from the graph to layers of products", ("elsa.compiler.tracing",)
+            "from the graph to layers of products", ("elsa.base", "elsa.compiler.tracing")
         ),
         "elsa.compiler.emitting": Room(
             "from layers to boxes of a prompt and symbolic heads",

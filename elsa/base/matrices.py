@@ -93,15 +93,24 @@ class Structured:
         here = self.entries.data + np.einsum("ik,ki->i", self.left[rows], self.right[:, columns])
         filled, across = self.left != 0, self.right != 0
         within = (filled[rows] & across[:, columns].T).any(axis=1)
-        kinds, rows_alike = np.unique(filled, axis=0, return_counts=True)
-        columns_alike, width = np.unique(across, axis=1, return_counts=True)
-        meets = (kinds.astype(int) @ columns_alike.astype(int)) > 0
-        outside = int(rows_alike @ meets @ width) - int(np.count_nonzero(within))
+        kinds, rows_alike = _kinds(filled)
+        others, columns_alike = _kinds(across.T)
+        meets = (kinds.astype(int) @ others.T.astype(int)) > 0
+        outside = int(rows_alike @ meets @ columns_alike) - int(np.count_nonzero(within))
         return outside + int(np.count_nonzero(here))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         full: np.ndarray = self.entries.toarray() + self.left @ self.right
         return full if dtype is None else full.astype(dtype)
+
+
+def _kinds(lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Different rows of truth values, and how many there are of each."""
+    numbers = np.ascontiguousarray(np.packbits(lines, axis=1))
+    _, first, count = np.unique(
+        numbers.view(f"V{numbers.shape[1]}"), return_index=True, return_counts=True
+    )
+    return lines[first], count
 
 
 Matrix = np.ndarray | Structured
@@ -141,13 +150,20 @@ def product(a: Matrix, b: Matrix) -> Matrix:
     """A B; where that is much larger than A and B are, it is kept by them."""
     shape = a.shape[0], b.shape[1]
     entries = shape[0] * shape[1]
-    if isinstance(a, Structured) and isinstance(b, Structured):
+    thin = a.shape[1] * (shape[0] + shape[1])  # entries of both as arrays
+    if isinstance(a, Structured) and isinstance(b, Structured) and _entries(a, b) <= thin:
         left = np.hstack([a.left, a.entries @ b.left])
         right = np.vstack([(a.right @ b.entries) + (a.right @ b.left) @ b.right, b.right])
         return _smallest(_tidy(a.entries @ b.entries, left, right))
-    if entries > SMALL and a.shape[1] * (shape[0] + shape[1]) < _GAIN * entries:
+    if entries > SMALL and thin < _GAIN * entries:
         return _tidy(sparse.csr_array(shape), np.asarray(a), np.asarray(b))
     return _full_product(a, b)
+
+
+def _entries(a: Structured, b: Structured) -> int:
+    """At most how many entries the product of the sparse parts has."""
+    meeting = np.bincount(a.pattern[1], minlength=a.shape[1]) * np.diff(b.entries.indptr)
+    return int(meeting.sum())
 
 
 def _full_product(a: Matrix, b: Matrix) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Layers of symbolic heads in words."""
 
-import itertools
 from collections.abc import Sequence
 
+from elsa.base.listing import by_part
 from elsa.heads.head import Head
 
 
@@ -24,19 +24,3 @@ def heads_by_layer(
             ]
         )
     return by_part(titles, layers_of_lines)
-
-
-def by_part(titles: Sequence[str], layers: Sequence[Sequence[str]]) -> list[str]:
-    """Each title once, above the lines of its layers, which are numbered where it has several."""
-    lines = []
-    pairs = zip(titles, layers, strict=False)
-    for title, part in itertools.groupby(pairs, key=lambda pair: pair[0]):
-        lines.append(f"  {title}")
-        own = [layer for _, layer in part]
-        for number, layer in enumerate(own, 1):
-            indent = "    "
-            if len(own) > 1:
-                lines.append(f"    layer {number} of {len(own)}")
-                indent += "  "
-            lines += [indent + line for line in layer]
-    return lines

@@ -98,6 +98,9 @@ def test_what_is_no_gain_is_an_array(monkeypatch):
         matrices.product(centring, centring), np.asarray(centring), atol=1e-15
     )
     assert matrices.kept(matrices.product(centring, centring)).rank == 1
+    groups = matrices.selection(np.arange(20 * size) % 20, 20)  # means of 20 groups
+    means = matrices.product(groups, matrices.product(0.05 / size * np.eye(20), groups.T))
+    assert isinstance(means, Structured) and means.rank == 20 and not means.entries.nnz
     rng = np.random.default_rng(0)
     full = rng.normal(size=(2 * size, 2 * size))
     assert matrices.structured(full) is full

@@ -263,9 +263,12 @@ def test_the_listing_has_a_line_for_every_head(options):
     shown = stack.layers[: first + len(schedule.step)] + stack.layers[-last:]
     for heads in shown:
         for head in heads:
-            assert f"    {head.formula}    (p = {head.key_size})" in text
+            assert f"  {head.formula}    (p = {head.key_size})" in text
     assert f"ridge, 3 steps: {stack.num_layers} layers, {stack.num_heads} heads" in text
     titles = re.findall(r"^  (\w+)", text, flags=re.MULTILINE)
     counts = {"plan": 1, "load": 1, "prologue": first - 1, "step": len(schedule.step)}
     counts["epilogue"] = last
-    assert titles == [title for title, count in counts.items() for _ in range(count)]
+    assert titles == [title for title, count in counts.items() if count]
+    numbered = re.findall(r"^    layer (\d+) of (\d+)$", text, flags=re.MULTILINE)
+    several = [count for title, count in counts.items() if title != "plan" and count > 1]
+    assert numbered == [(str(i), str(n)) for n in several for i in range(1, n + 1)]

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from elsa.base.listing import by_part
 from elsa.compiler.planning.chains import Chain, bare
 from elsa.compiler.planning.products import Product
 from elsa.compiler.tracing.graph import Node, in_front, joined, lettered, letters
-from elsa.heads.listing import by_part
 
 _TALL = 8  # times as long as wide: from there on a listing mentions "gram"
 

@@ -73,6 +73,12 @@ def _all(boxes: Places) -> _Box:
 
 def are_apart(node: Node) -> bool:
     """Whether no two parts of a sum can be other than zero in the same place."""
+    if node.apart is None:
+        node.apart = _are_apart(node)
+    return node.apart
+
+
+def _are_apart(node: Node) -> bool:
     if len(node.parts) < 2:
         return True
     parts = [places_of(part) for _, part in node.parts]

@@ -36,6 +36,7 @@ class Node:
     stored: True where every plan computes the value as it stands.
     monomials: of a "sum".
     places: where the value can be other than zero, once the planner has looked.
+    apart: whether no two parts of a sum can be so in one place, once it has looked.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Node:
     stored: bool = False
     monomials: tuple[Any, ...] = ()
     places: tuple[Any, ...] = ()
+    apart: bool | None = None
 
     def __repr__(self) -> str:
         return self.name or f"v{self.uid}"

@@ -64,7 +64,7 @@ def test_what_equals_its_transpose_is_stored_once():
 
     stack = assert_agrees(step, {"X": (3, 2), "e": (3, 1)}, depth=3, dense=True)
     assert stack.num_layers == 1 + 3
-    assert set(stack.stages.plan.names.values()) == {"X", "e", "v1"}
+    assert set(stack.stages.plan.names.values()) == {"X", "e", "v1", "C"}
 
 
 def test_terms_that_cancel_cost_nothing():
