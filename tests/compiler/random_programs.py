@@ -11,12 +11,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tests.compiler import random_product_forms
 from tests.compiler.random_forms import ANY
 from tests.compiler.random_matrix_forms import MATRIX
 from tests.compiler.random_unusual_forms import unusual
 from tests.compiler.random_vector_forms import NUMBER, VECTOR
 
-FORMS = {2: [*ANY, *MATRIX], 1: [*ANY, *VECTOR], 0: NUMBER}
+FORMS = {
+    2: [*ANY, *MATRIX, *random_product_forms.MATRIX],
+    1: [*ANY, *VECTOR, *random_product_forms.VECTOR],
+    0: [*NUMBER, *random_product_forms.NUMBER],
+}
 UNUSUAL = 0.02  # of the forms
 PRELUDE = """\
 import jax

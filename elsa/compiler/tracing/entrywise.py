@@ -87,7 +87,7 @@ def _negative(graph: Graph, eqn: Any, term: Term) -> Term:
 def _added(sign: float) -> _Rule:
     def rule(graph: Graph, eqn: Any, a: Array, b: Array) -> Sequence[Terms] | None:
         shape = tuple(eqn.outvars[0].aval.shape)
-        one, two = (terms_of(graph, array) for array in (a, b))
+        one, two = terms_of(graph, a, b), terms_of(graph, b, a)
         if one is None or two is None:
             return None
         other = [dataclasses.replace(term, coefficient=sign * term.coefficient) for term in two]
@@ -97,7 +97,7 @@ def _added(sign: float) -> _Rule:
 
 
 def _product(graph: Graph, eqn: Any, a: Array, b: Array) -> Sequence[Terms] | None:
-    one, two = (terms_of(graph, array) for array in (a, b))
+    one, two = terms_of(graph, a, b), terms_of(graph, b, a)
     if len(a.shape) < len(b.shape):
         one, two = two, one
     axes = range(min(len(a.shape), len(b.shape)))  # a number has none of them

@@ -82,8 +82,17 @@ class Unformed:
     message: str
 
 
-def terms_of(graph: Graph, operand: Operand | Unformed) -> tuple[Term, ...] | None:
-    """Any operand as a sum of terms; None for constants that vary along more than two axes."""
+def terms_of(
+    graph: Graph, operand: Operand | Unformed, like: Operand | Unformed | None = None
+) -> tuple[Term, ...] | None:
+    """Any operand as a sum of terms; None for constants that vary along more than two axes.
+
+    like: what a constant is multiplied with, or added to, and so cut as it is.
+    """
+    if isinstance(operand, Known) and isinstance(like, Unformed):
+        cut = like.terms[0].axes if like.terms else ()
+        if len(cut) == len(operand.shape) and any(len(axis) > 1 for axis in cut):
+            return _of_cut(graph, operand, cut)
     if isinstance(operand, Unformed):
         return operand.terms
     if isinstance(operand, Value):
@@ -117,6 +126,24 @@ def _of_known(graph: Graph, known: Known) -> tuple[Term, ...] | None:
     ends = [axes[place][0] for place in varying]
     row, column = ends[0], ends[1] if len(ends) > 1 else None
     return (Term(graph.coefficient(1.0), (Factor(ref, row, column),), tuple(axes)),)
+
+
+def _of_cut(graph: Graph, known: Known, axes: Sequence[Sequence[Index]]) -> tuple[Term, ...] | None:
+    """A constant with axes cut as these are, where it is as long."""
+    parts = [
+        [index.size for index in axis] if side > 1 and len(axis) > 1 else [side]
+        for side, axis in zip(known.shape, axes, strict=True)
+    ]
+    array = np.asarray(known.array).reshape(len(known.array), *(n for part in parts for n in part))
+    terms = _of_known(graph, Known(array))
+    if terms is None:
+        return None
+    (term,) = terms
+    left, whole = iter(term.axes), []
+    for part in parts:
+        cut = [index for _ in part for index in next(left)]
+        whole.append(tuple(cut))
+    return (dataclasses.replace(term, axes=tuple(whole)),)
 
 
 def renamed(term: Term, names: Mapping[Index, Index]) -> Term:

@@ -91,9 +91,15 @@ UNARY = {
     "real": ((3, 4), jnp.real),
     "stop gradient": ((3, 4), lambda A: jax.lax.stop_gradient(A)),
     "array of an array": ((3, 4), lambda A: jnp.asarray(jnp.array(A))),
+    "tile": ((3, 2), lambda A: jnp.tile(A, (2, 3))),
+    "repeat": ((3, 2), lambda A: jnp.repeat(A, 2, axis=1)),
+    "kron": ((3, 2), lambda A: jnp.kron(np.arange(4.0).reshape(2, 2), A)),
+    "convolve": ((5,), lambda a: jnp.convolve(a, np.arange(3.0))),
+    "set a row": ((3, 2), lambda A: jnp.asarray(A).at[1].set(2.0 * A[0])),
+    "add to a column": ((3, 2), lambda A: jnp.asarray(A).at[:, 1].add(A[:, 0])),
+    "ravel and back": ((3, 2), lambda A: (A.ravel() * np.arange(6.0)).reshape(3, 2)),
+    "solve": ((3, 2), lambda A: jnp.linalg.solve(np.tri(3), A)),
 }
-if hasattr(jax.lax, "tile"):  # until jax 0.8 an array of four axes, which is refused
-    UNARY["tile"] = ((3, 2), lambda A: jnp.tile(A, (2, 3)))
 
 
 @pytest.mark.parametrize("name", UNARY)
