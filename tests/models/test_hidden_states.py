@@ -3,6 +3,7 @@
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -26,6 +27,12 @@ def of(name, size):
     return model
 
 
+def inside(model, prompt):
+    """Hidden states and attention, in one program."""
+    shown = jax.jit(lambda given: (model.hidden_states(given), model.attention(given)))
+    return tuple(map(np.asarray, shown(prompt)))
+
+
 def kept(prompt, rows):
     """The prompt with its first rows absent."""
     return tasks.keep_last(prompt, rows)
@@ -34,8 +41,7 @@ def kept(prompt, rows):
 @pytest.mark.parametrize("size", SIZES)
 def test_each_layer_of_a_linear_transformer_adds_its_attention_times_values(size):
     model, prompt = of("linear transformer", size), prompt_of(size)
-    states = np.asarray(model.hidden_states(prompt))
-    attention = np.asarray(model.attention(prompt))
+    states, attention = inside(model, prompt)
     batch, n, d = size
     assert states.shape == (4, batch, n + 1, d + 1) and attention.shape == (3, batch, 2, n + 1, n)
     for layer, (before, after) in enumerate(itertools.pairwise(states)):
@@ -48,7 +54,7 @@ def test_each_layer_of_a_linear_transformer_adds_its_attention_times_values(size
 @pytest.mark.parametrize("size", SIZES)
 def test_softmax_attention_predicts_the_mean_of_values_by_its_shares(size):
     model, prompt = of("softmax", size), prompt_of(size)
-    states, shares = model.hidden_states(prompt), np.asarray(model.attention(prompt))
+    states, shares = inside(model, prompt)
     np.testing.assert_allclose(shares.sum(axis=-1), 1.0, rtol=1e-12)
     np.testing.assert_allclose(states[1, :, 0, -1], predict(model, prompt), rtol=1e-12)
     none = kept(prompt, 0)
@@ -58,17 +64,21 @@ def test_softmax_attention_predicts_the_mean_of_values_by_its_shares(size):
 @pytest.mark.parametrize("size", SIZES)
 def test_gpt2_shows_its_residual_stream_and_shares_that_look_back_only(size):
     model, prompt = of("gpt2", size), prompt_of(size)
-    states = model.hidden_states(prompt)
+
+    @jax.jit  # eagerly, every operation would be a program of its own
+    def shown(prompt):
+        states, shares = model.hidden_states(prompt), model.attention(prompt)
+        answer = model.read_out(model.norm(states[-1, :, -1]))[:, 0]
+        layer, h = model.layers[0], states[0]
+        values = layer.attention.value(layer.attention_norm(h))
+        mixed = jnp.einsum("bhqk,bkhp->bqhp", shares[0], values)
+        middle = h + layer.attention.out(mixed)
+        after = middle + layer.narrow(jax.nn.gelu(layer.widen(layer.mlp_norm(middle))))
+        return states, shares, answer, after
+
+    states, shares, answer, after = map(np.asarray, shown(prompt))
     assert states.shape == (3, size[0], size[1] + 1, 4)
-    answer = model.read_out(model.norm(states[-1, :, -1]))[:, 0]
     np.testing.assert_allclose(answer, predict(model, prompt), rtol=1e-10)
-    shares = np.asarray(model.attention(prompt))
     np.testing.assert_allclose(shares.sum(axis=-1), 1.0, rtol=1e-12)
     assert not np.triu(shares, 1).any()
-    layer, h = model.layers[0], states[0]
-    values = layer.attention.value(layer.attention_norm(h))
-    mixed = np.einsum("bhqk,bkhp->bqhp", shares[0], values)
-    added = layer.attention.out(mixed)
-    middle = np.asarray(h + added)
-    after = middle + np.asarray(layer.narrow(jax.nn.gelu(layer.widen(layer.mlp_norm(middle)))))
     np.testing.assert_allclose(states[1], after, rtol=1e-10, atol=1e-10)

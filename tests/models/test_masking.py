@@ -7,6 +7,7 @@ from flax import nnx
 
 from elsa import models, tasks
 from elsa.nn.layers import LSA
+from tests.models.trained import predict
 
 N, D, BATCH = 6, 3, 4
 
@@ -27,14 +28,14 @@ def test_a_masked_layer_is_linear_attention_of_the_query_to_the_context():
         np.einsum("bi,bi->b", prompt.query_x @ wq[k][D : 2 * D] @ wk[k].T, gram @ wv[k][:, -1])
         for k in range(2)
     )
-    np.testing.assert_allclose(model(prompt), expected, rtol=1e-12)
+    np.testing.assert_allclose(predict(model, prompt), expected, rtol=1e-12)
 
 
 def test_the_query_is_masked_in_every_layer_and_at_every_length():
     """Against layers in NumPy whose sums over rows leave the last one out."""
     prompt = prompt_of(9)
     model = models.LSAModel(D, N, 2, masked=True, init_scale=1.0, rngs=nnx.Rngs(0))
-    states = np.asarray(model.hidden_states(prompt))
+    states = np.asarray(jax.jit(lambda given: model.hidden_states(given))(prompt))
     for layer in range(2):
         q, k, v = (np.asarray(getattr(model.stack.body[0], f))[layer, 0] for f in LSA.fields)
         h = states[layer]
@@ -42,12 +43,11 @@ def test_the_query_is_masked_in_every_layer_and_at_every_length():
         np.testing.assert_allclose(states[layer + 1], h + added, rtol=1e-10, atol=1e-12)
     cut = tasks.keep_last(prompt, 4)
     short = prompt._replace(x=prompt.x[:, -4:], y=prompt.y[:, -4:])
-    np.testing.assert_allclose(model(cut), model(short), atol=1e-12)
+    np.testing.assert_allclose(predict(model, cut), predict(model, short), atol=1e-12)
 
 
 def test_role_channels_give_a_stack_without_biases_what_biases_give():
     """ELSA(H) is LSA([H | R]) with weights [W; b] that writes H's channels alone, in two layers."""
-    prompt = prompt_of()
     elsa = models.ELSAModel(D, N, 2, num_heads=2, key_size=4, init_scale=1.0, rngs=nnx.Rngs(0))
     told = models.LSAModel(
         D, N, 2, num_heads=2, key_size=4, layout="stacked_roles", rngs=nnx.Rngs(0)
@@ -59,8 +59,9 @@ def test_role_channels_give_a_stack_without_biases_what_biases_give():
     values = np.concatenate([given.wv[...], given.bv[...]], axis=2)
     own.wv = nnx.Param(jax.numpy.pad(values, [(0, 0)] * 3 + [(0, 2)]))
     for n in (N, 9):
-        np.testing.assert_allclose(told(prompt_of(n)), elsa(prompt_of(n)), rtol=1e-10)
-    states = told.hidden_states(prompt)
+        prompt = prompt_of(n)
+        np.testing.assert_allclose(predict(told, prompt), predict(elsa, prompt), rtol=1e-10)
+    states = np.asarray(told.hidden_states(prompt_of()))
     np.testing.assert_allclose(states[-1, :, :, -2:], states[0, :, :, -2:])
     np.testing.assert_allclose(states[0, 0, :, -2:], [[N**-0.5, 0.0]] * N + [[0.0, 1.0]])
 

@@ -47,6 +47,11 @@ def model_of(name, layout, init, depth, **own):
     return CLASSES[name](D, N, depth, **options, rngs=nnx.Rngs(0))
 
 
+def run(function, prompt):
+    """Under jit: eagerly, every operation of it would be a program of its own."""
+    return jax.jit(lambda given: function(given))(prompt)
+
+
 def descent(prompt, steps, lam):
     """Predictions and weights of gradient descent on the mean, in float64 NumPy."""
     x, y, query = (np.asarray(part, np.float64) for part in prompt[:3])
@@ -92,7 +97,9 @@ def test_random_layers_are_the_formula():
     prompt = prompt_of()
     model = model_of("elsa", "stacked", "random", 2, num_heads=2, key_size=2, init_scale=1.0)
     weights = [np.asarray(getattr(model.stack.body[0], f)[...]) for f in model.stack.body[0].fields]
-    states = np.asarray(model.hidden_states(prompt))
+    states, predicted, by_layer = run(
+        lambda p: (model.hidden_states(p), model(p), model.by_layer(p)), prompt
+    )
     role = np.zeros((N + 1, 2))
     role[:N, 0], role[N, 1] = N**-0.5, 1.0
     h = np.zeros((BATCH, N + 1, 2 * D + 2))
@@ -109,10 +116,8 @@ def test_random_layers_are_the_formula():
         )
         h = h + added
         np.testing.assert_allclose(states[layer + 1], h, atol=1e-12)
-    np.testing.assert_allclose(model(prompt), h[:, N, -1], atol=1e-12)
-    np.testing.assert_allclose(
-        model.by_layer(prompt).prediction[1], states[1][:, N, -1], atol=1e-12
-    )
+    np.testing.assert_allclose(predicted, h[:, N, -1], atol=1e-12)
+    np.testing.assert_allclose(by_layer.prediction[1], states[1][:, N, -1], atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -127,14 +132,15 @@ def test_another_context_length_is_normalised_by_its_own(layout):
     """A built stack stays gradient descent on the mean at every length, absent examples or not."""
     model = model_of("elsa", layout, "construction", 2)
     lam = 0.0 if layout == "stacked" else LAM
-    for n in (2, 11):
+    found = jax.jit(lambda given: model(given))  # one program for each length
+    for n in (2, 9):
         prompt = prompt_of(n)
-        np.testing.assert_allclose(model(prompt), descent(prompt, 2, lam)[0][-1], atol=1e-12)
-    longer, cut = prompt_of(9), tasks.keep_last(prompt_of(9), 4)
-    short = longer._replace(x=longer.x[:, -4:], y=longer.y[:, -4:])
-    np.testing.assert_allclose(model(cut), model(short), atol=1e-12)
+        np.testing.assert_allclose(found(prompt), descent(prompt, 2, lam)[0][-1], atol=1e-12)
+    longer, cut = prompt_of(9), tasks.keep_last(prompt_of(9), 2)
+    short = longer._replace(x=np.asarray(longer.x)[:, -2:], y=np.asarray(longer.y)[:, -2:])
+    np.testing.assert_allclose(found(cut), found(short), atol=1e-12)
     fixed = model_of("elsa", layout, "construction", 2, biases="position")
-    np.testing.assert_allclose(fixed(prompt_of()), model(prompt_of()), atol=1e-12)
+    np.testing.assert_allclose(run(fixed, prompt_of()), found(prompt_of()), atol=1e-12)
     with pytest.raises(ValueError, match="the 6 examples that biases='position' fixes, got 9"):
         fixed(longer)
 
@@ -144,22 +150,23 @@ def test_another_context_length_is_normalised_by_its_own(layout):
 )
 def test_a_model_is_a_stack_between_blocks(case, tmp_path):
     """With biases by position, for every length that it can be run on, and as a file."""
-    model, n = model_of(*case, 2), 8
+    model, n = model_of(*case, 2), 9
     prompt, stack = prompt_of(n), models.block_stack(model, n)
-    blocks = {"X": prompt.x[0] / n**0.5, "y": prompt.y[0, :, None] / n**0.5}
-    blocks |= {"query_x": prompt.query_x[:1]} | ({"lam": LAM / n} if "lam" in stack.inputs else {})
-    np.testing.assert_allclose(stack(**blocks)["prediction"][0, 0], model(prompt)[0], atol=1e-12)
-    states = model.hidden_states(prompt)[:, 0]
-    np.testing.assert_allclose(stack.prompts(**blocks), states, atol=1e-12)
+    x, y, query_x = (np.asarray(part) for part in prompt[:3])
+    blocks = {"X": x[0] / n**0.5, "y": y[0, :, None] / n**0.5}
+    blocks |= {"query_x": query_x[:1]} | ({"lam": LAM / n} if "lam" in stack.inputs else {})
+    predicted, states = run(lambda p: (model(p), model.hidden_states(p)), prompt)
+    np.testing.assert_allclose(stack(**blocks)["prediction"][0, 0], predicted[0], atol=1e-12)
+    np.testing.assert_allclose(stack.prompts(**blocks), states[:, 0], atol=1e-12)
     exchange.export(stack, tmp_path / "stack.safetensors")
     read = exchange.load(tmp_path / "stack.safetensors")
     np.testing.assert_allclose(read(**blocks)["prediction"], stack(**blocks)["prediction"], atol=0)
 
 
 def test_newton_schulz_reaches_ridge_in_a_few_steps():
-    prompt = prompt_of(12)
+    prompt = prompt_of(9)
     model = model_of("elsa", "natural", "compiled", 9, algorithm="newton_schulz_ridge")
-    np.testing.assert_allclose(model(prompt), predictors.ridge(prompt, LAM), rtol=1e-9)
+    np.testing.assert_allclose(run(model, prompt), predictors.ridge(prompt, LAM), rtol=1e-9)
 
 
 def test_noise_is_added_to_every_weight_and_none_to_what_is_exact():
@@ -195,9 +202,9 @@ def test_the_prediction_after_the_last_layer_is_the_model_s(name):
         "gpt2": lambda: models.GPT2(D, N, width=8, depth=2, rngs=nnx.Rngs(0)),
     }
     model = made[name]()
-    found = models.by_layer(model, prompt).prediction
+    found, predicted = run(lambda p: (models.by_layer(model, p).prediction, model(p)), prompt)
     assert found.shape == (3, BATCH)
-    np.testing.assert_allclose(found[-1], model(prompt), rtol=1e-12)
+    np.testing.assert_allclose(found[-1], predicted, rtol=1e-12)
 
 
 REFUSED = {
