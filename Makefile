@@ -107,7 +107,7 @@ lint: $(STAMP)  ## ruff (rules and format) and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP)  ## the benchmark suite, one JSON object a line
+bench: $(STAMP)  ## times beside baselines, a table and figures; ARGS=--quick, ARGS=--compare=FILE
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 lock: $(STAMP)  ## pin the newest versions that pyproject.toml admits

@@ -2,7 +2,7 @@
 
 Gradient descent on the ridge loss, 64 tasks at once, in two plans: as it is written,
 w <- w - eta (X^T (X w - y) + lam w), and "gram", which forms X^T X and X^T y once and repeats
-w <- w - eta (X^T X w - X^T y + lam w). The ratio is what compiling costs: at most 1.1.
+w <- w - eta (X^T X w - X^T y + lam w). The ratio is what compiling costs.
 """
 
 import functools
@@ -19,6 +19,7 @@ from benchmarks.harness import Row, compare
 from elsa import algorithms, compiler
 
 CONTEXT_LENGTH, DIM, DEPTH, TASKS = 1000, 20, 1000, 64
+LIMIT = 1.05  # of the ratio
 STEP_SIZE = 0.5  # X^T X + lam I has eigenvalues of 0.8 to 1.4 where X has variance 1 / n
 SHAPES = {"X": (CONTEXT_LENGTH, DIM), "y": (CONTEXT_LENGTH, 1), "w": (DIM, 1), "lam": (1, 1)}
 
@@ -99,5 +100,6 @@ def run(repeats: int) -> Iterator[Row]:
                 "hand-written scan": functools.partial(by_hand, **blocks),
             },
             baseline="hand-written scan",
+            limit=LIMIT,
             repeats=3 * repeats,  # turns are short, and a busy machine makes them uneven
         )

@@ -1,4 +1,4 @@
-"""Times contestants side by side and writes one JSON object a line.
+"""Times contestants side by side; a measurement is a row, which is one JSON object a line.
 
 Contestants take turns (A B A B ...), so that a machine that slows down slows all of them; the
 median of the turns is what counts. The first calls compile and are thrown away.
@@ -9,10 +9,12 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+
+HIGHER_IS_BETTER = "/s"  # units that end so are rates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,24 +23,102 @@ class Row:
 
     case: what was run, sizes included.
     metric: what was measured, and of whom.
-    value, unit: the measurement.
+    value, unit: the measurement; None where it could not be made, and `note` says why.
     baseline: the same measurement of what it is compared with; None where there is nothing.
+    turns, baseline_turns: every turn's measurement, where there were turns; one of `turns` and the
+      one of `baseline_turns` beside it saw the same machine.
+    limit: what the ratio should not exceed, or the value where there is no baseline; for a rate,
+      what it should reach.
+    axis, at, series: the size that grows from row to row, how large it is here, and the curve of a
+      figure that the row is a point of; without `at`, what was fitted to the curve.
+    judged: whether `--compare` looks at the row; False for baselines and for what the machine does.
+    note: what a reader should know.
     """
 
     case: str
     metric: str
-    value: float
+    value: float | None
     unit: str
     baseline: float | None = None
+    turns: tuple[float, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    baseline_turns: tuple[float, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    limit: float | None = None
+    axis: str = ""
+    at: float | None = None
+    series: str = ""
+    judged: bool = True
+    note: str = ""
 
     @property
     def ratio(self) -> float | None:
-        """value / baseline: below 1 is faster, or smaller, than the baseline."""
-        return self.value / self.baseline if self.baseline else None
+        """value / baseline, turn by turn and then the median, so that a machine that slows down for
+        a while slows both: below 1 is faster, or smaller, than the baseline."""
+        if self.value is None or not self.baseline:
+            return None
+        return statistics.median(self._ratios) if self._ratios else self.value / self.baseline
+
+    @property
+    def score(self) -> float | None:
+        """What is judged: the ratio where there is a baseline, else the value."""
+        return self.value if self.baseline is None else self.ratio
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Of the score, as `median_interval`; None where there were no turns."""
+        turns = self.turns if self.baseline is None else self._ratios
+        return median_interval(turns) if turns else None
+
+    @property
+    def spread(self) -> float | None:
+        """The middle half of the turns' measurements, as a share of their median."""
+        if len(self.turns) < 2 or not self.value:
+            return None
+        low, _, high = statistics.quantiles(self.turns, n=4, method="inclusive")
+        return (high - low) / self.value
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether the measurement is a rate."""
+        return self.unit.endswith(HIGHER_IS_BETTER)
+
+    @property
+    def within_limit(self) -> bool | None:
+        """Whether the score keeps to the limit; None where there is none."""
+        if self.limit is None or self.score is None:
+            return None
+        return self.score >= self.limit if self.higher_is_better else self.score <= self.limit
+
+    @property
+    def _ratios(self) -> list[float]:
+        if len(self.turns) != len(self.baseline_turns):
+            return []
+        return [a / b for a, b in zip(self.turns, self.baseline_turns, strict=True)]
 
     def to_json(self) -> str:
-        """One line with the keys case, metric, value, unit, baseline, ratio."""
-        return json.dumps({**dataclasses.asdict(self), "ratio": self.ratio}, allow_nan=False)
+        """One line: case, metric, value, unit, baseline, ratio, then low and high of `interval`,
+        turns (how many), spread, limit, axis, at, series, judged, note."""
+        low, high = self.interval or (None, None)
+        stored = dataclasses.asdict(self) | {"turns": len(self.turns)}
+        del stored["baseline_turns"]
+        first = {name: stored.pop(name) for name in ("case", "metric", "value", "unit", "baseline")}
+        derived = {"ratio": self.ratio, "low": low, "high": high, "spread": self.spread}
+        return json.dumps({**first, **derived, **stored}, allow_nan=False)
+
+
+def median_interval(turns: Sequence[float]) -> tuple[float, float]:
+    """The narrowest pair of equally extreme turns that holds the median of what the turns are drawn
+    from with 95 % probability, whatever their distribution; the extremes where they are below six.
+
+    The k-th smallest of n lies above the median with probability P(Binomial(n, 1/2) < k).
+    """
+    ordered, n = sorted(turns), len(turns)
+    below, extreme = 0.0, 1
+    for k in range(1, n // 2 + 1):
+        below += math.comb(n, k - 1) / 2.0**n
+        if 2.0 * below > 0.05:
+            break
+        extreme = k
+    return ordered[extreme - 1], ordered[n - extreme]
 
 
 def sample(
@@ -88,16 +168,35 @@ def sample(
 
 
 def compare(
-    case: str, contestants: Mapping[str, Callable[[], Any]], *, baseline: str, **settings: Any
+    case: str,
+    contestants: Mapping[str, Callable[[], Any]],
+    *,
+    baseline: str,
+    limit: float | Mapping[str, float] | None = None,
+    **settings: Any,
 ) -> Iterator[Row]:
     """A row with the median time of each contestant, the baseline first; settings as in `sample`.
+
+    A limit is that of every ratio, or those by contestant.
 
     Raises:
       KeyError: if the baseline is not a contestant.
     """
     if baseline not in contestants:
         raise KeyError(f"compare: baseline {baseline!r} is none of {sorted(contestants)}")
-    medians = {n: statistics.median(s) for n, s in sample(contestants, **settings).items()}
-    for name in sorted(medians, key=lambda name: name != baseline):
-        metric = f"time of {name}" + (f" against {baseline}" if name != baseline else "")
-        yield Row(case, metric, medians[name], "s", None if name == baseline else medians[baseline])
+    turns = {name: tuple(seconds) for name, seconds in sample(contestants, **settings).items()}
+    medians = {name: statistics.median(seconds) for name, seconds in turns.items()}
+    first = medians[baseline]
+    yield Row(case, f"time of {baseline}", first, "s", turns=turns[baseline], judged=False)
+    for name in turns:
+        if name != baseline:
+            yield Row(
+                case,
+                f"time of {name} against {baseline}",
+                medians[name],
+                "s",
+                first,
+                turns=turns[name],
+                baseline_turns=turns[baseline],
+                limit=limit.get(name) if isinstance(limit, Mapping) else limit,
+            )

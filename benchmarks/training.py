@@ -18,7 +18,7 @@ from elsa.training.sweep import make_sweep
 
 _DIM, _CONTEXT, _BATCH = 20, 40, 256
 _SEEDS, _RATES = 16, tuple(0.001 * 2**i for i in range(8))  # 128 models
-_STEPS = 10  # of one call
+STEPS = 10  # of one call
 
 
 def run(repeats: int) -> Iterator[Row]:
@@ -35,17 +35,31 @@ def sweep_against_one(model: str, repeats: int) -> Iterator[Row]:
     alone = _program(task, {"name": model}, {}, num_seeds=1)
     together = _program(task, {"name": model}, {"learning_rate": _RATES}, num_seeds=_SEEDS)
     contestants = {"one": _steps(alone), "sweep": _steps(together)}
-    seconds = {
-        name: statistics.median(s) for name, s in sample(contestants, repeats=repeats).items()
-    }
+    seconds = sample(contestants, repeats=repeats)
     for name, program in (("one", alone), ("sweep", together)):
         compiled = program.compilations
         assert compiled == 1, f"{model}, {name}: {compiled} compilations where one is enough"
     models = _SEEDS * len(_RATES)
     case = f"training, {models} {model} d={_DIM} n={_CONTEXT} batch={_BATCH} float32, shared data"
-    one, sweep = _STEPS / seconds["one"], models * _STEPS / seconds["sweep"]
-    yield Row(case, "speed of one model", one, "model-steps/s")
-    yield Row(case, "speed-up: sweep against one model", sweep, "model-steps/s", one)
+    one = tuple(STEPS / turn for turn in seconds["one"])
+    sweep = tuple(models * STEPS / turn for turn in seconds["sweep"])
+    unit, alone_rate = "model-steps/s", statistics.median(one)
+    yield Row(case, "speed of one model", alone_rate, unit, turns=one, judged=False)
+    yield Row(
+        case,
+        "speed-up: sweep against one model",
+        statistics.median(sweep),
+        unit,
+        alone_rate,
+        turns=sweep,
+        baseline_turns=one,
+    )
+
+
+def steps_of_seeds(num_seeds: int) -> Callable[[], jax.Array]:
+    """Trains as many models that differ in their seed, `STEPS` steps a call."""
+    task = {"name": "linear_regression", "dim": _DIM, "context_length": _CONTEXT}
+    return _steps(_program(task, {"name": "merged_attention"}, {}, num_seeds=num_seeds))
 
 
 def long_context(depth: int, repeats: int) -> Iterator[Row]:
@@ -56,7 +70,7 @@ def long_context(depth: int, repeats: int) -> Iterator[Row]:
         task = {"name": "linear_regression", "dim": _DIM, "context_length": rows}
         contestants[f"n={rows}"] = _steps(_program(task, model, {}, num_seeds=1))
     yield from compare(
-        f"context, {_STEPS} training steps, {depth} layers, d={_DIM} batch={_BATCH} float32",
+        f"context, {STEPS} training steps, {depth} layers, d={_DIM} batch={_BATCH} float32",
         contestants,
         baseline="n=1000",
         repeats=repeats,
@@ -78,7 +92,7 @@ def _program(
         "train": {
             "num_steps": 1_000_000,
             "batch": _BATCH,
-            "evaluate_every": _STEPS,
+            "evaluate_every": STEPS,
             "decay": "constant",
             "learning_rate": 0.001,
             "share_data": True,
@@ -89,14 +103,14 @@ def _program(
 
 
 def _steps(program: Program) -> Callable[[], jax.Array]:
-    """Trains on, `_STEPS` steps a call."""
+    """Trains on, `STEPS` steps a call."""
     state, step = program.init(), 0
 
     def call() -> jax.Array:
         nonlocal state, step
         loss: jax.Array
         state, loss = program.advance(state, jnp.int32(step))
-        step += _STEPS
+        step += STEPS
         return loss
 
     return call

@@ -165,7 +165,11 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("elsa.base",),
             ("absl", "ml_collections"),
         ),
-        "benchmarks": Room("timings", ("elsa",)),
+        "benchmarks": Room(
+            "timings beside baselines, and whether they have regressed",
+            ("elsa",),
+            ("flax", "matplotlib", "rich", "scipy", "sklearn"),
+        ),
         "scripts": Room(
             "the README runner, the check of a device, figures of the docs",
             ("elsa",),

@@ -4,9 +4,10 @@ import itertools
 import json
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from benchmarks import compiled_stack, harness, run
+from benchmarks import harness
 
 
 class Clock:
@@ -60,7 +61,7 @@ def test_the_median_counts_and_the_baseline_comes_first():
         "theirs": clock.worker("theirs", [4.0]),
     }
     first, second = harness.compare("c", contestants, baseline="theirs", repeats=3, clock=clock)
-    assert first == harness.Row("c", "time of theirs", 4.0, "s", None)
+    assert first == harness.Row("c", "time of theirs", 4.0, "s", None, judged=False)
     assert second == harness.Row("c", "time of ours against theirs", 1.0, "s", 4.0)
     assert first.ratio is None and second.ratio == 0.25
 
@@ -69,9 +70,11 @@ def test_a_row_is_one_line_of_json_with_fixed_keys():
     line = harness.Row("c", "m", 1.0, "s", 4.0).to_json()
     assert "\n" not in line
     assert json.loads(line) == {
-        "case": "c", "metric": "m", "value": 1.0, "unit": "s", "baseline": 4.0, "ratio": 0.25
+        "case": "c", "metric": "m", "value": 1.0, "unit": "s", "baseline": 4.0, "ratio": 0.25,
+        "low": None, "high": None, "spread": None, "turns": 0, "limit": None,
+        "axis": "", "at": None, "series": "", "judged": True, "note": "",
     }  # fmt: skip
-    assert list(json.loads(line)) == ["case", "metric", "value", "unit", "baseline", "ratio"]
+    assert list(json.loads(line))[:6] == ["case", "metric", "value", "unit", "baseline", "ratio"]
     with pytest.raises(ValueError, match="not JSON compliant"):
         harness.Row("c", "m", float("nan"), "s").to_json()
 
@@ -92,22 +95,37 @@ def test_no_contestants_or_an_unknown_baseline_is_refused():
         list(harness.compare("c", {"a": lambda: None}, baseline="b"))
 
 
-# two minutes of training: its rows are looked at by `make test-slow`
-CASES = [
-    pytest.param(case, marks=pytest.mark.slow) if case == "training" else case for case in run.CASES
-]
+def test_a_ratio_is_the_median_of_the_turns_own():
+    """A machine that is slow for two of three turns is slow for both contestants."""
+    row = harness.Row("c", "m", 20.0, "s", 4.0, turns=(1.0, 20.0, 30.0), baseline_turns=(2, 4, 60))
+    assert row.ratio == row.score == 0.5
+    assert row.interval == (0.5, 5.0)
+    alone = harness.Row("c", "m", 20.0, "s", turns=(1.0, 20.0, 30.0))
+    assert alone.ratio is None and alone.score == 20.0 and alone.interval == (1.0, 30.0)
+    assert alone.spread == pytest.approx((25.0 - 10.5) / 20.0)
+    assert harness.Row("c", "m", None, "s", 4.0).score is None
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_every_case_yields_rows(case, capsys, monkeypatch):
-    monkeypatch.setattr(compiled_stack, "TASKS", 4)  # of 64, which take seconds
-    assert run.main([f"--case={case}", "--repeats=1"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert rows and all(row["value"] > 0 for row in rows)
-    assert any(row["ratio"] for row in rows)
+def test_an_interval_holds_the_median_as_often_as_it_says():
+    """Of normal turns, by the binomial distribution and by drawing them."""
+    assert harness.median_interval([3.0]) == (3.0, 3.0)
+    assert harness.median_interval([5.0, 1.0, 2.0, 3.0, 4.0]) == (1.0, 5.0)
+    assert harness.median_interval(range(20)) == (5, 14)  # 95.9 %; (6, 13) is 88.5 %
+    rng = np.random.default_rng(0)
+    for n in (6, 9, 20, 41):
+        ends = np.array([harness.median_interval(rng.normal(size=n)) for _ in range(2_000)])
+        share = np.mean((ends[:, 0] <= 0.0) & (ends[:, 1] >= 0.0))
+        assert share > 0.95 - 4 * (0.05 * 0.95 / 2_000) ** 0.5
 
 
-def test_an_unknown_case_lists_the_known_ones(capsys):
-    with pytest.raises(SystemExit):
-        run.main(["--case=none"])
-    assert "choose from" in capsys.readouterr().err
+def test_a_limit_is_kept_below_by_times_and_above_by_rates():
+    assert harness.Row("c", "m", 2.0, "s", 1.0, limit=2.0).within_limit is True
+    assert harness.Row("c", "m", 2.1, "s", 1.0, limit=2.0).within_limit is False
+    assert harness.Row("c", "m", 2.1, "flop/s", 1.0, limit=2.0).within_limit is True
+    assert harness.Row("c", "m", 1.9, "flop/s", 1.0, limit=2.0).within_limit is False
+    assert harness.Row("c", "m", 1.9, "s", 1.0).within_limit is None
+    assert harness.Row("c", "m", 1e-7, "relative", limit=1e-6).within_limit is True
+    clock = Clock()
+    contestants = {name: clock.worker(name, [1.0]) for name in "abc"}
+    rows = harness.compare("c", contestants, baseline="b", limit={"c": 2.0}, repeats=1, clock=clock)
+    assert [(row.metric[8], row.limit) for row in rows] == [("b", None), ("a", None), ("c", 2.0)]
