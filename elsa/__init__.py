@@ -22,6 +22,7 @@ _FROM = {
 _MODULES = (
     "algorithms",
     "constructions",
+    "estimators",
     "heads",
     "models",
     "nn",
@@ -42,6 +43,7 @@ __all__ = [
     "compile",
     "constructions",
     "elsa",
+    "estimators",
     "export",
     "heads",
     "load",
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from elsa import (
         algorithms,
         constructions,
+        estimators,
         heads,
         models,
         nn,

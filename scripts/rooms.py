@@ -20,11 +20,13 @@ class Room(NamedTuple):
 
     ours: rooms, or single names of one ("elsa.tasks.Prompt"); "elsa" is all of the library.
     others: third parties.
+    at_once: of them, the slow ones that a file of it may import outside of functions.
     """
 
     holds: str
     ours: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    at_once: tuple[str, ...] = ()
 
 
 # From the bottom up: a room may import those before it; a room within a room has its own line.
@@ -94,6 +96,15 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
                 "elsa.compiler.planning",
                 "elsa.compiler.tracing",
             ),
+        ),
+        "elsa.estimators": Room(
+            "estimators in scikit-learn's sense, whose fit is a run of attention layers",
+            (
+                *("elsa.base", "elsa.tasks.Scaling", "elsa.algorithms", "elsa.theory"),
+                "elsa.compiler",
+            ),
+            ("sklearn",),
+            at_once=("sklearn",),  # they inherit from its classes
         ),
         "elsa.models": Room(
             "modules from a batch of prompts to predictions; the one place of signs",

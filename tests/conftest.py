@@ -1,6 +1,7 @@
 """Strict numerics for every test, and how many examples a property is tried on."""
 
 import collections
+import gc
 import itertools
 import os
 import signal
@@ -42,13 +43,38 @@ jax.monitoring.register_event_duration_secs_listener(
 )
 
 
+# What outlives every test, modules and compiled programs above all, is much to look through for
+# each search for garbage: it is set aside.
+_MANY_OBJECTS = 200_000
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection():
+    """Nothing that collecting makes is garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.enable()
+    _set_aside()
+
+
+def _set_aside():
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")  # a module's own fixtures may count programs
 def _few_programs():
     """Lets go of the compiled programs of earlier tests, where there are many."""
     yield
     if _compiled["/jax/core/compile/backend_compile_duration"] > _MAX_PROGRAMS:
         _compiled.clear()
+        gc.unfreeze()
         jax.clear_caches()
+        _set_aside()
+    elif len(gc.get_objects()) > _MANY_OBJECTS:
+        _set_aside()
 
 
 def pytest_terminal_summary(terminalreporter):

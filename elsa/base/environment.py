@@ -9,6 +9,7 @@ all the same, and so is the commit of this code, which says little of what it ch
 
 import functools
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -76,10 +77,12 @@ class Difference(NamedTuple):
             return f"set JAX_ENABLE_X64={int(self.before == 'true')}"
         if group == "versions":
             return f"install {name}=={self.before.strip(chr(34))}"
-        if group == "switches":
-            return f"set {name.upper()} to {self.before}"
-        if self.key == "xla_flags":
-            return f"set XLA_FLAGS to {self.before}"
+        if group in ("switches", "xla_flags"):
+            variable, value = (name or group).upper(), json.loads(self.before)
+            if value in (None, []):
+                return f"unset {variable}"
+            flags = f'"{" ".join(value)}"' if isinstance(value, list) else self.before
+            return f"set {variable} to {flags}"
         return "go on where it was begun"
 
 

@@ -9,7 +9,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from elsa.attention import gram
+from elsa.attention import gram, many_prompts
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import readout
@@ -100,6 +100,10 @@ class LinearTransformer(nnx.Module):
         if isinstance(prompt, GramPrompt) and self.form == "direct":
             raise ValueError("LinearTransformer: form='direct' needs a Prompt, got a GramPrompt")
         if isinstance(prompt, GramPrompt) or self._runs_on_gram(prompt.x.shape[1]):
+            if many_prompts.serves(*row_BxM.shape):
+                grams = context_gram(prompt, self.precision)
+                labels_B = many_prompts.last_channel(grams, row_BxM, *weights)
+                return readout.from_residual_stream(labels_B[:, None])
             one = functools.partial(gram.run_layers, precision=self.precision)
             run = jax.vmap(one, in_axes=(0, 0, None, None))
             grams = context_gram(prompt, self.precision)

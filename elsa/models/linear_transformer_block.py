@@ -9,7 +9,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from elsa.attention import gram
+from elsa.attention import gram, many_prompts
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.models import readout
@@ -121,10 +121,14 @@ class LinearTransformerBlock(nnx.Module):
         require_fit(prompt, self, self.w_kq.shape[-1] - 1)
         first = self._scale(prompt) * jnp.swapaxes(self.w_kq[...], 1, 2)
         last, feed_forward = (jnp.swapaxes(w, 1, 2) for w in (self.w_pv[...], self.w_mlp))
+        grams, row_BxM = context_gram(prompt, self.precision), query_row(prompt)
+        weights = tuple(w[:depth] for w in (first, last, feed_forward))
+        if many_prompts.serves(*row_BxM.shape):
+            labels_B = many_prompts.last_channel(grams, row_BxM, *_as_layers(*weights))
+            return readout.from_block(labels_B[:, None])
         one = functools.partial(_run_blocks, precision=self.precision)
         run = jax.vmap(one, in_axes=(0, 0, None, None, None))
-        grams = context_gram(prompt, self.precision)
-        rows = run(grams, query_row(prompt), *(w[:depth] for w in (first, last, feed_forward)))
+        rows = run(grams, row_BxM, *weights)
         return readout.from_block(rows)
 
     def _scale(self, prompt: AnyPrompt) -> float:
@@ -136,6 +140,15 @@ class LinearTransformerBlock(nnx.Module):
                 "give the block a scale, or call it on a Prompt"
             )
         return 1.0 / max(prompt.x.shape[1], 1)
+
+
+def _as_layers(
+    query_key: Float[Array, "depth m m"],
+    value: Float[Array, "depth m m"],
+    feed_forward: Float[Array, "depth m m"],
+) -> tuple[Array, Array, Array]:
+    """(I + A G V) F = F + A G (V F): one head, with F in its value and as its skip."""
+    return query_key[:, None], (value @ feed_forward)[:, None], feed_forward
 
 
 def _run_blocks(

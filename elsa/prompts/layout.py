@@ -172,11 +172,17 @@ class BlockLayout:
         }
         dtype = _float_of(values)
         checks.in_range("pack", dtype, **values)
+        stored = {n: v.T if n in self.transposed else v for n, v in values.items()}
+        if not any(isinstance(value, jax.Array) for value in stored.values()):
+            whole = np.zeros(self.shape, dtype)  # outside jax, which would compile every placing
+            for name, value in stored.items():
+                row, col, height, width = self.blocks[name]
+                whole[row : row + height, col : col + width] = value
+            return jnp.asarray(whole)
         h = jnp.zeros(self.shape, dtype)
-        for name, value in values.items():
+        for name, value in stored.items():
             box = self.blocks[name]
-            stored = value.T if name in self.transposed else value
-            h = jax.lax.dynamic_update_slice(h, jnp.asarray(stored, dtype), (box.row, box.col))
+            h = jax.lax.dynamic_update_slice(h, jnp.asarray(value, dtype), (box.row, box.col))
         return h
 
     def block(
@@ -188,14 +194,15 @@ class BlockLayout:
           ValueError: where the last two axes of `h` are not the layout's shape.
         """
         checks.real("BlockLayout", h=h)
-        prompt, box = jnp.asarray(h), self.box(name)
+        prompt, box = h if isinstance(h, jax.Array) else np.asarray(h), self.box(name)
         if prompt.shape[-2:] != self.shape:
             raise ValueError(
                 f"BlockLayout: the prompt must have shape (..., {self.shape[0]}, "
                 f"{self.shape[1]}), got {prompt.shape} for h"
             )
         stored = prompt[..., box.rows.start : box.rows.stop, box.channels.start : box.channels.stop]
-        return jnp.swapaxes(stored, -1, -2) if name in self.transposed else stored
+        swapped = stored.swapaxes(-1, -2) if name in self.transposed else stored
+        return jnp.asarray(swapped)
 
     def unpack(
         self, h: Real[ArrayLike, "*batch n m"] | Rows

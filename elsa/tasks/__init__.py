@@ -11,6 +11,7 @@ from elsa.tasks.prompt import GramPrompt, Prompt, Task, gram_prompt, keep_last
 from elsa.tasks.registration import task
 from elsa.tasks.registry import TASKS, build
 from elsa.tasks.retrieval import Retrieval
+from elsa.tasks.scaling import Linear, Scaling
 from elsa.tasks.shifts import ShiftedRegression, shifted
 from elsa.tasks.spectrum import PrescribedSpectrum
 from elsa.tasks.table import Table, diabetes, standardised
@@ -24,11 +25,13 @@ __all__ = [
     "BlockTask",
     "Drift",
     "GramPrompt",
+    "Linear",
     "LinearRegression",
     "PrescribedSpectrum",
     "Products",
     "Prompt",
     "Retrieval",
+    "Scaling",
     "ShiftedRegression",
     "Table",
     "TableContexts",

@@ -14,7 +14,8 @@ from elsa.base import checks
 from elsa.tasks import fields
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
-from elsa.tasks.table import Table, diabetes, moments, standardised
+from elsa.tasks.scaling import moments
+from elsa.tasks.table import Table, diabetes, standardised
 from elsa.tasks.table_files import read_csv
 
 

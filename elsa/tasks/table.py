@@ -3,9 +3,10 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from elsa.base import checks
+from elsa.tasks.scaling import Scaling
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -13,6 +14,8 @@ class Table:
     """Covariates and labels of one regression problem, with the names of the columns.
 
     x: [n, d].  y: [n].  columns: d names.  target: name of y.  name: what the data is, for reports.
+    scaling: of a table that `standardised` made, how it came from the one before: it transforms new
+      rows, and gives coefficients in their units.
     """
 
     x: Float[np.ndarray, "n d"]
@@ -20,6 +23,7 @@ class Table:
     columns: tuple[str, ...]
     target: str
     name: str
+    scaling: Scaling | None = None
 
 
 def diabetes() -> Table:
@@ -39,44 +43,31 @@ def diabetes() -> Table:
 def standardised(table: Table) -> Table:
     """Covariates with mean 0 and population standard deviation 1, labels with mean 0.
 
+    `scaling` of the table returned does the same to new rows, and takes weights back to the units
+    of the table given:
+
+        data = tasks.standardised(table)
+        data.scaling.transform(rows)
+        coefficients, intercept = data.scaling.linear(weights)
+
     Raises:
       ValueError: naming a column that is constant, which cannot be scaled, or labels so large that
         float64 does not hold their differences.
     """
     checks.instance("standardised", Table, "a Table", table=table)
     checks.finite("standardised", x=table.x, y=table.y)
-    exponents, mean, spread = moments(table.x)
-    flat = spread <= 1e-12 * np.maximum(np.abs(np.ldexp(table.x, -exponents)).max(axis=0), 1e-300)
-    if flat.any():
-        name = table.columns[int(np.argmax(flat))]
+    scaling = Scaling.of(table.x, table.y)
+    if scaling.constant.any():
+        name = table.columns[int(np.argmax(scaling.constant))]
         raise ValueError(
             f"standardised: column {name!r} of {table.name} is constant and cannot be scaled to "
             "standard deviation 1; leave it out"
         )
-    x = (np.ldexp(table.x, -exponents) - mean) / spread
-    exponent, centre, _ = moments(table.y)
-    with np.errstate(over="ignore"):
-        y = np.ldexp(np.ldexp(table.y, -exponent) - centre, exponent)
+    y = scaling.transform_labels(table.y)
     if not np.isfinite(y).all():
         raise ValueError(
             f"standardised: the labels {table.target!r} of {table.name} are as large as "
             f"{np.abs(table.y).max():.3g}, and float64 does not hold them about their mean; divide "
             "them by a number"
         )
-    return dataclasses.replace(table, x=x, y=y)
-
-
-def moments(
-    values: Float[np.ndarray, "n *d"],
-) -> tuple[Int[np.ndarray, "*d"], Float[np.ndarray, "*d"], Float[np.ndarray, "*d"]]:
-    """Mean and population standard deviation of each column in a unit of its own, a power of two.
-
-    In it the largest number is between 1/2 and 1, so that no square is beyond float64's range,
-    and all else has the bits that it has in any other.
-
-    Returns:
-      Exponents of the units, means and standard deviations: a value v is ldexp(v, -exponent).
-    """
-    exponents = np.asarray(np.frexp(np.abs(values).max(axis=0))[1])
-    scaled = np.ldexp(values, -exponents)
-    return exponents, np.asarray(scaled.mean(axis=0)), np.asarray(scaled.std(axis=0))
+    return dataclasses.replace(table, x=scaling.transform(table.x), y=y, scaling=scaling)

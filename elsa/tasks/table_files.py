@@ -30,26 +30,33 @@ _NO_TEXT = {
 
 
 def read_csv(
-    path: str | os.PathLike[str], target: str, *, separator: str = "", decimal: str = ""
+    path: str | os.PathLike[str],
+    target: str,
+    *,
+    drop: Sequence[str] = (),
+    separator: str = "",
+    decimal: str = "",
 ) -> Table:
     """A table from a CSV file with a header line: the target column, and all others as covariates.
 
     Args:
       path: of a text in UTF-8, or in UTF-16 with its mark; `~` is the home folder.
       target: the column of the labels.
+      drop: columns that are left out, whatever stands in them.
       separator: of columns; "" finds out which of comma, semicolon, tab and | it is.
       decimal: the decimal mark, "." or ","; "" finds out which, where columns have another
         separator than the comma, and is "." elsewhere.
 
     Raises:
       FileNotFoundError, IsADirectoryError: where there is no such file, or it is a folder.
-      KeyError: where `target` is not a column, with the nearest names.
+      KeyError: where `target` or a column of `drop` is not one, with the nearest names.
       ValueError: for another encoding, several separators that fit, no rows, no covariates, columns
         named twice or not at all, rows of another length, quotes without an end, or an entry that
         is not a finite number, naming column and line.
     """
     checks.instance("read_csv", str | os.PathLike, "a path", path=path)
     checks.instance("read_csv", str, "a column's name", target=target)
+    _refuse_drop(drop, target)
     checks.instance("read_csv", str, "one character, or ''", separator=separator)
     checks.one_of("read_csv", "decimal", decimal, ("", ".", ","))
     named = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
@@ -64,13 +71,14 @@ def read_csv(
     named = named or (asked[1] if asked else _separator(path, text, target))
     above = 1 if asked else 0
     header, lines = _trimmed(*_lines(path, text, named, above))
-    _refuse_names(path, header, target, lines)
+    _refuse_names(path, header, target, drop)
     if len(header) < 2 or not lines:
         raise ValueError(
             f"read_csv: {path} must have a covariate beside the target and at least one row, got "
             f"columns {_shown(header)} and {len(lines)} rows"
         )
-    _refuse_lengths(path, header, lines)
+    _refuse_lengths(path, header, lines, named)
+    header, lines = _without(path, header, lines, drop)
     values = numbers(f"read_csv: {path}", header, lines, separator=named, decimal=decimal)
     place = header.index(target)
     columns = tuple(name for name in header if name != target)
@@ -184,13 +192,12 @@ def _trimmed(header: list[str], lines: list[Line]) -> tuple[list[str], list[Line
 
 
 def _refuse_names(
-    path: str | os.PathLike[str], header: list[str], target: str, lines: Sequence[Line]
+    path: str | os.PathLike[str], header: list[str], target: str, drop: Sequence[str]
 ) -> None:
     """Refuses a header whose columns cannot be told apart, or that has no target."""
     for number, name in enumerate(header, start=1):
-        if not name or re.fullmatch(
-            r"Unnamed: \d+", name
-        ):  # as pandas calls it when it saves again
+        pandas_saved_it_again = re.fullmatch(r"Unnamed: \d+", name) and name not in drop
+        if not name or pandas_saved_it_again:
             called = f"is named {name!r}" if name else "has no name"
             index = ", as the index that pandas saves (to_csv(.., index=False) leaves it out)"
             raise ValueError(
@@ -224,20 +231,59 @@ def _refuse_names(
 
 
 def _refuse_lengths(
-    path: str | os.PathLike[str], header: Sequence[str], lines: Sequence[Line]
+    path: str | os.PathLike[str], header: Sequence[str], lines: Sequence[Line], separator: str
 ) -> None:
     """Refuses a row of another length than the header."""
     for line, row in lines:
         if len(row) != len(header):
             all_longer = len(lines) > 1 and all(len(own) == len(header) + 1 for _, own in lines)
-            hint = (
-                "; every row has one entry more than the header: delete the first column, row "
-                "names perhaps, or name it"
-            )
+            other = [name for mark, name in _SEPARATORS.items() if len(row) == 1 and mark in row[0]]
+            hint = ""
+            if all_longer:
+                hint = (
+                    "; every row has one entry more than the header: delete the first column, row "
+                    "names perhaps, or name it"
+                )
+            elif other:
+                hint = (
+                    f"; the header is separated by {_SEPARATORS.get(separator, separator)!r}, this "
+                    f"row perhaps by {other[0]!r}: one separator is for all lines"
+                )
             raise ValueError(
                 f"read_csv: {path}, line {line}: expected {len(header)} entries, got {len(row)}"
-                f"{hint if all_longer else ''}"
+                f"{hint}"
             )
+
+
+def _refuse_drop(drop: Sequence[str], target: str) -> None:
+    """Refuses anything but names of columns, and the target among them."""
+    checks.instance("read_csv", list | tuple, "a tuple of columns' names", drop=drop)
+    for name in drop:
+        checks.instance("read_csv", str, "a tuple of columns' names", drop=name)
+        if name == target:
+            raise ValueError(f"read_csv: drop must leave the target, got {target!r} in it")
+
+
+def _without(
+    path: str | os.PathLike[str], header: list[str], lines: list[Line], drop: Sequence[str]
+) -> tuple[list[str], list[Line]]:
+    """The columns that are kept."""
+    for name in drop:
+        if name not in header:
+            near = difflib.get_close_matches(name, header, n=3)
+            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise KeyError(
+                f"read_csv: drop must name columns of {path}: {_shown(header)}, got {name!r}{hint}"
+            )
+    places = [place for place, name in enumerate(header) if name not in drop]
+    if len(places) < 2:
+        raise ValueError(
+            f"read_csv: drop must leave a covariate beside the target of {path}, got {list(drop)}"
+        )
+    if len(places) == len(header):
+        return header, lines
+    kept = [(line, [row[place] for place in places]) for line, row in lines]
+    return [header[place] for place in places], kept
 
 
 def _shown(header: Sequence[str]) -> str:

@@ -14,6 +14,9 @@ _MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "-
 _YES_NO = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 _DATE = r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?|\d{4}-\d{2}"
 _THOUSANDS = r"[+-]?\d{1,3}([,.' \u2019\u00a0\u202f])\d{3}(\1\d{3})*([.,]\d+)?"
+# a mark between thousands and another one before the fraction: which is which is sure
+_POINTS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+", re.ASCII)
+_COMMAS = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+", re.ASCII)
 _MINUS = chr(0x2212)
 _SHOWN = 40  # characters of an entry, in an error
 
@@ -34,13 +37,14 @@ def numbers(
       ValueError: for an entry that is not a finite number, naming its line and column.
     """
     mark = decimal or _decimal(lines, separator)
-    shape = _shape(mark)
+    shape, is_sure = _shape(mark), not decimal and mark == ","  # it is found where it is sure
     values = np.empty((len(lines), len(header)))
     for index, (line, row) in enumerate(lines):
         for place, entry in enumerate(row):
             value = _number(entry, mark, shape)
             if value is None:
-                hint = _hint(entry, [own[place] for _, own in lines], header[place], mark)
+                column = [own[place] for _, own in lines]
+                hint = _hint(entry, column, header[place], mark, is_sure)
                 cut = f"{entry[:_SHOWN]!r}.." if len(entry) > _SHOWN else repr(entry)
                 raise ValueError(
                     f"{where}, line {line}, column {header[place]!r}: expected a finite number, "
@@ -70,19 +74,23 @@ def _number(entry: str, mark: str, shape: re.Pattern[str]) -> float | None:
 def _decimal(lines: Sequence[Line], separator: str) -> str:
     """The comma, where it separates no columns, every fraction is written with it and one is sure.
 
-    1,234 may be a thousand and more: a column of such numbers alone is no fraction.
+    1,234 may be a thousand and more: a column of such numbers alone is no fraction. Where points
+    stand between thousands, as in 1.234,5, the comma is the mark whatever else there is.
     """
     if separator == ",":
         return "."
     entries = [entry.strip() for _, row in lines for entry in row if "," in entry or "." in entry]
-    if any(_shape(".").fullmatch(entry) for entry in entries):
+    points, commas = (any(map(each.fullmatch, entries)) for each in (_POINTS, _COMMAS))
+    if points and not commas:
+        return ","
+    if commas or any(_shape(".").fullmatch(entry) for entry in entries):
         return "."
     fractions = [entry for entry in entries if _shape(",").fullmatch(entry)]
     sure = any(not re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", entry) for entry in fractions)
     return "," if sure else "."
 
 
-def _hint(entry: str, column: Sequence[str], name: str, mark: str) -> str:
+def _hint(entry: str, column: Sequence[str], name: str, mark: str, is_sure: bool) -> str:
     """What to do about an entry that is no number."""
     text, shape = entry.strip(), _shape(mark)
     low, kinds = text.lower(), list(dict.fromkeys(own.strip() for own in column))
@@ -99,8 +107,8 @@ def _hint(entry: str, column: Sequence[str], name: str, mark: str) -> str:
         other = "," if mark == "." else "."
         reads = f"decimal={other!r} (data.decimal in a config) reads it as a fraction"
         if re.fullmatch(_THOUSANDS, text):
-            return f"write thousands without a separator; {reads}"
-        return reads
+            return "write thousands without a separator" + ("" if is_sure else f"; {reads}")
+        return f"write all fractions with {mark!r}" if is_sure else reads
     if re.fullmatch(_DATE, text):
         return "make dates and times numbers first, such as days since the first"
     if re.fullmatch(_THOUSANDS, text):

@@ -13,7 +13,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from elsa.base import checks, files
-from elsa.training import quiet, stored
+from elsa.training import forks, quiet, stored
 from elsa.training.damage import (
     CorruptCheckpointError,
     UnfitCheckpointError,
@@ -38,9 +38,13 @@ class Checkpoints:
       folder: where they are; made if need be.
       keep: how many of the newest stay.
       read_only: for analysis: nothing is written, moved or deleted.
+
+    Raises:
+      TrainingError: in a fork of a process that has read or written checkpoints.
     """
 
     def __init__(self, folder: Path, *, keep: int = 3, read_only: bool = False):
+        forks.refuse()
         self.folder, self._read_only = Path(os.path.abspath(folder)), read_only
         self._kept = _NewestAndBest(keep)
         self._manager: ocp.CheckpointManager | None = None
@@ -164,7 +168,8 @@ class Checkpoints:
         """Steps of all checkpoints in the folder, whole or not, in order.
 
         Raises:
-          UnreadableCheckpointError: where the folder cannot be read.
+          UnreadableCheckpointError: where the folder cannot be read, or a number in it is not
+            written as a run writes it, so that no run would find that checkpoint.
         """
         try:
             names = os.listdir(self.folder)
@@ -175,7 +180,15 @@ class Checkpoints:
                 f"cannot read {self.folder}: {error.strerror or error}; nothing was changed. Try "
                 "again once that is mended, or give another workdir"
             ) from error
-        return sorted(int(name) for name in names if name.isdecimal())
+        numbers = [name for name in names if name.isdecimal()]
+        for name in sorted(numbers):
+            if name != str(int(name)):
+                raise UnreadableCheckpointError(
+                    f"{self.folder / name} is no name of a checkpoint: that of step {int(name)} is "
+                    f"{str(int(name))!r}; nothing was changed. Give it its name again, or move it "
+                    "away"
+                )
+        return sorted(map(int, numbers))
 
     def _order(self, at: int | str) -> Sequence[int]:
         """The steps to look at, the one asked for first."""

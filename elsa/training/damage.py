@@ -92,14 +92,19 @@ def _failure_to_read(error: BaseException | None) -> str | None:
 
 
 def _unreadable_file(place: Path) -> str | None:
-    """Why a file below `place` cannot be read to its end; tensorstore does not always say it."""
+    """Why a file or folder below `place` cannot be read to its end; tensorstore does not always say
+    it, and orbax takes a folder that it must not read for none."""
+
+    def fails(error: OSError) -> None:
+        raise error
+
     try:
-        for path in sorted(place.rglob("*")):
-            if path.is_file():
-                with path.open("rb") as file:
+        for folder, _, names in os.walk(place, onerror=fails):
+            for name in sorted(names):
+                with Path(folder, name).open("rb") as file:
                     while file.read(1 << 24):
                         pass
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         return f"{error.filename or place}: {error.strerror or error}"

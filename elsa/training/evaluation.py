@@ -22,6 +22,7 @@ from elsa.base import checks
 from elsa.tasks.shifts import SHIFTS
 from elsa.training import answers, contracts, kinds, progress, sampling
 from elsa.training.lengths import graph_at
+from elsa.training.pieces import Pace
 from elsa.training.program import EVALUATION
 from elsa.training.sweep import Point, build_task, stack
 
@@ -108,11 +109,14 @@ def evaluate(
             raise ValueError(f"{_WHERE}: depth goes with the context_length={here} trained on")
         deeper = graph_at(_WHERE, program, 0, here, depth=depth)
         groups = [group._replace(graph=deeper) for group in groups]
-    runs = [(group.which, _errors(trained, group, batch, each, draw)) for group in groups]
+    runs = [(group.which, _errors(trained, group, batch, each, draw), Pace()) for group in groups]
     errors = np.empty((seeds, points, calls, each * batch))
     for part in progress.shown(range(len(runs) * calls), doing, screen):
-        (which, run), call = runs[part // calls], part % calls
-        errors[:, which, call] = np.asarray(run(np.int32(call * each)), np.float64)
+        (which, run, pace), call = runs[part // calls], part % calls
+        for done, count in pace.pieces(each):
+            found = np.asarray(run(np.int32(call * each + done), np.int32(count)))
+            own = slice(done * batch, (done + count) * batch)
+            errors[:, which, call, own] = found[:, :, : count * batch]
     squares = np.square(errors, out=errors).reshape(seeds, points, -1)
     return summary(squares, np.random.default_rng([program.settings.seed, draw]))
 
@@ -180,8 +184,9 @@ def _tasks(trained: "Trained", task: Any, shifts: Mapping[str, Any]) -> list[Any
 
 def _errors(
     trained: "Trained", group: _Group, batch: int, num_batches: int, draw: int
-) -> Callable[[Any], Float[Array, "seeds points prompts"]]:
-    """A compiled function of the first batch's number: the size of all models' errors."""
+) -> Callable[[Any, Any], Float[Array, "seeds points prompts"]]:
+    """A compiled function to the size of all models' errors, of the first batch's number and how
+    many batches there are; what lies beyond these is of no meaning."""
     program = trained.program
     root = jax.random.fold_in(jax.random.key(program.settings.seed), EVALUATION)
     root = jax.random.fold_in(root, draw) if draw else root
@@ -198,14 +203,22 @@ def _errors(
     points = jax.vmap(one, in_axes=(0, 0, group.axes, None))
     models = jax.vmap(points, in_axes=(0, 0, None, None))
 
-    def run(params: Any, fixed: Any, points: Any, first: Array) -> Array:
-        keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(first + jnp.arange(num_batches))
-        errors = jax.lax.map(lambda key: models(params, fixed, points, key), keys)
+    def run(params: Any, fixed: Any, points: Any, first: Array, count: Array) -> Array:
+        def of_batch(index: Array) -> Array:
+            found: Array = models(params, fixed, points, jax.random.fold_in(root, first + index))
+            return found
+
+        # a loop of any length, so that a signal need not wait for all batches
+        shape = jax.eval_shape(of_batch, first)
+        room = jnp.zeros((num_batches, *shape.shape), shape.dtype)
+        errors = jax.lax.fori_loop(
+            0, count, lambda index, so_far: so_far.at[index].set(of_batch(index)), room
+        )
         moved = jnp.moveaxis(errors, 0, 2)
         return moved.reshape(*moved.shape[:2], -1)
 
     compiled = program.compiled(run)
-    return lambda first: compiled(params, fixed, group.points, first)
+    return lambda first, count: compiled(params, fixed, group.points, first, count)
 
 
 def summary(

@@ -114,7 +114,13 @@ def all_models(
       FileNotFoundError, KeyError, TrainingError: as `load`.
     """
     checks.instance("load", str | os.PathLike, "a path", workdir=workdir)
-    folder = _run_folder(Path(workdir), run)
+    try:
+        folder = _run_folder(Path(workdir), run)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        place = error.filename or workdir
+        raise TrainingError(f"load: cannot read {place}: {error.strerror or error}") from error
     try:
         config = strict_json.loads_object((folder / CONFIG).read_bytes())
         settings = RunSettings.from_config(config)
@@ -134,7 +140,9 @@ def all_models(
 
 def _run_folder(workdir: Path, run: str | None) -> Path:
     """The folder of one run."""
-    below = sorted(path.parent.name for path in (workdir / RUNS).glob(f"*/{CONFIG}"))
+    runs = workdir / RUNS
+    names = os.listdir(runs) if runs.is_dir() else []  # `glob` is silent where it must not read
+    below = sorted(name for name in names if (runs / name / CONFIG).is_file())
     if run is not None:
         checks.known_names(f"load: {workdir}", "run", [run], below)
     if below:

@@ -93,6 +93,8 @@ class Run:
             self._refuse_other_arrays(start.notes)
             # what "auto" takes may change between versions, but not within a run
             self.program.sampler = start.notes.get("sampler", self.program.sampler)
+            if found:  # a run from before there were two goes on as it began
+                self.program.arithmetic = found.notes.get("arithmetic", 1)
             self._places = Places(self.folder, start.notes.get("environments"), start.step)
             over = found is not None and self._is_finished(start.step, start.state)
             if elsewhere := "" if over else self._places.refuse(accept=self._accept):
@@ -205,6 +207,7 @@ class Run:
             "environments": self._places.all,
             "finished": self._is_finished(step, state),
             "sampler": self.program.sampler,
+            "arithmetic": self.program.arithmetic,
             "loss": float(np.mean(usable)) if len(usable) else None,
             **self.sums,
         }

@@ -11,7 +11,8 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from elsa import models
-from elsa.training import answers, compiling, contracts, descent, kinds, sampling, stretch
+from elsa.base import arithmetic
+from elsa.training import answers, compiling, contracts, descent, kinds, moments, sampling, stretch
 from elsa.training.settings import RunSettings
 from elsa.training.state import Skipped, TrainState
 from elsa.training.sweep import Point, Sweep, pick
@@ -29,11 +30,12 @@ class Program:
 
     Attributes:
       settings, sweep: as given.
-      sampler: "rows" or "gram".
+      sampler: "rows" or "gram". arithmetic: the version (`base.arithmetic`) of its steps.
     """
 
     def __init__(self, settings: RunSettings, sweep: Sweep, **given: Any):
         self.settings, self.sweep, self._given = settings, sweep, given
+        self.arithmetic = arithmetic.LATEST
         self._transform = descent.transform(settings.train)
         # averaging starts with this step
         self._averaged_from = round(settings.train.num_steps * (1.0 - settings.train.average))
@@ -50,9 +52,8 @@ class Program:
         self.init = jax.jit(self._init, compiler_options=options)
         steps = functools.partial(stretch.piece, self._step, settings.train)
         self.piece = jax.jit(steps, donate_argnums=0, compiler_options=options)
-        self.risk = jax.jit(
-            self._risk, static_argnames=("batch", "num_batches"), compiler_options=options
-        )
+        measured = functools.partial(moments.piece, self._moments)
+        self.risk = jax.jit(measured, donate_argnums=0, compiler_options=options)
 
     @property
     def compilations(self) -> int:
@@ -187,16 +188,17 @@ class Program:
         fresh: TrainState = jax.eval_shape(self.init)
         return jax.eval_shape(self.with_part, fresh) if "part" in saved else fresh
 
+    def room(self, state: TrainState, batches: int) -> moments.Moments:
+        """Room for what `risk` finds in so many batches."""
+        return moments.room(self._moments, state, batches)
+
     def _step(self, state: TrainState, step: Array) -> tuple[TrainState, Array]:
         """One step of all models, and the loss of each."""
         train, seeds = self.settings.train, jnp.arange(self.settings.num_seeds)
         own_data = None if train.share_data else 0
         keys = jax.vmap(lambda seed: self._data_key(seed, step))(seeds)
-        points = jax.vmap(
-            functools.partial(self._update, step),
-            in_axes=(0, self.sweep.axes, None),
-            axis_size=len(self.sweep),
-        )
+        update = functools.partial(self._update, step)
+        points = jax.vmap(update, in_axes=(0, self.sweep.axes, None), axis_size=len(self.sweep))
         every = jax.vmap(points, in_axes=(0, None, own_data))
         return every(state, self.sweep.points, keys[0] if train.share_data else keys)
 
@@ -209,7 +211,9 @@ class Program:
         return jax.tree.map(lambda leaf: leaf.astype(self.settings.dtype), prompt)
 
     def _residuals(self, model: Any, prompt: Any) -> Array:
-        return answers.residuals("train", model, prompt, self.settings.train.matmul_precision)
+        precision = self.settings.train.matmul_precision
+        with arithmetic.as_of(self.arithmetic):
+            return answers.residuals("train", model, prompt, precision)
 
     def _update(
         self, step: Array, state: TrainState, point: Point, key: Array
@@ -275,26 +279,22 @@ class Program:
 
         return jax.tree.map(averaged, params, mean)
 
-    def _risk(
-        self, state: TrainState, first: Array, *, batch: int, num_batches: int
+    def _moments(
+        self, state: TrainState, index: Array
     ) -> tuple[Float[Array, "seeds points"], Float[Array, "seeds points"]]:
         """Mean squared error on fresh prompts, the same for all models, and mean fourth power.
 
-        The batches are number `first` and those that follow it.
+        The prompts are those of the batch of this number.
         """
 
         def one(params: Any, fixed: Any, point: Point, key: Array) -> tuple[Array, Array]:
-            prompt = self._draw(point, key, batch)
+            prompt = self._draw(point, key, self.settings.train.batch)
             model: Any = nnx.merge(self._graph, params, fixed)
             squares = answers.squares(self._residuals(model, prompt))
             return squares.mean(), (squares**2).mean()
 
         points = jax.vmap(one, in_axes=(0, 0, self.sweep.axes, None))
         seeds = jax.vmap(points, in_axes=(0, 0, None, None))
-
-        def body(_: None, index: Array) -> tuple[None, tuple[Array, Array]]:
-            key = jax.random.fold_in(self._root(EVALUATION), index)
-            return None, seeds(self.weights(state), state.fixed, self.sweep.points, key)
-
-        _, (means, squares) = jax.lax.scan(body, None, first + jnp.arange(num_batches))
-        return means.mean(axis=0), squares.mean(axis=0)
+        key = jax.random.fold_in(self._root(EVALUATION), index)
+        found: tuple[Array, Array] = seeds(self.weights(state), state.fixed, self.sweep.points, key)
+        return found

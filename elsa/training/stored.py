@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from elsa.training import forks
 from elsa.training.damage import (
     CorruptCheckpointError,
     UnreadableCheckpointError,
@@ -41,7 +42,12 @@ class ForeignCheckpointError(TrainingError):
 
 
 def parts(step: int, state: Any, notes: Mapping[str, Any]) -> ocp.args.Composite:
-    """What orbax saves: the arrays by name, and a text with their checksums and the notes."""
+    """What orbax saves: the arrays by name, and a text with their checksums and the notes.
+
+    Raises:
+      TrainingError: in a fork of a process that has read or written checkpoints.
+    """
+    forks.use()
     arrays = named(jax.device_get(state))
     text = json.dumps(
         {
@@ -70,7 +76,9 @@ def read(place: Path, like: Any) -> Restored:
       ForeignCheckpointError: where it holds other arrays than `like`.
       CorruptCheckpointError: where it is not what was saved.
       UnreadableCheckpointError: where it cannot be read, whole or not.
+      TrainingError: in a fork of a process that has read or written checkpoints.
     """
+    forks.use()
     step, saved = int(place.name), beside(place)
     like = like(saved["kinds"]) if callable(like) else like
     wanted = named(like)

@@ -14,6 +14,7 @@ from elsa.training import progress
 from elsa.training.errors import TrainingError
 from elsa.training.evaluation import Evaluation, evaluate
 from elsa.training.lengths import graph_at
+from elsa.training.pieces import Pace
 from elsa.training.program import Program
 from elsa.training.state import TrainState
 from elsa.training.sweep import build_task
@@ -97,17 +98,23 @@ class Trained(NamedTuple):
         calls = math.ceil(batches / _BATCHES)
         each = math.ceil(batches / calls)  # one program for all calls
         mean = square = np.zeros(())
-        total = calls * each * batch
+        total, pace = calls * each * batch, Pace()
         doing = f"{name or self.folder.name}: evaluating on {total:,} prompts"
         for call in progress.shown(range(calls), doing, screen):
-            second, fourth = self.program.risk(
-                self.state, np.int32(call * each), batch=batch, num_batches=each
-            )
-            mean = mean + np.asarray(second, np.float64) / calls
-            square = square + np.asarray(fourth, np.float64) / calls
+            second, fourth = self._moments(call * each, each, pace)
+            mean, square = mean + second / calls, square + fourth / calls
         with np.errstate(invalid="ignore", over="ignore"):  # a risk may be infinite
             variance = np.maximum(square - mean**2, 0.0)
         return mean, np.sqrt(variance / (total - 1)) if total > 1 else np.full_like(mean, np.nan)
+
+    def _moments(self, first: int, batches: int, pace: Pace) -> tuple[np.ndarray, np.ndarray]:
+        """Mean square and mean fourth power of the errors over batches from number `first` on."""
+        found = self.program.room(self.state, batches)
+        for done, count in pace.pieces(batches):
+            numbers = map(np.int32, (first, done, count))
+            found, means = self.program.risk(found, self.state, *numbers)
+            second, fourth = (np.asarray(each, np.float64) for each in means)
+        return second, fourth
 
     def evaluate(
         self,

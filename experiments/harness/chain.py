@@ -2,6 +2,8 @@
 
 A line that was altered, lost, put in or moved shows, and so does the file of another run: the first
 digest is one of the run's config. A file without its last lines is whole; their cases run again.
+Clock times do not count: the same run has the same digests whenever it is made. In the digests of
+earlier versions they did, and such lines stay what they are.
 """
 
 import hashlib
@@ -11,6 +13,7 @@ from typing import Any
 from elsa.base import strict_json
 
 FIELD = "chain"
+_CLOCK = "seconds"  # the field of a line that is another one in every process
 
 
 class LineError(Exception):
@@ -32,28 +35,34 @@ def linked(line: Mapping[str, Any], before: str) -> dict[str, Any]:
       line: what is to be written.
       before: the digest of the line before it, or `start`.
     """
-    return {**line, FIELD: _digest(before, line)}
+    return {**line, FIELD: _digest(before, _timeless(line))}
 
 
 def end(data: bytes, before: str) -> str:
     """The digest of the last of these lines, each of which is a JSON object.
 
-    Lines of earlier versions hold no digest; they count for those that follow.
+    Lines of the earliest versions hold no digest; they count for those that follow.
 
     Raises:
       LineError: for the first line that is not what was written after those before it.
     """
+    timeless, timed = before, before  # as this version and as earlier ones count
     for number, text in enumerate(data.split(b"\n")[:-1], start=1):
         line = strict_json.loads(text)
         claimed = line.pop(FIELD, None)
-        before = _digest(before, line)
-        if claimed not in (None, before):
+        timeless, timed = _digest(timeless, _timeless(line)), _digest(timed, line)
+        if claimed not in (None, timeless, timed):
             raise LineError(
                 number,
                 "not what this run wrote there: a line was altered, lost or put in, or the file is "
                 "another run's",
             )
-    return before
+        timeless, timed = claimed or timeless, claimed or timed
+    return timeless
+
+
+def _timeless(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name != _CLOCK}
 
 
 def _digest(before: str, value: Any) -> str:

@@ -100,5 +100,8 @@ def _record(number: int, line: bytes) -> Record:
     parts = record.get("parts", 1)
     if type(parts) is not int or parts < 1:
         raise LineError(number, f"parts must be a whole number from 1 on, got {parts!r}")
+    seconds = record.get("seconds", 0.0)  # which the chain leaves out
+    if type(seconds) not in (int, float):
+        raise LineError(number, f"seconds must be a number, got {seconds!r}")
     record.pop(chain.FIELD, None)
     return record

@@ -8,7 +8,13 @@ import jax
 import pytest
 
 from elsa.base import environment as module
-from elsa.base.environment import beside_results, changes_results, commit_of, environment
+from elsa.base.environment import (
+    Difference,
+    beside_results,
+    changes_results,
+    commit_of,
+    environment,
+)
 
 
 def test_it_is_plain_json_and_equals_itself():
@@ -80,6 +86,17 @@ def test_what_changes_bits_is_told_from_what_does_not_and_says_the_way_back():
     for key, value in BESIDE.items():
         assert changes_results(here, with_entry(here, key, value)) is None, key
         assert beside_results(here, with_entry(here, key, value)).key == key
+
+
+def test_what_was_not_set_is_to_be_unset_and_flags_are_given_as_a_shell_takes_them():
+    for key, before, way_back in (
+        ("switches.jax_default_matmul_precision", "null", "unset JAX_DEFAULT_MATMUL_PRECISION"),
+        ("switches.jax_default_matmul_precision", '"high"', "set JAX_DEFAULT_MATMUL_PRECISION to "),
+        ("switches.jax_disable_jit", "false", "set JAX_DISABLE_JIT to false"),
+        ("xla_flags", "[]", "unset XLA_FLAGS"),
+        ("xla_flags", '["--a=1", "--b"]', 'set XLA_FLAGS to "--a=1 --b"'),
+    ):
+        assert Difference(key, before, "").way_back.startswith(way_back)
 
 
 def test_flags_of_xla_that_compute_nothing_do_not_count(monkeypatch):

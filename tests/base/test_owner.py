@@ -98,6 +98,17 @@ def test_a_process_found_silent_once_is_not_waited_for_in_its_other_folders(
     Owner(tmp_path / "b").close()
 
 
+def test_a_copy_of_a_folder_is_one_whose_owner_is_silent(no_locks, tmp_path):
+    (tmp_path / "a").mkdir()
+    first = Owner(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    with pytest.warns(UserWarning, match="waiting for .*b, which"):
+        Owner(tmp_path / "b").close()
+    files.replace(tmp_path / "a" / "x", b"mine")
+    first.close()
+    assert os.listdir(tmp_path / "a") == ["x"] and os.listdir(tmp_path / "b") == []
+
+
 def test_an_owner_whose_file_was_removed_writes_nothing_any_more(no_locks, tmp_path):
     first = Owner(tmp_path)
     os.unlink(tmp_path / owner.OWNER)

@@ -72,8 +72,7 @@ class _Folders:
             if path.name == "metrics.jsonl":
                 records = [json.loads(line) for line in path.read_text().splitlines()]
                 lines[str(path.relative_to(folder))] = [
-                    {k: v for k, v in record.items() if k not in ("seconds", "chain")}
-                    for record in records
+                    {k: v for k, v in record.items() if k != "seconds"} for record in records
                 ]
         return lines
 

@@ -1,8 +1,13 @@
-"""A scheduler's signals at any place of an experiment: exit code 75, the same bits in the end."""
+"""A scheduler's signals and kills at any place of an experiment: the same bits in the end.
+
+A signal that asks to stop ends it with exit code 75, whether it comes once or twice.
+"""
 
 import itertools
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +47,7 @@ EXPERIMENT = Experiment(
     summarise=lambda config, records: {"cases": len(records)}, tables=lambda summary: [],
     figures=figures)
 """
-# One SIGTERM or two in a row, once: beside what is running, or after it.
+# Signals in a row, once: beside what is running, or after it.
 LAUNCH = """
 import os, signal, sys, threading
 import jax
@@ -52,15 +57,15 @@ from experiments import run
 from experiments.harness import folder
 
 def send():
-    for _ in range(times):
-        os.kill(os.getpid(), signal.SIGTERM)
+    for name in names:
+        os.kill(os.getpid(), signal.Signals[name])
 
 def disturb(owner, name, *, beside):
     function, sent = getattr(owner, name), []
 
     def disturbed(*args, **words):
         if beside and not sent:
-            threading.Timer(0.05, send).start()
+            threading.Timer(after, send).start()
         found = function(*args, **words)
         if not beside and not sent:
             send()
@@ -69,8 +74,8 @@ def disturb(owner, name, *, beside):
 
     setattr(owner, name, disturbed)
 
-place, times = sys.argv[1], int(sys.argv[2])
-del sys.argv[1:3]
+place, names, after = sys.argv[1], sys.argv[2].split(","), float(sys.argv[3])
+del sys.argv[1:4]
 if place == "compilation":
     disturb(pieces.Pieces, "advance", beside=True)
 elif place == "evaluation":
@@ -84,13 +89,17 @@ elif place == "figures":
 run.DRIVERS["small"] = "driver_of_one"
 run.app.run(run._until_exit, flags_parser=run.parse_flags)
 """
-PLACES = ["compilation", "evaluation", "checkpoint", "record", "figures"]
+PLACES = ["compilation", "checkpoint", "evaluation", "record", "figures"]  # as they follow
 
 
-def experiment(folder, place="nowhere", times=0):
+def experiment(folder, place="nowhere", signals="SIGTERM", after=0.05):
+    """The command as a process, to which the signals come at a place.
+
+    Where something is running there, that is after so many seconds.
+    """
     words = ["--config=small.py", f"--workdir={folder.name}"]
     return subprocess.run(
-        [sys.executable, "-c", LAUNCH, place, str(times), *words],
+        [sys.executable, "-c", LAUNCH, place, signals, str(after), *words],
         cwd=folder.parent,
         env={
             **os.environ,
@@ -109,7 +118,7 @@ def results(folder):
     """All that must come again: records without their times, metrics, figures."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     for line in lines:
-        del line["seconds"], line["chain"]  # of the seconds too
+        del line["seconds"]
     held = {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -118,22 +127,44 @@ def results(folder):
     return lines, held
 
 
-@pytest.mark.slow
-def test_ten_preemptions_anywhere_change_no_bit(tmp_path):
+def assert_ends_as(whole, folder):
+    """The same command goes on, to the bits of a run that nothing disturbed."""
+    again = experiment(folder)
+    assert again.returncode == 0, (folder.name, again.stderr)
+    assert results(folder) == results(whole), folder.name
+    for path in (folder / "training").iterdir():
+        unbroken = training.all_models(whole / "training" / path.name)
+        assert_same_bits(training.all_models(path), unbroken)
+    assert not list(folder.rglob(".owner*"))
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """The folder of a run that nothing disturbed."""
     (tmp_path / "small.py").write_text(CONFIG)
     (tmp_path / "driver_of_one.py").write_text(DRIVER)
-    whole = experiment(tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
-    for place, times in itertools.product(PLACES, (1, 2)):
-        folder = tmp_path / f"{place}{times}"
-        stopped = experiment(folder, place, times)
-        assert stopped.returncode == 75, (place, times, stopped.stdout, stopped.stderr)
-        assert "Traceback" not in stopped.stderr, (place, times, stopped.stderr)
-        assert stopped.stderr.startswith("preempted"), (place, times, stopped.stderr)
-        again = experiment(folder)
-        assert again.returncode == 0, (place, times, again.stderr)
-        assert results(folder) == results(tmp_path / "whole"), (place, times)
-        for path in (folder / "training").iterdir():
-            unbroken = training.all_models(tmp_path / "whole" / "training" / path.name)
-            assert_same_bits(training.all_models(path), unbroken)
-        assert not list(folder.rglob(".owner*"))
+    done = experiment(tmp_path / "whole")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "whole"
+
+
+@pytest.mark.slow
+def test_ten_preemptions_anywhere_change_no_bit(whole, tmp_path):
+    for place, signals in itertools.product(PLACES, ("SIGTERM", "SIGTERM,SIGTERM")):
+        folder = tmp_path / f"{place} {signals}"
+        stopped = experiment(folder, place, signals)
+        assert stopped.returncode == 75, (place, signals, stopped.stdout, stopped.stderr)
+        assert "Traceback" not in stopped.stderr, (place, signals, stopped.stderr)
+        assert stopped.stderr.startswith("preempted"), (place, signals, stopped.stderr)
+        assert_ends_as(whole, folder)
+
+
+@pytest.mark.slow
+def test_twenty_kills_of_an_experiment_anywhere_change_no_bit(whole, tmp_path):
+    moments = random.Random(2407)
+    for number in range(4):
+        folder = tmp_path / f"killed {number}"
+        for place in PLACES:
+            killed = experiment(folder, place, "SIGKILL", moments.uniform(0.0, 0.1))
+            assert killed.returncode == -signal.SIGKILL, (place, killed.stdout, killed.stderr)
+        assert_ends_as(whole, folder)

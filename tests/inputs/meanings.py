@@ -11,6 +11,7 @@ from tests.inputs.verdict import NAN_TOO
 
 # Of a number: what the formula means at 0, below 0, at infinity, or far away.
 NUMBERS = {
+    "alpha": "zero huge",
     "lam": "zero huge",
     "noise_var": "zero huge",
     "d_lam": "zero negative huge",
@@ -127,7 +128,14 @@ ROOMS_THAT_PASS_NAN = ("models.",)
 # These look at values and refuse NaN and infinity; what only overflows within a product comes out
 # as it does in the formula, as no result is waited for.
 OVERFLOW = (
-    *("constructions.", "compiler.", "nn.BlockStack.", "predictors.", "softmax_regression."),
+    *(
+        "estimators.",
+        "constructions.",
+        "compiler.",
+        "nn.BlockStack.",
+        "predictors.",
+        "softmax_regression.",
+    ),
     *("prompts.", "readback.Formulas.", "tasks.", "report.", "training."),
 )
 # Numbers of closed forms that are the size of no array.

@@ -53,6 +53,17 @@ OTHERWISE = {
         for name in ("LSAModel", "ELSAModel", "BlockLSA", "BlockELSA")
         for argument in ("key_size", "init_scale")
     },
+    **dict.fromkeys(  # scikit-learn takes booleans, of dummies, as numbers
+        [("estimators.AttentionRidge", "X"), ("estimators.AttentionRidge.fit", "X")],
+        "column more, booleans",
+    ),
+    ("estimators.AttentionRidge", "y"): "booleans",
+    ("estimators.AttentionRidge.fit", "y"): "booleans",
+    ("estimators.AttentionRidge.predict", "X"): "row more, booleans",
+    ("tasks.read_csv", "drop"): "empty, no entries, longer",
+    ("tasks.Scaling.of", "x"): "column more",
+    ("tasks.Scaling.transform", "x"): "row more, no rows",  # any number of rows
+    ("tasks.Scaling.transform_labels", "y"): "row more, column more, no rows, empty",
     ("nn.LSA", "init_scale"): "zero",
     ("nn.ELSA", "init_scale"): "zero",
     ("nn.Stack", "prologue"): "empty",

@@ -24,6 +24,10 @@ def _table() -> tasks.Table:
 _TABLE = _table()
 
 
+def _scaling() -> tasks.Scaling:
+    return tasks.Scaling.of(_TABLE.x, _TABLE.y)
+
+
 def _tasks() -> dict[str, Call]:
     law = {"cov_x": COVARIANCE, "cov_task": COVARIANCE, "task_mean": VECTOR}
     linear = tasks.LinearRegression(DIM, ROWS, 0.1, **law)
@@ -103,7 +107,13 @@ def _tasks() -> dict[str, Call]:
         "diabetes": call(tasks.diabetes),
         "gram_prompt": call(tasks.gram_prompt, prompt=_SHORT),
         "keep_last": call(tasks.keep_last, prompt=_SHORT, length=2),
-        "read_csv": call(tasks.read_csv, path=_CSV, target="waist", separator=",", decimal="."),
+        "read_csv": call(
+            tasks.read_csv, path=_CSV, target="waist", drop=("chins",), separator=",", decimal="."
+        ),
+        "Scaling.of": call(tasks.Scaling.of, x=X, y=normal(ROWS), weights=np.ones(ROWS)),
+        "Scaling.transform": call(_scaling().transform, x=normal(2, DIM)),
+        "Scaling.transform_labels": call(_scaling().transform_labels, y=normal(2)),
+        "Scaling.linear": call(_scaling().linear, weights=VECTOR),
         "standardised": call(tasks.standardised, table=Made(lambda: _TABLE)),
         "task": call(tasks.task, static=("dim",)),
     }

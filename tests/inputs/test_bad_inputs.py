@@ -15,6 +15,7 @@ import pytest
 from tests.inputs import (
     algorithms_calls,
     attention_calls,
+    estimators_calls,
     models_calls,
     softmax_calls,
     stacks_calls,
@@ -32,6 +33,7 @@ from tests.precision.test_every_callable import public
 ROOMS = {
     "algorithms": algorithms_calls,
     "attention": attention_calls,
+    "estimators": estimators_calls,
     "models": models_calls,
     "softmax": softmax_calls,
     "stacks": stacks_calls,

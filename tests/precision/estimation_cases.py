@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from elsa import predictors, tasks
+from elsa.estimators import AttentionRidge
 from tests.precision.data import (
     COVARIANCE,
     DIM,
@@ -91,6 +92,10 @@ def _shifted(scale: Any) -> tasks.ShiftedRegression:
     return tasks.ShiftedRegression(tasks.LinearRegression(4, 1), scale, True, True)
 
 
+def _scaling() -> tasks.Scaling:
+    return tasks.Scaling.of(_TABLE.x, _TABLE.y)
+
+
 def _tasks() -> dict[str, Case]:
     spectrum = tasks.PrescribedSpectrum(DIM, ROWS, 10.0)
     contexts = tasks.TableContexts.from_table(_TABLE, 4)
@@ -142,10 +147,25 @@ def _tasks() -> dict[str, Case]:
         "tasks.gram_prompt": traced(tasks.gram_prompt, PROMPT),
         "tasks.keep_last": without(lambda prompt: tasks.keep_last(prompt, 2), PROMPT),
         "tasks.read_csv": Run(lambda: tasks.read_csv(_CSV, "waist")),
+        "tasks.Scaling.of": Run(lambda: _scaling()),
+        "tasks.Scaling.constant": Run(lambda: _scaling().constant),
+        "tasks.Scaling.transform": Run(lambda: _scaling().transform(_TABLE.x)),
+        "tasks.Scaling.transform_labels": Run(lambda: _scaling().transform_labels(_TABLE.y)),
+        "tasks.Scaling.linear": Run(lambda: _scaling().linear(VECTOR)),
         "tasks.standardised": Run(lambda: tasks.standardised(_TABLE)),
         "tasks.task": Run(lambda: tasks.task(static=())),
     }
 
 
+def _estimators() -> dict[str, Case]:
+    def fitted() -> AttentionRidge:
+        return AttentionRidge(depth=9).fit(X, X @ VECTOR)
+
+    return {
+        "estimators.AttentionRidge.fit": Run(fitted, products=True),
+        "estimators.AttentionRidge.predict": Run(lambda: fitted().predict(X), products=True),
+    }
+
+
 def cases() -> dict[str, Case]:
-    return {**_predictors(), **_tasks()}
+    return {**_predictors(), **_tasks(), **_estimators()}

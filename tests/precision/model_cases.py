@@ -179,7 +179,7 @@ def cases() -> dict[str, Case]:
         "training.Trained.model": Run(trained.model),
         "training.Trained.task": Run(trained.task),
         "training.Trained.risk": traced(
-            lambda first: program.risk(state, first, batch=2, num_batches=1),
+            lambda first: program.risk(program.room(state, 1), state, first, first, 1),
             np.int32(0),
             gradient=False,
         ),

@@ -1,6 +1,7 @@
 """Gram matrices drawn without rows have the distribution that rows give."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +33,14 @@ PROBLEMS = {
 }
 
 
+@functools.cache
+def drawn(name, length):
+    """Gram matrices of rows, and those drawn without: tests share them."""
+    rows_key, gram_key = jax.random.split(jax.random.key(7))
+    rows = gram_of_rows(PROBLEMS[name], rows_key, length)
+    return rows, sample_gram(PROBLEMS[name], gram_key, length)
+
+
 def functionals(prompt):
     """Scalars that see every block of the Gram matrix, the query, and their dependence."""
     gram, x = np.asarray(prompt.gram), np.asarray(prompt.query_x)
@@ -54,9 +63,7 @@ def functionals(prompt):
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("length", range(1, LONGEST + 1))
 def test_gram_sampler_and_rows_agree_in_moments_and_distribution(name, length):
-    rows_key, gram_key = jax.random.split(jax.random.key(7))
-    rows = gram_of_rows(PROBLEMS[name], rows_key, length)
-    gram = sample_gram(PROBLEMS[name], gram_key, length)
+    rows, gram = drawn(name, length)
     assert_same_mean(rows.gram, gram.gram)
     assert_same_mean(rows.gram**2, gram.gram**2)
     assert_same_mean(rows.query_y**2, gram.query_y**2)
@@ -70,8 +77,7 @@ def test_gram_sampler_and_rows_agree_in_moments_and_distribution(name, length):
 @pytest.mark.parametrize("name", PROBLEMS)
 @pytest.mark.parametrize("length", range(1, LONGEST + 1))
 def test_gram_matrices_have_the_rank_of_their_rows(name, length):
-    gram = sample_gram(PROBLEMS[name], jax.random.key(1), length).gram
-    gram = np.asarray(gram[:20])
+    gram = np.asarray(drawn(name, length)[1].gram)[:20]
     np.testing.assert_array_equal(gram, np.swapaxes(gram, 1, 2))
     assert np.all(np.linalg.matrix_rank(gram, tol=1e-9, hermitian=True) == min(length, DIM + 1))
     assert np.linalg.eigvalsh(gram).min() > -1e-10

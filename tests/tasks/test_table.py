@@ -49,6 +49,13 @@ def test_a_file_becomes_covariates_and_labels_in_the_order_of_its_columns(tmp_pa
         ("a,y\nu,1,2\nv,3,4\n", ValueError, "line 2: .* 2 entries, got 3; every row has one entry"),
         ("a,y\n1,2,\n3,4,5\n", ValueError, r"line 2: expected 2 entries, got 3"),
         ("a;b;y\n1;2\n1;2;3\n", ValueError, r"line 2: expected 3 entries, got 2$"),
+        (
+            "a;b;y\n1,2,3\n",
+            ValueError,
+            r"got 1; the header is separated by ';', this row .* ',': o",
+        ),
+        ("a,b,y\n1\t2\t3\n", ValueError, r"got 1; the header is separated by ',', .* by 'tab': o"),
+        ("a;b;y\n1,2,3\n4;5\n", ValueError, r"line 2: expected 3 entries, got 1; the header is"),
         ('a,y\n"1,2\n3,4\n', ValueError, "line 3: unexpected end of data; a quoted entry must end"),
         ('a,y\n"1"2,3\n', ValueError, "line 2: ',' expected after '\"'; a quoted entry must end"),
         # no text
@@ -74,6 +81,23 @@ def test_a_file_becomes_covariates_and_labels_in_the_order_of_its_columns(tmp_pa
             "line 2, column 'a': .* write thousands without a separ",
         ),
         ("a;y\n1.234,5;2\n", ValueError, "got '1.234,5'; write thousands without a separator$"),
+        # the comma is the decimal mark there: what is wrong are the points
+        (
+            "a;b;y\n1,5;1.234;2\n2;1.234,5;3\n",
+            ValueError,
+            "2, column 'b': .*'1.234'; write thou.*r$",
+        ),
+        (
+            "a;b;y\n1,5;1.234,5;2\n2;1.5;3\n",
+            ValueError,
+            "2, column 'b': .*'1.234,5'; write thou.*r$",
+        ),
+        (
+            "a;b;y\n1,5;1.5;2\n2;1.234,5;3\n",
+            ValueError,
+            "'b': .*'1.5'; write all fractions with ','$",
+        ),
+        ("a;b;y\n1.5;1,5;2\n2;1,234.5;3\n", ValueError, "2, column 'b': .*'1,5'; decimal=',' "),
         (
             'a,y\n"1,5",5\n',
             ValueError,

@@ -59,19 +59,45 @@ def kill_at_random_moments(config, folder, programs, *, times, moments):
         assert killed and process.returncode == -signal.SIGKILL, error
 
 
-def assert_kills_change_nothing(steps, times, tmp_path, programs):
+def kill_by_the_clock(config, folder, programs, *, times, moments):
+    """SIGKILL at any time: every second one just after the process has taken the folder, while it
+    looks through what is there, opens a checkpoint or compiles."""
+    for number in range(times):
+        process = start(config, folder, programs)
+        if number % 2:
+            while process.poll() is None and not is_owned(folder, process.pid):
+                time.sleep(0.002)
+            time.sleep(moments.uniform(0.0, 0.5))
+        else:
+            time.sleep(moments.uniform(0.0, 6.0))
+        process.kill()
+        error = process.communicate()[1].decode()
+        assert process.returncode == -signal.SIGKILL, error
+
+
+def is_owned(folder, pid):
+    try:
+        return f'"pid": {pid},' in (folder / ".owner").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def assert_kills_change_nothing(steps, tmp_path, programs, *, times, by_the_clock=0):
     config = cases.config(train={"num_steps": steps})
-    whole = training.fit(config, tmp_path / "whole")
-    folder = tmp_path / "killed"
-    moments = random.Random(2407)
+    quiet = cases.quiet(train={"num_steps": steps})  # checkpoints cost time, and change no bit
+    whole = training.fit(quiet, tmp_path / "whole")
+    folder, moments = tmp_path / "killed", random.Random(2407)
+    kill_by_the_clock(config, folder, programs, times=by_the_clock // 2, moments=moments)
     kill_at_random_moments(config, folder, programs, times=times, moments=moments)
-    assert_equal_runs(training.fit(config, folder), whole)
+    kill_by_the_clock(config, folder, programs, times=by_the_clock // 2, moments=moments)
+    assert_equal_runs(training.fit(quiet, folder), whole)
 
 
 def test_a_kill_at_a_random_moment_changes_no_bit(tmp_path, compiled_programs):
-    assert_kills_change_nothing(60 * EVERY, 1, tmp_path, compiled_programs)
+    assert_kills_change_nothing(60 * EVERY, tmp_path, compiled_programs, times=1)
 
 
 @pytest.mark.slow
-def test_ten_kills_at_random_moments_change_no_bit(tmp_path, compiled_programs):
-    assert_kills_change_nothing(200 * EVERY, 10, tmp_path, compiled_programs)
+def test_twenty_kills_at_random_moments_change_no_bit(tmp_path, compiled_programs):
+    steps = 1_000 * EVERY
+    assert_kills_change_nothing(steps, tmp_path, compiled_programs, times=10, by_the_clock=10)

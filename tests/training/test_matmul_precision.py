@@ -24,7 +24,7 @@ def products(model="linear_attention", **train):
     state = jax.eval_shape(program.init)
     step = jax.eval_shape(lambda: np.int32(0))
     advance = jax.make_jaxpr(program.advance)(state, step)
-    risk = jax.make_jaxpr(lambda s, i: program.risk(s, i, batch=2, num_batches=1))(state, step)
+    risk = jax.make_jaxpr(lambda s, i: program.risk(program.room(s, 1), s, i, i, i))(state, step)
     return [{side for pair in precisions(found) for side in pair} for found in (advance, risk)]
 
 

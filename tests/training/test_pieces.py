@@ -5,12 +5,13 @@ import signal
 import threading
 import time
 
+import jax
 import numpy as np
 import pytest
 
 from elsa import training
-from elsa.base.stopping import Preempted
-from elsa.training import loop, pieces
+from elsa.base.stopping import Preempted, preemption_raises
+from elsa.training import loop, pieces, sampling
 from elsa.training.pieces import Pieces
 from tests.training import cases
 from tests.training.cases import EVERY, STEPS, assert_equal_runs
@@ -72,6 +73,41 @@ def test_a_signal_does_not_wait_for_a_long_stretch(tmp_path, monkeypatch):
         training.fit(config, tmp_path)
     assert time.monotonic() - sent[1] < 10
     assert not (tmp_path / cases.METRICS).exists()
+
+
+def test_where_an_evaluation_is_cut_changes_no_bit(unbroken, monkeypatch):
+    whole = [*unbroken.risk(64), *unbroken.evaluate(64)]
+    monkeypatch.setattr(pieces, "_GROWTH", 1)  # batch by batch, of 8
+    cut = [*unbroken.risk(64), *unbroken.evaluate(64)]
+    assert [each.tobytes() for each in cut] == [each.tobytes() for each in whole]
+
+
+@pytest.mark.parametrize("measure", ["risk", "evaluate"])
+def test_a_signal_does_not_wait_for_a_long_evaluation(measure, tmp_path, monkeypatch):
+    """It came once all of its hundred batches were done, which were one call."""
+    program = cases.program_of(sweep={}, num_seeds=1, train={"sampler": "rows"})
+    models = training.Trained(program, program.init(), 0, tmp_path)
+    sample, batches, compiled = sampling.SAMPLE["rows"], [], program.compiled
+
+    def sampled(*arguments):
+        jax.debug.callback(lambda: batches.append(1))
+        return sample(*arguments)
+
+    def signalled(function):
+        def call(*arguments):
+            found = jax.block_until_ready(function(*arguments))
+            jax.effects_barrier()
+            signal.raise_signal(signal.SIGTERM)
+            return found
+
+        return call
+
+    monkeypatch.setitem(sampling.SAMPLE, "rows", sampled)
+    monkeypatch.setattr(program, "risk", signalled(program.risk))
+    monkeypatch.setattr(program, "compiled", lambda function: signalled(compiled(function)))
+    with pytest.raises(Preempted), preemption_raises():
+        getattr(models, measure)(100 * 8)
+    assert len(batches) == 1
 
 
 def test_checkpoints_come_by_the_clock_within_a_stretch_too(tmp_path, monkeypatch, unbroken):

@@ -1,5 +1,6 @@
 """What cannot be read here and now is refused by name; only what was altered is damage."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 from elsa.training import stored
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.damage import UnreadableCheckpointError
+from elsa.training.errors import TrainingError
 from tests.training import cases
 
 pytestmark = pytest.mark.filterwarnings(
@@ -92,6 +94,25 @@ def test_a_file_that_plain_reading_cannot_read_either_is_no_damage(two, tmp_path
     assert {path.name for path in folder.iterdir()} == {"1", "2"}
 
 
+def test_a_folder_that_must_not_be_read_is_not_taken_for_none(two, tmp_path, monkeypatch):
+    folder, scans = cases.copy(two, tmp_path / "run"), os.scandir
+
+    def denied(place):
+        if Path(place) == folder / "2":
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scans(place)
+
+    def fails(*_, **__):  # what orbax says of it
+        raise FileNotFoundError(f"Checkpoint at {folder}/2/notes not found.")
+
+    monkeypatch.setattr(ocp.Checkpointer, "restore", fails)
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(UnreadableCheckpointError, match=rf"{folder}/2: Permission denied; nothing"):
+        restore(folder)
+    monkeypatch.undo()
+    assert {path.name for path in folder.iterdir()} == {"1", "2"}
+
+
 def test_another_version_of_what_writes_the_files_is_named(two, tmp_path, monkeypatch):
     folder = cases.copy(two, tmp_path / "run")
 
@@ -128,6 +149,46 @@ def test_a_checkpoint_under_another_step_s_name_is_no_checkpoint_of_that_step(tw
     with pytest.warns(UserWarning, match=r"it is the checkpoint of step 2, renamed"):
         assert restore(folder).step == 1
     shutil.rmtree(folder / "7.corrupt")
+
+
+@pytest.mark.parametrize("name", ["07", "٧"])
+@pytest.mark.parametrize("left", [1, 2])
+def test_a_number_that_no_run_writes_so_is_refused_by_name(left, name, two, tmp_path):
+    """It was read as step 7, at which orbax finds nothing."""
+    folder = cases.copy(two, tmp_path / "run")
+    os.rename(folder / "2", folder / name)
+    if left == 1:
+        shutil.rmtree(folder / "1")
+    before = cases.contents(folder)
+    message = rf"{folder / name} is no name of a checkpoint: that of step 7 is '7'; nothing was ch"
+    for read_only in (True, False):
+        with pytest.raises(UnreadableCheckpointError, match=message):
+            restore(folder, read_only=read_only)
+    assert cases.contents(folder) == before
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_of_a_process_that_has_read_checkpoints_is_refused_and_not_ended(two, tmp_path):
+    restore(two)
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            with contextlib.suppress(TrainingError):
+                stored.read(two / "2", STATE)
+                os.write(writer, b"read")
+            restore(two)
+        except TrainingError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    said = os.read(reader, 10_000).decode()
+    os.close(reader)
+    assert said.startswith(f"process {pid} is a fork of {os.getpid()}, which has read or written")
+    assert "multiprocessing.get_context('spawn')" in said
 
 
 def test_a_reader_beside_a_run_that_replaces_its_only_checkpoint_reads_the_next(

@@ -34,7 +34,7 @@ def test_a_line_that_was_altered_lost_put_in_or_moved_is_named(data):
     harmed = {
         2: [one + three + last, one + one + two, two + one, one + two.replace(b"1e-300", b"1e-3")],
         1: [one.replace(b"0.1", b"0.2") + two, two + three],
-        4: [one + two + three + last.replace(b"0.25", b"0.26")],
+        4: [one + two + three + last.replace(b'"3"', b'"4"')],
     }
     harmed[1].append(harmed[2].pop(2))  # moved: the first line is another one
     for line, files in harmed.items():
@@ -45,12 +45,34 @@ def test_a_line_that_was_altered_lost_put_in_or_moved_is_named(data):
         chain.end(data, chain.start({"seed": 1}))
 
 
+def test_equal_runs_have_equal_digests_whenever_they_are_made():
+    lines = [
+        json.loads(records.dump("one", {"e": 0.1}, seconds=seconds, after=START))
+        for seconds in (0.25, 7)
+    ]
+    assert lines[0].pop("seconds") == 0.25 and lines[1].pop("seconds") == 7
+    assert lines[0] == lines[1]
+    altered = b'{"case": "one", "seconds": [], "e": 0.1}\n'
+    with pytest.raises(chain.LineError, match=r"line 1: seconds must be a number, got \[\]"):
+        records.parse(altered)
+
+
+# as they were written when clock times were part of the digest
+TIMED = b"""{"case": "one", "seconds": 0.25, "e": 0.1, "chain": "76b094fdb1f59f75"}
+{"case": "two", "seconds": 0.5, "e": 0.2, "chain": "6b8332231dc2e1e7"}
+"""
+AFTER_NONE = b'{"case": "one", "seconds": 1, "e": 1.0, "chain": "4855fbf564d54397"}\n'
+
+
 def test_lines_of_earlier_versions_go_before_new_ones(data):
-    old = records.dump("zero", {"e": 2.0}, seconds=1)
-    new = records.dump("one", {"e": 1.0}, seconds=1, after=chain.end(old, START))
-    chain.end(old + new, START)
-    with pytest.raises(chain.LineError, match="line 2"):
-        chain.end(old.replace(b"2.0", b"3.0") + new, START)
+    none = records.dump("zero", {"e": 2.0}, seconds=1)  # without any digest
+    for old in (none, TIMED, none + AFTER_NONE, none + none.replace(b"zero", b"0")):
+        new = records.dump("new", {"e": 1.0}, seconds=1, after=chain.end(old, START))
+        chain.end(old + new, START)
+        for before, after in {b"2.0": b"3.0", b"0.25": b"0.26", b"0.1": b"0.2"}.items():
+            if before in old:
+                with pytest.raises(chain.LineError, match=r"line [123]"):
+                    chain.end(old.replace(before, after) + new, START)
 
 
 @pytest.fixture

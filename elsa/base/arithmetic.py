@@ -1,0 +1,37 @@
+"""Which way of computing the same numbers is used, where several differ by rounding.
+
+A run that goes on must end with the bits that it began with, so that a faster way of summing is for
+runs that begin with it: a checkpoint says which version its run was begun with, and `as_of` goes
+back to that for its steps.
+
+    1    products of small matrices with the batch as the first axis
+    2    on a CPU with the batch as the last axis (`elsa.base.lanes`)
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+LATEST = 2
+_version = contextvars.ContextVar("arithmetic", default=LATEST)
+
+
+def version() -> int:
+    """The version for what is traced or computed now."""
+    return _version.get()
+
+
+@contextlib.contextmanager
+def as_of(number: int) -> Iterator[None]:
+    """What is traced within the `with` block is computed as by this version.
+
+    Raises:
+      ValueError: for a version that there is not.
+    """
+    if not 1 <= number <= LATEST:
+        raise ValueError(f"as_of: number must be a version from 1 to {LATEST}, got {number}")
+    token = _version.set(number)
+    try:
+        yield
+    finally:
+        _version.reset(token)

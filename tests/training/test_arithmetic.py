@@ -1,0 +1,34 @@
+"""A run goes on in the order of sums in which it began."""
+
+import numpy as np
+import pytest
+
+from elsa import training
+from elsa.base import arithmetic
+from tests.training import cases
+from tests.training.cases import EVERY, assert_equal_runs
+
+MODEL = {"name": "linear_transformer", "depth": 2}
+
+
+def weights(run):
+    """All weights of all models, flat."""
+    return np.concatenate([np.ravel(leaf) for leaf in cases.weights(run).values()])
+
+
+def test_a_run_of_before_there_were_two_orders_goes_on_in_the_first(tmp_path, monkeypatch):
+    latest = training.fit(cases.config(model=MODEL), tmp_path / "latest")
+    with monkeypatch.context() as patch:
+        patch.setattr(arithmetic, "LATEST", 1)
+        first = training.fit(cases.config(model=MODEL), tmp_path / "first")
+        cases.interrupted(tmp_path / "run", 3 * EVERY, patch, model=MODEL)
+    resumed = training.fit(cases.config(model=MODEL), tmp_path / "run")
+    assert (resumed.program.arithmetic, latest.program.arithmetic) == (1, arithmetic.LATEST)
+    assert_equal_runs(resumed, first)
+    np.testing.assert_allclose(weights(first), weights(latest), rtol=1e-6)
+    assert (weights(first) != weights(latest)).any()
+
+
+def test_an_order_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="number must be a version from 1 to 2, got 3"):
+        arithmetic.as_of(3).__enter__()
