@@ -29,6 +29,16 @@ STEPS = {
     "a weighted square": lambda X, w: {"w": w * jnp.sum(np.tri(4, 3) * X * X)},
     "by halves": lambda X, w: {"w": w * sum(h.sum() for h in jnp.split(X * X, 2))},
     "a trace of three": lambda X, w: {"w": w * jnp.einsum("ij,kj,kl,il->", X, X, X, X)},
+    "padded": lambda X, w: {"w": w + jnp.pad(X * (X @ w)[:, None], ((1, 2), (2, 0))).sum(0)[2:]},
+    "joined": lambda X, w: {
+        "w": w
+        + jnp.concatenate([X * (X @ w)[:, None], jnp.ones((4, 2)) * (X @ w)[:, None]], 1).sum(0)[
+            1:4
+        ]
+    },
+    "a hessian across two arguments": lambda X, w: {
+        "w": jax.hessian(lambda z: jnp.vdot(X @ z[:3], X @ z[3:]))(jnp.zeros(6))[:3, 3:] @ w
+    },
     "a column over every row": lambda X, w: {
         "w": w - 0.1 * jnp.sum(jnp.kron(X * (X @ w)[:, None], np.ones((2, 1))), 0)
     },

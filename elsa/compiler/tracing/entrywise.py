@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from elsa.base.matrices import selection
+from elsa.compiler.tracing import placing
 from elsa.compiler.tracing.contracting import contracted, formed
 from elsa.compiler.tracing.convolving import convolved
 from elsa.compiler.tracing.elementwise import chosen_numbers
 from elsa.compiler.tracing.graph import Graph
 from elsa.compiler.tracing.unformed import (
-    Factor,
-    Index,
     Term,
     Unformed,
     matched,
@@ -54,7 +52,7 @@ def kept(
 
 def taken(graph: Graph, array: Unformed, index: int) -> Value | Unformed | None:
     """array[index], along the first axis."""
-    terms = [_picked(graph, term, 0, np.array([index])) for term in array.terms]
+    terms = [placing.picked(graph, term, 0, np.array([index])) for term in array.terms]
     if any(term is None for term in terms):
         return None
     row = [dataclasses.replace(term, axes=term.axes[1:]) for term in terms if term is not None]
@@ -196,50 +194,6 @@ def _squeezed(graph: Graph, eqn: Any, term: Term) -> Term | None:
     return regrouped(term, tuple(eqn.outvars[0].aval.shape))
 
 
-def _sliced(graph: Graph, eqn: Any, array: Array) -> Sequence[Terms] | None:
-    strides = eqn.params["strides"] or (1,) * len(array.shape)
-    starts, limits = eqn.params["start_indices"], eqn.params["limit_indices"]
-    terms = terms_of(graph, array) or ()
-    for place, cut in enumerate(zip(starts, limits, strides, strict=True)):
-        picked = [_picked(graph, term, place, np.arange(*cut)) for term in terms]
-        terms = tuple(term for term in picked if term is not None)
-        if len(terms) < len(picked):
-            return None
-    return [terms]
-
-
-def _split(graph: Graph, eqn: Any, array: Array) -> Sequence[Terms] | None:
-    start, parts = 0, []
-    for size in map(int, eqn.params["sizes"]):
-        rows, start = np.arange(start, start + size), start + size
-        picked = [
-            _picked(graph, term, eqn.params["axis"], rows) for term in terms_of(graph, array) or ()
-        ]
-        parts.append([term for term in picked if term is not None])
-        if len(parts[-1]) < len(picked):
-            return None
-    return parts
-
-
-def _picked(graph: Graph, term: Term, place: int, rows: np.ndarray) -> Term | None:
-    """Some entries along an axis, in this order."""
-    axis = term.axes[place]
-    size = axis[0].size if axis else 1
-    if len(axis) > 1:
-        return None
-    if np.array_equal(rows, np.arange(size)):
-        return term
-    new = Index(len(rows)) if len(rows) > 1 else None
-    axes = (*term.axes[:place], (new,) if new else (), *term.axes[place + 1 :])
-    select, factors = graph.const(selection(rows, size)), []
-    for factor in term.factors:
-        if axis and axis[0] in factor.ends:
-            ref = graph.mul(select, factor.along(axis[0]))
-            factor = Factor(ref, new, factor.other(axis[0]))
-        factors.append(factor)
-    return dataclasses.replace(term, axes=axes, factors=tuple(factors))
-
-
 def _chosen(graph: Graph, eqn: Any, which: Array, *cases: Array) -> Sequence[Terms] | None:
     """Each case times ones where it is chosen."""
     if not isinstance(which, Known):
@@ -266,17 +220,19 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(("integer_pow", "pow", "square"), _square),
     **dict.fromkeys(("add", "add_any"), _added(1.0)),
     "broadcast_in_dim": _each(_broadcast),
+    "concatenate": placing.joined,
     "conv_general_dilated": convolved,
     "div": _divided,
     "dot_general": _dot_general,
     "mul": _product,
     "neg": _each(_negative),
+    "pad": placing.padded,
     "reduce_sum": _each(_summed),
     "reshape": _each(_reshaped),
     "select_n": _chosen,
     "sharding_constraint": _each(_same),
-    "slice": _sliced,
-    "split": _split,
+    "slice": placing.sliced,
+    "split": placing.split,
     "squeeze": _each(_squeezed),
     "sub": _added(-1.0),
     "transpose": _each(_transposed),
