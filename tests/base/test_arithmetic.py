@@ -10,5 +10,5 @@ def test_a_version_holds_within_its_block_and_others_are_refused():
     with arithmetic.as_of(1):
         assert arithmetic.version() == 1
     assert arithmetic.version() == arithmetic.LATEST
-    with pytest.raises(ValueError, match="version from 1 to .*, got 0"):
+    with pytest.raises(ValueError, match=r"version from 1 to .*, got 0"):
         arithmetic.as_of(0).__enter__()
