@@ -6,7 +6,7 @@ back to that for its steps.
 
     1    products of small matrices with the batch as the first axis
     2    on a CPU with the batch as the last axis (`elsa.base.lanes`), and normal variables compiled
-         apart from what reads them
+         apart from what reads them; large dense layers by `elsa.attention.many_heads`
 """
 
 import contextlib
