@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from benchmarks import attention, compiled_stack, softmax_regression, training
+from benchmarks import attention, compiled_stack, small_problems, softmax_regression, training
 from benchmarks.harness import Row
 from elsa.base import streams
 
@@ -18,6 +18,7 @@ from elsa.base import streams
 CASES: dict[str, Callable[[int], Iterable[Row]]] = {
     "attention": attention.run,
     "compiled_stack": compiled_stack.run,
+    "small_problems": small_problems.run,
     "softmax_regression": softmax_regression.run,
     "training": training.run,
 }

@@ -186,10 +186,9 @@ class AttentionHeads(nnx.Module):
     def _keys_first(self, h: Array) -> bool:
         """Whether all heads at once cost less, on a prompt of the layer's own sizes."""
         heads, m, p = self.wq.shape[-3:]
-        biased = "bq" in self.fields
-        rows = self.bv.shape[-2] if biased else h.shape[-2]
-        fits = h.shape[-1] == m and h.shape[-2] == rows and self.wq.ndim == 3
-        return fits and many_heads.serves(rows, m, p, heads, biased=biased)
+        rows = {name: getattr(self, name).shape[-2] for name in self.fields}.get("bv", h.shape[-2])
+        fits = h.shape[-2:] == (rows, m) and self.wq.ndim == 3
+        return fits and many_heads.serves(rows, m, p, heads, biased="bv" in self.fields)
 
 
 @functools.cache  # tracing a constructor takes 30 ms, filling in the weights 1 ms
