@@ -29,6 +29,7 @@ from benchmarks import (
     ridge_tasks,
     saved,
     scaling,
+    small_problems,
     softmax_regression,
     table,
     training,
@@ -45,6 +46,7 @@ CASES: dict[str, Benchmark] = {
     "compiled_stack": compiled_stack.run,
     "ridge_tasks": ridge_tasks.run,
     "scaling": scaling.run,
+    "small_problems": small_problems.run,
     "softmax_regression": softmax_regression.run,
     "training": training.run,
 }
@@ -52,6 +54,7 @@ CASES: dict[str, Benchmark] = {
 QUICK: dict[str, Benchmark | None] = {
     "dense_layers": dense_layers.quick,
     "scaling": scaling.quick,
+    "small_problems": None,
     "softmax_regression": None,
     "training": None,
 }

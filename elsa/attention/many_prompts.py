@@ -16,25 +16,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from elsa.base import arithmetic, lanes
+from elsa.base import lanes
 
-# Measured on two cores, forward and backward of 3 layers: faster from a few prompts on, 9 to 14
-# times at 6 channels, 3 at 21, and no longer at 41.
-_LEAST_PROMPTS = 8
-_MOST_CHANNELS = 24
 # A product with A (x) V in one go takes m^4 multiplications in place of 2 heads m^3, but no
 # transposition, and serves all heads.
 _MOST_AT_ONCE = 8
-
-
-def serves(batch: int, channels: int) -> bool:
-    """Whether `last_channel` is the form to run so many prompts of so many channels in.
-
-    It is on a CPU, whose cores work on vectors of prompts; an accelerator has its own batched
-    products. A run that was begun when there was but one form stays with it (`base.arithmetic`).
-    """
-    small = batch >= _LEAST_PROMPTS and channels <= _MOST_CHANNELS
-    return small and arithmetic.version() >= 2 and jax.default_backend() == "cpu"
 
 
 def last_channel(

@@ -5,7 +5,8 @@ runs that begin with it: a checkpoint says which version its run was begun with,
 back to that for its steps.
 
     1    products of small matrices with the batch as the first axis
-    2    on a CPU with the batch as the last axis (`elsa.base.lanes`)
+    2    on a CPU with the batch as the last axis (`elsa.base.lanes`), and normal variables compiled
+         apart from what reads them; large dense layers by `elsa.attention.many_heads`
 """
 
 import contextlib

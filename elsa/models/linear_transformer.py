@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa.attention import gram, many_prompts
-from elsa.base import checks
+from elsa.base import checks, lanes
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import readout
 from elsa.models.inputs import AnyPrompt, ByLayer, context_gram, query_row, require_fit, rows_of
@@ -100,7 +100,7 @@ class LinearTransformer(nnx.Module):
         if isinstance(prompt, GramPrompt) and self.form == "direct":
             raise ValueError("LinearTransformer: form='direct' needs a Prompt, got a GramPrompt")
         if isinstance(prompt, GramPrompt) or self._runs_on_gram(prompt.x.shape[1]):
-            if many_prompts.serves(*row_BxM.shape):
+            if lanes.serve(*row_BxM.shape):
                 grams = context_gram(prompt, self.precision)
                 labels_B = many_prompts.last_channel(grams, row_BxM, *weights)
                 return readout.from_residual_stream(labels_B[:, None])

@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa.attention import gram, many_prompts
-from elsa.base import checks
+from elsa.base import checks, lanes
 from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.models import readout
 from elsa.models.inputs import AnyPrompt, ByLayer, context_gram, query_row, require_fit
@@ -123,7 +123,7 @@ class LinearTransformerBlock(nnx.Module):
         last, feed_forward = (jnp.swapaxes(w, 1, 2) for w in (self.w_pv[...], self.w_mlp))
         grams, row_BxM = context_gram(prompt, self.precision), query_row(prompt)
         weights = tuple(w[:depth] for w in (first, last, feed_forward))
-        if many_prompts.serves(*row_BxM.shape):
+        if lanes.serve(*row_BxM.shape):
             labels_B = many_prompts.last_channel(grams, row_BxM, *_as_layers(*weights))
             return readout.from_block(labels_B[:, None])
         one = functools.partial(_run_blocks, precision=self.precision)

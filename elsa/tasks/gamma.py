@@ -31,7 +31,7 @@ def gamma(
       shape: above 0, of a shape that broadcasts to `size`; may be a tracer.
       size: of the result.
     """
-    wanted = jnp.broadcast_to(jnp.asarray(shape, dtype=jnp.result_type(float)), size)
+    wanted = jnp.broadcast_to(jnp.asarray(shape, dtype=jnp.result_type(float)), size).reshape(-1)
     boost_key, loop_key = jax.random.split(key)
     small = wanted < 1.0
     middle = jnp.where(small, wanted + 1.0, wanted) - 1.0 / 3.0
@@ -42,16 +42,16 @@ def gamma(
     def propose(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         accepted_t, accepted, trial = state
         z_key, u_key = jax.random.split(jax.random.fold_in(loop_key, trial))
-        t = jax.random.normal(z_key, size) / jnp.sqrt(9.0 * middle)
+        t = jax.random.normal(z_key, wanted.shape) / jnp.sqrt(9.0 * middle)
         inside = t > -1.0
-        accept = inside & (-jax.random.exponential(u_key, size) < _log_ratio(middle, t))
+        accept = inside & (-jax.random.exponential(u_key, wanted.shape) < _log_ratio(middle, t))
         return jnp.where(accepted, accepted_t, t), accepted | accept, trial + 1
 
-    start = (jnp.zeros(size, wanted.dtype), jnp.zeros(size, bool), jnp.zeros((), int))
+    start = (jnp.zeros_like(wanted), jnp.zeros_like(wanted, bool), jnp.zeros((), int))
     deviation, _, _ = jax.lax.while_loop(rejected, propose, start)
     value = middle * (1.0 + deviation) ** 3
-    power = -jax.random.exponential(boost_key, size) / jnp.where(small, wanted, 1.0)
-    return jnp.where(small, value * jnp.exp(power), value)
+    power = -jax.random.exponential(boost_key, wanted.shape) / jnp.where(small, wanted, 1.0)
+    return jnp.where(small, value * jnp.exp(power), value).reshape(size)
 
 
 def chi_square(

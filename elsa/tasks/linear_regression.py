@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Real
 from elsa.base import checks
 from elsa.base.arrays import Number
 from elsa.base.precision import exact
-from elsa.tasks import fields
+from elsa.tasks import draws, fields
 from elsa.tasks.covariance import symmetric_root
 from elsa.tasks.gamma import gamma
 from elsa.tasks.prompt import GramPrompt, Prompt
@@ -113,7 +113,7 @@ class LinearRegression:
         w_key, x_key, noise_key = jax.random.split(key, 3)
         w_BxD = self._weights(w_key, batch)
         x_BxSxD = self._covariates(x_key, (batch, self.context_length + 1))
-        noise_BxS = jnp.sqrt(self.noise_var) * jax.random.normal(noise_key, x_BxSxD.shape[:2])
+        noise_BxS = jnp.sqrt(self.noise_var) * draws.normal(noise_key, x_BxSxD.shape[:2])
         return Parts(w_BxD, x_BxSxD, noise_BxS)
 
     @exact
@@ -145,7 +145,7 @@ class LinearRegression:
         if self.root_x is not None:
             drawn = drawn._replace(covariates=jnp.asarray(self.root_x) @ drawn.covariates)
         query_BxD = self._covariates(x_key, (batch,))
-        noise_B = jnp.sqrt(self.noise_var) * jax.random.normal(noise_key, (batch,))
+        noise_B = jnp.sqrt(self.noise_var) * draws.normal(noise_key, (batch,))
         return GramPrompt(
             joint_gram(drawn, w_BxD, self.noise_var),
             query_BxD,
@@ -153,7 +153,7 @@ class LinearRegression:
         )
 
     def _weights(self, key: Array, batch: int) -> Float[Array, "batch d"]:
-        w_BxD = jax.random.normal(key, (batch, self.dim))
+        w_BxD = draws.normal(key, (batch, self.dim))
         if self.root_task is not None:
             w_BxD = w_BxD @ jnp.asarray(self.root_task)
         return w_BxD if self.task_mean is None else w_BxD + jnp.asarray(self.task_mean)[None, :]
@@ -164,7 +164,7 @@ class LinearRegression:
             shape = jnp.asarray(self.gamma_shape, dtype=jnp.result_type(float))
             u = (gamma(key, shape, size) - shape) / jnp.sqrt(shape)
         else:
-            u = jax.random.normal(key, size)
+            u = draws.normal(key, size)
         if self.covariates == "sphere":
             u = self.dim**0.5 * u / jnp.linalg.norm(u, axis=-1, keepdims=True)
         return u if self.root_x is None else u @ jnp.asarray(self.root_x)

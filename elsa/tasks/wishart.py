@@ -5,6 +5,7 @@ The Gram matrix of n rows N(0, I_m) is T T^T with T lower triangular and indepen
 N(0, 1) below. It is the triangle of Z^T = T Q, which for n < m has n columns: the others are zero.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -12,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from elsa.base import checks
+from elsa.base import checks, lanes
 from elsa.base.arrays import Number
 from elsa.base.jit import jitted
+from elsa.tasks import draws
 from elsa.tasks.gamma import chi_square
 from elsa.tasks.prompt import whole_number
 
@@ -30,6 +32,10 @@ class Triangle(NamedTuple):
     covariates: Float[Array, "batch d d"]
     noise: Float[Array, "batch d"]
     last: Float[Array, " batch"]
+
+
+# (A, w, e) -> v = A^T w + e and A [A^T v], for each of a batch
+Products = Callable[[Array, Array, Array], tuple[Array, Array]]
 
 
 class Centre(NamedTuple):
@@ -51,14 +57,13 @@ def triangle(key: Array, batch: int, dim: int, degrees: int | Int[Array, ""]) ->
     columns = jnp.arange(width)
     diagonal_BxM = jnp.sqrt(chi_square(diagonal_key, degrees - columns, (batch, width)))
     rows, cols = np.tril_indices(width, -1)
-    below = jax.random.normal(below_key, (batch, len(rows)))
+    below = draws.normal(below_key, (batch, len(rows)))
     whole_BxMxM = jnp.zeros((batch, width, width), below.dtype).at[:, rows, cols].set(below)
     whole_BxMxM = jnp.where((columns < degrees)[None, None, :], whole_BxMxM, 0.0)
     whole_BxMxM = whole_BxMxM + diagonal_BxM[:, :, None] * jnp.eye(width)[None]
     return Triangle(whole_BxMxM[:, :dim, :dim], whole_BxMxM[:, dim, :dim], diagonal_BxM[:, dim])
 
 
-@jitted()
 def joint_gram(
     drawn: Triangle,
     weight: Float[Array, "batch d"],
@@ -79,19 +84,38 @@ def joint_gram(
       weight: w.
       centre: where the rows have a mean; the triangle then has one row less than the context.
     """
+    products = _in_lanes if lanes.serve(*weight.shape) else _one_by_one
+    return _joint_gram(drawn, weight, noise_var, centre, products)
+
+
+def _in_lanes(factor: Array, weight: Array, noise: Array) -> tuple[Array, Array]:
+    """All of the batch side by side."""
+    a, w, e = (jnp.moveaxis(array, 0, -1) for array in (factor, weight, noise))
+    v = lanes.product_of_transpose(a, w[:, None]) + e[:, None]
+    right = jnp.concatenate([jnp.swapaxes(a, 0, 1), v], axis=1)
+    return jnp.moveaxis(v[:, 0], -1, 0), jnp.moveaxis(lanes.product(a, right), -1, 0)
+
+
+def _one_by_one(factor: Array, weight: Array, noise: Array) -> tuple[Array, Array]:
+    """With the batch as the first axis."""
+    v = jnp.einsum("bde,bd->be", factor, weight) + noise
+    xx_BxDxD = factor @ jnp.swapaxes(factor, 1, 2)
+    xy_BxD = jnp.einsum("bde,be->bd", factor, v)
+    return v, jnp.concatenate([xx_BxDxD, xy_BxD[:, :, None]], axis=2)
+
+
+@jitted("products")  # of which each is a program of its own
+def _joint_gram(
+    drawn: Triangle, weight: Array, noise_var: Number, centre: Centre | None, products: Products
+) -> Array:
     deviation = jnp.sqrt(jnp.asarray(noise_var, dtype=weight.dtype))
-    factor_BxDxD = drawn.covariates
-    v_BxD = jnp.einsum("bde,bd->be", factor_BxDxD, weight) + deviation * drawn.noise
-    xx_BxDxD = factor_BxDxD @ jnp.swapaxes(factor_BxDxD, 1, 2)
-    xy_BxD = jnp.einsum("bde,be->bd", factor_BxDxD, v_BxD)
+    v_BxD, top_BxDxM = products(drawn.covariates, weight, deviation * drawn.noise)
     yy_B = jnp.sum(v_BxD**2, axis=1) + (deviation * drawn.last) ** 2
     if centre is not None:
-        middle_BxD = centre.covariates
-        xx_BxDxD = xx_BxDxD + middle_BxD[:, :, None] * middle_BxD[:, None, :]
-        xy_BxD = xy_BxD + middle_BxD * centre.labels[:, None]
+        rows_BxM = jnp.concatenate([centre.covariates, centre.labels[:, None]], axis=1)
+        top_BxDxM = top_BxDxM + centre.covariates[:, :, None] * rows_BxM[:, None, :]
         yy_B = yy_B + centre.labels**2
-    top_BxDxM = jnp.concatenate([xx_BxDxD, xy_BxD[:, :, None]], axis=2)
-    bottom_BxM = jnp.concatenate([xy_BxD, yy_B[:, None]], axis=1)
+    bottom_BxM = jnp.concatenate([top_BxDxM[:, :, -1], yy_B[:, None]], axis=1)
     return jnp.concatenate([top_BxDxM, bottom_BxM[:, None, :]], axis=1)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elsa.attention import gram, many_prompts
-from elsa.base import arithmetic
+from elsa.base import arithmetic, lanes
 from tests.helpers import relative_error
 
 # (prompts, context rows, d, heads, depth)
@@ -109,13 +109,13 @@ def test_float32_rounds_as_one_by_one():
 
 
 def test_the_form_is_chosen_by_sizes_device_and_the_version_of_a_run(monkeypatch):
-    assert many_prompts.serves(1_000, 6)
-    assert not many_prompts.serves(1, 6)
-    assert not many_prompts.serves(1_000, 65)
+    assert lanes.serve(1_000, 6)
+    assert not lanes.serve(1, 6)
+    assert not lanes.serve(1_000, 65)
     with arithmetic.as_of(1):
-        assert not many_prompts.serves(1_000, 6)
+        assert not lanes.serve(1_000, 6)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert not many_prompts.serves(1_000, 6)
+    assert not lanes.serve(1_000, 6)
 
 
 def test_every_product_is_compiled_apart_from_its_readers():
