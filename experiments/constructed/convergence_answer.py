@@ -191,7 +191,7 @@ def _coefficients(axes: "Axes", found: Mapping[str, Any]) -> None:
         axes,
         x=f"coefficient × standard deviation\n(units of {_short(found['target'])})",
         y="",
-        title=f"columns, coefficients in the table's units{more}",
+        title=f"column, coefficient in the table's units{more}",
         legend=False,
     )
 
