@@ -29,7 +29,7 @@ def get_config(mode: str = "full") -> ConfigDict:
     # separates columns ("tab", ";", ..) and the decimal mark are found out where they are empty.
     # A share of a table's rows is held out: the models' and ridge's risk where these are the query.
     config.data = ConfigDict(
-        {"path": "", "target": "", "separator": "", "decimal": "", "held_out": 0.2}
+        {"path": "", "target": "", "drop": "", "separator": "", "decimal": "", "held_out": 0.2}
     )
     config.task = ConfigDict(
         {

@@ -131,7 +131,7 @@ class AttentionRidge(RegressorMixin, BaseEstimator):  # scikit-learn's order
         checks.finite(_FIT, sample_weight=weights)
         if weights.min() < 0 or not weights.any():
             raise ValueError(
-                f"{_FIT}: sample_weight must be at least 0, and one above 0, got "
+                f"{_FIT}: sample_weight must be at least 0, and not all zero, got "
                 f"{weights.min():g} to {weights.max():g}"
             )
         return rows, labels, weights.astype(np.float64)

@@ -15,7 +15,7 @@ from elsa.tasks import fields
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
 from elsa.tasks.scaling import moments
-from elsa.tasks.table import Table, diabetes, standardised
+from elsa.tasks.table import Table, diabetes, split, standardised
 from elsa.tasks.table_files import read_csv
 
 
@@ -71,7 +71,7 @@ class TableContexts(RowsOnly):
     @classmethod
     def from_config(cls, where: str, given: Mapping[str, Any]) -> Self:
         """Of a config, which gives the fields or "path", a CSV file, and "target", a column,
-        with "separator" and "decimal" as in `read_csv`.
+        with "drop", "separator" and "decimal" as in `read_csv`.
 
         Without any of them it is scikit-learn's diabetes data. A file's data, and these, are
         standardised, their labels to variance 1. With "held_out", a share of the rows, as many of
@@ -87,11 +87,12 @@ class TableContexts(RowsOnly):
         if "x" not in fields_given:
             path, target = fields_given.pop("path", ""), fields_given.pop("target", "")
             written = {k: fields_given.pop(k, "") for k in ("separator", "decimal")}
+            drop = fields_given.pop("drop", ())
             share = fields_given.pop("held_out", 0.0)
             queries = fields_given.pop("queries", "kept")
             checks.one_of(where, "queries", queries, ("kept", "held_out"))
-            table = read_csv(path, target, **written) if path else diabetes()
-            kept, others = _split(where, table, share)
+            table = read_csv(path, target, drop=drop, **written) if path else diabetes()
+            kept, others = split(where, table, share)
             length, rows = fields_given.get("context_length"), len(kept.y)
             if share and isinstance(length, int) and length >= rows:
                 raise ValueError(
@@ -138,19 +139,3 @@ class TableContexts(RowsOnly):
         x, y, query_x, query_y = map(jnp.asarray, (self.x, self.y, self.query_x, self.query_y))
         queries_B = jax.random.randint(query_key, (batch,), 0, len(query_y))
         return Prompt(x[rows_BxN], y[rows_BxN], query_x[queries_B], query_y[queries_B])
-
-
-def _split(where: str, table: Table, share: float) -> tuple[Table, Table]:
-    """The rows that are kept, in their order, and a share of them at random."""
-    checks.shapes(where, held_out=(share, ""))
-    checks.finite(where, held_out=share)
-    rows = len(table.y)
-    count = round(share * rows)
-    if not 0.0 <= share < 1.0 or count >= rows:
-        raise ValueError(f"{where}: held_out must be a share of the rows below 1, got {share}")
-    chosen = np.zeros(rows, bool)
-    chosen[np.random.default_rng(0).permutation(rows)[:count]] = True
-    kept, others = (
-        dataclasses.replace(table, x=table.x[own], y=table.y[own]) for own in (~chosen, chosen)
-    )
-    return kept, others

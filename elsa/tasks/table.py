@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from elsa.base import checks
 from elsa.tasks.scaling import Scaling
@@ -71,3 +71,25 @@ def standardised(table: Table) -> Table:
             "them by a number"
         )
     return dataclasses.replace(table, x=scaling.transform(table.x), y=y, scaling=scaling)
+
+
+def split(where: str, table: Table, share: float) -> tuple[Table, Table]:
+    """The rows that are kept, in their order, and a share of them at random, always the same."""
+    checks.shapes(where, held_out=(share, ""))
+    checks.finite(where, held_out=share)
+    rows = len(table.y)
+    count = round(share * rows)
+    if not 0.0 <= share < 1.0 or count >= rows:
+        raise ValueError(f"{where}: held_out must be a share of the rows below 1, got {share}")
+    chosen = held_out_rows(rows, count)
+    kept, others = (
+        dataclasses.replace(table, x=table.x[own], y=table.y[own]) for own in (~chosen, chosen)
+    )
+    return kept, others
+
+
+def held_out_rows(rows: int, count: int) -> Bool[np.ndarray, " rows"]:
+    """Which of the rows `split` holds out."""
+    chosen = np.zeros(rows, bool)
+    chosen[np.random.default_rng(0).permutation(rows)[:count]] = True
+    return chosen

@@ -87,6 +87,12 @@ def read_csv(
     )
 
 
+def column_names(text: str) -> list[str]:
+    """The names in a config's text: separated by commas, quoted where they hold one."""
+    names = next(csv.reader([text], skipinitialspace=True), [])
+    return [name.strip() for name in names]
+
+
 def _text(path: str | os.PathLike[str]) -> str:
     """The file's text; refuses what is none."""
     file = Path(native(os.path.expanduser(path)))

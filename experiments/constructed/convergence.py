@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from elsa import algorithms, constructions, metrics, theory
 from elsa.base import checks
+from experiments.constructed import convergence_answer as answers
 from experiments.constructed import convergence_problems as problems
 from experiments.constructed import convergence_report as report
 from experiments.constructed.convergence_problems import WHERE, Problems
@@ -95,7 +96,36 @@ def measure(config: ConfigDict, case: Case, place: Place) -> Record:
         "exact": _spread(exact[:, kept]),
         "bound": (theory.contraction(problem.condition_number) ** kept).tolist(),
         **_decay(problem, errors, exact, case["dtype"]),
+        **_answer(config, case, problem),
     }
+
+
+def _answer(config: ConfigDict, case: Case, problem: Problems) -> Record:
+    """Of a table, and the last of the methods, in float64: what the table's user asks for."""
+    if problem.table is None or (case["method"], case["dtype"]) != (config.methods[-1], "float64"):
+        return {}
+    settings = problems.names(config)[case["problem"]]
+
+    def solve(of: Problems, queries: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        return solved(of, case["method"], of.depth(config)[0], queries)
+
+    return {"answer": answers.answer(settings, config.data.held_out, solve)}
+
+
+def solved(
+    problem: Problems, method: str, depth: int, queries: Float[np.ndarray, "k d"] | None
+) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " k"] | None]:
+    """w after the last step, and the stack's predictions for these rows, in float64."""
+    _, n, d = problem.x.shape
+    if method not in CONSTRUCTIONS:
+        w = np.asarray(_path(problem, method, "float64", depth)[1](problem.x[0], problem.y[0])[-1])
+        return w, None if queries is None else queries @ w
+    more = {} if queries is None else {"num_queries": len(queries)}
+    stack = CONSTRUCTIONS[method](n, d, depth, problem.step_size, dtype="float64", **more)
+    asked = {} if queries is None else {"query_x": queries}
+    out = stack(X=problem.x[0], y=problem.y[0], lam=problem.lam, **asked)
+    predicted = None if queries is None else np.asarray(out["prediction"])
+    return np.asarray(out["w"]), predicted
 
 
 def distances(
@@ -178,6 +208,7 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
         "of its limit to the step where the error is below 10 eps kappa; 10 steps at least",
         "tolerance": config.tolerance,
         "max_depth": config.max_depth,
+        **answers.summary(records),
     }
 
 
@@ -224,6 +255,7 @@ EXPERIMENT = Experiment(
     summarise=summarise,
     tables=report.tables,
     figures=report.figures,
+    files=answers.files,
     check=check,
     shown=Shown(main="decay_mean", target="decay_theory"),
 )

@@ -12,8 +12,11 @@ from ml_collections import ConfigDict
 
 from elsa import metrics, predictors, tasks, theory
 from elsa.base import checks
+from elsa.tasks.table import split
+from elsa.tasks.table_files import column_names
 
 WHERE = "convergence"
+_OF_A_FILE = ("drop", "separator", "decimal")
 _EXTREME = 60  # power of two beyond which labels, or their squares, would leave float32's range
 
 
@@ -25,6 +28,8 @@ class Problems:
     solution: the reference, [tasks, d].
     eigenvalues: of X^T X + lam I, [d], smallest first.
     start: w_0 - w* = -w* in the eigenvectors, [tasks, d].
+    table: of one that is a table, in standard form; its labels are 2^exponent y.
+    exponent: 0 but for labels near the ends of float32's range.
     """
 
     x: Float[np.ndarray, "tasks n d"]
@@ -33,6 +38,8 @@ class Problems:
     solution: Float[np.ndarray, "tasks d"]
     eigenvalues: Float[np.ndarray, " d"]
     start: Float[np.ndarray, "tasks d"]
+    table: tasks.Table | None = None
+    exponent: int = 0
 
     @property
     def condition_number(self) -> float:
@@ -53,7 +60,7 @@ def names(config: ConfigDict) -> Mapping[str, Mapping[str, Any]]:
     data = config.data
     if "path" in data:
         name = data.path or "diabetes"
-        written = {key: data[key] for key in ("separator", "decimal") if data[key]}
+        written = {key: data[key] for key in _OF_A_FILE if data[key]}
         return {name: {"path": data.path, "target": data.target, "lam": config.lam, **written}}
     short = data.short_context_length
     designs = [(data.context_length, data.ridge_fraction, k) for k in data.condition_numbers]
@@ -102,6 +109,11 @@ def check(config: ConfigDict) -> None:
                 f"{WHERE}: data.separator and data.decimal are of a file, name it by data.path; "
                 f"got {data.separator!r} and {data.decimal!r}"
             )
+        if not data.path and data.drop:
+            raise ValueError(
+                f"{WHERE}: data.drop names columns of a file, name it by data.path; got "
+                f"{data.drop!r}"
+            )
     else:
         checks.integer(
             WHERE, tasks=(data.tasks, 1), short_context_length=(data.short_context_length, 1)
@@ -116,6 +128,7 @@ def check(config: ConfigDict) -> None:
             _check_design(tasks.PrescribedSpectrum(**settings["task"]))
         else:
             build(settings)
+            kept(settings, data.held_out)
 
 
 def _check_design(task: tasks.PrescribedSpectrum) -> None:
@@ -130,14 +143,41 @@ def _check_design(task: tasks.PrescribedSpectrum) -> None:
         )
 
 
+def kept(settings: Mapping[str, Any], share: float) -> tuple[Problems, tasks.Table]:
+    """The problem of the rows that are not held out, and those that are, in the file's units.
+
+    Raises:
+      ValueError: for a share that is none, and where the rows left are no problem by themselves.
+    """
+    others = {name: value for name, value in settings.items() if name != "lam"}
+    own, held_out = split(f"{WHERE}: data", _read(**others), share)
+    try:
+        return _of_table(own, settings["lam"]), held_out
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. These are the {len(own.y)} rows that data.held_out={share:g} leaves of "
+            f"{len(own.y) + len(held_out.y)}; data.held_out=0 takes all"
+        ) from error
+
+
 @functools.lru_cache(maxsize=1)
-def _table(path: str, target: str, lam: float, separator: str = "", decimal: str = "") -> Problems:
+def _read(
+    path: str, target: str, drop: str = "", separator: str = "", decimal: str = ""
+) -> tasks.Table:
+    if not path:
+        return tasks.diabetes()
+    names = column_names(drop)
+    return tasks.read_csv(path, target, drop=names, separator=separator, decimal=decimal)
+
+
+@functools.lru_cache(maxsize=1)
+def _table(lam: float, **where: str) -> Problems:
+    return _of_table(_read(**where), lam)
+
+
+def _of_table(raw: tasks.Table, lam: float) -> Problems:
     from sklearn.linear_model import Ridge
 
-    if path:
-        raw = tasks.read_csv(path, target, separator=separator, decimal=decimal)
-    else:
-        raw = tasks.diabetes()
     table = tasks.standardised(raw)
     if np.abs(table.x.T @ table.y).max() <= 1e-12 * len(table.y) * np.abs(raw.y).max():
         raise ValueError(
@@ -145,11 +185,16 @@ def _table(path: str, target: str, lam: float, separator: str = "", decimal: str
             "every covariate: the ridge solution is zero, and no distance relative to it exists"
         )
     exponent = int(np.frexp(np.abs(table.y).max())[1])
-    if abs(exponent) > _EXTREME:  # distances are relative: the labels' unit is not in them
-        table = dataclasses.replace(table, y=np.ldexp(table.y, -exponent))
-    eigenvalues, start = theory.ridge_modes(table.x, table.y, lam)
-    ridge = Ridge(alpha=lam, fit_intercept=False, solver="cholesky").fit(table.x, table.y)
-    return Problems(table.x[None], table.y[None], lam, ridge.coef_[None], eigenvalues, start[None])
+    if abs(exponent) <= _EXTREME:  # distances are relative: the labels' unit is not in them
+        exponent = 0
+    y = np.ldexp(table.y, -exponent)
+    eigenvalues, start = theory.ridge_modes(table.x, y, lam)
+    ridge = Ridge(alpha=lam, fit_intercept=False, solver="cholesky").fit(table.x, y)
+    return Problems(
+        *(table.x[None], y[None], lam, ridge.coef_[None], eigenvalues, start[None]),
+        table=table,
+        exponent=exponent,
+    )
 
 
 @functools.lru_cache(maxsize=1)

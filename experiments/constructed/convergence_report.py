@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from elsa import constructions, report, theory
 from elsa.report import style
+from experiments.constructed import convergence_answer as answers
 from experiments.constructed import convergence_problems as problems
 from experiments.harness.experiment import Record, Summary
 
@@ -23,7 +24,8 @@ _PICTURED_DEPTH = 3  # steps of the stack whose prompt is drawn
 
 def tables(summary: Summary) -> list["Table"]:
     """One table a problem: the largest distance over its tasks at several depths, and decays."""
-    return [_table(name, entry, summary) for name, entry in summary["problems"].items()]
+    made = [_table(name, entry, summary) for name, entry in summary["problems"].items()]
+    return made + ([answers.table(summary["answer"])] if "answer" in summary else [])
 
 
 def _table(name: str, entry: Mapping[str, Any], summary: Summary) -> "Table":
@@ -77,12 +79,16 @@ def _number(value: float | None) -> str:
 
 
 def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapping[str, "Figure"]:
-    """Distance against depth; for several condition numbers the decays; for a table its prompt."""
+    """Distance against depth; for several condition numbers the decays; for a table its prompt, its
+    coefficients and its predictions.
+    """
     made = {"convergence": _curves(config, records, summary)}
     if sum(entry["decay_theory"] is not None for entry in summary["problems"].values()) > 1:
         made["decay"] = _decays(config, records)
     if "path" in config.data:
         made["prompt"] = _prompt(config)
+    for answer in answers.of(records):
+        made["answer"] = answers.figure(answer)
     return made
 
 

@@ -43,6 +43,8 @@ NEWER = {  # settings that older runs did not write
     "train.skip_nonfinite": 0,
     "data.separator": "",
     "data.decimal": "",
+    "data.drop": "",
+    "data.held_out": 0.2,  # of the experiment convergence, whose older records have no answer
 }
 
 
@@ -235,6 +237,9 @@ def _report(
     try:
         folder.write_json(SUMMARY, summary)
         folder.write_json(TIMING, {"cases": seconds, "total": round(sum(seconds.values()), 6)})
+        if experiment.files is not None:
+            for name, content in experiment.files(folder.records).items():
+                paths.append(folder.write_text(name, content))
         for name, figure in experiment.figures(config, folder.records, summary).items():
             paths += folder.write_figure(name, figure)
         said = "\n".join(["files:", *(f"  {path}" for path in paths)])

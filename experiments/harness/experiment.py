@@ -106,6 +106,8 @@ class Experiment:
       tables: what is printed, from the summary alone, to which the engine adds `seconds`: case ->
         its wall time.
       figures: name -> figure (`matplotlib.figure.Figure`, not pyplot), from records and summary.
+      files: name -> text of further files in the run's folder, from the records. None: there are
+        none.
       check: refuses a bad config before anything is computed or written, by a ValueError,
         TypeError, KeyError or OSError whose text is all the user sees.
       check_given: refuses, as `check` does and after it, a config by its dotted keys that the user
@@ -131,6 +133,7 @@ class Experiment:
     summarise: Callable[[ConfigDict, list[Record]], Summary]
     tables: Callable[[Summary], Sequence["Table"]]
     figures: Callable[[ConfigDict, list[Record], Summary], Mapping[str, "Figure"]]
+    files: Callable[[list[Record]], Mapping[str, str]] | None = None
     check: Callable[[ConfigDict], None] | None = None
     check_given: Callable[[ConfigDict, Collection[str]], None] | None = None
     shares: Callable[[ConfigDict], Mapping[str, str]] | None = None

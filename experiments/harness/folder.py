@@ -165,7 +165,11 @@ class RunFolder:
           files.WriteError: the old file is untouched.
         """
         text = strict_json.dumps(value, where=name, indent=2)
-        files.replace(self.path / name, f"{text}\n".encode())
+        return self.write_text(name, f"{text}\n")
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Replaces a text file of the folder, in UTF-8; returns and raises as `write_json`."""
+        files.replace(self.path / name, text.encode())
         return self.path / name
 
     def write_figure(self, name: str, figure: "Figure") -> list[Path]:

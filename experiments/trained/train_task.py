@@ -8,6 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import tasks
+from elsa.tasks.table_files import column_names
 from experiments.trained import texts
 
 TABLE = "table"
@@ -29,12 +30,14 @@ def settings(config: ConfigDict) -> dict[str, Any]:
         raise ValueError(
             f"data.target={config.data.target!r} is a column of a file; name it by data.path"
         )
-    for key in ("separator", "decimal"):
+    for key in ("drop", "separator", "decimal"):
         if config.data[key] and not config.data.path:
             raise ValueError(f"data.{key}={config.data[key]!r} is of a file; name it by data.path")
     if is_table(config):
         keys = ("path", "target", "separator", "decimal")
         file = {key: config.data[key] for key in keys if config.data.path and config.data[key]}
+        if config.data.drop:
+            file["drop"] = column_names(config.data.drop)
         sizes = {"context_length": given["context_length"], "held_out": config.data.held_out}
         return {"name": TABLE, **sizes, **file, **own}
     cls = tasks.TASKS.get(given["name"])

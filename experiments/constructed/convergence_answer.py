@@ -1,0 +1,231 @@
+"""What attention answers about a table: coefficients in its units, and rows it has not seen."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from elsa import tasks
+from elsa.report import style
+from elsa.tasks.table import held_out_rows
+from experiments.constructed import convergence_problems as problems
+from experiments.constructed.convergence_problems import Problems
+from experiments.harness.experiment import Record, Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+_SHOWN = 25  # coefficients of the figure and of the printed table
+# of a problem, and of rows in its standard form or None: w, and the predictions there
+Solve = Callable[[Problems, np.ndarray | None], tuple[np.ndarray, np.ndarray | None]]
+
+
+def answer(settings: Mapping[str, Any], share: float, solve: Solve) -> Record:
+    """Coefficients from all rows; predictions for a share of them, from the others.
+
+    Both beside scikit-learn's Ridge, with the same regulariser on the same standardised columns.
+    """
+    whole = problems.build(settings)
+    table = _table_of(whole)
+    ours, theirs = _linear(whole, solve(whole, None)[0]), _linear(whole, whole.solution[0])
+    spread = np.ldexp(table.scaling.spread, table.scaling.exponents)
+    return {
+        "target": table.target,
+        "columns": list(table.columns),
+        "spreads": spread.tolist(),
+        "coefficients": ours.coefficients.tolist(),
+        "intercept": ours.intercept,
+        "sklearn_coefficients": theirs.coefficients.tolist(),
+        "sklearn_intercept": theirs.intercept,
+        "held_out": _held_out(settings, share, solve),
+    }
+
+
+def _held_out(settings: Mapping[str, Any], share: float, solve: Solve) -> Record | None:
+    """Truth and predictions of the rows held out; None where there are none."""
+    kept, others = problems.kept(settings, share)
+    if not len(others.y):
+        return None
+    table = _table_of(kept)
+    _, centred = solve(kept, table.scaling.transform(others.x))
+    assert centred is not None
+    mean = np.ldexp(table.scaling.label_mean, table.scaling.label_exponent)
+    ours = np.ldexp(centred, kept.exponent) + mean
+    coefficients, intercept = _linear(kept, kept.solution[0])
+    theirs = others.x @ coefficients + intercept
+    chosen = held_out_rows(len(table.y) + len(others.y), len(others.y))
+    return {
+        "rows": (np.flatnonzero(chosen) + 1).tolist(),
+        "truth": others.y.tolist(),
+        "prediction": ours.tolist(),
+        "sklearn_prediction": theirs.tolist(),
+        "r2": _r2(others.y, ours),
+        "sklearn_r2": _r2(others.y, theirs),
+    }
+
+
+def _table_of(problem: Problems) -> Any:
+    assert problem.table is not None and problem.table.scaling is not None
+    return problem.table
+
+
+def _linear(problem: Problems, w: np.ndarray) -> tasks.Linear:
+    linear: tasks.Linear = _table_of(problem).scaling.linear(np.ldexp(w, problem.exponent))
+    return linear
+
+
+def _r2(truth: np.ndarray, prediction: np.ndarray) -> float | None:
+    """The share of the labels' variance that is predicted; None of labels without any."""
+    size = np.abs(truth).max() or 1.0
+    away = (truth - truth.mean()) / size
+    total = float(away @ away)
+    missed = (truth - prediction) / size
+    return 1.0 - float(missed @ missed) / total if total > 0 else None
+
+
+def of(records: Sequence[Record]) -> list[Record]:
+    """The one answer of a run on a table; none of other runs, and of older ones."""
+    return [record["answer"] for record in records if "answer" in record][:1]
+
+
+def summary(records: Sequence[Record]) -> Summary:
+    """The answer without its rows."""
+    for found in of(records):
+        held_out = found["held_out"] or {}
+        scores = {key: held_out.get(key) for key in ("r2", "sklearn_r2")}
+        rest = {key: value for key, value in found.items() if key not in ("held_out", "spreads")}
+        return {"answer": {**rest, "rows_held_out": len(held_out.get("rows", ())), **scores}}
+    return {}
+
+
+def files(records: Sequence[Record]) -> Mapping[str, str]:
+    """coefficients.csv, and predictions.csv where rows are held out."""
+    made: dict[str, str] = {}
+    for found in of(records):
+        pairs = zip(found["coefficients"], found["sklearn_coefficients"], strict=True)
+        lines = [[name, *pair] for name, pair in zip(found["columns"], pairs, strict=True)]
+        last = ["(intercept)", found["intercept"], found["sklearn_intercept"]]
+        made["coefficients.csv"] = _csv(["column", "coefficient", "scikit_learn"], [*lines, last])
+        held_out = found["held_out"]
+        if held_out:
+            head = ["row", found["target"], "prediction", "scikit_learn"]
+            keys = ("rows", "truth", "prediction", "sklearn_prediction")
+            rows = zip(*(held_out[key] for key in keys), strict=True)
+            made["predictions.csv"] = _csv(head, rows)
+    return made
+
+
+def _csv(head: Sequence[str], lines: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([head, *lines])
+    return text.getvalue()
+
+
+def table(found: Mapping[str, Any]) -> "Table":
+    """Coefficients beside scikit-learn's, as `summary` has them, with R2 below."""
+    from rich.table import Table
+
+    target = found["target"]
+    caption = "no rows were held out"
+    if found["rows_held_out"]:
+        caption = (
+            f"{found['rows_held_out']} rows held out, predicted from the others: R2 "
+            f"{_number(found['r2'])}, scikit-learn {_number(found['sklearn_r2'])}"
+        )
+    left_out = len(found["columns"]) - _SHOWN
+    if left_out > 0:
+        caption += f"\n{left_out} more columns: coefficients.csv"
+    made = Table(
+        *("column", "attention", "scikit-learn"),
+        title=f"{target} = intercept + sum of coefficient x column, in the table's own units",
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+    )
+    pairs = zip(found["coefficients"], found["sklearn_coefficients"], strict=True)
+    for name, (ours, theirs) in list(zip(found["columns"], pairs, strict=True))[:_SHOWN]:
+        made.add_row(name, f"{ours:.6g}", f"{theirs:.6g}")
+    made.add_section()
+    made.add_row("(intercept)", *(f"{found[k]:.6g}" for k in ("intercept", "sklearn_intercept")))
+    return made
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def figure(found: Mapping[str, Any]) -> "Figure":
+    """Coefficients beside scikit-learn's, and below them predictions against the truth."""
+    shown = min(len(found["columns"]), _SHOWN)
+    above = 1.0 + 0.15 * shown
+    below = 2.4 if found["held_out"] else 0.0
+    ratios: dict[str, Any] = {"height_ratios": [above, below]} if below else {}
+    drawn, panels = style.figure(1 + bool(below), height=above + below, squeeze=False, **ratios)
+    _coefficients(panels[0, 0], found)
+    if below:
+        _predictions(panels[1, 0], found["target"], found["held_out"])
+    style.legend_outside(drawn, panels[-1, 0], place="upper")
+    return drawn
+
+
+def _coefficients(axes: "Axes", found: Mapping[str, Any]) -> None:
+    """The largest of them, each times its column's standard deviation: all in the label's unit."""
+    spreads = np.array(found["spreads"])
+    ours, theirs = (
+        np.array(found[key]) * spreads for key in ("coefficients", "sklearn_coefficients")
+    )
+    chosen = np.argsort(-np.abs(theirs), kind="stable")[:_SHOWN][::-1]
+    places = np.arange(len(chosen))
+    names = [f"{_short(found['columns'][j])}  {found['coefficients'][j]:.3g}" for j in chosen]
+    with style.applied():
+        axes.axvline(0.0, color="#999999", linewidth=0.6)
+        axes.set_yticks(places, names)
+        axes.set_ylim(-0.7, len(chosen) - 0.3)
+    _both(axes, (ours[chosen], places), (theirs[chosen], places))
+    more = f" (largest {_SHOWN} of {len(spreads)})" if len(spreads) > _SHOWN else ""
+    style.finish(
+        axes,
+        x=f"coefficient × standard deviation\n(units of {_short(found['target'])})",
+        y="",
+        title=f"column, coefficient in the table's units{more}",
+        legend=False,
+    )
+
+
+def _predictions(axes: "Axes", target: str, held_out: Mapping[str, Any]) -> None:
+    truth, ours, theirs = (
+        np.array(held_out[key]) for key in ("truth", "prediction", "sklearn_prediction")
+    )
+    ends = np.array([min(truth.min(), ours.min()), max(truth.max(), ours.max())])
+    style.theory(axes, ends, ends, label="prediction = truth", color="#999999")
+    scores = [f", R² = {_number(held_out[key])}" for key in ("r2", "sklearn_r2")]
+    _both(axes, (truth, ours), (truth, theirs), *scores)
+    style.finish(
+        axes,
+        x=f"{_short(target)}, rows held out",
+        y=f"predicted {_short(target)}",
+        title=f"{len(truth)} rows that were not fitted",
+        legend=False,
+    )
+
+
+def _both(
+    axes: "Axes",
+    ours: tuple[np.ndarray, np.ndarray],
+    theirs: tuple[np.ndarray, np.ndarray],
+    our_score: str = "",
+    their_score: str = "",
+) -> None:
+    """Attention's points as rings, scikit-learn's as dots, which lie inside where they agree."""
+    rings: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 5.0}
+    style.measured(axes, *ours, name=0, label=f"attention{our_score}", **rings)
+    dots: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 4.0}
+    style.theory(axes, *theirs, label=f"scikit-learn{their_score}", **dots)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else f"{name[:19]}…"

@@ -1,0 +1,130 @@
+"""What the convergence experiment says of a table: coefficients in its units, and unseen rows."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from configs import convergence as table_config
+from experiments.constructed import convergence
+from experiments.constructed import convergence_answer as answers
+from experiments.harness import engine
+from tests.helpers import table
+
+COLUMNS = ("age", "dose", "size")
+
+
+def drawn():
+    rng = np.random.default_rng(0)
+    x = rng.normal([40.0, 0.01, 3e5], [9.0, 0.002, 1e5], (25, 3))
+    return x, x @ [0.2, 800.0, 3e-5] + rng.normal(size=25)
+
+
+def config(folder, unit=1.0, **data):
+    """Of a table with names of people in one column."""
+    x, y = drawn()
+    lines = [
+        f"p{i},{','.join(map(repr, row))}" for i, row in enumerate(np.c_[x, unit * y].tolist())
+    ]
+    (folder / "my.csv").write_text("\n".join([f"name,{','.join(COLUMNS)},price", *lines]))
+    asked = table_config.get_config()
+    asked.methods, asked.dtypes = ("ridge_elsa_one_layer",), ("float64",)
+    asked.data.update(path=str(folder / "my.csv"), target="price", drop="name", **data)
+    return asked
+
+
+def run(asked, folder):
+    screen = Console(file=io.StringIO(), width=120, highlight=False)
+    summary = engine.run(convergence.EXPERIMENT, asked, folder, screen=screen)
+    return summary, screen.file.getvalue()
+
+
+def read(path):
+    head, *lines = csv.reader(path.read_text().splitlines())
+    return head, lines
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-60])
+def test_a_run_ends_with_coefficients_predictions_and_r2_beside_scikit_learn(tmp_path, unit):
+    summary, printed = run(config(tmp_path, unit), tmp_path / "run")
+    x, y = drawn()
+    y = unit * y
+    scaler = StandardScaler().fit(x)
+    ridge = Ridge(alpha=1.0).fit(scaler.transform(x), y)
+    slopes = ridge.coef_ / scaler.scale_
+    expected = [*slopes, ridge.intercept_ - slopes @ scaler.mean_]
+
+    head, lines = read(tmp_path / "run" / "coefficients.csv")
+    assert head == ["column", "coefficient", "scikit_learn"]
+    assert [line[0] for line in lines] == [*COLUMNS, "(intercept)"]
+    ours, theirs = np.array([line[1:] for line in lines], float).T
+    np.testing.assert_allclose(theirs, expected, rtol=1e-10)
+    np.testing.assert_allclose(ours, expected, rtol=1e-8)
+
+    head, lines = read(tmp_path / "run" / "predictions.csv")
+    assert head == ["row", "price", "prediction", "scikit_learn"] and len(lines) == 5
+    rows = np.array([line[0] for line in lines], int) - 1
+    truth, ours, theirs = np.array([line[1:] for line in lines], float).T
+    np.testing.assert_array_equal(truth, y[rows])
+    kept = np.delete(np.arange(25), rows)
+    fitted = make_pipeline(StandardScaler(), Ridge(alpha=1.0)).fit(x[kept], y[kept])
+    np.testing.assert_allclose(theirs, fitted.predict(x[rows]), rtol=1e-10)
+    np.testing.assert_allclose(ours, fitted.predict(x[rows]), rtol=1e-8)
+
+    found = summary["answer"]
+    assert found["rows_held_out"] == 5
+    for key, predicted in (("r2", ours), ("sklearn_r2", theirs)):
+        assert found[key] == pytest.approx(r2_score(truth / unit, predicted / unit), rel=1e-9)
+    assert f"R2 {found['r2']:.4f}, scikit-learn {found['sklearn_r2']:.4f}" in printed
+    svg = (tmp_path / "run" / "figures" / "answer.svg").read_text()
+    for text in ("attention, R² =", "scikit-learn, R² =", "prediction = truth", "age  "):
+        assert text in svg
+
+
+def test_no_rows_are_held_out_where_none_are_asked_for_and_older_runs_have_no_answer(tmp_path):
+    asked = config(tmp_path, held_out=0.0)
+    _, printed = run(asked, tmp_path / "run")
+    assert "no rows were held out" in printed
+    assert not (tmp_path / "run" / "predictions.csv").exists()
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    (record,) = map(json.loads, metrics.read_text().splitlines())
+    assert record["answer"]["held_out"] is None
+    del record["answer"]
+    assert answers.files([record]) == answers.summary([record]) == {}
+    summary = convergence.summarise(asked, [record])
+    assert len(convergence.EXPERIMENT.tables(summary)) == 1
+
+
+@table(
+    "data, error, message",
+    [
+        ({"drop": "nane"}, KeyError, r"drop must name columns of .*; did you mean 'name'\?"),
+        ({"drop": "name, price"}, ValueError, "drop must leave the target, got 'price' in it"),
+        ({"drop": 'name,age,dose,"size"'}, ValueError, "drop must leave a covariate"),
+        ({"drop": ""}, ValueError, "column 'name': expected a finite number, got 'p0'"),
+        ({"held_out": 1.0}, ValueError, "held_out must be a share of the rows below 1, got 1.0"),
+        ({"held_out": 0.95}, ValueError, r"These are the 1 rows that data.held_out=0.95 leaves of"),
+        ({"path": "", "target": ""}, ValueError, "data.drop names columns of a file"),
+    ],
+)
+def test_columns_and_shares_that_cannot_be_are_refused(tmp_path, data, error, message):
+    asked = config(tmp_path)
+    asked.data.update(data)
+    with pytest.raises(error, match=message):
+        convergence.check(asked)
+
+
+def test_gradient_descent_without_layers_answers_too(tmp_path):
+    asked = config(tmp_path)
+    reference, _ = run(asked, tmp_path / "layers")
+    asked.methods = ("gradient_descent",)
+    found, _ = run(asked, tmp_path / "plain")
+    for key in ("coefficients", "intercept", "r2"):
+        np.testing.assert_allclose(found["answer"][key], reference["answer"][key], rtol=1e-8)
