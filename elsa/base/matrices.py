@@ -234,7 +234,8 @@ def _merged(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray
             name = (column + 0.0).tobytes()
             sums[name] = (column, sums[name][1] + line if name in sums else line)
     shape = left.shape[0], right.shape[1]
-    if not sums:
+    pairs = [(column, line) for column, line in sums.values() if line.any()]  # of what is left
+    if not pairs:
         return _nothing(shape)
-    columns, lines = zip(*sums.values(), strict=True)
+    columns, lines = zip(*pairs, strict=True)
     return np.stack(columns, axis=1), np.stack(lines)

@@ -98,6 +98,12 @@ def compile(
         plan = planned(graph, reassociate=reassociate)
         numbers = jax.tree.leaves(structured.numbers_of(plan.schedule.layers))
         finite = all(np.isfinite(np.asarray(number, kind)).all() for number in numbers)
+        lost = any(((number != 0) & (np.asarray(number, kind) == 0)).any() for number in numbers)
+    if lost:
+        raise CompileError(
+            f"compile: numbers of the step, multiplied with one another, are too small for {kind} "
+            "and would be 0; scale its constants, or the blocks, so that they stay near 1"
+        )
     if not finite:
         raise CompileError(
             f"compile: numbers of the step, multiplied with one another, overflow {kind}; scale "

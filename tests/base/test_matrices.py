@@ -108,3 +108,13 @@ def test_what_is_no_gain_is_an_array(monkeypatch):
     assert isinstance(
         matrices.added([(1.0, large), (1.0, full[: size + 1, : size + 1])]), np.ndarray
     )
+
+
+def test_terms_that_cancel_leave_nothing():
+    n = 200
+    ones = np.ones((n, 1))
+    mean = matrices.product(ones, ones.T / n)
+    eye = matrices.identity(n)
+    assert matrices.kept(matrices.added([(1.0, eye), (-1.0, mean), (1.0, mean)])).rank == 0
+    thin = matrices.product(np.eye(n)[:, :2], np.ones((2, n)))
+    assert matrices.kept(matrices.added([(1.0, thin), (-1.0, thin)])).rank == 0

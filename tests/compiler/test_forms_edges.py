@@ -193,3 +193,32 @@ def test_batches_of_right_hand_sides_are_solved_along_the_axis_that_they_lie_alo
     out = by_hand(elsa.compile(step, {k: v.shape for k, v in blocks.items()}), blocks)
     for name, value in jax.jit(step)(**blocks).items():
         np.testing.assert_allclose(out[name], value, rtol=1e-12, atol=1e-14)
+
+
+def test_reshapes_that_cut_no_index_evenly_are_refused_and_end():
+    steps = [
+        lambda y, o: {"o": o + jnp.broadcast_to(y[:, None], (4, 3)).reshape(6, 2)},
+        lambda y, o: {"o": o + jnp.repeat(y, 3).reshape(-1, 2)},
+    ]
+    for step in steps:
+        with pytest.raises(elsa.CompileError, match="breaks the matrix up"):
+            elsa.compile(step, {"y": (4,), "o": (6, 2)})
+
+
+def test_features_of_known_covariates_are_refused_by_line():
+    known = np.arange(12.0).reshape(4, 3)
+
+    def step(A, o):
+        return {"o": o + (known[:, :, None] * A[:, None, :]).reshape(-1, 2)}
+
+    with pytest.raises(elsa.CompileError, match="blocks are matrices, got an array of shape"):
+        elsa.compile(step, {"A": (4, 2), "o": (12, 2)})
+
+
+def test_numbers_that_vanish_in_the_precision_are_refused():
+    def step(w):
+        return {"w": (w * 1e-25) * 1e-25}
+
+    with pytest.raises(elsa.CompileError, match="too small for float32"):
+        elsa.compile(step, {"w": (3,)}, dtype=np.float32)
+    elsa.compile(step, {"w": (3,)}, dtype=np.float64)

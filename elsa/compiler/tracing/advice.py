@@ -43,8 +43,9 @@ _FUNCTIONS = {
 _LINES = {"logistic": "0.5 + 0.25 x", "tanh": "x", "sin": "x", "expm1": "x", "log1p": "x"}
 _NORMS = ("sqrt", "rsqrt")
 _COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "lt_to", "le_to")
-_LARGEST = ("max", "min", "clamp", "reduce_max", "reduce_min", "argmax", "argmin", "cummax")
-_ROUNDED = ("sign", "round", "floor", "ceil", "is_finite", "rem", "nextafter")
+_LARGEST = ("max", "min", "clamp", "argmax", "argmin", "cummax", "scatter-max", "scatter-min")
+_REDUCED = ("reduce_max", "reduce_min")
+_ROUNDED = ("round", "floor", "ceil", "rem", "nextafter")
 
 
 def _functions() -> dict[str, str]:
@@ -69,9 +70,17 @@ def _functions() -> dict[str, str]:
         "step",
     )
     words |= dict.fromkeys(
-        _ROUNDED,
+        _REDUCED,
+        f"{_COMPARE} data, or take the larger of two: leave the bound out, or apply it outside the "
+        "step; a softmax, which takes a largest entry, is no linear algebra either",
+    )
+    words |= dict.fromkeys(
+        ("sign", "is_finite"),
         f"{_COMPARE} data, or round it: use the value itself, as gradient descent does where sign "
         "descent takes its sign",
+    )
+    words |= dict.fromkeys(
+        _ROUNDED, "it rounds: use the value itself, or round it outside the step"
     )
     return words
 

@@ -147,6 +147,8 @@ def _kronecker(
     row, column = ([end for end in ends if end in side] for side in (rows, columns))
     if len(row) > 1 or len(column) > 1:
         return None
+    if any(set(factor.ends) & set(ends) for factor in factors if factor.known):
+        return None
     core = _outer(graph, data, row[0] if row else None, column[0] if column else None)
     if core is None:
         return None

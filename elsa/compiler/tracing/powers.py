@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from elsa.compiler.errors import NotLinearError
+from elsa.compiler.tracing.arithmetic import INVERSE
 from elsa.compiler.tracing.graph import Graph
 from elsa.compiler.tracing.parameters import Rule, rule
 from elsa.compiler.tracing.values import Known, Operand, Value
@@ -34,7 +35,9 @@ def _power_of(graph: Graph, value: Value, exponent: int) -> Operand:
         return Known(np.ones((graph.variants, *value.shape)))
     if exponent == 1:
         return value
-    if value.ref.shape != (1, 1) or exponent < 0:
+    if exponent < 0:
+        raise NotLinearError(f"division by data; {INVERSE}")
+    if value.ref.shape != (1, 1):
         raise NotLinearError(
             "an element-wise power of a data block; only 1 x 1 blocks have whole powers, and only "
             "non-negative ones; a square may be summed over, as in jnp.sum(w**2)"

@@ -212,9 +212,10 @@ def regrouped(term: Term, shape: Shape) -> Term | None:
     axes = []
     for side in shape:
         axis: list[Index] = []
-        while math.prod(index.size for index in axis) < side and indices:
-            left = side // math.prod(index.size for index in axis)
-            first = indices[0]
+        while (made := math.prod(index.size for index in axis)) < side and indices:
+            if side % made:
+                return None
+            left, first = side // made, indices[0]
             if first.size > left and first.size % left == 0 and not term.touching(first):
                 indices[:1] = [Index(left), Index(first.size // left)]
             axis.append(indices.pop(0))
