@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from configs import convergence as table_config
 from experiments.constructed import convergence
 from experiments.constructed import convergence_answer as answers
 from experiments.harness import engine
+from experiments.harness.experiment import Place
 from tests.helpers import table
 
 COLUMNS = ("age", "dose", "size")
@@ -51,11 +51,15 @@ def read(path):
     return head, lines
 
 
-@pytest.mark.parametrize("unit", [1.0, 1e-60])
-def test_a_run_ends_with_coefficients_predictions_and_r2_beside_scikit_learn(tmp_path, unit):
-    summary, printed = run(config(tmp_path, unit), tmp_path / "run")
+def measured(asked, folder):
+    """The one record of a run."""
+    (case,) = convergence.cases(asked).values()
+    return convergence.measure(asked, case, Place(folder, Console(file=io.StringIO())))
+
+
+def test_a_run_ends_with_coefficients_predictions_and_r2_beside_scikit_learn(tmp_path):
+    summary, printed = run(config(tmp_path), tmp_path / "run")
     x, y = drawn()
-    y = unit * y
     scaler = StandardScaler().fit(x)
     ridge = Ridge(alpha=1.0).fit(scaler.transform(x), y)
     slopes = ridge.coef_ / scaler.scale_
@@ -81,7 +85,7 @@ def test_a_run_ends_with_coefficients_predictions_and_r2_beside_scikit_learn(tmp
     found = summary["answer"]
     assert found["rows_held_out"] == 5
     for key, predicted in (("r2", ours), ("sklearn_r2", theirs)):
-        assert found[key] == pytest.approx(r2_score(truth / unit, predicted / unit), rel=1e-9)
+        assert found[key] == pytest.approx(r2_score(truth, predicted), rel=1e-9)
     assert f"R2 {found['r2']:.4f}, scikit-learn {found['sklearn_r2']:.4f}" in printed
     svg = (tmp_path / "run" / "figures" / "answer.svg").read_text()
     for text in ("attention, R² =", "scikit-learn, R² =", "prediction = truth", "age  "):
@@ -90,16 +94,15 @@ def test_a_run_ends_with_coefficients_predictions_and_r2_beside_scikit_learn(tmp
 
 def test_no_rows_are_held_out_where_none_are_asked_for_and_older_runs_have_no_answer(tmp_path):
     asked = config(tmp_path, held_out=0.0)
-    _, printed = run(asked, tmp_path / "run")
-    assert "no rows were held out" in printed
-    assert not (tmp_path / "run" / "predictions.csv").exists()
-    metrics = tmp_path / "run" / "metrics.jsonl"
-    (record,) = map(json.loads, metrics.read_text().splitlines())
-    assert record["answer"]["held_out"] is None
+    record = measured(asked, tmp_path)
+    assert record["answer"]["held_out"] is None and list(answers.files([record])) == [
+        "coefficients.csv"
+    ]
+    assert "no rows were held out" in answers.table(answers.summary([record])["answer"]).caption
+    assert len(answers.figure(record["answer"]).axes) == 1
     del record["answer"]
     assert answers.files([record]) == answers.summary([record]) == {}
-    summary = convergence.summarise(asked, [record])
-    assert len(convergence.EXPERIMENT.tables(summary)) == 1
+    assert len(convergence.EXPERIMENT.tables(convergence.summarise(asked, [record]))) == 1
 
 
 @table(
@@ -121,10 +124,13 @@ def test_columns_and_shares_that_cannot_be_are_refused(tmp_path, data, error, me
         convergence.check(asked)
 
 
-def test_gradient_descent_without_layers_answers_too(tmp_path):
-    asked = config(tmp_path)
-    reference, _ = run(asked, tmp_path / "layers")
+def test_any_method_and_labels_in_any_unit_have_the_same_answer(tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    asked = config(small, unit=1e-60)
     asked.methods = ("gradient_descent",)
-    found, _ = run(asked, tmp_path / "plain")
-    for key in ("coefficients", "intercept", "r2"):
-        np.testing.assert_allclose(found["answer"][key], reference["answer"][key], rtol=1e-8)
+    found = measured(asked, tmp_path)["answer"]
+    reference = measured(config(tmp_path), tmp_path)["answer"]
+    for key in ("coefficients", "intercept", "sklearn_coefficients"):
+        np.testing.assert_allclose(np.array(found[key]) * 1e60, reference[key], rtol=1e-8)
+    assert found["held_out"]["r2"] == pytest.approx(reference["held_out"]["r2"], rel=1e-8)
