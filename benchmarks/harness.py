@@ -83,10 +83,14 @@ class Row:
 
     @property
     def within_limit(self) -> bool | None:
-        """Whether the score keeps to the limit; None where there is none."""
+        """Whether the score keeps to the limit; None where there is none, and in doubt: where the
+        score does not, and its interval holds the limit."""
         if self.limit is None or self.score is None:
             return None
-        return self.score >= self.limit if self.higher_is_better else self.score <= self.limit
+        if self.score >= self.limit if self.higher_is_better else self.score <= self.limit:
+            return True
+        low, high = self.interval or (self.score, self.score)
+        return None if low <= self.limit <= high else False
 
     @property
     def _ratios(self) -> list[float]:

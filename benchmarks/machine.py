@@ -4,7 +4,6 @@ Two rates bound every other case: multiplications and additions of a large matri
 a second that arrays larger than any cache are read and written with.
 """
 
-import functools
 import importlib.metadata
 import os
 import statistics
@@ -70,13 +69,10 @@ def run(repeats: int) -> Iterator[Row]:
     yield from memory_rate(repeats)
 
 
-@functools.cache
-def matmul_rate(dtype: str, repeats: int, side: int = _SIDE) -> Row:
-    """Operations a second of one large product in XLA, two for a multiplication with its addition.
-
-    Asked for again with the same arguments, it is not measured again.
-    """
+def matmul_rate(dtype: str, repeats: int) -> Row:
+    """Operations a second of one large XLA product, two for a multiplication with its addition."""
     product = jax.jit(lambda a, b: jnp.matmul(a, b, precision="highest"))
+    side = _SIDE
     a = jnp.ones((side, side), dtype)
     turns = sample({"": lambda: product(a, a)}, repeats=repeats)[""]
     rates = tuple(2.0 * side**3 / seconds for seconds in turns)

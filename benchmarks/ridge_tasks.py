@@ -6,9 +6,9 @@ Every side starts from X [N, d] and y and pays for its own products X^T X and X^
 of the eigenvalues of X^T X + lam I, is that of as many other draws, a tenth wider; every task must
 reach the error, or the case fails.
 
-Chebyshev is the soonest here: a step of it multiplies a d x d matrix by a vector, and 28 of them
-cost half as much as the Gram matrices, where Newton's seven steps multiply matrices of 20 x 20 by
-one another, which XLA does one after the other on a CPU.
+Chebyshev is the soonest on a CPU: a step of it multiplies a d x d matrix by a vector, and all of
+them cost less than half of what the Gram matrices do. Newton's seven steps multiply d x d matrices
+by one another, task by task, and take longer than the Gram matrices.
 """
 
 import functools

@@ -60,9 +60,9 @@ def cells_of(row: Row) -> tuple[str, str, str, str, str]:
         between = "{:.3g} .. {:.3g}".format(*row.interval)
     limit = ""
     if row.limit is not None:
-        word = {True: "kept", False: "not kept", None: ""}[row.within_limit]
+        word = {True: "kept", False: "not kept", None: "in doubt"}[row.within_limit]
         sign = ">=" if row.higher_is_better else "<="
-        limit = f"{sign} {row.limit:g} {word}".strip()
+        limit = f"{sign} {row.limit:g} {word if row.score is not None else ''}".strip()
     return value, spread, ratio, between, limit
 
 

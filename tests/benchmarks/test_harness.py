@@ -125,6 +125,9 @@ def test_a_limit_is_kept_below_by_times_and_above_by_rates():
     assert harness.Row("c", "m", 1.9, "flop/s", 1.0, limit=2.0).within_limit is False
     assert harness.Row("c", "m", 1.9, "s", 1.0).within_limit is None
     assert harness.Row("c", "m", 1e-7, "relative", limit=1e-6).within_limit is True
+    turns = {"turns": (1.9, 2.1, 2.2), "baseline_turns": (1.0,) * 3}
+    assert harness.Row("c", "m", 2.1, "s", 1.0, limit=2.0, **turns).within_limit is None
+    assert harness.Row("c", "m", 2.1, "s", 1.0, limit=1.5, **turns).within_limit is False
     clock = Clock()
     contestants = {name: clock.worker(name, [1.0]) for name in "abc"}
     rows = harness.compare("c", contestants, baseline="b", limit={"c": 2.0}, repeats=1, clock=clock)
