@@ -15,6 +15,7 @@ from typing import Any
 
 from elsa.report.charts import Chart
 
+NUMBERS = "numbers-of-figures"  # where a page holds its charts, as JSON
 _CLASS = ' class="{}"'
 # Browsers are told that the page may load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -44,7 +45,7 @@ def document(title: str, sections: Mapping[str, str], *, head: str, charts: Sequ
         f"<title>{text(title)}</title>\n<style>\n{_file('page.css')}</style>\n</head>\n<body>\n"
         f"<header>\n<h1>{text(title)}</h1>\n{head}"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n</header>\n<main>\n{body}</main>\n'
-        f'<script type="application/json" id="numbers-of-figures">{data}</script>\n'
+        f'<script type="application/json" id="{NUMBERS}">{data}</script>\n'
         f"<script>\n{script}</script>\n</body>\n</html>\n"
     )
 

@@ -80,7 +80,7 @@ def grows(experiment: Experiment, config: Mapping[str, Any]) -> bool:
 
 def page(run: Run) -> str:
     """The page; the same files give the same bytes."""
-    charts = [chart for chart in run.charts.values() if chart is not None]
+    charts = [{"name": name, **chart} for name, chart in run.charts.items() if chart is not None]
     sections = {
         "Figures": _figures(run),
         "Results": _results(run),
