@@ -1,5 +1,7 @@
 """The loop of every experiment: runs the cases that are not recorded yet, then reports."""
 
+import contextlib
+import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +13,8 @@ from rich.console import Console
 from elsa.base import strict_json
 from elsa.base.files import ReplacedError, WriteError
 from elsa.base.refusal import RefusalError
-from experiments.harness import diverged, going_on, terminal
+from elsa.report.charts import Chart, chart
+from experiments.harness import diverged, going_on, run_page, terminal
 from experiments.harness.environment import environment
 from experiments.harness.experiment import (
     FAILED,
@@ -108,9 +111,14 @@ def run(
                 folder.write_environment(here, accept=accept)
             _announce(folder, cases, screen, brief=brief)
             finished = len(folder.cases) == len(cases) and folder.has_summary
-            _compute(experiment, config, cases, Place(place, screen, start, accept), folder)
+            about_it = _about(experiment, settings, cases, folder, command)
+            try:
+                _compute(experiment, config, cases, Place(place, screen, start, accept), folder)
+            except BaseException:
+                _write_stopped(about_it)
+                raise
             shown = None if brief else screen
-            summary = _report(experiment, config, folder, shown, finished=finished)
+            summary = _report(experiment, config, folder, shown, about_it, finished=finished)
             found = diverged.lines(folder.records)
             if diverged.nothing_is_left(folder.records):
                 raise diverged.NothingLeftError(diverged.said(found, of=len(folder.records)))
@@ -217,15 +225,41 @@ def _compute(
             progress.ends(case, seconds)
 
 
+def _about(
+    experiment: Experiment,
+    settings: Mapping[str, Any],
+    cases: Mapping[str, Case],
+    folder: RunFolder,
+    command: str,
+) -> run_page.Run:
+    """What the run's page shows, as far as it is known before the end."""
+    return run_page.Run(
+        path=folder.path,
+        config=settings,
+        environment=run_page.environment_of(folder.path),
+        records=folder.records,
+        cases=len(cases),
+        command=command,
+        grows=run_page.grows(experiment, settings),
+    )
+
+
+def _write_stopped(about_it: run_page.Run) -> None:
+    """Writes the page of a run that ends early, whose error counts more than one of the page."""
+    with contextlib.suppress(WriteError, ReplacedError):
+        run_page.write(about_it)
+
+
 def _report(
     experiment: Experiment,
     config: ConfigDict,
     folder: RunFolder,
     screen: Console | None,
+    about_it: run_page.Run,
     *,
     finished: bool,
 ) -> Summary:
-    """Writes summary and figures from the records, prints the tables and where the files are.
+    """Writes summary, figures and page, prints the tables and where the files are.
 
     A run that was finished before may lie in a folder that nobody may write in.
     """
@@ -234,6 +268,8 @@ def _report(
     summary: Summary = strict_json.loads(text)  # as a rebuild from the files would read it
     seconds = {record["case"]: record["seconds"] for record in folder.records}
     paths = [folder.path / name for name in (SUMMARY, TIMING, METRICS, CONFIG, ENV)]
+    tables = experiment.tables({**summary, "seconds": seconds})
+    charts: dict[str, Chart | None] = {}
     try:
         folder.write_json(SUMMARY, summary)
         folder.write_json(TIMING, {"cases": seconds, "total": round(sum(seconds.values()), 6)})
@@ -242,13 +278,16 @@ def _report(
                 paths.append(folder.write_text(name, content))
         for name, figure in experiment.figures(config, folder.records, summary).items():
             paths += folder.write_figure(name, figure)
+            charts[name] = chart(figure)
+        about_it = dataclasses.replace(about_it, summary=summary, tables=tables, charts=charts)
+        paths.append(run_page.write(about_it))
         said = "\n".join(["files:", *(f"  {path}" for path in paths)])
     except WriteError as error:
         if not (finished and error.forbidden):
             raise
         said = f"{error}. Nothing was written; the files there are as they were."
     if screen:
-        for table in experiment.tables({**summary, "seconds": seconds}):
+        for table in tables:
             terminal.show(screen, table)
         terminal.say(screen, said)
     return summary

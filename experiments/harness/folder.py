@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONFIG, ENV, METRICS, SUMMARY = "config.json", "env.json", "metrics.jsonl", "summary.json"
-TIMING, FIGURES = "timing.json", "figures"
+TIMING, FIGURES, PAGE = "timing.json", "figures", "report.html"
 
 
 class FolderError(Exception):
@@ -258,7 +258,7 @@ class RunFolder:
                 f"{more:,}. {ways_out(self.path)}"
             )
         refuse()
-        aside = going_on.set_aside(self.path, (SUMMARY, TIMING, FIGURES, METRICS), steps)
+        aside = going_on.set_aside(self.path, (SUMMARY, TIMING, FIGURES, METRICS, PAGE), steps)
         self.write_json(self.asked, wanted)
         kept = f"; {', '.join(path.name for path in aside)} are what it was" if aside else ""
         self.notes.append(f"{self.path} goes on from {steps:,} to {more:,} steps{kept}")

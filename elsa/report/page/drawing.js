@@ -1,0 +1,165 @@
+"use strict";
+// Scales, ticks and marks of a panel as SVG. `charts.js` makes them interactive.
+const Drawing = (() => {
+  const NAMESPACE = "http://www.w3.org/2000/svg";
+  const DASHES = { dashed: "6 3", dotted: "2 3" };
+
+  function node(name, attributes = {}, text = null) {
+    const made = document.createElementNS(NAMESPACE, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== null) made.textContent = text;
+    return made;
+  }
+
+  // Dark greys are drawn in the page's own ink, which is light on a dark page.
+  function ink(colour) {
+    return parseInt(colour.slice(1, 3), 16) < 0x40 && /^#(..)\1\1$/.test(colour) ? "var(--ink)" : colour;
+  }
+
+  function number(value, digits = 6) {
+    if (value === null) return "none";
+    const size = Math.abs(value);
+    if (size !== 0 && (size >= 1e6 || size < 1e-3)) return value.toExponential(digits - 2).replace(/\.?0+e/, "e");
+    return String(Number(value.toPrecision(digits)));
+  }
+
+  // A scale from data to pixels; `at` is null for what a logarithm does not have.
+  function scale(range, isLog, from, to) {
+    const turn = isLog ? Math.log10 : (value) => value;
+    const low = turn(range[0]), high = turn(range[1]);
+    const at = (value) => {
+      if (value === null || (isLog && value <= 0)) return null;
+      return from + ((turn(value) - low) / (high - low || 1)) * (to - from);
+    };
+    return { at, isLog, range, from, to };
+  }
+
+  function ticks(range, isLog, count, isWhole = false) {
+    const [low, high] = range;
+    if (isLog) {
+      const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9);
+      const step = Math.max(1, Math.ceil((last - first + 1) / count));
+      const found = [];
+      if (last - first >= 1) {
+        for (let power = first; power <= last; power += step) found.push(10 ** power);
+        return found;
+      }
+      for (let power = first - 1; power <= last; power += 1)
+        for (const part of [1, 2, 5]) found.push(part * 10 ** power);
+      const inside = found.filter((value) => value >= low && value <= high);
+      if (inside.length > 1) return inside;
+    }
+    const rough = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(rough));
+    const fine = [1, 2, 5, 10].map((part) => part * power).find((part) => part >= rough);
+    const step = isWhole ? Math.max(1, fine) : fine;
+    const found = [];
+    for (let index = Math.ceil(low / step - 1e-9); index * step <= high + 1e-9 * step; index += 1) found.push(index * step);
+    return found;
+  }
+
+  function marker(shape, x, y, size, colour) {
+    const s = size, open = { fill: "var(--paper)", stroke: colour, "stroke-width": 1.4 };
+    const paths = {
+      s: `M${x - s} ${y - s}h${2 * s}v${2 * s}h${-2 * s}z`,
+      "^": `M${x} ${y - s}L${x + s} ${y + s}H${x - s}z`,
+      v: `M${x} ${y + s}L${x + s} ${y - s}H${x - s}z`,
+      D: `M${x} ${y - s * 1.2}L${x + s * 1.2} ${y}L${x} ${y + s * 1.2}L${x - s * 1.2} ${y}z`,
+      P: `M${x - s} ${y}H${x + s}M${x} ${y - s}V${y + s}`,
+      X: `M${x - s} ${y - s}L${x + s} ${y + s}M${x + s} ${y - s}L${x - s} ${y + s}`,
+    };
+    Object.assign(paths, { "+": paths.P, x: paths.X, "*": paths.X });
+    if (paths[shape]) return node("path", { ...open, d: paths[shape] });
+    return node("circle", { ...open, cx: x, cy: y, r: s });
+  }
+
+  // Where a series lies in pixels: [x, y, index], null for gaps and what is off a logarithm.
+  function places(series, x, y) {
+    const share = (axis, value, from, to) => (series.fraction.includes(axis) ? from + value * (to - from) : null);
+    return series.x.map((value, index) => {
+      const other = series.y[index];
+      if (value === null || other === null) return null;
+      const across = share("x", value, x.from, x.to) ?? x.at(value);
+      const up = share("y", other, y.from, y.to) ?? y.at(other);
+      return across === null || up === null ? null : [across, up, index];
+    });
+  }
+
+  function path(points, close = false) {
+    let text = "", pen = "M";
+    for (const point of points) {
+      if (point === null) { pen = "M"; continue; }
+      text += `${pen}${point[0].toFixed(2)} ${point[1].toFixed(2)}`;
+      pen = "L";
+    }
+    return text + (close && text ? "z" : "");
+  }
+
+  function curve(series, x, y) {
+    const group = node("g"), colour = ink(series.colour), points = places(series, x, y);
+    if (series.band) {
+      group.append(node("path", { d: path(points, true), fill: colour, "fill-opacity": 0.2, stroke: "none" }));
+      return group;
+    }
+    if (series.dash !== "none") {
+      const dashes = DASHES[series.dash] ? { "stroke-dasharray": DASHES[series.dash] } : {};
+      const width = Math.max(1.2, series.width * 1.6);
+      group.append(node("path", { d: path(points), fill: "none", stroke: colour, "stroke-width": width, ...dashes }));
+    }
+    const [first, every] = series.every;
+    for (const point of points) {
+      if (point === null) continue;
+      const [across, up, index] = point;
+      if (series.low && series.low[index] !== null && series.high[index] !== null) {
+        const low = y.at(series.low[index]) ?? y.from, high = y.at(series.high[index]) ?? y.from;
+        group.append(node("path", { d: `M${across} ${low}V${high}M${across - 3} ${low}h6M${across - 3} ${high}h6`, stroke: colour, fill: "none" }));
+      }
+      if (series.marker && index >= first && (index - first) % every === 0)
+        group.append(marker(series.marker, across, up, 3.5, colour));
+    }
+    return group;
+  }
+
+  // The sample of a legend.
+  function sample(series) {
+    const svg = node("svg", { viewBox: "0 0 30 12", "aria-hidden": "true", focusable: "false" });
+    const colour = ink(series.colour);
+    if (series.band) svg.append(node("rect", { x: 2, y: 1, width: 26, height: 10, fill: colour, "fill-opacity": 0.3 }));
+    else if (series.dash !== "none") {
+      const dashes = DASHES[series.dash] ? { "stroke-dasharray": DASHES[series.dash] } : {};
+      svg.append(node("path", { d: "M1 6H29", stroke: colour, "stroke-width": 2, fill: "none", ...dashes }));
+    }
+    if (series.marker) svg.append(marker(series.marker, 15, 6, 3.5, colour));
+    return svg;
+  }
+
+  // Whether all places along an axis are whole numbers, as steps and layers are.
+  const isWhole = (panel, side) => panel.series.every((one) => one.fraction.includes(side) || one[side].every((value) => value === null || Number.isInteger(value)));
+
+  function axes(svg, panel, x, y, size) {
+    const side = (axis, along, count) =>
+      panel[axis].ticks
+        ? panel[axis].ticks.map(([place, text]) => [along.at(place), text])
+        : ticks(along.range, along.isLog, count, isWhole(panel, axis)).map((value) => [along.at(value), number(value, 4)]);
+    const names = side("x", x, Math.max(3, Math.floor((x.to - x.from) / 80)));
+    let last = -Infinity;
+    const slanted = panel.x.ticks !== null && names.some(([, text]) => text.length > 8);
+    for (const [at, text] of names) {
+      if (at === null || at < x.from - 1 || at > x.to + 1) continue;
+      svg.append(node("path", { class: "grid", d: `M${at} ${y.to}V${y.from}` }));
+      if (!slanted && at - last < 7 * text.length + 4) continue;
+      last = at;
+      const turned = slanted ? { transform: `rotate(-25 ${at} ${y.from + 14})`, "text-anchor": "end" } : { "text-anchor": "middle" };
+      svg.append(node("text", { x: at, y: y.from + 16, ...turned }, text));
+    }
+    for (const [at, text] of side("y", y, 5)) {
+      if (at === null || at > y.from + 1 || at < y.to - 1) continue;
+      svg.append(node("path", { class: "grid", d: `M${x.from} ${at}H${x.to}` }));
+      svg.append(node("text", { x: x.from - 6, y: at + 4, "text-anchor": "end" }, text));
+    }
+    svg.append(node("path", { class: "frame", d: `M${x.from} ${y.to}V${y.from}H${x.to}` }));
+    svg.append(node("text", { x: (x.from + x.to) / 2, y: size.height - 6, "text-anchor": "middle" }, panel.x.label));
+    svg.append(node("text", { x: 4, y: 14 }, panel.y.label));
+  }
+
+  return { node, number, scale, places, curve, sample, axes };
+})();

@@ -1,0 +1,175 @@
+"""Runs side by side on one page, from the files of their folders."""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from elsa.base import strict_json
+from elsa.report import document, style
+from elsa.report.charts import Chart
+from experiments.harness import records, run_page, terminal
+from experiments.harness.chain import LineError
+from experiments.harness.experiment import RunError
+from experiments.harness.folder import CONFIG, METRICS, PAGE, SUMMARY
+
+_CHARTS = re.compile(rf'<script type="application/json" id="{document.NUMBERS}">(.*?)</script>')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A run as its folder has it.
+
+    Attributes:
+      name: what readers call it.
+      config, environment, summary: dotted key -> value, for readers; no summary before the end.
+      done: cases that are recorded.
+      seconds: that they took.
+      charts: figure -> its numbers.
+    """
+
+    name: str
+    config: Mapping[str, str]
+    environment: Mapping[str, str]
+    summary: Mapping[str, str]
+    done: int
+    seconds: float
+    charts: Mapping[str, Chart]
+
+
+def read(paths: Sequence[Path]) -> list[Compared]:
+    """The runs of some folders.
+
+    Raises:
+      RunError: for a folder that holds no run, one given twice, or a damaged file, naming it.
+    """
+    whole = [path.resolve() for path in paths]
+    for number, path in enumerate(whole):
+        if path in whole[:number]:
+            raise RunError(f"{paths[number]} is given twice; give each run once")
+    last = [path.name for path in whole]
+    alone = len(set(last)) == len(last)
+    named = zip(paths, last, strict=True)
+    return [_read(path, name if alone else str(path)) for path, name in named]
+
+
+def page(runs: Sequence[Compared]) -> str:
+    """The page; the same files give the same bytes."""
+    charts: list[Chart] = []
+    places: list[str] = []
+    for name in dict.fromkeys(name for run in runs for name in run.charts):
+        places.append(document.figure(name, len(charts)))
+        charts.append(overlaid({run.name: run.charts[name] for run in runs if name in run.charts}))
+    told = [
+        (
+            run.name,
+            run.config.get("experiment", ""),
+            "finished" if run.summary else "stopped before its end",
+            *(run.done, terminal.duration(run.seconds)),
+            *(run.environment.get(key, "") for key in ("time_started", "commit")),
+        )
+        for run in runs
+    ]
+    heads = ("run", "experiment", "state", "cases recorded", "time", "started", "commit")
+    hint = "A colour is a run; what all runs share, as theory of the same problem, is drawn once."
+    sections = {
+        "Runs": document.table(heads, told, caption="the runs, in the order given"),
+        "Figures": document.paragraph(hint, "note") + "".join(places) if places else "",
+        "Results": _beside(runs, "summary", "summary.json; shaded where runs differ"),
+        "Config": _differences(runs, "config", "config.json"),
+        "Environment": _differences(runs, "environment", "env.json"),
+    }
+    shown = {name: inside for name, inside in sections.items() if inside}
+    title = f"comparison: {', '.join(run.name for run in runs)}"
+    return document.document(title, shown, head="", charts=charts)
+
+
+def overlaid(charts: Mapping[str, Chart]) -> Chart:
+    """One figure of several runs: panels by their place, a colour for each run.
+
+    Args:
+      charts: run -> the figure in it.
+    """
+    panels: list[Chart] = []
+    for number, (run, chart) in enumerate(charts.items()):
+        for place, panel in enumerate(chart["panels"]):
+            if place == len(panels):
+                panels.append({**panel, "series": []})
+            held = panels[place]
+            for side in ("x", "y"):
+                ends = [*held[side]["range"], *panel[side]["range"]]
+                held[side] = {**held[side], "range": [min(ends), max(ends)]}
+                if held[side]["ticks"] != panel[side]["ticks"]:
+                    held[side]["ticks"] = None
+            titles = [text for text in dict.fromkeys((held["title"], panel["title"])) if text]
+            held["title"] = " / ".join(titles)
+            for series in panel["series"]:
+                _add(held["series"], series, run, style.colour(number))
+    shared = len(charts) > 1
+    for panel in panels:
+        for one in panel["series"]:
+            if shared and one.pop("in") == len(charts):
+                one["run"] = ""
+                one["colour"] = one.pop("own")
+            one.pop("own", None)
+            one.pop("in", None)
+    return {"panels": panels, "notes": next(iter(charts.values()))["notes"]}
+
+
+def _add(held: list[Chart], series: Chart, run: str, colour: str) -> None:
+    """Adds a curve, unless it is theory that an earlier run has with the same numbers."""
+    if series["dash"] == "dotted":
+        for one in held:
+            if all(one[key] == series[key] for key in ("name", "dash", "x", "y")):
+                one["in"] += 1
+                return
+    held.append({**series, "run": run, "colour": colour, "own": series["colour"], "in": 1})
+
+
+def _read(path: Path, name: str) -> Compared:
+    if not (path / CONFIG).is_file():
+        raise RunError(f"{path} holds no run (no {CONFIG}); give folders of runs, as runs/NAME")
+    try:
+        config = strict_json.loads_object((path / CONFIG).read_bytes())
+        metrics, summary = path / METRICS, path / SUMMARY
+        found = records.parse(metrics.read_bytes())[0] if metrics.exists() else []
+        numbers = strict_json.loads_object(summary.read_bytes()) if summary.exists() else {}
+        charts = _charts(path / PAGE) if numbers else {}
+    except (ValueError, OSError, LineError) as error:
+        raise RunError(f"cannot read the run in {path}: {error}. Put the file back") from error
+    return Compared(
+        name=name,
+        config=dict(run_page.rows(config)),
+        environment=dict(run_page.rows(run_page.environment_of(path))),
+        summary=dict(run_page.rows(numbers)),
+        done=len({record["case"] for record in found}),
+        seconds=sum({record["case"]: record["seconds"] for record in found}.values()),
+        charts=charts,
+    )
+
+
+def _charts(path: Path) -> dict[str, Chart]:
+    """The figures of a run's page; none of a run from before there were pages."""
+    found = _CHARTS.search(path.read_text(encoding="utf-8")) if path.exists() else None
+    charts: list[Any] = strict_json.loads(found[1]) if found else []
+    return {chart["name"]: chart for chart in charts}
+
+
+def _beside(runs: Sequence[Compared], what: str, caption: str, *, differing: bool = False) -> str:
+    """A column for each run; only the rows that differ, if asked."""
+    values: list[Mapping[str, str]] = [getattr(run, what) for run in runs]
+    names = dict.fromkeys(name for own in values for name in own)
+    lines = [(name, *(own.get(name, "") for own in values)) for name in names]
+    if differing:
+        lines = [line for line in lines if len(set(line[1:])) > 1]
+    if not lines:
+        return ""
+    heads = ("key", *(run.name for run in runs))
+    return document.table(heads, lines, caption=caption, differing=not differing)
+
+
+def _differences(runs: Sequence[Compared], what: str, file: str) -> str:
+    found = _beside(runs, what, f"what differs in {file}", differing=True)
+    same = document.paragraph(f"Nothing in {file} differs.")
+    return (found or same) + document.folded("All of it", _beside(runs, what, file))

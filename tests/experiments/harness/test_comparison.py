@@ -1,0 +1,60 @@
+"""Runs on one page: their numbers beside one another, theory that they share once."""
+
+import shutil
+
+import pytest
+
+from elsa.report import style
+from elsa.report.charts import chart
+from experiments import report
+from experiments.harness import comparison, engine
+from experiments.harness.experiment import RunError
+
+
+def test_curves_have_the_colour_of_their_run_and_theory_they_share_is_drawn_once():
+    charts = {}
+    for number, run in enumerate(("one", "two")):
+        figure, axes = style.figure()
+        style.measured(axes, [1, 2], [3 + number, 4], name="h3")
+        style.theory(axes, [1, 2], [5, 6])
+        axes.set_ylim(0, 7 + number)
+        charts[run] = chart(figure)
+    (panel,) = comparison.overlaid(charts)["panels"]
+    found = {(one["run"], one["name"]): one for one in panel["series"]}
+    assert set(found) == {("one", "h3"), ("two", "h3"), ("", "theory")}
+    assert [found[run, "h3"]["y"][0] for run in ("one", "two")] == [3, 4]
+    looks = [found[run, "h3"]["colour"] for run in ("one", "two")]
+    assert looks == [style.colour(0), style.colour(1)] and panel["y"]["range"] == [0, 8]
+    assert found["", "theory"]["colour"] == style.THEORY.lower()
+
+
+def test_the_command_writes_one_page_and_refuses_what_is_no_run_and_no_comparison(
+    squares, config, screen, tmp_path, monkeypatch, capsys
+):
+    one, two, out = tmp_path / "one", tmp_path / "two", tmp_path / "page.html"
+    engine.run(squares.experiment, config, one, screen=screen)
+    shutil.copytree(one, two)
+    (two / "summary.json").unlink()  # as of a run that was killed
+
+    def call(*words, to=out):
+        monkeypatch.setattr(report._OUT, "value", str(to), raising=False)
+        return report.main(["report.py", *map(str, words)])
+
+    monkeypatch.setattr(report, "_OUT", type("Flag", (), {"value": ""})())
+    assert call(one, two) == 0 and str(out) in capsys.readouterr().out
+    page = out.read_text(encoding="utf-8")
+    assert "comparison: one, two" in page and "stopped before its end" in page
+    assert "data-chart" in page
+    assert call(one, two) == 0 and out.read_text(encoding="utf-8") == page
+    for words, to, said in (
+        ([one, tmp_path / "no"], out, "holds no run"),
+        ([one, one], out, "given twice"),
+        ([], out, "no run given"),
+        ([one], one / "report.html", "no comparison"),
+        ([one], tmp_path, "is a folder"),
+    ):
+        capsys.readouterr()
+        assert call(*words, to=to) == 2 and said in capsys.readouterr().err
+    (one / "summary.json").write_text("[")
+    with pytest.raises(RunError, match="cannot read the run in"):
+        comparison.read([one])

@@ -1,0 +1,61 @@
+"""Numbers of figures, as their pages hold them: those that were drawn, under the legend's names."""
+
+import numpy as np
+
+from elsa.report import style
+from elsa.report.charts import chart
+
+
+def series(panel):
+    return {one["name"]: one for one in panel["series"]}
+
+
+def test_curves_theory_bars_and_bands_are_read_with_their_names_and_axes():
+    figure, axes = style.figure()
+    x = [1, 2, 4]
+    style.measured(axes, x, [0.5, np.nan, 0.1], error=[0.1, 0.1, 0.05], name="h3")
+    style.theory(axes, x, [0.4, 0.3, 0.2])
+    axes.fill_between(x, [0.1, 0.2, 0.3], [0.2, 0.3, 0.4], label="range")
+    axes.axhline(0.25, color="#123456", label="level")
+    axes.set_xscale("log")
+    style.finish(axes, x="layers", y="risk (squared error)", title="a title")
+    (panel,) = chart(figure)["panels"]
+    found = series(panel)
+    assert set(found) == {"h3", "theory", "range", "level"} and panel["title"] == "a title"
+    assert found["h3"]["x"] == [1, 2, 4] and found["h3"]["y"] == [0.5, None, 0.1]
+    np.testing.assert_allclose(found["h3"]["low"][::2], [0.4, 0.05])
+    np.testing.assert_allclose(found["h3"]["high"][::2], [0.6, 0.15])
+    assert found["h3"]["dash"] == "solid" and found["h3"]["colour"] == style.colour("h3").lower()
+    assert found["theory"]["dash"] == "dotted" and found["theory"]["y"] == [0.4, 0.3, 0.2]
+    assert found["range"]["band"] and found["level"]["fraction"] == ["x"]
+    assert (panel["x"]["scale"], panel["y"]["scale"]) == ("log", "linear")
+    assert (panel["x"]["label"], panel["y"]["label"]) == ("layers", "risk (squared error)")
+
+
+def test_legends_name_curves_by_their_colour_and_grey_ones_by_their_stroke():
+    figure, axes = style.figure()
+    style.measured(axes, [], [], name=0, label="depth 3")
+    style.measured(axes, [1, 2], [3, 4], name=0, label="")
+    style.theory(axes, [1, 2], [5, 6], color=style.colour(0), label=None)
+    style.theory(axes, [], [])
+    (panel,) = chart(figure)["panels"]
+    assert [one["name"] for one in panel["series"]] == ["depth 3", "depth 3, theory"]
+
+
+def test_panels_share_what_only_the_outer_ones_say_and_names_stand_along_an_axis():
+    figure, grid = style.figure(1, 2, sharey=True)
+    for axes in grid:
+        axes.plot([0, 1], [1, 2], label="a curve")
+        axes.set_xticks([0, 1], ["one", "two"])
+    grid[0].set_ylabel("risk")
+    figure.supxlabel("where")
+    found = chart(figure)
+    assert [panel["y"]["label"] for panel in found["panels"]] == ["risk", "risk"]
+    assert [panel["x"]["label"] for panel in found["panels"]] == ["where", "where"]
+    assert found["panels"][0]["x"]["ticks"] == [[0, "one"], [1, "two"]] and not found["notes"]
+
+
+def test_pictures_of_matrices_are_no_charts():
+    figure, axes = style.figure()
+    axes.imshow(np.eye(2))
+    assert chart(figure) is None
