@@ -37,18 +37,7 @@ from experiments.harness.folder import (
     RunFolder,
     ways_out,
 )
-
-NEWER = {  # settings that older runs did not write
-    "train.matmul_precision": "highest",
-    "train.loss": "squared",
-    "train.huber_delta": 3.0,
-    "train.adam_b2": 0.999,
-    "train.skip_nonfinite": 0,
-    "data.separator": "",
-    "data.decimal": "",
-    "data.drop": "",
-    "data.held_out": 0.2,  # of the experiment convergence, whose older records have no answer
-}
+from experiments.harness.newer import NEWER
 
 
 def run(

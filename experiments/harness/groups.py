@@ -16,6 +16,7 @@ from experiments.harness import diverged, engine, marks, records, sweep_figure, 
 from experiments.harness.experiment import FAILED, Experiment, RunError, message_of, stopped
 from experiments.harness.folder import METRICS, FolderError, RunFolder
 from experiments.harness.grouping import Group, columns, grouped
+from experiments.harness.newer import NEWER
 from experiments.harness.sweep import Sweep
 from experiments.harness.table import Block, Outcome
 
@@ -72,7 +73,7 @@ def run(
     for group in parts:
         _check(experiment, group, prepare)
     held = {"config": config.to_dict(), **sweep.asked()}
-    newer = {f"config.{key}": value for key, value in engine.NEWER.items()}
+    newer = {f"config.{key}": value for key, value in NEWER.items()}
     running = _Running(experiment, parts, command, screen, prepare, accept)
     again = f" To go on, run:\n  {command}" if command else ""
     try:
@@ -273,7 +274,7 @@ def _kept(experiment: Experiment, group: Group, folder: SweepFolder) -> list[rec
         return None
     settings, cases = engine.question(experiment, group.config)
     try:
-        with RunFolder.open(place, settings, newer=engine.NEWER) as held:
+        with RunFolder.open(place, settings, newer=NEWER) as held:
             return held.records if set(held.cases) == set(cases) else None
     except FolderError:
         return None  # the engine says what is wrong with it

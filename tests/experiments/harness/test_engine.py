@@ -16,6 +16,7 @@ from elsa.tasks import read_csv
 from elsa.training import TrainSettings
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
+from experiments.harness.newer import NEWER
 
 COMMAND = "python -m experiments.run --config=configs/squares.py"
 
@@ -278,7 +279,7 @@ def test_a_bug_of_the_driver_comes_as_it_is_with_what_is_kept(run, squares):
 
 def test_what_older_runs_did_not_write_stands_at_what_they_did():
     settings = TrainSettings(num_steps=100)
-    for key, value in engine.NEWER.items():
+    for key, value in NEWER.items():
         group, _, name = key.partition(".")
         if group == "train":
             assert getattr(settings, name) == value
