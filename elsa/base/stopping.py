@@ -5,13 +5,19 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 # What batch systems send: Slurm SIGTERM, twice, or what --signal asks for; a lost terminal SIGHUP.
 _PREEMPTING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)
 )
+
+
+_AGAIN = 0.05  # seconds until a signal that came too early is sent again
+_LONGEST_IMPORT = 120.0
 
 
 class Preempted(KeyboardInterrupt):
@@ -65,13 +71,24 @@ def preemption_raises() -> Iterator[None]:
     """Lets a scheduler's signal end the process as Ctrl-C does, with `Preempted`.
 
     One that comes while the process is on its way out already, as Slurm's second, is passed over.
+    One that comes while a module is imported, Ctrl-C too, waits until that is done: libraries in C
+    take an error then for one of their own, or crash.
     """
+    imports_until: float | None = None
 
-    def stop(number: int, _: Any) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal imports_until
+        if _is_importing(frame):
+            imports_until = imports_until or time.monotonic() + _LONGEST_IMPORT
+            if time.monotonic() < imports_until:
+                _send(number, _AGAIN)
+                return
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         if not _is_on_its_way_out():
             raise Preempted(f"{signal.Signals(number).name} came")
 
-    with _handled(_PREEMPTING, stop):
+    with _handled((signal.SIGINT, *_PREEMPTING), stop):
         yield
 
 
@@ -81,9 +98,7 @@ def after(seconds: float | None) -> Iterator[None]:
     if seconds is None:
         yield
         return
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
-    timer.daemon = True
-    timer.start()
+    timer = _send(signal.SIGUSR1, seconds)
     try:
         yield
     finally:
@@ -94,6 +109,22 @@ def ignore_preemption() -> None:
     """Ignores a scheduler's further signals, for a process that has nothing left to do but exit."""
     for number in _PREEMPTING:
         signal.signal(number, signal.SIG_IGN)
+
+
+def _send(number: int, seconds: float) -> threading.Timer:
+    """Sends this process a signal after so many seconds."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_on_its_way_out() -> bool:

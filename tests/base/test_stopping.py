@@ -1,7 +1,10 @@
 """Signals that ask a process to stop, outside a training run too."""
 
+import importlib
 import signal
+import sys
 import threading
+import time
 
 import pytest
 
@@ -93,3 +96,23 @@ def test_a_thread_that_gets_no_signals_notes_none():
     thread.start()
     thread.join()
     assert noted == [False]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_waits_until_what_is_imported_is_there(number, tmp_path, monkeypatch):
+    """Libraries in C take what a handler raises for an error of their own, or crash."""
+    name = f"elsa_test_imported_at_{int(number)}"
+    lines = [
+        "import os",
+        f"os.kill(os.getpid(), {int(number)})",
+        "sum(range(1000))",
+        "whole = True",
+    ]
+    (tmp_path / f"{name}.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt) as caught, stopping.preemption_raises():
+        module = importlib.import_module(name)
+        assert module.whole
+        time.sleep(5.0)
+    assert isinstance(caught.value, stopping.Preempted) == (number == signal.SIGTERM)
+    assert name in sys.modules
