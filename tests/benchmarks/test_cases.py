@@ -16,7 +16,7 @@ from benchmarks import (
 )
 
 # minutes: their rows are looked at by `make test-slow`
-SLOW = ("dense_layers", "ridge_tasks", "scaling", "training")
+SLOW = ("dense_layers", "ridge_tasks", "scaling", "small_problems", "training")
 
 
 @pytest.mark.parametrize(
