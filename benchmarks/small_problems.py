@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmarks.harness import Row, sample
+from benchmarks.training import steps_of
 from elsa.base import arithmetic
 from elsa.nn import ELSA
 from elsa.training.program import Program
@@ -111,13 +112,4 @@ def _steps(depth: int, batch: int, models: int, steps: int, version: int) -> Cal
     )
     program = Program(settings, make_sweep(settings))
     program.arithmetic = version
-    state, step = program.init(), 0
-
-    def call() -> jax.Array:
-        nonlocal state, step
-        loss: jax.Array
-        state, loss = program.advance(state, jnp.int32(step))
-        step += steps
-        return loss
-
-    return call
+    return steps_of(program, steps)

@@ -34,7 +34,7 @@ def sweep_against_one(model: str, repeats: int) -> Iterator[Row]:
     task = {"name": "linear_regression", "dim": _DIM, "context_length": _CONTEXT}
     alone = _program(task, {"name": model}, {}, num_seeds=1)
     together = _program(task, {"name": model}, {"learning_rate": _RATES}, num_seeds=_SEEDS)
-    contestants = {"one": _steps(alone), "sweep": _steps(together)}
+    contestants = {"one": steps_of(alone, STEPS), "sweep": steps_of(together, STEPS)}
     seconds = sample(contestants, repeats=repeats)
     for name, program in (("one", alone), ("sweep", together)):
         compiled = program.compilations
@@ -59,7 +59,8 @@ def sweep_against_one(model: str, repeats: int) -> Iterator[Row]:
 def steps_of_seeds(num_seeds: int) -> Callable[[], jax.Array]:
     """Trains as many models that differ in their seed, `STEPS` steps a call."""
     task = {"name": "linear_regression", "dim": _DIM, "context_length": _CONTEXT}
-    return _steps(_program(task, {"name": "merged_attention"}, {}, num_seeds=num_seeds))
+    program = _program(task, {"name": "merged_attention"}, {}, num_seeds=num_seeds)
+    return steps_of(program, STEPS)
 
 
 def long_context(depth: int, repeats: int) -> Iterator[Row]:
@@ -68,7 +69,7 @@ def long_context(depth: int, repeats: int) -> Iterator[Row]:
     contestants = {}
     for rows in (1_000, 1_000_000):
         task = {"name": "linear_regression", "dim": _DIM, "context_length": rows}
-        contestants[f"n={rows}"] = _steps(_program(task, model, {}, num_seeds=1))
+        contestants[f"n={rows}"] = steps_of(_program(task, model, {}, num_seeds=1), STEPS)
     yield from compare(
         f"context, {STEPS} training steps, {depth} layers, d={_DIM} batch={_BATCH} float32",
         contestants,
@@ -102,15 +103,15 @@ def _program(
     return Program(settings, make_sweep(settings))
 
 
-def _steps(program: Program) -> Callable[[], jax.Array]:
-    """Trains on, `STEPS` steps a call."""
+def steps_of(program: Program, steps: int) -> Callable[[], jax.Array]:
+    """Trains on, so many steps a call, as many as `evaluate_every` of the program's settings."""
     state, step = program.init(), 0
 
     def call() -> jax.Array:
         nonlocal state, step
         loss: jax.Array
         state, loss = program.advance(state, jnp.int32(step))
-        step += STEPS
+        step += steps
         return loss
 
     return call
