@@ -97,8 +97,10 @@ def compile(
     with np.errstate(over="ignore", invalid="ignore"):  # refused next
         plan = planned(graph, reassociate=reassociate)
         numbers = jax.tree.leaves(structured.numbers_of(plan.schedule.layers))
-        finite = all(np.isfinite(np.asarray(number, kind)).all() for number in numbers)
-        lost = any(((number != 0) & (np.asarray(number, kind) == 0)).any() for number in numbers)
+        rounded = [np.asarray(number, kind) for number in numbers]
+        finite = all(np.isfinite(number).all() for number in rounded)
+        pairs = zip(numbers, rounded, strict=True)
+        lost = any(((before != 0) & (after == 0)).any() for before, after in pairs)
     if lost:
         raise CompileError(
             f"compile: numbers of the step, multiplied with one another, are too small for {kind} "

@@ -147,5 +147,4 @@ def _diagonal(ref: Ref | None) -> np.ndarray:
 
 def _array(ref: Ref | None) -> np.ndarray:
     assert ref is not None
-    constant = constant_of(ref)
-    return np.stack([constants.matrix_of(constant, v) for v in range(constant.shape[0])])
+    return constants.in_full(constant_of(ref))

@@ -150,18 +150,6 @@ def is_zero(constant: Constant) -> bool:
     return not constant.any()
 
 
-def is_finite(constant: Constant, dtype: np.dtype) -> bool:
-    """Whether all numbers are finite in a precision."""
-    return all(np.isfinite(np.asarray(a, dtype)).all() for a in numbers_of(constant))
-
-
-def numbers_of(constant: Constant) -> list[np.ndarray]:
-    """The numbers that it is kept by."""
-    if isinstance(constant, Varied):
-        return [matrix.numbers for matrix in constant.each]
-    return [constant]
-
-
 def most_in_a_line(constant: Constant, axis: int) -> int:
     """The most entries in one of its rows (axis 1), or columns (axis 0)."""
     if isinstance(constant, Varied):
