@@ -116,7 +116,7 @@ def parse_flags(argv: list[str]) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Runs what the flags ask for, and returns the exit code."""
-    with stopping.preemption_raises(), stopping.after(_MAX_SECONDS.value):
+    with stopping.preemption_raises(after=_MAX_SECONDS.value):
         return _main(argv)
 
 

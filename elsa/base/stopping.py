@@ -67,42 +67,49 @@ def noted() -> Iterator[StopRequest]:
 
 
 @contextlib.contextmanager
-def preemption_raises() -> Iterator[None]:
+def preemption_raises(*, after: float | None = None) -> Iterator[None]:
     """Lets a scheduler's signal end the process as Ctrl-C does, with `Preempted`.
 
-    One that comes while the process is on its way out already, as Slurm's second, is passed over.
-    One that comes while a module is imported, Ctrl-C too, waits until that is done: libraries in C
-    take an error then for one of their own, or crash.
+    One that comes while the process is on its way out already, as Slurm's second, is passed over,
+    and so is one that comes when all is done. One that comes where nothing may be raised comes
+    again: while a module is imported (libraries in C take an error then for one of their own, or
+    crash), or while Python clears an object away, whose errors it drops.
+
+    Args:
+      after: the process is sent SIGUSR1 once so many seconds have passed; never where None.
     """
+    timers = [] if after is None else [_send(signal.SIGUSR1, after)]
     imports_until: float | None = None
+    preempting = signal.SIGTERM
+    is_done = False
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal imports_until
+        nonlocal imports_until, preempting
+        if is_done:
+            return
         if _is_importing(frame):
             imports_until = imports_until or time.monotonic() + _LONGEST_IMPORT
             if time.monotonic() < imports_until:
-                _send(number, _AGAIN)
+                timers.append(_send(number, _AGAIN))
                 return
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         if not _is_on_its_way_out():
-            raise Preempted(f"{signal.Signals(number).name} came")
+            preempting = signal.Signals(number)
+            raise Preempted(f"{preempting.name} came")
 
-    with _handled((signal.SIGINT, *_PREEMPTING), stop):
-        yield
+    def dropped(error: KeyboardInterrupt) -> None:
+        number = preempting if isinstance(error, Preempted) else signal.SIGINT
+        timers.append(_send(number, _AGAIN))
 
-
-@contextlib.contextmanager
-def after(seconds: float | None) -> Iterator[None]:
-    """Sends this process SIGUSR1 once `seconds` have passed; never where None."""
-    if seconds is None:
-        yield
-        return
-    timer = _send(signal.SIGUSR1, seconds)
-    try:
-        yield
-    finally:
-        timer.cancel()
+    with _handled((signal.SIGINT, *_PREEMPTING), stop), _dropped_interrupts(dropped):
+        try:
+            yield
+        finally:
+            is_done = True
+            for timer in timers:
+                timer.cancel()
+                timer.join()
 
 
 def ignore_preemption() -> None:
@@ -117,6 +124,25 @@ def _send(number: int, seconds: float) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
+
+
+@contextlib.contextmanager
+def _dropped_interrupts(told: Callable[[KeyboardInterrupt], None]) -> Iterator[None]:
+    """Tells of each interrupt that was raised where Python drops errors (`__del__`, weakrefs)."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            if not _is_on_its_way_out():
+                told(unraisable.exc_value)
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -77,12 +77,57 @@ def test_ctrl_c_is_no_preemption():
 
 
 def test_a_limit_of_time_preempts_and_a_process_that_ends_before_is_let_be():
+    with pytest.raises(stopping.Preempted), stopping.preemption_raises(after=0.05):
+        threading.Event().wait(20)
     with stopping.preemption_raises():
-        with pytest.raises(stopping.Preempted), stopping.after(0.05):
-            threading.Event().wait(20)
-        with stopping.after(0.2):
+        with stopping.preemption_raises(after=0.2):
             pass
         threading.Event().wait(0.4)
+
+
+class _Cleared:
+    """An object that a signal reaches while Python clears it away, where errors are dropped."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("number", [*PREEMPTING, signal.SIGINT])
+def test_a_signal_whose_error_python_drops_comes_again(number):
+    with pytest.raises(KeyboardInterrupt) as caught, stopping.preemption_raises():
+        _Cleared(number)
+        time.sleep(5.0)
+    name = "" if number == signal.SIGINT else f"{signal.Signals(number).name} came"
+    assert str(caught.value) == name
+
+
+def test_a_dropped_signal_does_not_disturb_the_way_out_nor_what_is_done():
+    with pytest.raises(stopping.Preempted, match=r"^SIGUSR1 came$"), stopping.preemption_raises():
+        try:
+            signal.raise_signal(signal.SIGUSR1)
+        finally:
+            _Cleared(signal.SIGINT)
+            time.sleep(0.3)
+    with stopping.preemption_raises():
+        with stopping.preemption_raises():
+            _Cleared(signal.SIGTERM)
+        time.sleep(0.3)
+
+
+def test_other_errors_that_python_drops_are_said_as_before(monkeypatch):
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: said.append(dropped.exc_value))
+
+    class Fails:
+        def __del__(self):
+            raise ValueError("in __del__")
+
+    with stopping.preemption_raises():
+        Fails()
+    assert [str(error) for error in said] == ["in __del__"]
 
 
 def test_a_thread_that_gets_no_signals_notes_none():
