@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
@@ -10,6 +11,7 @@ from elsa.attention import gram
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.models.inputs import AnyPrompt, query_row, rows_of
+from elsa.tasks import PairPrompt, Prompt
 
 
 class LongFilter(nnx.Module):
@@ -81,7 +83,8 @@ class H3(nnx.Module):
     Li, Rawat, Oymak, arXiv:2407.10005, eq. 5). `shift` is H3's shift state-space model: keys are
     taken `shift` rows back, for prompts that spread x and y over neighbouring rows.
 
-    The sum over i is a Gram matrix of the context weighted by the taps, and is computed as one.
+    The sum over i is read from the Gram matrix of the context weighted by the taps, or, where a
+    PairPrompt brings the products of its rows' entries, from their weighted sum.
 
     Args:
       dim: d; a token has m = d + 1 channels.
@@ -98,6 +101,7 @@ class H3(nnx.Module):
       wq, wk, wv: [m, m].
       out: [m].
       filter: LongFilter or DiagonalFilter.
+      takes_pairs: whether a call takes a PairPrompt.
 
     Raises:
       ValueError, TypeError: for a size below 1, a shift below 0 or a scale that is not above 0.
@@ -125,6 +129,7 @@ class H3(nnx.Module):
         init = nnx.initializers.normal(channels**-0.5)
         self.precision = known("H3", precision)
         self.scale, self.shift = scale, shift
+        self.takes_pairs = shift == 0  # keys and values of the same row: products within it will do
         self.wq = nnx.Param(init(rngs.params(), (channels, channels), kind))
         self.wk = nnx.Param(init(rngs.params(), (channels, channels), kind))
         self.wv = nnx.Param(init(rngs.params(), (channels, channels), kind))
@@ -152,21 +157,60 @@ class H3(nnx.Module):
         return gate @ (key[:-1] * value[-1][None, :] + value[:-1] * key[-1][None, :]).T
 
     @at_own_precision
-    def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
+    def __call__(self, prompt: AnyPrompt | PairPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 
         Raises:
-          ValueError: for prompts that do not fit the model, naming the shape received.
+          ValueError: for prompts that do not fit the model, naming the shape received; for pairs
+            where `shift` is not 0.
         """
-        context = rows_of(prompt, self, self.wq.shape[0] - 1)
+        if isinstance(prompt, PairPrompt):
+            self._require_pairs(prompt)
+            summed_BxM = self._of_pairs(prompt)
+        else:
+            summed_BxM = self._of_rows(rows_of(prompt, self, self.wq.shape[0] - 1))
+        gate_BxM = (query_row(prompt) @ self.wq[...]) * self.out[...][None, :]
+        return self.scale * jnp.einsum("bc,bc->b", gate_BxM, summed_BxM)
+
+    def _of_rows(self, context: Prompt) -> Float[Array, "batch m"]:
+        """sum_i tap(n + 1 - i) (h_{i - shift} Wk) * (h_i Wv)."""
         rows_BxNxM = gram.tokens(context.x, context.y)
         lagged_BxNxM = jnp.pad(rows_BxNxM, ((0, 0), (self.shift, 0), (0, 0)))
         lagged_BxNxM = lagged_BxNxM[:, : rows_BxNxM.shape[1]]
         taps_N = self.sample_weights(rows_BxNxM.shape[1])
         gram_BxMxM = jnp.einsum("bni,n,bnj->bij", lagged_BxNxM, taps_N, rows_BxNxM)
-        summed_BxM = jnp.einsum("bij,jc,ic->bc", gram_BxMxM, self.wv[...], self.wk[...])
-        gate_BxM = (query_row(context) @ self.wq[...]) * self.out[...][None, :]
-        return self.scale * jnp.einsum("bc,bc->b", gate_BxM, summed_BxM)
+        return jnp.einsum("bij,jc,ic->bc", gram_BxMxM, self.wv[...], self.wk[...])
+
+    def _of_pairs(self, prompt: PairPrompt) -> Float[Array, "batch m"]:
+        """The same of products: (h Wk)_c (h Wv)_c = sum_{j <= k} h_j h_k (Wk_jc Wv_kc + Wk_kc
+        Wv_jc), the bracket halved where j = k."""
+        taps_N = self.sample_weights(prompt.counts.shape[0]) * prompt.counts
+        moments_BxP = jnp.einsum("bpn,n->bp", prompt.pairs, taps_N)
+        key, value = self.wk[...], self.wv[...]
+        first, second = np.triu_indices(key.shape[0])
+        both_ways = key[first] * value[second] + key[second] * value[first]
+        halved = np.where(first == second, 0.5, 1.0)[:, None].astype(both_ways.dtype)
+        return moments_BxP @ (both_ways * halved)
+
+    def _require_pairs(self, prompt: PairPrompt) -> None:
+        if not self.takes_pairs:
+            raise ValueError(
+                f"H3: a PairPrompt has products within rows, and shift={self.shift} multiplies "
+                "rows with others; give a Prompt"
+            )
+        dim = self.wq.shape[0] - 1
+        pairs = (dim + 1) * (dim + 2) // 2
+        sizes = checks.shapes(
+            "H3",
+            pairs=(prompt.pairs, "batch pairs n"),
+            counts=(prompt.counts, "n"),
+            query_x=(prompt.query_x, "batch d"),
+        )
+        if (sizes["pairs"], sizes["d"]) != (pairs, dim):
+            raise ValueError(
+                f"H3: pairs and query_x must be those of the model's d = {dim} covariates, "
+                f"{pairs} pairs and {dim}, got {sizes['pairs']} and {sizes['d']}"
+            )
 
 
 class MergedH3(nnx.Module):

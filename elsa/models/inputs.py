@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from elsa.attention import gram
 from elsa.base import checks
-from elsa.tasks import GramPrompt, Prompt
+from elsa.tasks import GramPrompt, PairPrompt, Prompt
 
 AnyPrompt = Prompt | GramPrompt
 
@@ -86,6 +86,6 @@ def label_moment(prompt: AnyPrompt) -> Float[Array, "batch d"]:
     return jnp.einsum("bnd,bn->bd", prompt.x, prompt.y)
 
 
-def query_row(prompt: AnyPrompt) -> Float[Array, "batch m"]:
+def query_row(prompt: AnyPrompt | PairPrompt) -> Float[Array, "batch m"]:
     """The query's token [x, 0]."""
     return jnp.pad(prompt.query_x, ((0, 0), (0, 1)))

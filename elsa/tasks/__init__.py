@@ -6,6 +6,7 @@ from elsa.tasks.block_prompt import BlockPrompt, BlockTask
 from elsa.tasks.contexts import TableContexts
 from elsa.tasks.drift import Drift, autoregressive
 from elsa.tasks.linear_regression import LinearRegression
+from elsa.tasks.pairs import PairPrompt, pair_prompt
 from elsa.tasks.products import Products
 from elsa.tasks.prompt import GramPrompt, Prompt, Task, gram_prompt, keep_last
 from elsa.tasks.registration import task
@@ -27,6 +28,7 @@ __all__ = [
     "GramPrompt",
     "Linear",
     "LinearRegression",
+    "PairPrompt",
     "PrescribedSpectrum",
     "Products",
     "Prompt",
@@ -41,6 +43,7 @@ __all__ = [
     "diabetes",
     "gram_prompt",
     "keep_last",
+    "pair_prompt",
     "read_csv",
     "shifted",
     "standardised",

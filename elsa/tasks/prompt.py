@@ -3,7 +3,7 @@
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from elsa.base import checks
 from elsa.base.precision import exact
@@ -96,7 +96,7 @@ def gram_prompt(prompt: Prompt) -> GramPrompt:
     Raises:
       ValueError: for shapes that do not fit.
     """
-    _check("gram_prompt", prompt)
+    sizes_of("gram_prompt", prompt)
     rows_BxNxM = jnp.concatenate([jnp.asarray(prompt.x), jnp.asarray(prompt.y)[:, :, None]], axis=2)
     gram_BxMxM = jnp.einsum("bni,bnj->bij", rows_BxNxM, rows_BxNxM)
     return GramPrompt(gram_BxMxM, jnp.asarray(prompt.query_x), jnp.asarray(prompt.query_y))
@@ -120,16 +120,24 @@ def keep_last(prompt: Prompt, length: int | Int[Array, ""]) -> Prompt:
       TypeError, ValueError: for shapes that do not fit, or a concrete length that is not an integer
         from 0 to n.
     """
-    rows = _check("keep_last", prompt)["n"]
-    if checks.is_concrete(length):
-        length = whole_number("keep_last", length, 0)
-        if length > rows:
-            raise ValueError(f"keep_last: length must be at most n={rows}, got {length}")
-    kept = jnp.arange(rows) >= rows - length
+    kept = last_rows("keep_last", sizes_of("keep_last", prompt)["n"], length)
     return prompt._replace(
         x=jnp.where(kept[None, :, None], jnp.asarray(prompt.x), 0),
         y=jnp.where(kept[None, :], jnp.asarray(prompt.y), 0),
     )
+
+
+def last_rows(where: str, rows: int, length: int | Int[Array, ""]) -> Bool[Array, " rows"]:
+    """True for the last `length` of so many rows.
+
+    Raises:
+      TypeError, ValueError: for a concrete length that is not an integer from 0 to `rows`.
+    """
+    if checks.is_concrete(length):
+        length = whole_number(where, length, 0)
+        if length > rows:
+            raise ValueError(f"{where}: length must be at most n={rows}, got {length}")
+    return jnp.arange(rows) >= rows - length
 
 
 def whole_number(where: str, length: int | Int[Array, ""], bound: int) -> int:
@@ -139,7 +147,12 @@ def whole_number(where: str, length: int | Int[Array, ""], bound: int) -> int:
     return int(value)
 
 
-def _check(where: str, prompt: Prompt) -> dict[str, int]:
+def sizes_of(where: str, prompt: Prompt) -> dict[str, int]:
+    """batch, n and d of a prompt.
+
+    Raises:
+      TypeError, ValueError: for anything else, or shapes that do not fit.
+    """
     checks.instance(where, Prompt, "a Prompt", prompt=prompt)
     return checks.shapes(
         where,

@@ -63,7 +63,7 @@ class _Group(NamedTuple):
     which: indices of the points.
     points, axes: themselves as one tree, and the axes to map it over, as a `Sweep` has them.
     graph: of their models.
-    sampler: "rows" or "gram".
+    sampler: "rows", "gram" or "pairs".
     """
 
     which: list[int]
@@ -153,11 +153,14 @@ def _group(trained: "Trained", which: list[int], drawn: Sequence[Any]) -> _Group
     ]
     graph = graph_at(_WHERE, program, which[0], drawn[0].context_length)
     asked = program.settings.train.sampler
-    asked = "auto" if asked == "gram" else asked  # which another task need not have
-    sampler = sampling.choose(asked, program.bare(), points[0], len(points))
+    asked = "rows" if asked == "rows" else "auto"  # another task need not have the others
+    stacked, axes = stack(points)
+    seeds, batch = program.settings.num_seeds, program.settings.train.batch
+    crowd = sampling.Crowd.of(axes, len(points), seeds, 1, batch)
+    sampler = sampling.choose(asked, program.bare(), points[0], crowd)
     kind = type(drawn[0]).__name__
     contracts.check_prompts(kind, sampler, sampling.SAMPLE[sampler], points[0])
-    return _Group(which, *stack(points), graph, sampler)
+    return _Group(which, stacked, axes, graph, sampler)
 
 
 def _tasks(trained: "Trained", task: Any, shifts: Mapping[str, Any]) -> list[Any]:

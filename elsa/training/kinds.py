@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from jaxtyping import Array, Float
 
 from elsa import models
-from elsa.tasks import BlockPrompt, GramPrompt, Prompt
+from elsa.tasks import BlockPrompt, GramPrompt, PairPrompt, Prompt
+from elsa.tasks.pairs import num_pairs
 
 Shape = tuple[int, ...]
 
@@ -46,6 +47,18 @@ def _gram(task: Any) -> dict[str, Shape]:
     return {"gram": (m, m), "query_x": (task.dim,), "query_y": ()}
 
 
+def _pairs(task: Any) -> dict[str, Shape]:
+    return {
+        "pairs": (num_pairs(task.dim), task.context_length),
+        "query_x": (task.dim,),
+        "query_y": (),
+    }
+
+
+def _of_pairs(prompt: PairPrompt) -> dict[str, Any]:
+    return {name: array for name, array in prompt._asdict().items() if name != "counts"}
+
+
 def _blocks(task: Any) -> dict[str, Shape]:
     shapes = {f"blocks[{name!r}]": tuple(shape) for name, shape in task.blocks.items()}
     return {**shapes, "target": tuple(task.target_shape)}
@@ -60,6 +73,7 @@ _SIZES = ("dim", "context_length", "sample")  # what is called comes last
 KINDS: Mapping[type, Kind] = {
     Prompt: Kind(_SIZES, _rows, lambda prompt: prompt._asdict(), lambda prompt: prompt.query_y),
     GramPrompt: Kind(_SIZES, _gram, lambda prompt: prompt._asdict(), lambda prompt: prompt.query_y),
+    PairPrompt: Kind(_SIZES, _pairs, _of_pairs, lambda prompt: prompt.query_y),
     BlockPrompt: Kind(
         ("blocks", "target_shape", *_SIZES),
         _blocks,

@@ -30,7 +30,7 @@ class Program:
 
     Attributes:
       settings, sweep: as given.
-      sampler: "rows" or "gram". arithmetic: the version (`base.arithmetic`) of its steps.
+      sampler: "rows", "gram" or "pairs". arithmetic: the version (`base.arithmetic`) of its steps.
     """
 
     def __init__(self, settings: RunSettings, sweep: Sweep, **given: Any):
@@ -46,7 +46,11 @@ class Program:
             contracts.check_model(named, models.MODELS[named])
         model = self.bare()
         self._graph: Any = nnx.split(model)[0]
-        self.sampler = sampling.choose(settings.train.sampler, model, point, len(sweep))
+        own_data = 1 if settings.train.share_data else settings.num_seeds
+        crowd = sampling.Crowd.of(
+            sweep.axes, len(sweep), settings.num_seeds, own_data, settings.train.batch
+        )
+        self.sampler = sampling.choose(settings.train.sampler, model, point, crowd)
         contracts.check_prompts(name, self.sampler, sampling.SAMPLE[self.sampler], point)
         self._options = options = compiling.options(settings.train.optimise)
         self.init = jax.jit(self._init, compiler_options=options)

@@ -10,7 +10,7 @@ from elsa.base.precision import EXACT, known
 from elsa.base.settings import Settings
 
 DECAYS = ("cosine", "constant")
-SAMPLERS = ("auto", "rows", "gram")
+SAMPLERS = ("auto", "rows", "gram", "pairs")
 LOSSES = ("squared", "huber")
 
 
@@ -41,7 +41,8 @@ class TrainSettings:
       evaluate_every: steps between two lines of metrics.jsonl.
       patience: a model stops once its loss has not fallen by `min_improvement` (a fraction) for
         this many evaluations; 0 trains to the end.
-      sampler: "rows" draws the context row by row, "gram" its Gram matrix, "auto" the cheaper.
+      sampler: "rows" draws the context row by row, "gram" its Gram matrix, "pairs" forms the
+        products of each row's entries once for all models that see it, "auto" takes the cheapest.
       share_data: whether all seeds see the same prompts; else every seed has prompts of its own,
         shared by the points of the sweep.
       checkpoint_seconds: a checkpoint is written when this long has passed since the last, at the

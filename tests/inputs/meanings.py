@@ -118,6 +118,7 @@ PASS_NAN = {
     "prompts.edits.edited",
     "tasks.gram_prompt",
     "tasks.keep_last",
+    "tasks.pair_prompt",
     "theory.ridge_loss",
     "theory.ridge_gradient",
     "training.across_seeds",

@@ -106,6 +106,7 @@ def _tasks() -> dict[str, Call]:
         ),
         "diabetes": call(tasks.diabetes),
         "gram_prompt": call(tasks.gram_prompt, prompt=_SHORT),
+        "pair_prompt": call(tasks.pair_prompt, prompt=_SHORT, length=2),
         "keep_last": call(tasks.keep_last, prompt=_SHORT, length=2),
         "read_csv": call(
             tasks.read_csv, path=_CSV, target="waist", drop=("chins",), separator=",", decimal="."

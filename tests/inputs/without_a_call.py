@@ -14,7 +14,7 @@ WITHOUT_A_CALL = {
     **dict.fromkeys(("BlockTask", "Task"), "a protocol"),
     "Box": "four integers, which BlockLayout looks at",
     "Table": "what read_csv makes, looked at where it is used",
-    **dict.fromkeys(("BlockPrompt", "GramPrompt", "Prompt"), ARRAYS),
+    **dict.fromkeys(("BlockPrompt", "GramPrompt", "PairPrompt", "Prompt"), ARRAYS),
     **dict.fromkeys(("Diagnosis", "GdBeta", "DataShift", "LabelShift", "TrajectoryShift"), RESULT),
     **dict.fromkeys(("AlgorithmMatch", "Linear"), RESULT),
     "Scaling": "made by Scaling.of",

@@ -152,3 +152,23 @@ def test_h3_has_gradients_for_all_its_parameters():
     prompt = prompt_of((2, 3, 2))
     slopes = jax.grad(lambda p: nnx.merge(graph, p, rest)(prompt).sum())(params)
     assert all(np.any(leaf) and np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("length", [0, 1, None])
+@pytest.mark.parametrize("state_size", [None, 2])
+def test_h3_of_pairs_is_h3_of_the_rows_that_count(size, length, state_size):
+    prompt, (_, n, d) = prompt_of(size), size
+    model = filled(models.H3(d, n, state_size=state_size, scale=0.5, rngs=RNGS))
+    rows = prompt if length is None else tasks.keep_last(prompt, length)
+    assert_close(predict(model, tasks.pair_prompt(prompt, length)), predict(model, rows))
+
+
+def test_h3_refuses_pairs_that_do_not_fit():
+    pairs = tasks.pair_prompt(prompt_of((2, 3, 2)))
+    with pytest.raises(ValueError, match="PairPrompt has products within rows, and shift=1 mult"):
+        models.H3(2, 3, shift=1, rngs=RNGS)(pairs)
+    with pytest.raises(ValueError, match="model's d = 4 covariates, 15 pairs and 4, got 6 and 2"):
+        models.H3(4, 3, rngs=RNGS)(pairs)
+    with pytest.raises(TypeError, match=r"MergedH3: prompt must be a tasks\.Prompt or GramPrompt"):
+        models.MergedH3(2, 3, rngs=RNGS)(pairs)

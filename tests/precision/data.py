@@ -18,6 +18,7 @@ PROMPT = tasks.Prompt(
     normal(BATCH, ROWS, DIM), normal(BATCH, ROWS), normal(BATCH, DIM), normal(BATCH)
 )
 _rows = np.concatenate([PROMPT.x, PROMPT.y[:, :, None]], axis=2)
+PAIRS = tasks.pair_prompt(PROMPT)
 GRAM = tasks.GramPrompt(np.swapaxes(_rows, 1, 2) @ _rows, PROMPT.query_x, PROMPT.query_y)
 PRODUCTS = tasks.Products(DIM)
 _factors = {name: normal(BATCH, DIM, DIM) for name in "AB"}

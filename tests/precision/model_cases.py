@@ -13,7 +13,7 @@ from elsa import heads, models, nn, training
 from elsa.heads.head import stack_dense
 from elsa.prompts.layout import BlockLayout
 from elsa.training.setup import bare_program
-from tests.precision.data import DIM, GRAM, MATRIX, PROMPT, ROWS, normal
+from tests.precision.data import DIM, GRAM, MATRIX, PAIRS, PROMPT, ROWS, normal
 from tests.precision.products import Case, Run, traced, without
 
 _MODELS: dict[str, Callable[[nnx.Rngs], Any]] = {
@@ -97,6 +97,7 @@ def cases() -> dict[str, Case]:
         "models.MergedAttention.__call__": _of_weights(
             _wide, lambda model: model(PROMPT._replace(x=normal(2, 5, 40), query_x=normal(2, 40)))
         ),
+        "models.H3.__call__": _model("H3", lambda model: (model(PROMPT), model(PAIRS))),
         "models.LinearTransformer.__call__": _model(
             "LinearTransformer", lambda model: (model(PROMPT), model(GRAM))
         ),

@@ -133,6 +133,20 @@ def test_a_float32_run_stays_float32_where_jax_computes_in_float64(name):
         ({"sweep": {"context_length": (5, 10, 15, 100)}}, "gram"),
         ({"task": {"context_length": 100, "covariates": "sphere"}}, "rows"),
         ({"model": {"name": "merged_h3"}, "task": {"context_length": 100}}, "rows"),
+        # one of ten models and more sees the same rows; a length of the two cuts them
+        ({"model": {"name": "h3"}, "sweep": {"context_length": (3, 5)}}, "pairs"),
+        ({"model": {"name": "h3"}, "sweep": {}, "train": {"share_data": True}}, "pairs"),
+        ({"model": {"name": "h3"}, "sweep": {}}, "rows"),  # each seed has rows of its own
+        ({"model": {"name": "h3"}, "sweep": {"noise_var": (0.0, 0.5)}}, "rows"),  # each point
+        ({"model": {"name": "h3", "shift": 1}, "sweep": {"context_length": (3, 5)}}, "rows"),
+        (
+            {
+                "model": {"name": "h3"},
+                "sweep": {"context_length": (10, 100_000)},
+                "train": {"batch": 256},
+            },
+            "rows",  # 40 GB of products
+        ),
         ({"task": {"context_length": 4}, "train": {"sampler": "gram"}}, "gram"),
         ({"task": {"context_length": 100}, "train": {"sampler": "rows"}}, "rows"),
     ],
@@ -155,6 +169,33 @@ def test_the_cheaper_sampler_is_taken_where_both_are_possible(changes, expected)
 def test_gram_matrices_are_refused_where_there_are_none(changes, message):
     with pytest.raises(ValueError, match=message):
         cases.program_of(**changes, train={"sampler": "gram"})
+
+
+@pytest.mark.parametrize(
+    "model, name", [({"name": "merged_h3"}, "MergedH3"), ({"name": "h3", "shift": 1}, "H3")]
+)
+def test_pairs_are_refused_by_models_that_do_not_take_them(model, name):
+    message = f"'rows' or 'auto', got 'pairs', but {name} takes no products of a row's entries"
+    with pytest.raises(ValueError, match=message):
+        cases.program_of(model=model, train={"sampler": "pairs"})
+
+
+def test_models_of_several_lengths_train_on_pairs_as_on_rows(tmp_path):
+    """The same rows are drawn; only the order of sums differs."""
+    sweep = {"context_length": (1, 4, 6)}
+    made = {
+        sampler: training.fit(
+            cases.config(model={"name": "h3"}, sweep=sweep, train={"sampler": sampler}),
+            tmp_path / sampler,
+        )
+        for sampler in ("rows", "pairs")
+    }
+    by_rows, by_pairs = (cases.weights(trained) for trained in made.values())
+    assert made["pairs"].program.compilations == 1
+    for name, rows in by_rows.items():
+        np.testing.assert_allclose(by_pairs[name], rows, rtol=1e-6, atol=1e-9)
+    risks = [trained.risk(64)[0] for trained in made.values()]
+    np.testing.assert_allclose(*risks, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
