@@ -25,8 +25,15 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict
 
 from elsa.base import plain, stopping, streams
+from experiments import early
 from experiments.harness import command_line, going_on, listing, sweep, terminal, typed
-from experiments.harness.experiment import INTERRUPTED, PREEMPTED, REFUSED, RunError, stopped
+from experiments.harness.experiment import (
+    INTERRUPTED,
+    PREEMPTED,
+    REFUSED,
+    RunError,
+    stopped,
+)
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
@@ -178,6 +185,8 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     if _WORKDIR.value == "":
         raise RunError("--workdir is empty; leave it out for the default")
     workdir = Path(_WORKDIR.value or command_line.default_workdir(spec, sweep=swept is not None))
+    if swept is None:  # else each point has numbers of its own
+        early.refuse(config)
     use_precision(config)
     given = [*command_line.keys_of(overrides), *axes]
     experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT.given(given)

@@ -67,7 +67,10 @@ def test_a_config_of_ones_own_runs_in_front_of_the_flags_or_as_one(elsa, tmp_pat
         (["train"], "elsa has no command 'train'; there are run, list, report."),
         (["run"], "Usage: .venv/bin/elsa run NAME [--workdir=DIR] [--config.KEY=VALUE ...]; "),
         (["run", "square"], "did you mean squares?; .venv/bin/elsa list shows them all"),
-        (["run", "configs/squares.py"], "no config file 'configs/squares.py'; did you mean squares"),
+        (
+            ["run", "configs/squares.py"],
+            "no config file 'configs/squares.py'; did you mean squares",
+        ),
         (["run", "squares", "--config=my.py"], "squares and --config=my.py are two configs"),
         (["run", "squares", "--config.shfit=1"], "did you mean shift?"),
         (["list", "more"], "unexpected argument 'more'"),
