@@ -24,11 +24,10 @@ def table(configs: Path) -> Table:
     for column in listing.columns:
         column.overflow = "fold"
     for path in files(configs):
-        entries = (os.path.relpath(path), *claim_and_time(path.read_text("utf-8")))
+        name, (claim, time) = os.path.relpath(path), claim_and_time(path.read_text("utf-8"))
         if typed.is_command():
-            of_its_own = re.compile(rf"\bconfigs/{path.stem}\.py\b")
-            entries = (path.stem, *(of_its_own.sub(path.stem, text) for text in entries[1:]))
-        listing.add_row(*entries)
+            name, time = path.stem, time.replace(f"configs/{path.name}", path.stem)
+        listing.add_row(name, claim, time)
     return listing
 
 
