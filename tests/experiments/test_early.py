@@ -41,8 +41,8 @@ def test_the_early_check_takes_the_config_and_refuses_what_is_wrong_in_it(name):
 
 
 def test_the_names_are_those_of_the_drivers():
-    assert checking.SOLVERS == tuple(depth_to_accuracy.SOLVERS)
-    assert checking.CONSTRUCTIONS == tuple(perturbations.FAMILIES)
+    assert tuple(depth_to_accuracy.SOLVERS) == checking.SOLVERS
+    assert tuple(perturbations.FAMILIES) == checking.CONSTRUCTIONS
 
 
 def test_a_missing_table_ends_a_run_without_jax():
