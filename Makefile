@@ -42,7 +42,7 @@ TYPED ?= $(addprefix tests/, attention prompts test_metrics.py algorithms/test_i
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo figures block-figures test test-slow test-lowest test-newest typed lint bench lock clean
+.PHONY: help demo figures block-figures test test-slow test-wheel test-lowest test-newest typed lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -56,7 +56,7 @@ define CHECK_PYTHON
 	    "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 endef
 
-$(STAMP): requirements.txt requirements-dev.txt pyproject.toml
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml setup.py
 	$(CHECK_PYTHON)
 	$(PYTHON) -m venv .venv
 	$(PIP_INSTALL) --quiet -r requirements-dev.txt
@@ -79,6 +79,9 @@ test: $(STAMP)  ## every test but the slow ones
 
 test-slow: $(STAMP)  ## the slow tests, and every property with 200 examples
 	$(PYTEST) -m "slow or hypothesis" --hypothesis-profile=thorough $(ARGS)
+
+test-wheel: $(STAMP)  ## the wheel alone: in a fresh environment and an empty folder
+	$(BIN)/python -m pytest -m slow --durations=5 tests/installed $(ARGS)
 
 test-lowest: BIN := .venv-lowest/bin
 test-lowest: PYTHON := python3.11

@@ -7,13 +7,17 @@ Each RUN is a folder of experiments.run, finished or not. Figures come from the 
 (report.html): the command of a finished run that has none makes it, without computing anything.
 """
 
+import shlex
 import sys
 from pathlib import Path
+
+if not __package__:  # `python experiments/report.py`, which looks for modules beside it
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from absl import app, flags
 
 from elsa.base import files, streams
-from experiments.harness import comparison, terminal
+from experiments.harness import comparison, terminal, typed
 from experiments.harness.experiment import FAILED, REFUSED, RunError
 
 _OUT = flags.DEFINE_string("out", "comparison.html", "The page; an older comparison is replaced.")
@@ -35,7 +39,8 @@ def main(argv: list[str]) -> int:
     """Writes the page, and returns the exit code."""
     try:
         if len(argv) < 2:
-            raise RunError("no run given. Usage: python -m experiments.report RUN... [--out=FILE]")
+            usage = shlex.join(typed.report())
+            raise RunError(f"no run given. Usage: {usage} RUN... [--out=FILE]")
         runs, out = comparison.read([Path(word) for word in argv[1:]]), Path(_OUT.value)
         _refuse_another(out)
         files.replace(out, comparison.page(runs).encode("utf-8"))
@@ -59,6 +64,11 @@ def _refuse_another(out: Path) -> None:
         raise RunError(f"--out={out} is there and no comparison; give another --out")
 
 
-if __name__ == "__main__":
+def start(argv: list[str] | None = None) -> None:
+    """Compares the runs of a command line, sys.argv unless it is given, and exits."""
     with streams.guarded():
-        app.run(main, flags_parser=parse_flags)
+        app.run(main, argv=argv, flags_parser=parse_flags)
+
+
+if __name__ == "__main__":
+    start()

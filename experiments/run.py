@@ -13,16 +13,27 @@ errors that say only what is wrong also say where they were raised.
 """
 
 import importlib
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+if not __package__:  # `python experiments/run.py`, which looks for modules beside this file
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
 from elsa.base import plain, stopping, streams
-from experiments.harness import command_line, going_on, listing, sweep, terminal
-from experiments.harness.experiment import INTERRUPTED, PREEMPTED, REFUSED, RunError, stopped
+from experiments import early
+from experiments.harness import command_line, going_on, listing, sweep, terminal, typed
+from experiments.harness.experiment import (
+    INTERRUPTED,
+    PREEMPTED,
+    REFUSED,
+    RunError,
+    stopped,
+)
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
@@ -161,8 +172,8 @@ def _run(spec: str | None, arguments: list[str]) -> None:
             sweep.split(arguments)[1]
         )  # --confg gets a better answer than the next one
         raise RunError(
-            "no config given. Usage: python -m experiments.run --config=configs/NAME.py "
-            "[--workdir=DIR] [--config.KEY=VALUE ...]; --list shows the configs"
+            f"no config given. Usage: {shlex.join(typed.run())} {typed.config()} "
+            f"[--workdir=DIR] [--config.KEY=VALUE ...]; {typed.lists()} shows the configs"
         )
     config = command_line.load(spec)
     axes, others = sweep.split(arguments)
@@ -174,6 +185,8 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     if _WORKDIR.value == "":
         raise RunError("--workdir is empty; leave it out for the default")
     workdir = Path(_WORKDIR.value or command_line.default_workdir(spec, sweep=swept is not None))
+    if swept is None:  # else each point has numbers of its own
+        early.refuse(config)
     use_precision(config)
     given = [*command_line.keys_of(overrides), *axes]
     experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT.given(given)
@@ -256,6 +269,11 @@ def _until_exit(argv: list[str]) -> int:
     return code
 
 
-if __name__ == "__main__":
+def start(argv: list[str] | None = None) -> None:
+    """Runs a command line, sys.argv unless it is given, and exits with its code."""
     with streams.guarded():
-        app.run(_until_exit, flags_parser=parse_flags)
+        app.run(_until_exit, argv=argv, flags_parser=parse_flags)
+
+
+if __name__ == "__main__":
+    start()

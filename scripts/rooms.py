@@ -166,6 +166,9 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("elsa.base",),
             ("absl", "ml_collections"),
         ),
+        "elsa.__main__": Room(
+            "the command `elsa`, which runs the experiments in any folder", ("experiments",)
+        ),
         "benchmarks": Room(
             "timings beside baselines, and whether they have regressed",
             ("elsa",),

@@ -22,6 +22,7 @@ import jax
 from elsa.base import strict_json
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "elsa")
+_ON_PYPI = {"elsa": "elsa-icl"}  # where the name is another project's
 _SWITCHES = (
     "jax_default_matmul_precision",
     "jax_default_prng_impl",
@@ -191,7 +192,7 @@ def _plain(value: Any) -> Any:
 @functools.cache
 def _version(package: str) -> str | None:
     try:
-        return importlib.metadata.version(package)
+        return importlib.metadata.version(_ON_PYPI.get(package, package))
     except importlib.metadata.PackageNotFoundError:
         return None
 

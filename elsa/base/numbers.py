@@ -1,15 +1,18 @@
-"""What is a real number, and what is an array of them; `checks` has these under its own name."""
+"""What is a real number, and what is an array of them; `checks` has these under its own name.
 
+jax is imported only for dtypes that NumPy does not know.
+"""
+
+import sys
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 
 def is_concrete(array: Any) -> bool:
     """True where `array` has known values, that is, where it is not a tracer."""
-    return not isinstance(array, jax.core.Tracer)
+    jax = sys.modules.get("jax")  # without it, there are no tracers
+    return jax is None or not isinstance(array, jax.core.Tracer)
 
 
 def real(where: str, /, **arrays: Any) -> None:
@@ -30,6 +33,8 @@ def real(where: str, /, **arrays: Any) -> None:
                 ) from error
         if getattr(dtype, "kind", " ") in "fiu":  # nearly all: jax's look-up takes 2 us
             continue
+        import jax.numpy as jnp
+
         if not jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.complexfloating):
             raise TypeError(f"{where}: {name} must hold real numbers, got dtype {dtype}")
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from elsa.base import checks
-from elsa.base.files import native
+from elsa.base import checks, files
 from elsa.tasks.table import Table
 from elsa.tasks.table_numbers import Line, numbers
 
@@ -95,17 +94,7 @@ def column_names(text: str) -> list[str]:
 
 def _text(path: str | os.PathLike[str]) -> str:
     """The file's text; refuses what is none."""
-    file = Path(native(os.path.expanduser(path)))
-    if not file.is_file():
-        said = f"read_csv: path must be a CSV file, got {str(path)!r}"
-        if file.is_dir():
-            raise IsADirectoryError(f"{said}, which is a folder; name a file in it")
-        if file.exists():
-            raise FileNotFoundError(f"{said}, which is no regular file")
-        near = difflib.get_close_matches(file.name, _beside(file), n=3)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise FileNotFoundError(f"{said}: there is no file {str(file.absolute())!r}{hint}")
-    data = file.read_bytes()
+    data = files.table(path).read_bytes()
     for mark, what in _NO_TEXT.items():
         if data.startswith(mark):
             raise ValueError(f"read_csv: {path} is {what} and no text; save the table as CSV")
@@ -129,13 +118,6 @@ def _text(path: str | os.PathLike[str]) -> str:
             "rows"
         )
     return text
-
-
-def _beside(file: Path) -> list[str]:
-    try:
-        return os.listdir(file.parent)
-    except OSError:
-        return []
 
 
 def _lines(

@@ -9,9 +9,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import readback, training
-from elsa.base import checks
 from elsa.readback.matching_candidates import CANDIDATES
-from experiments.constructed import algorithm_match_report
+from experiments.constructed import algorithm_match_report, checking
 from experiments.constructed.algorithm_match_problems import disturb, planted, prompts
 from experiments.harness.experiment import (
     FAILED,
@@ -29,20 +28,8 @@ MEASURES = ("predictions", "sensitivities", "directions")
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses sizes and noises that make no measurement."""
-    where, task = "algorithm_match", config.task
-    checks.integer(
-        where,
-        **{"task.dim": (task.dim, 2), "task.context_length": (task.context_length, 2)},
-        steps=(config.steps, 1),
-        batch=(config.batch, 2),
-        draws=(config.draws, 1),
-    )
-    checks.positive(where, **{"task.lam": task.lam})
-    for noise in config.noises:
-        checks.positive(where, noises=noise)
-    for depth in config.depths:
-        checks.integer(where, depths=(depth, 1))
+    """Refuses sizes and noises that make no measurement, and folders without models."""
+    checking.algorithm_match(config)
     for folder in config.folders:
         training.all_models(folder)
 

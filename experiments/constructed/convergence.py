@@ -10,54 +10,22 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from elsa import algorithms, constructions, metrics, theory
-from elsa.base import checks
+from experiments.constructed import checking
 from experiments.constructed import convergence_answer as answers
 from experiments.constructed import convergence_problems as problems
 from experiments.constructed import convergence_report as report
-from experiments.constructed.convergence_problems import WHERE, Problems
+from experiments.constructed.convergence_problems import Problems
 from experiments.harness.experiment import Case, Experiment, Place, Record, Shown, Summary
 
 CONSTRUCTIONS: dict[str, Callable[..., constructions.RidgeStack]] = {
-    "ridge_lsa": constructions.ridge_lsa,
-    "ridge_lsa_state": constructions.ridge_lsa_state,
-    "ridge_elsa": constructions.ridge_elsa,
-    "ridge_elsa_one_layer": constructions.ridge_elsa_one_layer,
+    name: getattr(constructions, name) for name in checking.CONSTRUCTIONS
 }
-METHODS = ("gradient_descent", *CONSTRUCTIONS)
-DTYPES = ("float64", "float32")
 
 
 def check(config: ConfigDict) -> None:
     """Refuses a config that cannot be measured; reads a table of the user's to do so."""
-    for method in config.methods:
-        checks.one_of(WHERE, "methods", method, METHODS)
-    for dtype in config.dtypes:
-        checks.one_of(WHERE, "dtypes", dtype, DTYPES)
-    if "float64" not in config.dtypes:
-        raise ValueError(
-            f"{WHERE}: dtypes must hold 'float64', in which the reference is computed, got "
-            f"{config.dtypes}"
-        )
-    if "ridge_lsa" in config.methods and "lam" in config and config.lam == 0:
-        raise ValueError(
-            f"{WHERE}: lam must be above 0 for ridge_lsa, which divides by its root, got 0; leave "
-            "ridge_lsa out of methods, the others take lam = 0"
-        )
-    checks.integer(WHERE, max_depth=(config.max_depth, 1))
-    checks.interval(
-        WHERE, config.tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative distance"
-    )
-    for depth in config.shown_depths:
-        checks.integer(WHERE, shown_depths=(depth, 1))
-    checks.at_least(WHERE, curve_points=(config.curve_points, len(config.shown_depths) + 2))
+    checking.convergence(config)
     problems.check(config)
-    for dtype in config.dtypes if config.get("lam") else ():
-        kind = np.finfo(dtype)
-        if not kind.tiny <= config.lam <= kind.max**0.5:
-            raise ValueError(
-                f"{WHERE}: lam must lie in [{kind.tiny:.3g}, {kind.max**0.5:.3g}] for {dtype}, got "
-                f"{config.lam:g}: it or a product of two such numbers cannot be represented"
-            )
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:

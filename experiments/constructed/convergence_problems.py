@@ -11,7 +11,6 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from elsa import metrics, predictors, tasks, theory
-from elsa.base import checks
 from elsa.tasks.table import split
 from elsa.tasks.table_files import column_names
 
@@ -94,41 +93,13 @@ def build(settings: Mapping[str, Any]) -> Problems:
 
 
 def check(config: ConfigDict) -> None:
-    """Refuses bad data, sizes and numbers before anything is run."""
-    data = config.data
-    if "path" in data:
-        checks.finite(WHERE, lam=config.lam)
-        checks.at_least(WHERE, lam=(config.lam, 0.0))
-        if bool(data.path) != bool(data.target):
-            raise ValueError(
-                f"{WHERE}: data.path and data.target belong together, a CSV file and the name of "
-                f"its label column; got {data.path!r} and {data.target!r}"
-            )
-        if not data.path and (data.separator or data.decimal):
-            raise ValueError(
-                f"{WHERE}: data.separator and data.decimal are of a file, name it by data.path; "
-                f"got {data.separator!r} and {data.decimal!r}"
-            )
-        if not data.path and data.drop:
-            raise ValueError(
-                f"{WHERE}: data.drop names columns of a file, name it by data.path; got "
-                f"{data.drop!r}"
-            )
-    else:
-        checks.integer(
-            WHERE, tasks=(data.tasks, 1), short_context_length=(data.short_context_length, 1)
-        )
-        if data.short_condition_numbers and data.short_context_length >= data.dim:
-            raise ValueError(
-                f"{WHERE}: data.short_context_length must be below data.dim={data.dim}, got "
-                f"{data.short_context_length}"
-            )
+    """Refuses data that make no problem, before anything is run."""
     for settings in names(config).values():
         if "task" in settings:
             _check_design(tasks.PrescribedSpectrum(**settings["task"]))
         else:
             build(settings)
-            kept(settings, data.held_out)
+            kept(settings, config.data.held_out)
 
 
 def _check_design(task: tasks.PrescribedSpectrum) -> None:

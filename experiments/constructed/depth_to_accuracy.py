@@ -10,8 +10,8 @@ from ml_collections import ConfigDict
 
 import elsa
 from elsa import algorithms, metrics, theory
-from elsa.base import checks
 from elsa.compiler import CompiledStack
+from experiments.constructed import checking
 from experiments.constructed import convergence_problems as problems
 from experiments.constructed import depth_to_accuracy_report as report
 from experiments.constructed.convergence_problems import Problems
@@ -91,20 +91,6 @@ SOLVERS: dict[str, Callable[[Problems], Solver]] = {
     "chebyshev": chebyshev,
     "newton_schulz": newton_schulz,
 }
-
-
-def check(config: ConfigDict) -> None:
-    """Refuses a config that cannot be measured."""
-    for method in config.methods:
-        checks.one_of(WHERE, "methods", method, SOLVERS)
-    checks.one_of(WHERE, "dtype", config.dtype, ("float64",))
-    checks.integer(WHERE, tasks=(config.data.tasks, 1))
-    checks.positive(WHERE, diabetes_lam=config.data.diabetes_lam)
-    checks.interval(
-        WHERE, config.tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative distance"
-    )
-    for kappa in config.data.condition_numbers:
-        checks.at_least(WHERE, condition_numbers=(kappa, 1.0 + 1e-6))
 
 
 def _problems(config: ConfigDict) -> Mapping[str, Mapping[str, Any]]:
@@ -202,5 +188,5 @@ EXPERIMENT = Experiment(
     summarise=summarise,
     tables=report.tables,
     figures=report.figures,
-    check=check,
+    check=checking.depth_to_accuracy,
 )

@@ -9,9 +9,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import BlockLayout, constructions, metrics
-from elsa.base import checks
 from elsa.prompts.edits import edited
-from experiments.constructed import ablation_report
+from experiments.constructed import ablation_report, checking
 from experiments.constructed.ablation_problems import Problems, problems, spectrum
 from experiments.constructed.perturbations import (
     FAMILIES,
@@ -24,34 +23,13 @@ from experiments.constructed.perturbations import (
 )
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 
-SOLVED = 1e-8  # relative error below which a problem counts as solved
-DIVERGED = 1e3  # and above which the iteration counts as diverged
+SOLVED = checking.SOLVED
+DIVERGED = 1e3  # relative error above which the iteration counts as diverged
 
 
 def check(config: ConfigDict) -> None:
     """Refuses tasks and sizes that cannot be measured."""
-    where, task = "layout_ablation", config.task
-    checks.one_of(where, "dtype", config.dtype, ("float64",))
-    if not config.constructions:
-        raise ValueError(f"{where}: constructions must name at least one of {[*FAMILIES]}")
-    for name in config.constructions:
-        checks.one_of(where, "constructions", name, FAMILIES)
-    checks.one_of(where, "task.name", task.name, ("spectrum", "diabetes"))
-    checks.integer(
-        where,
-        batch=(config.batch, 2),
-        spare=(config.spare, 1),
-        dim=(task.dim, 2),
-        context_length=(task.context_length, 2),
-    )
-    if task.name == "diabetes":
-        checks.interval(where, task.dim, 1, 11, name="task.dim", reason="there are 10 covariates")
-    checks.positive(where, noise=config.noise, lam=task.diabetes_lam)
-    for noise in config.noises:
-        checks.positive(where, noises=noise)
-    share, accuracy = config.step_share, config.accuracy
-    checks.interval(where, share, 0, 1.001, name="step_share", reason="1 is the best step size")
-    checks.interval(where, accuracy, 0, SOLVED, name="accuracy", reason="of the unperturbed stack")
+    checking.layout_ablation(config)
     spectrum(config)
 
 

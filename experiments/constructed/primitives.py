@@ -9,28 +9,14 @@ from jax import numpy as jnp
 from ml_collections import ConfigDict
 
 from elsa import theory
-from elsa.base import checks
 from elsa.heads.table import PRIMITIVES
 from elsa.report import style
+from experiments.constructed import checking
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
-
-DTYPES = ("float64", "float32", "bfloat16")
-
-
-def check(config: ConfigDict) -> None:
-    """Refuses sizes, dtypes and scales that cannot be measured."""
-    for dtype in config.dtypes:
-        checks.one_of("primitives", "dtypes", dtype, DTYPES)
-    for shape in config.shapes:
-        _sizes(shape)
-    checks.integer("primitives", draws=(config.draws, 1))
-    for name in ("magnitudes", "scales"):
-        for value in config[name]:
-            checks.positive("primitives", **{name: abs(value)})
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
@@ -45,7 +31,7 @@ def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     units = [theory.unit_roundoff(kind) for kind in (dtype, np.float64)]
     records = []
     for index, shape in enumerate(config.shapes):
-        sizes = _sizes(shape)
+        sizes = checking.sizes_of_primitives(shape)
         rng = np.random.default_rng([config.seed, [*PRIMITIVES].index(case["primitive"]), index])
         blocks, constant = primitive.random(rng, sizes, config.draws * len(config.magnitudes))
         magnitude = np.repeat(config.magnitudes, config.draws)[:, None, None]
@@ -162,22 +148,11 @@ def _formula(name: str) -> str:
     return "mask-move $A$" if name.startswith("MskMov") else f"${name}$".replace("s ", "s\\,")
 
 
-def _sizes(shape: str) -> dict[str, int]:
-    """n, d, k of a shape such as "3x8x5"."""
-    parts = shape.split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
-        raise ValueError(
-            f"primitives: shapes must be n x d x k, three numbers of at least 1 as in '3x8x5', "
-            f"got {shape!r}"
-        )
-    return dict(zip("ndk", map(int, parts), strict=True))
-
-
 EXPERIMENT = Experiment(
     cases=cases,
     measure=measure,
     summarise=summarise,
     tables=tables,
     figures=figures,
-    check=check,
+    check=checking.primitives,
 )

@@ -11,8 +11,8 @@ from flax import nnx
 from ml_collections import ConfigDict
 
 from elsa import constructions, theory
-from elsa.base import checks
 from elsa.report import style
+from experiments.constructed import checking
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 
 if TYPE_CHECKING:
@@ -20,25 +20,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 CONSTRUCTIONS: dict[str, Callable[..., constructions.RidgeStack]] = {
-    "ridge_lsa": constructions.ridge_lsa,
-    "ridge_lsa_state": constructions.ridge_lsa_state,
-    "ridge_elsa": constructions.ridge_elsa,
-    "ridge_elsa_one_layer": constructions.ridge_elsa_one_layer,
+    name: getattr(constructions, name) for name in checking.CONSTRUCTIONS
 }
-DTYPES = ("float64", "float32")
-
-
-def check(config: ConfigDict) -> None:
-    """Refuses dtypes, shapes and regularisers that cannot be measured."""
-    for dtype in config.dtypes:
-        checks.one_of("single_step", "dtypes", dtype, DTYPES)
-    for shape in config.shapes:
-        _sizes(shape)
-    checks.integer("single_step", batch=(config.batch, 1))
-    checks.finite("single_step", lams=config.lams)
-    if not config.lams:
-        raise ValueError("single_step: lams must hold at least one regulariser, got ()")
-    checks.at_least("single_step", lams=(min(config.lams), 0.0))
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
@@ -51,7 +34,7 @@ def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     """One record a point of the grid."""
     records = []
     for index, shape in enumerate(config.shapes):
-        n, d = _sizes(shape)
+        n, d = checking.sizes_of_a_step(shape)
         tasks = _draw(np.random.default_rng([config.seed, index]), n, d, config.batch)
         rounded = {name: jnp.asarray(array, case["dtype"]) for name, array in tasks.items()}
         for lam, result in zip(config.lams, _compare(case, rounded, config.lams), strict=True):
@@ -254,22 +237,11 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     return {"errors": figure}
 
 
-def _sizes(shape: str) -> tuple[int, int]:
-    """N and d of a shape such as "20x4"."""
-    parts = shape.split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
-        raise ValueError(
-            f"single_step: shapes must be N x d, two numbers of at least 1 as in '20x4', "
-            f"got {shape!r}"
-        )
-    return int(parts[0]), int(parts[1])
-
-
 EXPERIMENT = Experiment(
     cases=cases,
     measure=measure,
     summarise=summarise,
     tables=tables,
     figures=figures,
-    check=check,
+    check=checking.single_step,
 )

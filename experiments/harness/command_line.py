@@ -5,7 +5,6 @@ import importlib.util
 import os
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +14,7 @@ from absl import flags
 from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
-from experiments.harness import listing
+from experiments.harness import listing, typed
 from experiments.harness.experiment import RunError, message_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -31,6 +30,8 @@ _KINDS = {
 
 def load(spec: str) -> ConfigDict:
     """The locked config of "path/to/file.py" or, in another mode than its own, "file.py:MODE".
+
+    "NAME" and "NAME:MODE" are those of configs/NAME.py, in whatever folder.
 
     Raises:
       RunError: if there is no such file (naming the nearest in configs/), if it is not a config, or
@@ -50,14 +51,16 @@ def load(spec: str) -> ConfigDict:
 
 
 def module_of(spec: str) -> ModuleType:
-    """The config file of "path/to/file.py" or "file.py:MODE" as a module.
+    """The config file of "path/to/file.py" or "file.py:MODE", or of a NAME, as a module.
 
     Raises:
       RunError: if there is no such file (naming the nearest in configs/), or it cannot be read.
     """
-    path = spec.partition(":")[0]
-    if not Path(path).is_file():
-        raise RunError(f"no config file {path!r}{_near_files(path)}; --list shows them all")
+    given = spec.partition(":")[0]
+    path = {file.stem: file for file in listing.files(CONFIGS)}.get(given, Path(given))
+    if not path.is_file():
+        near = _near_files(given)
+        raise RunError(f"no config file {given!r}{near}; {typed.lists()} shows them all")
     found = importlib.util.spec_from_file_location("config_file", path)
     if found is None or found.loader is None:
         raise RunError(f"{path} is no Python file")
@@ -118,9 +121,8 @@ def refuse_flags(arguments: Sequence[str]) -> None:
 
 def repeat_command(spec: str, workdir: Path, overrides: Iterable[str]) -> str:
     """The command that runs this config in this folder again, as a shell takes it."""
-    python = sys.orig_argv[0] if sys.orig_argv else "python"
-    words = [f"--config={spec}", f"--workdir={workdir}", *overrides]
-    return shlex.join([python, "-m", "experiments.run", *words])
+    config = spec if typed.is_command() and not spec.startswith("-") else f"--config={spec}"
+    return shlex.join([*typed.run(), config, f"--workdir={workdir}", *overrides])
 
 
 def keys(config: ConfigDict, above: str = "") -> dict[str, Any]:
@@ -253,8 +255,9 @@ def _nearest(key: str, known: Iterable[str]) -> list[str]:
 
 
 def _near_files(path: str) -> str:
-    """The config files whose name is like the one given, as they are reached from here."""
+    """The configs whose name is like the one given, as they are reached from here."""
     known = {file.stem: file for file in listing.files(CONFIGS)}
     near = difflib.get_close_matches(Path(path).stem, known, n=3, cutoff=0.5)
-    places = [os.path.relpath(known[name]) for name in near]
+    by_name = typed.is_command() or Path(path).name == Path(path).stem == path
+    places = near if by_name else [os.path.relpath(known[name]) for name in near]
     return f"; did you mean {' or '.join(places)}?" if places else ""

@@ -7,11 +7,16 @@ from pathlib import Path
 
 from rich.table import Table
 
+from experiments.harness import typed
+
 _SHARED = ("__init__", "base")
 
 
 def table(configs: Path) -> Table:
-    """One line for each config file of the folder, in alphabetical order."""
+    """One line for each config file of the folder, in alphabetical order.
+
+    The command `elsa` takes them by name, in any folder; `experiments.run` by path.
+    """
     listing = Table(
         "config", "claim", "time", title="experiments", title_justify="left", show_lines=True
     )
@@ -19,7 +24,10 @@ def table(configs: Path) -> Table:
     for column in listing.columns:
         column.overflow = "fold"
     for path in files(configs):
-        listing.add_row(os.path.relpath(path), *claim_and_time(path.read_text("utf-8")))
+        name, (claim, time) = os.path.relpath(path), claim_and_time(path.read_text("utf-8"))
+        if typed.is_command():
+            name, time = path.stem, time.replace(f"configs/{path.name}", path.stem)
+        listing.add_row(name, claim, time)
     return listing
 
 

@@ -1,6 +1,7 @@
 """report.html: a run on one page, from its files and its figures."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from rich.text import Text
 from elsa.base import files, sealed_json, strict_json
 from elsa.report import document
 from elsa.report.charts import Chart
-from experiments.harness import diverged, terminal
+from experiments.harness import diverged, terminal, typed
 from experiments.harness.experiment import Experiment, Record
 from experiments.harness.folder import ENV, FIGURES, PAGE
 from experiments.harness.table import flat
@@ -211,6 +212,6 @@ def _again(run: Run) -> str:
         document.paragraph("Afresh, with what is there moved aside:"),
         document.command(f"{command} --overwrite"),
         document.paragraph("Beside others, on one page:"),
-        document.command(f"python -m experiments.report {run.path} OTHER_RUN"),
+        document.command(shlex.join([*typed.report(), str(run.path), "OTHER_RUN"])),
     ]
     return "".join(parts)

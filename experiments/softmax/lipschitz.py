@@ -8,11 +8,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from elsa.base import checks
 from elsa.report import style
 from elsa.softmax_regression import Problem, worst_case_lipschitz
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.softmax import problems
+from experiments.softmax import checking, problems
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,20 +26,6 @@ QUANTITIES = (  # kind, of what; the softmax map is that of both kinds
     ("rescaled", "loss"),
     ("rescaled", "gradient"),
 )
-
-
-def check(config: ConfigDict) -> None:
-    """Refuses a config that cannot be measured."""
-    for problem in config.problems:
-        _, n, _ = problems.sizes(WHERE, problem)
-        if n < 2:
-            raise ValueError(f"{WHERE}: problems must have at least 2 rows, got {problem!r}")
-    if not config.radii:
-        raise ValueError(f"{WHERE}: radii must hold at least one radius, got ()")
-    for radius in config.radii:
-        checks.positive(WHERE, radii=radius)
-    checks.integer(WHERE, pairs=(config.pairs, 2))
-    checks.one_of(WHERE, "dtype", config.dtype, ("float64",))
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
@@ -222,5 +207,5 @@ EXPERIMENT = Experiment(
     summarise=summarise,
     tables=tables,
     figures=figures,
-    check=check,
+    check=checking.softmax_lipschitz,
 )

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from elsa.softmax_regression import Problem
-
-FORMS = ("single", "matrix")
+from experiments.softmax.checking import sizes
 
 
 class Planted(NamedTuple):
@@ -14,22 +13,6 @@ class Planted(NamedTuple):
 
     problem: Problem
     weights: np.ndarray
-
-
-def sizes(where: str, problem: str) -> tuple[str, int, int]:
-    """Form, n and d of a problem's name.
-
-    Raises:
-      ValueError: where the name is not of that form.
-    """
-    form, _, size = problem.partition(" ")
-    parts = size.split("x")
-    if form not in FORMS or len(parts) != 2 or not all(p.isdecimal() and int(p) for p in parts):
-        raise ValueError(
-            f"{where}: problems must be named as 'single 200x16' or 'matrix 200x16' (n x d), "
-            f"got {problem!r}"
-        )
-    return form, int(parts[0]), int(parts[1])
 
 
 def planted(problem: str, seed: list[int], kind: str = "normalized") -> Planted:

@@ -9,11 +9,10 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from elsa.base import checks
 from elsa.report import style
 from elsa.softmax_regression import Problem, softmax_attention
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.softmax import problems
+from experiments.softmax import checking, problems
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,20 +24,6 @@ KINDS, CONTEXTS = ("normalized", "rescaled"), ("drift", "attention")
 START = 0.3  # of the planted weights: data stand for no step from zero
 POINTS = 100  # of a curve in the records
 ROUNDING = 1 + 1e-12  # of a bound that is attained
-
-
-def check(config: ConfigDict) -> None:
-    """Refuses a config that cannot be measured."""
-    for problem in config.problems:
-        problems.sizes(WHERE, problem)
-    for kind in config.kinds:
-        checks.one_of(WHERE, "kinds", kind, KINDS)
-    checks.one_of(WHERE, "dtype", config.dtype, ("float64",))
-    checks.positive(WHERE, step_share=config.step_share)
-    contexts = config.contexts
-    sizes = {key: (contexts[key], 1) for key in ("length", "rows", "dim")}
-    checks.integer(WHERE, steps=(config.steps, 1), **sizes)
-    checks.positive(WHERE, drift=contexts.drift, attention=contexts.attention)
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
@@ -253,5 +238,5 @@ EXPERIMENT = Experiment(
     summarise=summarise,
     tables=tables,
     figures=figures,
-    check=check,
+    check=checking.softmax_shift,
 )

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from elsa.base import checks
 from elsa.report import style
 from elsa.softmax_regression import Problem, Solution
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.softmax import problems
+from experiments.softmax import checking, problems
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,19 +21,6 @@ WHERE = "softmax_regression"
 KINDS, METHODS = ("normalized", "rescaled"), ("newton-cg", "lbfgs", "gd")
 NAMES = {"newton-cg": "Newton-CG", "lbfgs": "L-BFGS", "gd": "gradient descent"}
 POINTS = 150  # of a curve in the records
-
-
-def check(config: ConfigDict) -> None:
-    """Refuses a config that cannot be measured."""
-    for problem in config.problems:
-        problems.sizes(WHERE, problem)
-    for kind in config.kinds:
-        checks.one_of(WHERE, "kinds", kind, KINDS)
-    for method in config.methods:
-        checks.one_of(WHERE, "methods", method, METHODS)
-    checks.one_of(WHERE, "dtype", config.dtype, ("float64",))
-    for form in problems.FORMS:
-        checks.integer(WHERE, **{f"max_iterations.{form}": (config.max_iterations[form], 1)})
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
@@ -50,7 +36,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
 def measure(config: ConfigDict, case: Case, place: Place) -> Record:
     """One run from zero: curves, where it ended, and how far from the planted weights."""
     problem, weights = problems.planted(case["problem"], [config.seed, 1], case["kind"])
-    form, _, _ = problems.sizes(WHERE, case["problem"])
+    form, _, _ = checking.sizes(WHERE, case["problem"])
     solution = problem.solve(case["method"], max_iterations=config.max_iterations[form])
     # at loss 0 both losses leave the directions of the normalized one free
     normalized = dataclasses.replace(problem, kind="normalized")
@@ -213,5 +199,5 @@ EXPERIMENT = Experiment(
     summarise=summarise,
     tables=tables,
     figures=figures,
-    check=check,
+    check=checking.softmax_regression,
 )

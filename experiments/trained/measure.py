@@ -14,11 +14,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import training
-from elsa.base import checks
 from elsa.training.program import Watch
 from elsa.training.sweep import build_task
 from experiments.harness.experiment import FAILED, Branch, Case, Place, Record, RunError
-from experiments.trained import lost, runs, weight_distances
+from experiments.trained import checking, lost, runs, weight_distances
 from experiments.trained.predictions import Predict, Prediction, Run
 
 _BY_DIMENSION = ("cov_x", "cov_task", "task_mean")  # numbers of a task, one for each dimension
@@ -34,7 +33,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
 
 def check(config: ConfigDict) -> None:
     """Refuses a config whose runs cannot be built."""
-    checks.integer("trained", eval_prompts=(config.eval_prompts, 1))
+    checking.runs(config)
     for name in config.runs:
         run = config.runs[name].to_dict()
         try:

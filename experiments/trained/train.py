@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ml_collections import ConfigDict
 
 from elsa import tasks, training
-from elsa.base import checks
 from experiments.harness.experiment import Branch, Case, Experiment, Record, Shown, Summary
 from experiments.trained import (
     architectures,
+    checking,
     closed_forms,
     measure,
     other_laws,
@@ -44,16 +44,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
 
 def check(config: ConfigDict) -> None:
     """Refuses a config whose run cannot be built."""
-    checks.integer(
-        "train", eval_prompts=(config.eval_prompts, 1), watch_prompts=(config.watch_prompts, 1)
-    )
-    # first: unless it is set, prompt.lam is the noise's variance
-    for key, value in {
-        "task.noise_var": config.task.noise_var,
-        "prompt.lam": config.prompt.lam,
-    }.items():
-        checks.at_least("train", **{key: (value, 0.0)})
-        checks.finite("train", **{key: value})
+    checking.train(config)
     for case in cases(config).values():
         settings = measure.settings_of(config, case)
         other_laws.check(config, training.validate(settings))

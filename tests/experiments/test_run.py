@@ -46,7 +46,7 @@ def test_another_workdir_and_flags_in_any_order(entry):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ([], "no config given. Usage: python -m experiments.run --config=configs/NAME.py"),
+        ([], "-m experiments.run --config=configs/NAME.py [--workdir=DIR]"),
         (["--config="], "no config given"),
         (["--config.shift=1"], "no config given"),
         (["--confg=configs/squares.py"], "unknown flag --confg=configs/squares.py; did you mean"),

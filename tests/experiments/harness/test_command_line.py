@@ -75,7 +75,7 @@ def test_a_config_is_loaded_in_its_mode_and_locked(folder, spec, depth):
             "configs/convergance.py",
             r"'configs/convergance.py'; did you mean configs/convergence.py",
         ),
-        ("convergence", r"no config file 'convergence'; did you mean configs/convergence.py\?"),
+        ("convergance", r"no config file 'convergance'; did you mean convergence\?"),
         ("configs", r"no config file 'configs'; --list shows them all"),
         ("xyz.py:quick", r"no config file 'xyz.py'; --list shows them all"),
         ("configs/convergence.py:fast", r"convergence.py:fast: mode must be full or quick, got 'f"),
