@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import stat
 from pathlib import Path
 
 from elsa.base.files import native
@@ -54,6 +55,7 @@ def text_of(path: str | os.PathLike[str]) -> str:
 
 
 def _bytes_of(path: str | os.PathLike[str]) -> bytes:
+    """The file's bytes; refuses what is no file by what stands there instead."""
     name = str(path)
     cut = f"{name[:_SHOWN]!r}.., {len(name)} characters" if len(name) > _LONG else repr(name)
     said = f"read_csv: path (data.path in a config) must be a CSV file, got {cut}"
@@ -61,19 +63,20 @@ def _bytes_of(path: str | os.PathLike[str]) -> bytes:
         raise FileNotFoundError(f"{said}, which names none")
     file = Path(native(os.path.expanduser(path)))
     try:
-        if file.is_file():
+        mode = os.stat(file).st_mode
+        if stat.S_ISREG(mode):
             return file.read_bytes()
-        if file.is_dir():
-            raise IsADirectoryError(f"{said}, which is a folder; name a file in it")
-        if file.exists():
-            raise FileNotFoundError(f"{said}, which is no regular file")
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last of a NUL in the name
+        near = difflib.get_close_matches(file.name, _beside(file), n=3)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise FileNotFoundError(
+            f"{said}: there is no file {str(file.absolute())!r}{hint}"
+        ) from None
     except OSError as error:
-        if error.strerror is None:  # said above
-            raise
         raise type(error)(f"{said}: {error.strerror}") from error
-    near = difflib.get_close_matches(file.name, _beside(file), n=3)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise FileNotFoundError(f"{said}: there is no file {str(file.absolute())!r}{hint}")
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{said}, which is a folder; name a file in it")
+    raise FileNotFoundError(f"{said}, which is no regular file")
 
 
 def _beside(file: Path) -> list[str]:

@@ -13,6 +13,7 @@ def test_a_missing_file_a_folder_and_a_file_at_home_are_three_things(tmp_path, m
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     written(tmp_path, "a,y\n1,2\n")
+    (tmp_path / "circle.txt").symlink_to("circle.txt")
     assert tasks.read_csv("~/sizes.csv", "y").name == "sizes"
     said = "read_csv: path (data.path in a config) must be a CSV file, got "
     for path, error, message in (
@@ -24,6 +25,9 @@ def test_a_missing_file_a_folder_and_a_file_at_home_are_three_things(tmp_path, m
         ("~", IsADirectoryError, "'~', which is a folder; name a file in it"),
         (os.devnull, FileNotFoundError, f"{os.devnull!r}, which is no regular file"),
         ("", FileNotFoundError, "'', which names none"),
+        ("\0", FileNotFoundError, f"'\\x00': there is no file '{tmp_path}/\\x00'"),
+        ("sizes.csv/no", FileNotFoundError, f"there is no file '{tmp_path}/sizes.csv/no'"),
+        ("circle.txt", OSError, "'circle.txt': Too many levels of symbolic links"),
         ("x" * 300, OSError, f"'{'x' * 40}'.., 300 characters: File name too long"),
     ):
         with pytest.raises(error) as refused:
