@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import difflib
 import errno
 import fcntl
 import os
@@ -64,30 +63,6 @@ def native(path: str | os.PathLike[str]) -> str:
     except UnicodeEncodeError:
         text = os.fsdecode(text.encode("utf-8"))
     return text
-
-
-def table(path: str | os.PathLike[str]) -> Path:
-    """The file of a table, which is there; `~` is the home folder.
-
-    Raises:
-      FileNotFoundError, IsADirectoryError: where there is no such file, with the nearest names
-        beside it, or it is a folder.
-    """
-    file = Path(native(os.path.expanduser(path)))
-    if file.is_file():
-        return file
-    said = f"read_csv: path must be a CSV file, got {str(path)!r}"
-    if file.is_dir():
-        raise IsADirectoryError(f"{said}, which is a folder; name a file in it")
-    if file.exists():
-        raise FileNotFoundError(f"{said}, which is no regular file")
-    try:
-        beside = os.listdir(file.parent)
-    except OSError:
-        beside = []
-    near = difflib.get_close_matches(file.name, beside, n=3)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise FileNotFoundError(f"{said}: there is no file {str(file.absolute())!r}{hint}")
 
 
 def make_folder(path: Path) -> None:

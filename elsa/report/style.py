@@ -88,11 +88,15 @@ RC: dict[Any, Any] = {
 
 
 @contextlib.contextmanager
-def applied() -> Iterator[None]:
-    """The style, for what is drawn or saved in the `with` block; nothing of it stays behind."""
+def applied(*, literal: bool = False) -> Iterator[None]:
+    """The style, for what is drawn or saved in the `with` block; nothing of it stays behind.
+
+    Args:
+      literal: a dollar sign is one, and begins no formula: for texts that a user gave.
+    """
     import matplotlib
 
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context({**RC, "text.parse_math": False} if literal else RC):
         yield
 
 

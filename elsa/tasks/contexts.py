@@ -85,13 +85,19 @@ class TableContexts(RowsOnly):
         checks.mapping(where, "a mapping of fields to values", given=given)
         fields_given = dict(given)
         if "x" not in fields_given:
-            path, target = fields_given.pop("path", ""), fields_given.pop("target", "")
+            path, target = fields_given.pop("path", None), fields_given.pop("target", "")
             written = {k: fields_given.pop(k, "") for k in ("separator", "decimal")}
             drop = fields_given.pop("drop", ())
+            of_a_file = {"target": target, "drop": drop, **written}
+            said = next((f"{k}={v!r}" for k, v in of_a_file.items() if v), None)
+            if path is None and said:
+                raise ValueError(
+                    f"{where}: {said} is of a CSV file, which path must name; got none"
+                )
             share = fields_given.pop("held_out", 0.0)
             queries = fields_given.pop("queries", "kept")
             checks.one_of(where, "queries", queries, ("kept", "held_out"))
-            table = read_csv(path, target, drop=drop, **written) if path else diabetes()
+            table = diabetes() if path is None else read_csv(path, target, drop=drop, **written)
             kept, others = split(where, table, share)
             length, rows = fields_given.get("context_length"), len(kept.y)
             if share and isinstance(length, int) and length >= rows:

@@ -58,10 +58,15 @@ def standardised(table: Table) -> Table:
     checks.finite("standardised", x=table.x, y=table.y)
     scaling = Scaling.of(table.x, table.y)
     if scaling.constant.any():
+        if len(table.y) == 1:
+            raise ValueError(
+                f"standardised: {table.name} has 1 row, and a column of one value cannot be scaled "
+                "to standard deviation 1; give it more rows"
+            )
         name = table.columns[int(np.argmax(scaling.constant))]
         raise ValueError(
             f"standardised: column {name!r} of {table.name} is constant and cannot be scaled to "
-            "standard deviation 1; leave it out"
+            "standard deviation 1; leave it out, of a file by drop (data.drop in a config)"
         )
     y = scaling.transform_labels(table.y)
     if not np.isfinite(y).all():

@@ -4,6 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -22,7 +23,13 @@ _SHOWN = 40  # characters of an entry, in an error
 
 
 def numbers(
-    where: str, header: Sequence[str], lines: Sequence[Line], *, separator: str, decimal: str
+    where: str,
+    header: Sequence[str],
+    lines: Sequence[Line],
+    *,
+    target: str,
+    separator: str,
+    decimal: str,
 ) -> Float[np.ndarray, "n d"]:
     """The entries as numbers.
 
@@ -30,6 +37,7 @@ def numbers(
       where: what errors start with.
       header: names of the d columns.
       lines: the n rows, of d entries.
+      target: the name among them that is no covariate's.
       separator: of the file.
       decimal: "." or ","; "" finds out which.
 
@@ -43,8 +51,11 @@ def numbers(
         for place, entry in enumerate(row):
             value = _number(entry, mark, shape)
             if value is None:
-                column = [own[place] for _, own in lines]
-                hint = _hint(entry, column, header[place], mark, is_sure)
+                column = Column(
+                    header[place], [own[place] for _, own in lines], header[place] == target
+                )
+                other = None if is_sure else _fraction(header, lines, mark)
+                hint = _hint(entry, column, mark, other, is_sure=is_sure)
                 cut = f"{entry[:_SHOWN]!r}.." if len(entry) > _SHOWN else repr(entry)
                 raise ValueError(
                     f"{where}, line {line}, column {header[place]!r}: expected a finite number, "
@@ -52,6 +63,24 @@ def numbers(
                 )
             values[index, place] = value
     return values
+
+
+class Column(NamedTuple):
+    """A column of the file, as its texts."""
+
+    name: str
+    entries: list[str]
+    is_target: bool
+
+
+def _fraction(header: Sequence[str], lines: Sequence[Line], mark: str) -> str | None:
+    """Where a fraction stands that is written with the mark; None where none is."""
+    shape = _shape(mark)
+    for line, row in lines:
+        for name, entry in zip(header, row, strict=True):
+            if mark in entry and shape.fullmatch(entry.strip()):
+                return f"line {line}, column {name!r}: {entry.strip()!r}"
+    return None
 
 
 def _shape(mark: str) -> re.Pattern[str]:
@@ -90,13 +119,20 @@ def _decimal(lines: Sequence[Line], separator: str) -> str:
     return "," if sure else "."
 
 
-def _hint(entry: str, column: Sequence[str], name: str, mark: str, is_sure: bool) -> str:
-    """What to do about an entry that is no number."""
+def _hint(entry: str, column: Column, mark: str, other: str | None, *, is_sure: bool) -> str:
+    """What to do about an entry that is no number.
+
+    Args:
+      entry: and the column that it stands in.
+      mark: of decimals, and whether it is sure.
+      other: where a fraction is written with it: another mark would refuse that one.
+    """
     text, shape = entry.strip(), _shape(mark)
-    low, kinds = text.lower(), list(dict.fromkeys(own.strip() for own in column))
+    low, kinds = text.lower(), list(dict.fromkeys(own.strip() for own in column.entries))
+    count = len(column.entries)
     if low in _MISSING:
-        count = sum(own.strip().lower() in _MISSING for own in column)
-        return f"fill or drop missing entries first, {count} of {len(column)} in this column"
+        lost = sum(own.strip().lower() in _MISSING for own in column.entries)
+        return f"fill or drop missing entries first, {lost} of {count} in this column"
     if low.strip("+-") in ("inf", "infinity"):
         return "fill or drop such entries first"
     if shape.fullmatch(text):
@@ -104,28 +140,46 @@ def _hint(entry: str, column: Sequence[str], name: str, mark: str, is_sure: bool
     if re.fullmatch(r"[+-]?[\d_]+([.,][\d_]*)?([eE][+-]?\d+)?", text, re.ASCII):
         if "_" in text:
             return "write digits without _"
-        other = "," if mark == "." else "."
-        reads = f"decimal={other!r} (data.decimal in a config) reads it as a fraction"
+        turned = "," if mark == "." else "."
+        reads = f"decimal={turned!r} (data.decimal in a config) reads it as a fraction"
+        if other:
+            reads = f"write all fractions of the table with one mark; {mark!r} stands in {other}"
         if re.fullmatch(_THOUSANDS, text):
             return "write thousands without a separator" + ("" if is_sure else f"; {reads}")
         return f"write all fractions with {mark!r}" if is_sure else reads
+    if re.fullmatch(r"[+-]?[\d.,]+[dD][+-]?\d+", text, re.ASCII):
+        return "write powers of ten with e"
     if re.fullmatch(_DATE, text):
         return "make dates and times numbers first, such as days since the first"
     if re.fullmatch(_THOUSANDS, text):
         return "write thousands without a separator"
     if any({kind.lower() for kind in kinds} <= pair for pair in _YES_NO):
         return "write 1 and 0 for yes and no"
-    usual = unicodedata.normalize("NFKC", text).replace(_MINUS, "-")
+    seen = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    usual = unicodedata.normalize("NFKC", seen).replace(_MINUS, "-")
     if shape.fullmatch(usual):
         return f"write it with ASCII digits and signs, {usual}"
     if re.fullmatch(r"[^\w.,+-]?\s?[+-]?\d[\d.,]*\s?[^\d\s]{0,5}", text):
         return "write the number alone, without its unit"
-    wrong = sum(shape.fullmatch(own.strip()) is None for own in column)
-    if 2 * wrong < len(column):
-        return f"mend or drop such entries, {wrong} of {len(column)} in this column"
+    wrong = sum(shape.fullmatch(own.strip()) is None for own in column.entries)
+    if 2 * wrong < count:
+        return f"mend or drop such entries, {wrong} of {count} in this column"
+    return _of_text(column, kinds)
+
+
+def _of_text(column: Column, kinds: Sequence[str]) -> str:
+    """What to do about a column of text."""
     shown = ", ".join(repr(kind[:_SHOWN]) for kind in kinds[:5]) + ", .." * (len(kinds) > 5)
+    if column.is_target:
+        return (
+            f"a target is a number in every row, and this column holds {shown}: write a number for "
+            "each of them, or name another target (data.target in a config)"
+        )
+    leave_out = f"leave the column out, by drop=({column.name!r},) (data.drop in a config)"
+    if len(kinds) == len(column.entries) > 5:
+        return f"its text is another one in every row; {leave_out}"
     return (
         f"encode categories as numbers, a column of 0 and 1 for each of {shown}: "
-        f"pandas.get_dummies(table, columns=[{name!r}], dtype=float), or polars' "
-        f"to_dummies({name!r}); or delete the column"
+        f"pandas.get_dummies(table, columns=[{column.name!r}], dtype=float), or polars' "
+        f"to_dummies({column.name!r}); or {leave_out}"
     )

@@ -245,7 +245,7 @@ class Checkpoints:
                 # a folder that could not be made
                 async_options=ocp.AsyncOptions(create_directories_asynchronously=False),
             )
-            self._silence.enter_context(quiet.failed_writes_are_silent())
+            self._silence.enter_context(quiet.orbax_is_silent())
             self._manager = ocp.CheckpointManager(self.folder, options=options)
         return self._manager
 

@@ -1,4 +1,4 @@
-"""Silence for what orbax logs of failed writes, which raises, too, and would bury the error."""
+"""Silence for what orbax logs: failed writes, which raise, too, and waiting for slow ones."""
 
 import contextlib
 import gc
@@ -13,12 +13,13 @@ _SETTLES = 5.0  # seconds that the writing threads of a failed checkpoint are gi
 
 
 @contextlib.contextmanager
-def failed_writes_are_silent() -> Iterator[None]:
+def orbax_is_silent() -> Iterator[None]:
     """Keeps errors that orbax logs off the screen; they come out of the calls of its manager.
 
     A full disk fails each array in a thread of its own, and every thread and every one that waits
-    for it logs the whole traceback, through absl. They are logged still where absl's verbosity is
-    debugging, as with -v=1 of a command line.
+    for it logs the whole traceback, through absl. On a slow disk it says for how long it waited,
+    among the lines of a run. All is logged still where absl's verbosity is debugging, as with -v=1
+    of a command line.
     """
     logger = logging.getLogger("absl")
 
@@ -26,7 +27,9 @@ def failed_writes_are_silent() -> Iterator[None]:
         if "/orbax/" not in record.pathname or logger.isEnabledFor(logging.DEBUG):
             return True
         # it also warns of the files that a failed write has not made
-        return record.levelno < logging.ERROR and "does not exist" not in record.getMessage()
+        said = record.getMessage()
+        harmless = "does not exist" in said or said.startswith("Waiting for previous save")
+        return record.levelno < logging.ERROR and not harmless
 
     logger.addFilter(is_said)
     try:

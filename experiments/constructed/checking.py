@@ -6,8 +6,8 @@
 import numpy as np
 from ml_collections import ConfigDict
 
-from elsa.base import files
 from elsa.base import values as checks
+from elsa.base.table_path import table_file
 
 CONSTRUCTIONS = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
 METHODS = ("gradient_descent", *CONSTRUCTIONS)
@@ -83,7 +83,7 @@ def _table(where: str, config: ConfigDict) -> None:
             f"{where}: data.drop names columns of a file, name it by data.path; got {data.drop!r}"
         )
     if data.path:
-        files.table(data.path)
+        table_file(data.path)
     for dtype in config.dtypes if config.lam else ():
         kind = np.finfo(dtype)
         if not kind.tiny <= config.lam <= kind.max**0.5:

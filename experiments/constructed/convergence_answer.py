@@ -158,6 +158,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+@style.applied(literal=True)
 def figure(found: Mapping[str, Any]) -> "Figure":
     """Coefficients beside scikit-learn's, and below them predictions against the truth."""
     shown = min(len(found["columns"]), _SHOWN)

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from elsa import metrics, predictors, tasks, theory
 from elsa.tasks.table import split
-from elsa.tasks.table_files import column_names
+from elsa.tasks.table_names import column_names
 
 WHERE = "convergence"
 _OF_A_FILE = ("drop", "separator", "decimal")

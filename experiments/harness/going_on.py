@@ -19,13 +19,24 @@ def branch_of(text: str) -> Branch:
     """The folder and the checkpoint of "FOLDER", "FOLDER@newest", "FOLDER@best" or "FOLDER@STEP".
 
     Raises:
-      RunError: for no text, and a folder that is not there whose name ends in another "@...".
+      RunError: for no text, a name that no folder can have, and a folder that is not there whose
+        name ends in another "@...".
     """
     match = re.fullmatch(r"(?P<folder>.+?)(@(?P<at>newest|best|\d+))?", text)
     if match is None:
         raise RunError("--branch is empty; give the folder of a run, as in --branch=runs/train")
     folder, at = match["folder"], match["at"] or "newest"
-    if "@" in folder and not Path(folder).exists():
+    try:
+        os.stat(folder)
+        is_there = True
+    except (FileNotFoundError, NotADirectoryError):
+        is_there = False
+    except OSError as error:  # such as a name that is too long
+        raise RunError(
+            f"--branch must be the folder of a run, got {folder[:40]!r}.., {len(folder)} "
+            f"characters: {error.strerror}"
+        ) from error
+    if "@" in folder and not is_there:
         raise RunError(f"--branch={text}: expected FOLDER@newest, FOLDER@best or FOLDER@STEP")
     return Branch(Path(os.path.abspath(folder)), int(at) if at.isdecimal() else at)
 

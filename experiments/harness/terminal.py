@@ -17,7 +17,11 @@ _PIPED_WIDTH = 120
 
 
 class Screen(Console):
-    """A console that lays tables out with the text that its encoding can show."""
+    """A console that lays tables out with the text that its encoding can show, as it stands there:
+    a unit in brackets, as in `dose [mg]`, is no markup."""
+
+    def __init__(self, **options: Any):
+        super().__init__(markup=False, emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """The text, with plain equivalents of what the encoding does not have."""

@@ -5,8 +5,8 @@
 
 from ml_collections import ConfigDict
 
-from elsa.base import files
 from elsa.base import values as checks
+from elsa.base.table_path import table_file
 
 
 def runs(config: ConfigDict) -> None:
@@ -27,4 +27,4 @@ def train(config: ConfigDict) -> None:
         checks.at_least("train", **{key: (value, 0.0)})
         checks.finite("train", **{key: value})
     if config.data.path:
-        files.table(config.data.path)
+        table_file(config.data.path)

@@ -8,7 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import tasks
-from elsa.tasks.table_files import column_names
+from elsa.tasks.table_names import column_names
 from experiments.trained import texts
 
 TABLE = "table"

@@ -80,3 +80,10 @@ def assert_same_mean(first, second):
     error = np.sqrt(a.var(axis=0) / len(a) + b.var(axis=0) / len(b))
     worst = np.max(np.abs(a.mean(axis=0) - b.mean(axis=0)) / np.maximum(error, 1e-300))
     assert worst < 4.0, f"{worst} standard errors: {a.mean(axis=0)} and {b.mean(axis=0)}"
+
+
+def written(folder, content):
+    """The path of a table with this content, sizes.csv."""
+    path = folder / "sizes.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)

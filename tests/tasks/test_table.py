@@ -1,19 +1,13 @@
 """Tables from CSV files: what is read, and what is refused with the place it stands at."""
 
 import dataclasses
-import os
 
 import numpy as np
 import pytest
 
 from elsa import tasks
 from tests.helpers import table
-
-
-def written(folder, content):
-    path = folder / "sizes.csv"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return str(path)
+from tests.tasks.helpers import written
 
 
 def test_a_file_becomes_covariates_and_labels_in_the_order_of_its_columns(tmp_path):
@@ -37,7 +31,7 @@ def test_a_file_becomes_covariates_and_labels_in_the_order_of_its_columns(tmp_pa
         ("\ufeff \n\r\n", ValueError, "is empty"),
         # the header
         ("1.5,2\n3,4\n", KeyError, r"\['1.5', '2'\], got 'y'; the first line must name the"),
-        ("a y\n1 2\n", KeyError, r"columns are separated by a comma, .* what separator \(data\."),
+        ("a-y\n1-2\n", KeyError, r"columns are separated by a comma, .* what separator \(data\."),
         (",".join(f"c{i}" for i in range(99)), KeyError, r"'c19', .. 79 more\], got"),
         ("a,b;c\n1,2;3\n", ValueError, "may be separated by ',' or ';'; say which by separator"),
         (",a,y\n0,1,2\n", ValueError, r"column 1 .* has no name, as the index that pandas saves"),
@@ -97,13 +91,11 @@ def test_a_file_becomes_covariates_and_labels_in_the_order_of_its_columns(tmp_pa
             ValueError,
             "'b': .*'1.5'; write all fractions with ','$",
         ),
-        ("a;b;y\n1.5;1,5;2\n2;1,234.5;3\n", ValueError, "2, column 'b': .*'1,5'; decimal=',' "),
         (
             'a,y\n"1,5",5\n',
             ValueError,
             r"got '1,5'; decimal=',' \(data.decimal in a config\) reads",
         ),
-        ("a;y\n1,5;2.5\n", ValueError, "got '1,5'; decimal=',' "),
         ("a,y\n2020-01-02,1\n", ValueError, "make dates and times numbers first, such as days"),
         ("a,y\n2.1.2020,1\n", ValueError, "make dates and times numbers first"),
         ("a,y\n2020-01-02T03:04:05Z,1\n", ValueError, "make dates and times numbers first"),
@@ -121,7 +113,7 @@ def test_a_file_becomes_covariates_and_labels_in_the_order_of_its_columns(tmp_pa
             ValueError,
             r"'sex': .*, got 'f'; encode categories as numbers, a column of 0 and 1 for each "
             r"of 'f', 'm': pandas.get_dummies\(table, columns=\['sex'\], dtype=float\), or polars' "
-            r"to_dummies\('sex'\); or delete the column",
+            r"to_dummies\('sex'\); or leave the column out, by drop=\('sex',\) \(data.drop",
         ),
         ("a,y\n1,2\n1\n", ValueError, r"line 3: expected 2 entries, got 1"),
         ("a,y\n1,2\nx,2\n", ValueError, r"line 3, column 'a': expected a finite number, got 'x'"),
@@ -208,26 +200,6 @@ def test_separator_and_decimal_mark_can_be_said(tmp_path, content, options, x):
 def test_a_separator_that_is_none_is_refused(tmp_path, options, error, message):
     with pytest.raises(error, match=message):
         tasks.read_csv(written(tmp_path, "a,y\n1.5,2\n"), "y", **options)
-
-
-def test_a_missing_file_a_folder_and_a_file_at_home_are_three_things(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    written(tmp_path, "a,y\n1,2\n")
-    assert tasks.read_csv("~/sizes.csv", "y").name == "sizes"
-    said = "read_csv: path must be a CSV file, got "
-    for path, error, message in (
-        ("no.csv", FileNotFoundError, f"'no.csv': there is no file '{tmp_path}/no.csv'"),
-        ("~/no.csv", FileNotFoundError, f"'~/no.csv': there is no file '{tmp_path}/no.csv'"),
-        ("sizse.csv", FileNotFoundError, f"{tmp_path}/sizse.csv'; did you mean 'sizes.csv'?"),
-        ("a/no.csv", FileNotFoundError, f"'a/no.csv': there is no file '{tmp_path}/a/no.csv'"),
-        (".", IsADirectoryError, "'.', which is a folder; name a file in it"),
-        ("~", IsADirectoryError, "'~', which is a folder; name a file in it"),
-        (os.devnull, FileNotFoundError, f"{os.devnull!r}, which is no regular file"),
-    ):
-        with pytest.raises(error) as refused:
-            tasks.read_csv(path, "y")
-        assert str(refused.value).startswith(said) and str(refused.value).endswith(message)
 
 
 def test_sizes_near_the_ends_of_float64_are_standardised_as_any_other():

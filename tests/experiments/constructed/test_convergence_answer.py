@@ -14,11 +14,13 @@ from sklearn.preprocessing import StandardScaler
 from configs import convergence as table_config
 from experiments.constructed import convergence
 from experiments.constructed import convergence_answer as answers
-from experiments.harness import engine
+from experiments.harness import engine, terminal
 from experiments.harness.experiment import Place
 from tests.helpers import table
 
-COLUMNS = ("age", "dose", "size")
+# as units and prices are written: no markup of a console, no formula of a figure
+COLUMNS = ("age", "dose [mg]", "size [/s] $a^{$")
+TARGET = "price [EUR]"
 
 
 def drawn():
@@ -33,17 +35,17 @@ def config(folder, unit=1.0, **data):
     lines = [
         f"p{i},{','.join(map(repr, row))}" for i, row in enumerate(np.c_[x, unit * y].tolist())
     ]
-    (folder / "my.csv").write_text("\n".join([f"name,{','.join(COLUMNS)},price", *lines]))
+    (folder / "my.csv").write_text("\n".join([f"name,{','.join(COLUMNS)},{TARGET}", *lines]))
     asked = table_config.get_config()
     asked.methods, asked.dtypes = ("ridge_elsa_one_layer",), ("float64",)
-    asked.data.update(path=str(folder / "my.csv"), target="price", drop="name", **data)
+    asked.data.update(path=str(folder / "my.csv"), target=TARGET, drop="name", **data)
     return asked
 
 
 def run(asked, folder):
-    screen = Console(file=io.StringIO(), width=120, highlight=False)
+    screen = terminal.Screen(file=io.StringIO(), width=120, highlight=False)
     summary = engine.run(convergence.EXPERIMENT, asked, folder, screen=screen)
-    return summary, screen.file.getvalue()
+    return summary, " ".join(screen.file.getvalue().split())
 
 
 def read(path):
@@ -73,7 +75,7 @@ def test_a_run_ends_with_coefficients_predictions_and_r2_beside_scikit_learn(tmp
     np.testing.assert_allclose(ours, expected, rtol=1e-8)
 
     head, lines = read(tmp_path / "run" / "predictions.csv")
-    assert head == ["row", "price", "prediction", "scikit_learn"] and len(lines) == 5
+    assert head == ["row", TARGET, "prediction", "scikit_learn"] and len(lines) == 5
     rows = np.array([line[0] for line in lines], int) - 1
     truth, ours, theirs = np.array([line[1:] for line in lines], float).T
     np.testing.assert_array_equal(truth, y[rows])
@@ -90,6 +92,9 @@ def test_a_run_ends_with_coefficients_predictions_and_r2_beside_scikit_learn(tmp
     svg = (tmp_path / "run" / "figures" / "answer.svg").read_text()
     for text in ("attention, R² =", "scikit-learn, R² =", "prediction = truth", "age  "):
         assert text in svg
+    page = (tmp_path / "run" / "report.html").read_text()
+    for name in (*COLUMNS, TARGET):
+        assert name in printed and name in page and name in svg
 
 
 def test_no_rows_are_held_out_where_none_are_asked_for_and_older_runs_have_no_answer(tmp_path):
@@ -109,8 +114,16 @@ def test_no_rows_are_held_out_where_none_are_asked_for_and_older_runs_have_no_an
     "data, error, message",
     [
         ({"drop": "nane"}, KeyError, r"drop must name columns of .*; did you mean 'name'\?"),
-        ({"drop": "name, price"}, ValueError, "drop must leave the target, got 'price' in it"),
-        ({"drop": 'name,age,dose,"size"'}, ValueError, "drop must leave a covariate"),
+        (
+            {"drop": f"name, {TARGET}"},
+            ValueError,
+            "drop must leave the target, got 'price .EUR.' in",
+        ),
+        (
+            {"drop": f'name,age,{COLUMNS[1]},"{COLUMNS[2]}"'},
+            ValueError,
+            "drop must leave a covariate",
+        ),
         ({"drop": ""}, ValueError, "column 'name': expected a finite number, got 'p0'"),
         ({"held_out": 1.0}, ValueError, "held_out must be a share of the rows below 1, got 1.0"),
         ({"held_out": 0.95}, ValueError, r"These are the 1 rows that data.held_out=0.95 leaves of"),

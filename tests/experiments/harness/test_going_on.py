@@ -195,7 +195,13 @@ def test_the_words_of_a_branch(tmp_path, monkeypatch, text, folder, at):
 
 
 @pytest.mark.parametrize(
-    "text, says", [("", "--branch is empty"), ("runs/a@bset", "expected FOLDER@newest, FOLDER@be")]
+    "text, says",
+    [
+        ("", "--branch is empty"),
+        ("runs/a@bset", "expected FOLDER@newest, FOLDER@be"),
+        ("x" * 300, "--branch must be the folder of a run, got 'x{40}'.., 300 characters: File na"),
+        (f"{'x' * 300}@y", "--branch must be the folder of a run, got 'x{40}'.., 302 characters: "),
+    ],
 )
 def test_words_that_are_no_branch(text, says):
     with pytest.raises(RunError, match=says):

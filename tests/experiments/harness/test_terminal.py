@@ -73,6 +73,16 @@ def test_a_screen_too_narrow_for_a_table_shows_every_row_as_lines_and_cuts_nothi
     assert "┃" not in printed and "┃" in shown(results(), 150)
 
 
+@pytest.mark.parametrize("width", [100, 20])
+def test_brackets_and_colons_of_a_table_are_text(width):
+    names = ("dose [mg]", "speed [/s]", "ratio :x:")
+    table = Table(*names, title="of [red]a[/b]", caption="in [mg]")
+    table.add_row(*names)
+    printed = shown(table, width)
+    assert all(printed.count(name.split()[1]) >= 2 for name in names)
+    assert "of [red]a[/b]" in printed and "in [mg]" in printed
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_table_is_laid_out_for_the_characters_that_a_terminal_has(encoding):
     lines = shown(results(), 150, encoding).splitlines()
