@@ -131,12 +131,17 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.training": Room(
             "sweeps in one program, checkpoints, resuming, loading; no theory",
             ("elsa.base", "elsa.tasks", "elsa.models"),
-            ("flax", "ml_collections", "optax", "orbax", "rich", "tensorboardX"),
+            ("flax", "ml_collections", "mlflow", "optax", "orbax", "rich", "tensorboardX", "wandb"),
         ),
         "elsa.exchange": Room(
             "stacks as files",
             ("elsa.base", "elsa.prompts", "elsa.heads", "elsa.nn"),
             ("safetensors",),
+        ),
+        "elsa.exchange.torch": Room(
+            "exported stacks in PyTorch, with hook points; the one room that knows torch",
+            ("elsa.base", "elsa.prompts", "elsa.exchange.contents"),
+            ("torch",),
         ),
         "elsa.report": Room("figures, of plain numbers", ("elsa.base",), ("matplotlib",)),
         "configs": Room("one config for each experiment", (), ("ml_collections",)),
