@@ -67,7 +67,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.nn": Room(
             "modules from prompt to prompt: layers and stacks of them",
             ("elsa.base", "elsa.attention", "elsa.prompts", "elsa.heads"),
-            ("flax",),
+            ("flax", "treescope"),
         ),
         "elsa.constructions": Room(
             "stacks with weights written by hand",
@@ -143,7 +143,9 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("elsa.base", "elsa.prompts", "elsa.exchange.contents"),
             ("torch",),
         ),
-        "elsa.report": Room("figures, of plain numbers", ("elsa.base",), ("matplotlib",)),
+        "elsa.report": Room(
+            "figures, of plain numbers", ("elsa.base",), ("matplotlib", "treescope")
+        ),
         "configs": Room("one config for each experiment", (), ("ml_collections",)),
         "experiments.harness": Room(
             "the framework of experiments: command line, run folder, records, progress, sweeps",

@@ -198,7 +198,9 @@ def _shapes(entry: Mapping[str, Any], layout: BlockLayout, key: str) -> Shapes:
     return shapes
 
 
-def _check_tensors(tensors: Mapping[str, np.ndarray], layers: Sequence[str], kind: np.dtype) -> None:
+def _check_tensors(
+    tensors: Mapping[str, np.ndarray], layers: Sequence[str], kind: np.dtype
+) -> None:
     """Every layer's arrays are there, finite and of one dtype, and nothing else is."""
     required = [f"{layer}.{field}" for layer in layers for field in _WEIGHTS]
     for layer in layers:

@@ -1,6 +1,7 @@
 """Exported stacks in PyTorch: the same numbers as in JAX, and what passes between the layers."""
 
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ import elsa
 from elsa import constructions, readback, training
 from elsa.exchange.format import CHECKSUM, KEY, checksum
 from elsa.nn import ELSA, LSA, Stack
+from scripts.readme_commands import fences
 from tests.exchange.cases import COMPILED, RIDGE, about, compiled, drawn, layer
 from tests.helpers import ridge_problem, table
 from tests.training.cases import config
@@ -18,6 +20,7 @@ from tests.training.cases import config
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; `make test-doors` does it")
 from elsa.exchange import torch as elsa_torch  # noqa: E402
 
+PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
 TOLERANCE = {"float64": 1e-12, "float32": 1e-6}
 
 
@@ -261,6 +264,15 @@ def test_the_module_says_what_it_takes_and_returns(tmp_path):
         "  takes w (3, 1), holds sqrt(lam) w",
         "  returns w (3, 1), holds sqrt(lam) w",
     ]
+
+
+def test_the_page_s_code_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = [f.text for f in fences(PAGE) if (f.language, f.mode) == ("python", "manual")]
+    elsa.export(compiled("tied"), "ridge.safetensors")
+    names = drawn(RIDGE)
+    exec(compile(code, "docs/export.md", "exec"), names)
+    assert names["w"].shape == (3, 1) and not torch.equal(names["cut"]["w"], names["out"]["w"])
 
 
 # What is refused.
