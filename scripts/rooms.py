@@ -131,7 +131,10 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.training": Room(
             "sweeps in one program, checkpoints, resuming, loading; no theory",
             ("elsa.base", "elsa.tasks", "elsa.models"),
-            ("flax", "ml_collections", "mlflow", "optax", "orbax", "rich", "tensorboardX", "wandb"),
+            (
+                *("flax", "ml_collections", "mlflow", "optax", "orbax", "rich"),
+                *("tensorboardX", "wandb"),
+            ),
         ),
         "elsa.exchange": Room(
             "stacks as files",

@@ -28,7 +28,9 @@ DOORS = {"mlflow", "torch", "wandb"}  # optional
 OURS = {name.split(".")[0] for name in ROOMS}
 FOLDERS = ("benchmarks", "configs", "elsa", "experiments", "scripts")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-PACKAGES = sorted((ROOT / "elsa").rglob("__init__.py"))
+PACKAGES = sorted(
+    path for path in (ROOT / "elsa").rglob("__init__.py") if path.parent.name not in DOORS
+)
 
 
 def module_name(path: Path) -> str:

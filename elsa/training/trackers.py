@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from elsa.base import files, strict_json
-from elsa.training.writers import EventFiles
+from elsa.training.writers import EventFiles, last_event
 
 EVENTS = "tensorboard"  # the folder of TensorBoard's files
 IDENTITY = "tracker.json"  # by which a resumed run finds its tracker's run again
@@ -69,7 +69,7 @@ class TensorBoard:
 
     def __init__(self, run: TrackedRun) -> None:
         folder = run.folder / EVENTS
-        self._last = run.step if folder.is_dir() else -1
+        self._last = last_event(folder, run.step)
         self._files = EventFiles(folder, max(self._last, 0))
 
     def last(self) -> int:

@@ -43,7 +43,7 @@ def test_a_prompt_shows_every_layer_and_the_blocks_of_its_rows_and_channels():
     blocks = {name: blocks[name] for name in stack.inputs}
     page = treescope.render_to_html(report.prompt_view(stack, **blocks), compressed=False)
     layers = stack.num_layers
-    for label in ("input", f"after layer {layers} of {layers}", "row (token), 5", "X, w"):
+    for label in ("input", f"after layer {layers} of {layers}", "row (token), 5", "X, y, w"):
         assert label in page
 
 

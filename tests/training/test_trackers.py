@@ -104,12 +104,14 @@ def test_a_folder_that_another_process_has_taken_ends_the_run(tmp_path, monkeypa
 def test_another_tracker_may_be_chosen_where_a_run_goes_on_and_gets_all_of_it(
     unbroken, tmp_path, monkeypatch
 ):
+    cases.interrupted(tmp_path, 2 * EVERY, monkeypatch)
     cases.interrupted(tmp_path, 3 * EVERY, monkeypatch, train={"tracker": "none"})
-    assert not (tmp_path / "tensorboard").exists()
     trained = training.fit(cases.config(), tmp_path)
     cases.assert_equal_runs(trained, unbroken)
-    found = [step for tag, step in shown(tmp_path / "tensorboard") if tag == "loss/mean"]
-    assert found == [*range(EVERY, STEPS + 1, EVERY)]
+    found = shown(tmp_path / "tensorboard")
+    wanted = [("loss/mean", step) for step in range(EVERY, STEPS + 1, EVERY)]
+    assert [key for key in found if key[0] == "loss/mean"] == wanted
+    assert {len(values) for values in found.values()} == {1}
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
