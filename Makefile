@@ -39,10 +39,13 @@ TYPED ?= $(addprefix tests/, attention prompts test_metrics.py algorithms/test_i
   theory/test_rounding.py theory/test_setting.py theory/test_worked_examples.py \
   training/test_settings.py training/test_sweep.py)
 
+# What `make test` skips, as it needs packages that nothing else does.
+DOORS := tests/exchange/test_torch.py tests/training/test_outside_trackers.py tests/report/test_notebook.py
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo figures block-figures test test-slow test-wheel test-lowest test-newest typed lint bench lock clean
+.PHONY: help demo figures block-figures test test-slow test-wheel test-doors test-lowest test-newest typed lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +86,17 @@ test-slow: $(STAMP)  ## the slow tests, and every property with 200 examples
 test-wheel: $(STAMP)  ## the wheel alone: in a fresh environment and an empty folder
 	$(BIN)/python -m pytest -m slow --durations=5 tests/installed $(ARGS)
 
+test-doors: BIN := .venv-doors/bin
+test-doors: .venv-doors/.installed  ## PyTorch, Weights & Biases and MLflow: what they read and show
+	$(ONE_THREAD) $(BIN)/python -m pytest --durations=12 $(DOORS) $(ARGS)
+
+.venv-doors/.installed: requirements-doors.txt pyproject.toml
+	$(CHECK_PYTHON)
+	$(PYTHON) -m venv .venv-doors
+	.venv-doors/bin/python -m pip install --disable-pip-version-check --quiet -r $<
+	.venv-doors/bin/python -m pip install --disable-pip-version-check -qq --no-deps -e .
+	@touch $@
+
 test-lowest: BIN := .venv-lowest/bin
 test-lowest: PYTHON := python3.11
 test-lowest:  ## `make test` on the lowest versions that pyproject.toml admits
@@ -117,7 +131,9 @@ lock: $(STAMP)  ## pin the newest versions that pyproject.toml admits
 	$(COMPILE) --output-file=requirements.txt pyproject.toml
 	$(COMPILE) --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt \
 	  pyproject.toml
+	$(COMPILE) --extra=dev --extra=torch --extra=wandb --extra=mlflow \
+	  --constraint=requirements-dev.txt --output-file=requirements-doors.txt pyproject.toml
 
 clean:  ## remove the environments and the caches; runs/ stays
-	rm -rf .venv .venv-lowest .venv-newest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-doors .venv-lowest .venv-newest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

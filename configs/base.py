@@ -16,8 +16,10 @@ _EVERY = {
     "learning_rate": 0.02,
     "warmup": 50,
     "evaluate_every": 50,
-    "checkpoint_seconds": 30.0,  # between checkpoints, of which the last `keep` stay; both may
-    "keep": 3,  # change when a run goes on
+    # these three may change when a run goes on
+    "checkpoint_seconds": 30.0,  # between checkpoints, of which the last `keep` stay
+    "keep": 3,
+    "tracker": "tensorboard",  # or "wandb", "mlflow", "none": where losses are shown
     "matmul_precision": "highest",  # "high", "default": faster, on an accelerator
 }
 DRAWN = {  # how prompts come to the models

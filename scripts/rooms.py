@@ -67,7 +67,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.nn": Room(
             "modules from prompt to prompt: layers and stacks of them",
             ("elsa.base", "elsa.attention", "elsa.prompts", "elsa.heads"),
-            ("flax",),
+            ("flax", "treescope"),
         ),
         "elsa.constructions": Room(
             "stacks with weights written by hand",
@@ -132,14 +132,24 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.training": Room(
             "sweeps in one program, checkpoints, resuming, loading; no theory",
             ("elsa.base", "elsa.tasks", "elsa.models"),
-            ("flax", "ml_collections", "optax", "orbax", "rich", "tensorboardX"),
+            (
+                *("flax", "ml_collections", "mlflow", "optax", "orbax", "rich"),
+                *("tensorboardX", "wandb"),
+            ),
         ),
         "elsa.exchange": Room(
             "stacks as files",
             ("elsa.base", "elsa.prompts", "elsa.heads", "elsa.nn"),
             ("safetensors",),
         ),
-        "elsa.report": Room("figures, of plain numbers", ("elsa.base",), ("matplotlib",)),
+        "elsa.exchange.torch": Room(
+            "exported stacks in PyTorch, with hook points; the one room that knows torch",
+            ("elsa.base", "elsa.prompts", "elsa.exchange.contents"),
+            ("torch",),
+        ),
+        "elsa.report": Room(
+            "figures, of plain numbers", ("elsa.base",), ("matplotlib", "treescope")
+        ),
         "configs": Room("one config for each experiment", (), ("ml_collections",)),
         "experiments.harness": Room(
             "the framework of experiments: command line, run folder, records, progress, sweeps",

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-# of a group `train`: when a checkpoint is written, and how many stay
-_NO_RESULT = ("checkpoint_seconds", "keep")
+# of a group `train`: when a checkpoint is written, how many stay, and where losses are shown
+_NO_RESULT = ("checkpoint_seconds", "keep", "tracker")
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from elsa.base import checks
 from elsa.base.arrays import AnyShape
 from elsa.base.precision import exact
 from elsa.heads.head import Head, HeadWeights
-from elsa.nn import running
+from elsa.nn import notebook, running
 from elsa.nn.arguments import converted, looked_at
 from elsa.nn.as_built import AsBuilt
 from elsa.nn.listing import listing, one_line
@@ -222,6 +222,9 @@ class BlockStack(nnx.Module):
 
     def __str__(self) -> str:
         return listing(self)
+
+    def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
+        return notebook.rendering(self, path, subtree_renderer)
 
     # Hooks of subclasses, and the code that calls them.
 

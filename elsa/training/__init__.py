@@ -9,6 +9,7 @@ from elsa.training.loading import Loaded, all_models, load
 from elsa.training.settings import RunSettings, TrainSettings
 from elsa.training.setup import validate
 from elsa.training.statistics import across_seeds
+from elsa.training.trackers import TrackedRun, Tracker
 from elsa.training.trained import Trained
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Evaluation",
     "Loaded",
     "RunSettings",
+    "TrackedRun",
+    "Tracker",
     "TrainSettings",
     "Trained",
     "TrainingError",

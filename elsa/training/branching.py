@@ -21,6 +21,7 @@ from elsa.training.resuming import ACCEPT, SAME
 from elsa.training.settings import RunSettings
 from elsa.training.setup import bare_program
 from elsa.training.state import TrainState
+from elsa.training.trackers import OpenTracker
 from elsa.training.trained import Trained
 
 
@@ -35,6 +36,7 @@ def branch(
     targets: Sequence[float] | np.ndarray | None = None,
     target_name: str = "theory",
     watch: Watch | None = None,
+    tracker: OpenTracker | None = None,
     overwrite: bool = False,
     extend: bool = False,
     environment: str = SAME,
@@ -56,7 +58,7 @@ def branch(
       workdir: another folder than `source`.
       run: which of an experiment's runs; the first by name where None.
       at: "newest"; "best", the checkpoint with the lowest loss; or a step.
-      given, targets, target_name, watch, overwrite, screen, name: as `fit`.
+      given, targets, target_name, watch, tracker, overwrite, screen, name: as `fit`.
       extend: lets a branch that has begun go on to a larger num_steps, as `fit` does.
       environment: whether one that has begun goes on in another environment, as `fit` says.
 
@@ -94,6 +96,7 @@ def branch(
         targets=targets,
         target_name=target_name,
         watch=watch,
+        tracker=tracker,
         environment=environment,
         screen=screen,
         name=name,

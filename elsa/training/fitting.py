@@ -1,7 +1,7 @@
 """Training from a config: the config is checked, then the run begins or goes on."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from elsa.training.settings import RunSettings
 from elsa.training.state import TrainState
 from elsa.training.stored import digest
 from elsa.training.sweep import make_sweep
+from elsa.training.trackers import OPENS, OpenTracker, require
 from elsa.training.trained import Trained
 
 
@@ -30,6 +31,7 @@ def fit(
     targets: Sequence[float] | np.ndarray | None = None,
     target_name: str = "theory",
     watch: Watch | None = None,
+    tracker: OpenTracker | None = None,
     init: Any = None,
     init_noise: float = 0.0,
     overwrite: bool = False,
@@ -46,14 +48,16 @@ def fit(
 
     Args:
       config: the fields of RunSettings, nested mappings.
-      workdir: the run's folder: config.json, metrics.jsonl, checkpoints/, tensorboard/.
+      workdir: the run's folder: config.json, metrics.jsonl, checkpoints/.
       given: arrays that the model takes beside the config, as LoraAttention's base_weight.
-      targets: the loss that theory predicts at each point, for progress and TensorBoard.
+      targets: the loss that theory predicts at each point, for progress and the tracker.
       target_name: what these call it, where it is not theory that says it.
       watch: a function of a model and the task of its point, to a flat dict of real numbers, which
         metrics.jsonl holds before the first step and at each evaluation. It is traced once, mapped
         over seeds and points, and must give the same for the same model; where context lengths
         are swept, the task has the longest.
+      tracker: a function of a TrackedRun to a Tracker, in place of the one that the config's
+        train.tracker names. Where a tracker fails, a warning says so and training goes on.
       init: where the models start, in place of weights drawn for them: an nnx model, or the folder
         of a run, whose newest checkpoint has weights for the same seeds and points, or for one
         that all share. Weights are cast to the run's dtype; what training leaves alone stays the
@@ -102,6 +106,7 @@ def fit(
         targets=targets,
         target_name=target_name,
         watch=watch,
+        tracker=tracker,
         environment=environment,
         screen=screen,
         name=name,
@@ -143,6 +148,7 @@ def run_of(
     targets: Sequence[float] | np.ndarray | None,
     target_name: str,
     watch: Watch | None,
+    tracker: OpenTracker | None,
     environment: str,
     screen: Console | None,
     name: str | None,
@@ -153,6 +159,10 @@ def run_of(
       TypeError, ValueError: as `fit`.
     """
     checks.instance("fit", str, "a name", target_name=target_name)
+    if tracker is None:
+        require("fit", program.settings.train.tracker)
+    else:
+        checks.instance("fit", Callable, "a function of a TrackedRun", tracker=tracker)
     if targets is not None:
         checks.finite("fit", targets=targets)
         targets = np.asarray(targets)
@@ -171,6 +181,7 @@ def run_of(
         screen=screen,
         name=name or folder.name,
         sums={"given": sums, "init": {} if init is None else init.sums},
+        tracker=tracker or OPENS[program.settings.train.tracker],
         watcher=None if watch is None else program.watcher(watch),
         accept=environment == ACCEPT,
     )

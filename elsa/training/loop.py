@@ -1,7 +1,6 @@
 """The loop around the compiled program: metrics, checkpoints, resuming, stopping."""
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from elsa.base import stopping
+from elsa.base import stopping, strict_json
 from elsa.training import diverged
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
@@ -20,11 +19,12 @@ from elsa.training.progress import TrainingProgress
 from elsa.training.resuming import Fitting, Places, plain_config
 from elsa.training.state import Skipped, TrainState
 from elsa.training.stored import Restored
-from elsa.training.trained import CHECKPOINTS, EVENTS, METRICS, Trained
-from elsa.training.writers import EventFiles, MetricsFile, metrics_line, plain
+from elsa.training.trackers import OpenTracker, TrackedRun
+from elsa.training.tracking import Tracking, numbers_of
+from elsa.training.trained import CHECKPOINTS, METRICS, Trained
+from elsa.training.writers import MetricsFile, contents, metrics_line, plain
 
 _WITHIN_A_STRETCH = 10.0  # seconds between checkpoints that no evaluation goes with, at least
-_MANY_POINTS = 24  # beyond, TensorBoard shows the whole sweep's mean and range only
 
 
 class Run:
@@ -38,6 +38,7 @@ class Run:
       screen: where to show progress; silent where None.
       name: of the run.
       sums: digests of arrays that are not in the config, by what they are: "given", "init".
+      tracker: opens what shows the losses; None for nothing.
       watcher: numbers of all models, computed at each evaluation; None where nothing is watched.
       accept: goes on in an environment that changes bits.
     """
@@ -52,13 +53,14 @@ class Run:
         screen: Console | None,
         name: str,
         sums: Mapping[str, Mapping[str, str]],
+        tracker: OpenTracker | None = None,
         watcher: Callable[[TrainState], Mapping[str, Any]] | None = None,
         accept: bool = False,
     ):
         self.program, self.folder, self.name = program, folder, name
         self.targets, self.target_name = targets, target_name
         self.sums, self.watcher = {key: dict(value) for key, value in sums.items()}, watcher
-        self._accept = accept
+        self._accept, self._tracker = accept, tracker
         self.settings, self.train_settings = program.settings, program.settings.train
         target = None if targets is None else float(np.mean(targets))
         models = self.settings.num_seeds * len(program.sweep)
@@ -110,14 +112,14 @@ class Run:
             if self._is_finished(start.step, start.state):
                 checkpoints.wait()
                 return self._ended(start.state, start.step, metrics)
-            events = EventFiles(self.folder / EVENTS, start.step)
-            with contextlib.closing(events), self.progress, stopping.noted() as asked_to_stop:
+            tracking = self._tracking(start.step)
+            with contextlib.closing(tracking), self.progress, stopping.noted() as asked_to_stop:
                 if found and start.step:
                     self.progress.say(
                         f"{self.name}: going on from step {start.step:,} in {self.folder}"
                     )
                     self.progress.reaches(start.step)
-                return self._loop(start, checkpoints, metrics, events, asked_to_stop)
+                return self._loop(start, checkpoints, metrics, tracking, asked_to_stop)
 
     def _is_finished(self, step: int, state: TrainState) -> bool:
         train = self.train_settings
@@ -142,7 +144,7 @@ class Run:
         start: Restored,
         checkpoints: Checkpoints,
         metrics: MetricsFile,
-        events: EventFiles,
+        tracking: Tracking,
         asked_to_stop: stopping.StopRequest,
     ) -> Trained:
         train, state, step = self.train_settings, start.state, start.step
@@ -155,7 +157,7 @@ class Run:
                 pause = max(train.checkpoint_seconds, _WITHIN_A_STRETCH)
             else:
                 metrics.append(self._line(step, loss, state))
-                self._show(step, loss, events)
+                self._show(step, loss, tracking)
                 pause = train.checkpoint_seconds
             finished = self._is_finished(step, state)
             due = time.monotonic() - saved >= pause
@@ -163,7 +165,7 @@ class Run:
                 asked_to_stop.is_set()
             )  # asked once: one that comes now waits for its checkpoint
             if finished or due or asked:
-                events.flush()
+                tracking.flush()
                 self._save(checkpoints, metrics, step, state, loss)
                 saved = time.monotonic()
                 asked = asked_to_stop.is_set()
@@ -217,21 +219,28 @@ class Run:
         }
         checkpoints.save(step, state, notes)
 
-    def _show(self, step: int, loss: np.ndarray, events: EventFiles) -> None:
-        finite = loss[np.isfinite(loss)]
-        mean = float(finite.mean()) if finite.size else math.nan
-        self.progress.update(step, mean)
-        scalars = {"loss/mean": mean}
-        if finite.size:
-            scalars |= {"loss/lowest": float(finite.min()), "loss/highest": float(finite.max())}
-        points = self.program.sweep.names
-        for index, point in enumerate(points if len(points) <= _MANY_POINTS else ()):
-            label = diverged.point_name(point) or "all"
-            scalars[f"loss_by_point/{label}"] = float(loss[:, index].mean())
-            if self.targets is not None:
-                scalars[f"{self.target_name}/{label}"] = float(self.targets[index])
-        # TensorBoard draws no NaN, and tensorboardX prints a warning for each
-        events.add(step, {name: v for name, v in scalars.items() if math.isfinite(v)})
+    def _show(self, step: int, loss: np.ndarray, tracking: Tracking) -> None:
+        numbers = self._numbers(loss)
+        self.progress.update(step, numbers.get("loss/mean", float("nan")))
+        tracking.add(step, numbers)
+
+    def _numbers(self, loss: np.ndarray) -> dict[str, float]:
+        labels = [diverged.point_name(point) or "all" for point in self.program.sweep.names]
+        return numbers_of(loss, labels, self.targets, self.target_name)
+
+    def _tracking(self, step: int) -> Tracking:
+        run = TrackedRun(self.folder, self.name, self.settings.to_dict(), step)
+
+        def before() -> list[tuple[int, dict[str, float]]]:
+            lines = contents(self.folder / METRICS).splitlines()
+            records = [strict_json.loads(line) for line in lines]
+            return [
+                (r["step"], self._numbers(np.array(r["loss"], self.settings.dtype)))  # None is NaN
+                for r in records
+                if "loss" in r
+            ]
+
+        return Tracking(self._tracker, run, before)
 
     def _ended(self, state: TrainState, step: int, metrics: MetricsFile) -> Trained:
         """The run's models; which of them diverged is said.

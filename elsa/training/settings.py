@@ -12,6 +12,7 @@ from elsa.base.settings import Settings
 DECAYS = ("cosine", "constant")
 SAMPLERS = ("auto", "rows", "gram", "pairs")
 LOSSES = ("squared", "huber")
+TRACKERS = ("tensorboard", "wandb", "mlflow", "none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,8 @@ class TrainSettings:
       checkpoint_seconds: a checkpoint is written when this long has passed since the last, at the
         next evaluation or, once 10 s have passed, before it.
       keep: checkpoints that are kept.
+      tracker: where losses are shown while a run goes on: "tensorboard", "wandb", "mlflow" or
+        "none". As `keep` and `checkpoint_seconds`, it may change where a run goes on.
       optimise: False compiles in about half the time to slower programs, for short runs.
       matmul_precision: of the models' matrix products, in training and wherever the models are run
         after it: "highest"; "high" or "default" for speed on an accelerator, which then rounds
@@ -74,6 +77,7 @@ class TrainSettings:
     huber_delta: float = 3.0
     adam_b2: float = 0.999
     skip_nonfinite: int = 0
+    tracker: str = "tensorboard"
 
     def __post_init__(self) -> None:
         where = "train"
@@ -103,6 +107,7 @@ class TrainSettings:
         checks.one_of(where, "decay", self.decay, DECAYS)
         checks.one_of(where, "sampler", self.sampler, SAMPLERS)
         checks.one_of(where, "loss", self.loss, LOSSES)
+        checks.one_of(where, "tracker", self.tracker, TRACKERS)
         known(where, self.matmul_precision, name="matmul_precision")
         if self.num_steps % self.evaluate_every:
             raise ValueError(

@@ -7,15 +7,18 @@ from elsa.base.settings import Settings
 from elsa.training.program import Program
 from elsa.training.settings import RunSettings
 from elsa.training.sweep import make_sweep
+from elsa.training.trackers import require
 
 
 def validate(config: Settings) -> RunSettings:
     """The settings of a run that could be trained: its tasks and its model are built as a check.
 
     Raises:
-      KeyError, TypeError, ValueError: for a bad config, before anything is computed.
+      KeyError, TypeError, ValueError: for a bad config, a tracker's missing package among them,
+        before anything is computed.
     """
     settings = RunSettings.from_config(config)
+    require("training", settings.train.tracker)
     bare_program(settings)
     return settings
 

@@ -21,7 +21,7 @@ from elsa.training.sweep import build_task
 from elsa.training.writers import Written, contents
 
 _BATCHES = 100  # batches of one call in an evaluation, between which its progress shows
-CONFIG, METRICS, CHECKPOINTS, EVENTS = "config.json", "metrics.jsonl", "checkpoints", "tensorboard"
+CONFIG, METRICS, CHECKPOINTS = "config.json", "metrics.jsonl", "checkpoints"
 
 
 class Trained(NamedTuple):

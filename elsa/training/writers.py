@@ -176,6 +176,29 @@ class EventFiles:
             raise files.WriteError(self._folder, error) from error
 
 
+def last_event(folder: Path, at_most: int) -> int:
+    """The last step up to a given one that TensorBoard's files in a folder hold; -1 for none.
+
+    A file whose end is cut short or damaged counts up to there.
+
+    Raises:
+      OSError: where one cannot be read.
+    """
+    from tensorboardX.proto.event_pb2 import Event
+
+    last = -1
+    for path in folder.glob("events*"):
+        data, at = path.read_bytes(), 0
+        while at + 12 <= len(data):  # length, its checksum, the event, its checksum
+            length = int.from_bytes(data[at : at + 8], "little")
+            with contextlib.suppress(Exception):  # what protobuf raises of damaged bytes
+                event = Event.FromString(data[at + 12 : at + 12 + length])
+                if event.HasField("summary") and event.step <= at_most:
+                    last = max(last, event.step)
+            at += 12 + length + 4
+    return last
+
+
 def metrics_line(
     step: int, loss: np.ndarray, active: np.ndarray, diverged: np.ndarray
 ) -> dict[str, Any]:

@@ -6,6 +6,7 @@ NEWER = {
     "train.huber_delta": 3.0,
     "train.adam_b2": 0.999,
     "train.skip_nonfinite": 0,
+    "train.tracker": "tensorboard",
     "data.separator": "",
     "data.decimal": "",
     "data.drop": "",

@@ -162,8 +162,8 @@ ELSEWHERE = {
             ("starting", "a_run_goes_on_with_the_init"),
         ],
         "No clock times: a resumed run writes the same bytes": [("kills", "twenty_kills")],
-        "another config in the same folder is refused, but for `train.keep` and "
-        "`train.checkpoint_seconds`, which change no result": [
+        "another config in the same folder is refused, but for `train.keep`, "
+        "`train.checkpoint_seconds` and `train.tracker`, which change no result": [
             ("resuming", "a_folder_of_another_config"),
             ("environment", "settings_that_change_no_result_may_change"),
         ],

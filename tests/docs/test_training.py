@@ -9,7 +9,7 @@ from elsa import tasks, training
 from scripts.readme_commands import fences
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
-CODE, MORE = [fence.text for fence in fences(PAGE) if fence.language == "python"]
+CODE, TRACKER, MORE = [fence.text for fence in fences(PAGE) if fence.language == "python"]
 
 
 def test_its_code_trains_to_the_optima_it_prints(tmp_path, monkeypatch):
@@ -33,6 +33,14 @@ def test_its_runs_go_on_branch_and_start_where_others_ended(tmp_path, monkeypatc
     np.testing.assert_array_equal(names["steps"], np.arange(0, 401, 100))
     size = np.abs(names["branch"].model().weight[...]).max()
     assert names["watched"]["largest weight"][0] == np.float32(size)
+
+
+@pytest.mark.slow
+def test_its_tracker_prints_every_evaluation(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(TRACKER, "docs/training.md", "exec"), {})
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "printed from step 0" and [line.split()[0] for line in lines] == ["50", "100"]
 
 
 def test_it_names_every_task():

@@ -1,6 +1,8 @@
 """Files that cannot be loaded are refused, and it is said what is wrong with them."""
 
+import importlib
 import json
+import sys
 
 import jax
 import numpy as np
@@ -231,3 +233,13 @@ def test_a_loaded_stack_refuses_what_does_not_fit(exported, tmp_path):
         loaded(**{**blocks, "y": np.zeros(4)})
     with pytest.raises(ValueError, match="w must be finite"):
         loaded(**{**blocks, "w": np.full(3, np.inf)})
+
+
+def test_without_torch_the_module_says_how_to_have_it(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("elsa.exchange.torch")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"elsa.exchange.torch needs .*: pip install torch"
+    ):
+        importlib.import_module("elsa.exchange.torch")

@@ -93,6 +93,11 @@ def calls() -> dict[str, Call]:
             exchange.export, stack=Made(lambda: compiled), path=folder / "made" / path.name
         ),
         "exchange.load": call(exchange.load, path=path),
+        "report.prompt_view": call(
+            lambda stack, **blocks: report.prompt_view(stack, **blocks),
+            stack=Made(lambda: ridge),
+            **RIDGE,
+        ),
         "report.prompt_figure": call(
             lambda stack, **blocks: report.prompt_figure(stack, **blocks),
             stack=Made(lambda: ridge),

@@ -31,6 +31,7 @@ _TRAIN: dict[str, Any] = {
     "huber_delta": 3.0,
     "adam_b2": 0.9,
     "skip_nonfinite": 1,
+    "tracker": "tensorboard",
 }
 _CONFIG: dict[str, Any] = {
     "task": {"name": "linear_regression", "dim": DIM, "context_length": ROWS},

@@ -191,6 +191,9 @@ def cases() -> dict[str, Case]:
             f"compiler.CompiledStack.{name}": Run(lambda name=name: getattr(structured, name))  # type: ignore[misc]
             for name in ("layers_per_step", "num_nonzeros")
         },
+        "report.prompt_view": Run(
+            lambda: report.prompt_view(_ridge(constructions.ridge_elsa), **RIDGE), products=True
+        ),
         "report.prompt_figure": Run(
             lambda: report.prompt_figure(_ridge(constructions.ridge_elsa), **RIDGE), products=True
         ),

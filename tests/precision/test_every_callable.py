@@ -42,7 +42,7 @@ READERS = {
     "training.all_models",
     "training.load",
 }
-PROTOCOLS = {"tasks.BlockTask", "tasks.Task"}
+PROTOCOLS = {"tasks.BlockTask", "tasks.Task", "training.Tracker"}
 
 
 def public() -> Iterator[object]:

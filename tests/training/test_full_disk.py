@@ -149,7 +149,15 @@ def test_without_inodes_the_process_ends_within_10_seconds_of_its_one_line(
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     config = cases.config(train={"num_steps": 600, "keep": 100})
-    command = [sys.executable, "-c", PROGRAM, cases.json.dumps(config), str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore:the run's tracker",
+        "-c",
+        PROGRAM,
+        cases.json.dumps(config),
+        str(tmp_path / "run"),
+    ]
     with few_inodes(tmp_path, count):
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120

@@ -37,6 +37,7 @@ from tests.training import cases
         ("checkpoint_seconds", -1.0, ValueError, "checkpoint_seconds must be at least 0"),
         ("keep", 0, ValueError, "keep must be at least 1"),
         ("loss", "hubert", ValueError, "loss must be one of .*'huber'.*, got 'hubert'"),
+        ("tracker", "comet", ValueError, "tracker must be one of .*'mlflow'.*, got 'comet'"),
         ("huber_delta", 0.0, ValueError, "huber_delta must be finite and above 0"),
         ("adam_b2", 1.0, ValueError, "adam_b2 must be below 1, got 1.0"),
         ("adam_b2", -0.1, ValueError, "adam_b2 must be at least 0"),
