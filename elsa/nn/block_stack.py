@@ -66,8 +66,8 @@ class BlockStack(nnx.Module):
     ) -> None:
         checks.instance("BlockStack", Stack, "a Stack", stack=stack)
         checks.instance("BlockStack", BlockLayout, "a layout", layout=layout, readout=readout)
-        self.stack, self._reference = stack, reference
-        self.layout, self.readout, self.loads = layout, readout, loads
+        self.stack, self._reference, self.loads = stack, reference, loads
+        self.layout, self.readout = layout, readout
         self.name = type(self).__name__ if name is None else name
         takes = {b: layout.shape_of(b) for b in layout} if inputs is None else inputs
         gives = {b: readout.shape_of(b) for b in readout} if outputs is None else outputs
@@ -220,11 +220,10 @@ class BlockStack(nnx.Module):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({one_line(self)})"
 
+    __treescope_repr__ = notebook.rendering
+
     def __str__(self) -> str:
         return listing(self)
-
-    def __treescope_repr__(self, path: str | None, subtree_renderer: Any) -> Any:
-        return notebook.rendering(self, path, subtree_renderer)
 
     # Hooks of subclasses, and the code that calls them.
 

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from elsa.nn.block_stack import BlockStack
 
 
-def rendering(stack: "BlockStack", path: str | None, render: Any) -> Any:
+def rendering(stack: "BlockStack", path: str | None, subtree_renderer: Any) -> Any:
     """What treescope draws: the printed listing; below it layout, readout, weights to unfold.
 
     Args:
       stack: any.
       path: Python for the stack, as treescope writes it; None where it has none.
-      render: treescope's function of a part and its path.
+      subtree_renderer: treescope's function of a part and its path.
     """
     from treescope import rendering_parts as parts
 
@@ -28,7 +28,9 @@ def rendering(stack: "BlockStack", path: str | None, render: Any) -> Any:
         "weights": _weights(stack),
     }.items():
         place = f"{path}.{name}" if path is not None and name != "weights" else None
-        below.append(parts.siblings_with_annotations(f"{name}=", render(value, path=place)))
+        below.append(
+            parts.siblings_with_annotations(f"{name}=", subtree_renderer(value, path=place))
+        )
     return parts.build_custom_foldable_tree_node(
         label=parts.siblings(type(stack).__name__, " ", title),
         contents=parts.fold_condition(

@@ -82,7 +82,7 @@ def test_a_designed_prompt_is_packed_as_the_file_says(tmp_path):
     blocks, step_size = ridge_problem(5, 3)
     stack = constructions.ridge_lsa(5, 3, 4, step_size)
     module = in_torch(stack, tmp_path)
-    X, w, root = blocks["X"], blocks["w"], blocks["lam"] ** 0.5
+    X, w, root = blocks["X"], blocks["w"], blocks["lam"].item() ** 0.5
     packed = {"X": X, "ridge": root * np.eye(3), "y": blocks["y"], "fit": X @ w, "w": root * w}
     assert module.holds == stack.holds
     assert_close(module(**packed)["w"] / root, stack(**blocks)["w"], "float64")
