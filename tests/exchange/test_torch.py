@@ -91,7 +91,7 @@ def test_a_designed_prompt_is_packed_as_the_file_says(tmp_path):
 @pytest.mark.parametrize("kind", TOLERANCE)
 @pytest.mark.parametrize("name", ["merged_attention", "linear_attention", "linear_transformer"])
 def test_a_trained_model_gives_the_predictions_of_jax(name, kind, tmp_path):
-    model = {"name": name, **({"num_layers": 3} if name == "linear_transformer" else {})}
+    model = {"name": name, **({"depth": 3} if name == "linear_transformer" else {})}
     settings = config(model=model, sweep={}, num_seeds=1, dtype=kind)
     trained = training.fit(settings, tmp_path / "run").model()
     stack = readback.attention_stack(trained, 4, num_queries=3)
@@ -222,7 +222,8 @@ def test_refused_hooks_are_named(two_heads):
 def test_tied_layers_share_parameters_and_gradients_are_those_of_jax(tmp_path):
     stack = compiled("tied", execution="dense")
     module, blocks = in_torch(stack, tmp_path), drawn(RIDGE)
-    assert len(list(module.parameters())) == 6 and module.num_layers == 4
+    # two layers of six arrays are held, the step and one outside of it, and five run
+    assert len(list(module.parameters())) == 2 * 6 and module.num_layers == 5
     y = torch.tensor(blocks["y"], requires_grad=True)
     module(**{**blocks, "y": y})["w"].sum().backward()
     expected = jax.grad(lambda y: stack(**{**blocks, "y": y})["w"].sum())(blocks["y"])
