@@ -53,6 +53,8 @@ def why_missing(
     """
     lines = text.splitlines()[:_LOOKED_AT]
     numbered = [(number, line) for number, line in enumerate(lines, above + 1) if line.strip()]
+    if not numbered:  # nothing below a line for Excel
+        return ""
     first, *others = numbered
     marks = dict.fromkeys(SEPARATORS)
     if len(header) == 1:  # or any other character that might be one

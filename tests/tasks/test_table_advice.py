@@ -120,6 +120,7 @@ def test_lines_above_the_names_are_told_from_them(tmp_path, above, message):
         ("a,y\n1,2\n# late\n3,4\n", "line 3: expected 2 entries, got 1; it is a comment: delete"),
         ("a,y\nb,c\n", r"\['a', 'y'\], got 'z'\"$"),  # no line has z
         ("a,y\n1,z\n", r"\['a', 'y'\], got 'z'\"$"),  # a row of entries, no names
+        ("sep=;\n", r"target must be a column of .*: \[\], got 'y'"),
         ("a,y\n1D+2,2\n", "got '1D.2'; write powers of ten with e"),
         ("a,y\n\ufeff1,2\n", r"write it with ASCII digits and signs, 1$"),
     ],
