@@ -15,7 +15,6 @@ import numpy as np
 import elsa
 from elsa.base import streams
 from elsa.compiler import CompiledStack
-from elsa.nn import BlockStack
 from elsa.report import prompt_figure
 
 if TYPE_CHECKING:
@@ -37,15 +36,9 @@ def example() -> CompiledStack:
 
 def draw() -> "Figure":
     """The figure: labels are X (1.5, -1, 0.5, 0)^T, so that w moves from 0 towards it."""
-    compiled = example()
-    placed = compiled.stages.placed
-    # The stack's own values have places too; the reader is shown them by name.
-    places = {placed.names[chain]: box for chain, box in placed.boxes.items()}
-    everything = elsa.BlockLayout(places, placed.shape)
-    stack = BlockStack(compiled.stack, compiled.layout, everything, compiled.layers)
     X = np.random.default_rng(0).normal(size=INPUTS["X"])
     y = X @ np.array([[1.5], [-1.0], [0.5], [0.0]])
-    return prompt_figure(stack, X=X, y=y, w=np.zeros((4, 1)))
+    return prompt_figure(example(), X=X, y=y, w=np.zeros((4, 1)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from elsa.heads.head import Head
 from elsa.heads.listing import heads_by_layer
 from elsa.nn.block_stack import BlockStack
 from elsa.nn.listing import edited_heads
+from elsa.prompts.layout import Box
 
 EXECUTIONS = ("auto", "dense")
 # From there on a run of the weights is worth a warning: times the products' cost, multiplications.
@@ -85,6 +86,12 @@ class CompiledStack(BlockStack):
             f"{getattr(step, '__qualname__', type(step).__name__)}",
             loads=bool(placed.moves),
         )
+
+    @property
+    def own_blocks(self) -> tuple[tuple[str, Box], ...]:
+        """All values that the step has on its way, by their names in `stages.placed`."""
+        placed = self.stages.placed
+        return tuple((placed.names[chain], box) for chain, box in placed.boxes.items())
 
     def structured(self, /, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs by the heads' products on the blocks, for weights as built.

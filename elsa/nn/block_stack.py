@@ -19,7 +19,7 @@ from elsa.nn.listing import listing, one_line
 from elsa.nn.running import ReadBlocks, whole_prompt
 from elsa.nn.stack import Observer, Stack
 from elsa.nn.verifying import largest_error
-from elsa.prompts.layout import BlockLayout
+from elsa.prompts.layout import BlockLayout, Box
 
 Shapes = Mapping[str, tuple[int, ...]]
 Reference = Callable[..., Mapping[str, AnyShape]]
@@ -75,6 +75,11 @@ class BlockStack(nnx.Module):
         self._holds = tuple((holds or {}).items())
         self._layers = nnx.static(tuple(tuple(heads) for heads in layers))
         self._as_built = AsBuilt(stack)
+
+    @property
+    def own_blocks(self) -> tuple[tuple[str, Box], ...]:
+        """Names and places of values in the stack's prompt besides those of the two layouts."""
+        return ()
 
     # Calls.
 

@@ -55,6 +55,17 @@ def text(value: Any) -> str:
     return html.escape(str(value).encode("utf-8", "replace").decode("utf-8"), quote=True)
 
 
+class Markup(str):
+    """HTML that stands in a table as it is."""
+
+    __slots__ = ()
+
+
+def link(words: str, address: str) -> str:
+    """Words that lead to another page, by its address from this one."""
+    return f'<a href="{text(address)}">{text(words)}</a>'
+
+
 def table(
     columns: Sequence[str],
     rows: Sequence[Sequence[Any]],
@@ -66,7 +77,7 @@ def table(
 
     Args:
       columns: their heads.
-      rows: the entries.
+      rows: the entries, as texts but for those that are `Markup`.
       caption: what it shows.
       differing: marks the rows whose entries, the first aside, are not all the same.
     """
@@ -74,7 +85,7 @@ def table(
     lines = ""
     for row in rows:
         differs = differing and len(set(map(str, row[1:]))) > 1
-        cells = "".join(f"<td>{text(entry)}</td>" for entry in row)
+        cells = "".join(f"<td>{_entry(entry)}</td>" for entry in row)
         lines += f"<tr{_CLASS.format('differs') if differs else ''}>{cells}</tr>\n"
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table>'
@@ -115,6 +126,10 @@ def command(words: str) -> str:
 def folded(name: str, inside: str) -> str:
     """HTML that is shown when it is asked for."""
     return f"<details><summary>{text(name)}</summary>\n{inside}</details>\n"
+
+
+def _entry(value: Any) -> str:
+    return str(value) if isinstance(value, Markup) else text(value)
 
 
 def _anchor(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from elsa.report import style
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = "RdBu_r"  # blue below zero, white at it, red above: readable with any colour vision
-_LEFT, _RIGHT, _TOP, _BOTTOM = 0.42, 0.06, 0.18, 0.34  # inches around a panel, for its texts
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.3, 0.06, 0.17, 0.18  # inches around a panel, for its texts
+_EDGE = 0.05  # around a panel without ticks
 _LINE = 0.15  # inches: a line of text
 _BAR = 0.09  # inches: height of a colour bar
-_LETTER = 0.062  # inches: a letter at the smallest size
+LETTER = 0.062  # inches: a letter at the smallest size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +31,24 @@ class Axis:
     starts: frozenset[int] = frozenset()  # where a new block begins
 
     @classmethod
-    def of(cls, name: str, length: int, starts: Iterable[int] = (), longest: int = 6) -> "Axis":
-        """All indices from 0 to length - 1, of each run between two starts at most `longest`."""
+    def of(
+        cls,
+        name: str,
+        length: int,
+        starts: Iterable[int] = (),
+        longest: int = 6,
+        used: Bool[np.ndarray, " length"] | None = None,
+    ) -> "Axis":
+        """Indices from 0 to length - 1, of each run between two starts at most `longest`.
+
+        With `used` only the runs that have an index of it.
+        """
         begins = sorted({0, *(start for start in starts if 0 < start < length)})
         shown: list[int | None] = []
         for first, stop in zip(begins, [*begins[1:], length], strict=True):
-            if stop - first <= longest:
+            if used is not None and not used[first:stop].any():
+                shown += [None] if not shown or shown[-1] is not None else []
+            elif stop - first <= longest:
                 shown += range(first, stop)
             else:
                 tail = (longest - 1) // 2
@@ -58,8 +71,9 @@ class Axis:
     def ticks(self, room: float, cell: float) -> list[int]:
         """Places of block starts and of the last index, those left out that would touch another."""
         wanted = [place for place, index in enumerate(self.shown) if index in self.starts]
+        last = max(place for place, index in enumerate(self.shown) if index is not None)
         kept: list[int] = []
-        for place in [*wanted, len(self.shown) - 1]:
+        for place in [*wanted, last]:
             if all(abs(place - other) * cell >= room for other in kept):
                 kept.append(place)
         return kept
@@ -67,13 +81,25 @@ class Axis:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Panel:
-    """One matrix with a title, and rectangles with names in it."""
+    """One matrix with a title, and rectangles in it; `cell` is the inches of an entry."""
 
     title: str
     values: Float[np.ndarray, "rows columns"]
     rows: Axis
     columns: Axis
-    outlines: Sequence[tuple[str, range, range]] = ()
+    outlines: Sequence[tuple[range, range]] = ()
+    cell: float = 0.09
+    has_ticks: bool = True
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Inches across and down, less than asked for where the page is too narrow."""
+        cell = min(self.cell, (style.WIDTH - self.left - _RIGHT) / len(self.columns.shown))
+        return len(self.columns.shown) * cell, len(self.rows.shown) * cell
+
+    @property
+    def left(self) -> float:
+        return _LEFT if self.has_ticks else _EDGE
 
     def picture(self) -> Float[np.ndarray, "_rows _columns"]:
         """What is drawn: NaN in the gaps."""
@@ -102,21 +128,31 @@ class Scale:
     linear_below: float  # linear up to here, logarithmic beyond; infinity for linear throughout
 
 
-Item = Panel | Line | Scale
+@dataclasses.dataclass(frozen=True, eq=False)
+class Map:
+    """Where the blocks of a prompt lie, by name, across the page."""
+
+    rows: Axis
+    columns: Axis
+    blocks: Sequence[tuple[str, range, range]]
+
+    @property
+    def height(self) -> float:
+        return min(max(0.1 * len(self.rows.shown), 0.5), 0.9)
 
 
-def draw(items: Sequence[Item], *, cell: float) -> "Figure":
+Item = Panel | Line | Scale | Map
+
+
+def draw(items: Sequence[Item]) -> "Figure":
     """Places everything from the top down; panels side by side while they fit.
 
     Args:
-      items: panels, lines of text and colour bars in reading order.
-      cell: inches of one entry of a matrix; less where a panel would be wider than the page.
+      items: panels, maps, lines of text and colour bars in reading order.
     """
     from matplotlib.figure import Figure
 
-    widest = max([len(item.columns.shown) for item in items if isinstance(item, Panel)], default=1)
-    cell = min(cell, (style.WIDTH - _LEFT - _RIGHT) / widest)
-    places, height = _places(items, cell)
+    places, height = _places(items)
     with style.applied():
         figure = Figure(figsize=(style.WIDTH, height))
         for item, (left, top, wide, high) in zip(items, places, strict=True):
@@ -127,35 +163,39 @@ def draw(items: Sequence[Item], *, cell: float) -> "Figure":
                     *box[:2], item.text, fontsize=style.SMALL, fontweight=weight, va="bottom"
                 )
             elif isinstance(item, Panel):
-                _matrix(figure.add_axes(box), item, _norm_of(item, items), cell)
+                _matrix(figure.add_axes(box), item, _norm_of(item, items))
+            elif isinstance(item, Map):
+                _blocks(figure.add_axes(box), item, wide, high)
             else:
                 _bar(figure.add_axes(box), item, _norm_of(item, items))
     return figure
 
 
-def _places(
-    items: Sequence[Item], cell: float
-) -> tuple[list[tuple[float, float, float, float]], float]:
+def _places(items: Sequence[Item]) -> tuple[list[tuple[float, float, float, float]], float]:
     """Left, top, width and height of everything in inches, and the height of the page."""
     places = []
     top, across, tallest = 0.04, 0.0, 0.0  # of the current row of panels
     for item in items:
         if isinstance(item, Panel):
-            wide, high = len(item.columns.shown) * cell, len(item.rows.shown) * cell
-            outer = max(_LEFT + wide + _RIGHT, _LETTER * len(item.title))
+            wide, high = item.size
+            outer = max(item.left + wide + _EDGE, LETTER * len(item.title))
             if across and across + outer > style.WIDTH:
                 top, across, tallest = top + tallest, 0.0, 0.0
-            places.append((across + _LEFT, top + _TOP, wide, high))
-            across, tallest = across + outer, max(tallest, _TOP + high + _BOTTOM)
+            places.append((across + item.left, top + _TOP, wide, high))
+            below = _BOTTOM if item.has_ticks else _EDGE
+            across, tallest = across + outer, max(tallest, _TOP + high + below)
             continue
         top, across, tallest = top + tallest, 0.0, 0.0
         if isinstance(item, Line):
             places.append((0.04, top + 0.02, style.WIDTH, _LINE))
             top += _LINE + 0.02
+        elif isinstance(item, Map):
+            places.append((_LEFT, top + 0.05, style.WIDTH - _LEFT - _RIGHT, item.height))
+            top += item.height + 0.05 + _BOTTOM
         else:
             places.append((_LEFT, top + 0.04, style.WIDTH - 2 * _LEFT, _BAR))
-            top += _BAR + 3 * _LINE
-    return places, top + tallest
+            top += _BAR + 2.4 * _LINE
+    return places, top + tallest + 0.02
 
 
 def _norm_of(item: Item, items: Sequence[Item]) -> "Normalize":
@@ -175,47 +215,58 @@ def _norm_of(item: Item, items: Sequence[Item]) -> "Normalize":
     return SymLogNorm(scale.linear_below, vmin=-size, vmax=size)
 
 
-def _matrix(axes: "Axes", panel: Panel, norm: "Normalize", cell: float) -> None:
+def _matrix(axes: "Axes", panel: Panel, norm: "Normalize") -> None:
     axes.imshow(panel.picture(), cmap=_COLOURS, norm=norm, aspect="auto")
     axes.set_title(panel.title, fontsize=style.SMALL, pad=2)
+    _ruled(axes, panel.rows, panel.columns, *panel.size, has_ticks=panel.has_ticks)
+    for rows, columns in panel.outlines:
+        _outline(axes, panel.rows.span(rows), panel.columns.span(columns))
+
+
+def _ruled(
+    axes: "Axes", rows: Axis, columns: Axis, wide: float, high: float, *, has_ticks: bool
+) -> None:
+    """Ticks where blocks begin, a frame, and strips for what is left out."""
     axes.grid(False)
     axes.spines[:].set_visible(True)
-    axes.set_xlabel(panel.columns.name, fontsize=style.SMALL, labelpad=0)
-    axes.set_ylabel(panel.rows.name, fontsize=style.SMALL, labelpad=0)
-    down, across = panel.rows.ticks(0.11, cell), panel.columns.ticks(0.17, cell)
-    axes.set_xticks(across, [str(panel.columns.shown[place]) for place in across])
-    axes.set_yticks(down, [str(panel.rows.shown[place]) for place in down])
+    down = rows.ticks(0.11, high / len(rows.shown)) if has_ticks else []
+    across = columns.ticks(0.17, wide / len(columns.shown)) if has_ticks else []
+    axes.set_xticks(across, [str(columns.shown[place]) for place in across])
+    axes.set_yticks(down, [str(rows.shown[place]) for place in down])
     axes.tick_params(length=1.5, pad=1)
-    for axis, line in ((panel.rows, axes.axhspan), (panel.columns, axes.axvspan)):
+    strip: dict[str, Any] = {"facecolor": "white", "hatch": "////", "edgecolor": "#BBBBBB", "lw": 0}
+    for axis, line in ((rows, axes.axhspan), (columns, axes.axvspan)):
         for place in (place for place, index in enumerate(axis.shown) if index is None):
-            line(
-                place - 0.5, place + 0.5, facecolor="white", hatch="////", edgecolor="#BBBBBB", lw=0
-            )
-    for name, rows, columns in panel.outlines:
-        _outline(axes, name, panel.rows.span(rows), panel.columns.span(columns), cell)
+            line(place - 0.5, place + 0.5, **strip)
 
 
-def _outline(
-    axes: "Axes", name: str, down: tuple[float, float], across: tuple[float, float], cell: float
-) -> None:
-    """A rectangle with its name in it; upright and from its top on where it is too narrow."""
+def _blocks(axes: "Axes", item: Map, wide: float, high: float) -> None:
+    """Outlines with names in them, upright where they are too long; letters where they fit not."""
+    rows, columns = len(item.rows.shown), len(item.columns.shown)
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(rows - 0.5, -0.5)
+    _ruled(axes, item.rows, item.columns, wide, high, has_ticks=True)
+    for name, down, across in item.blocks:
+        (top, bottom), (left, right) = item.rows.span(down), item.columns.span(across)
+        _outline(axes, (top, bottom), (left, right))
+        length, broad = LETTER * len(name), (right - left) * wide / columns
+        turned = length > broad and (bottom - top) * high / rows > broad
+        axes.text(
+            *((left + right) / 2, (top + bottom) / 2, name),
+            fontsize=style.SMALL,
+            horizontalalignment="center",
+            verticalalignment="center",
+            rotation=90 if turned else 0,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+        )
+
+
+def _outline(axes: "Axes", down: tuple[float, float], across: tuple[float, float]) -> None:
     from matplotlib.patches import Rectangle
-    from matplotlib.patheffects import withStroke
 
     wide, high = across[1] - across[0], down[1] - down[0]
-    axes.add_patch(
-        Rectangle((across[0], down[0]), wide, high, fill=False, lw=0.7, ec="black", clip_on=False)
-    )
-    length = _LETTER * len(name) / cell
-    upright, overflows = length > wide, length > max(wide, high)
-    text: dict[str, Any] = {"ha": "center", "va": "center", "rotation": 90 if upright else 0}
-    middle = (down[0] + down[1]) / 2
-    if overflows:
-        middle, text["va"] = down[0] + 0.1, "top"
-    halo = [withStroke(linewidth=1.5, foreground="white")]
-    axes.text(
-        (across[0] + across[1]) / 2, middle, name, fontsize=style.SMALL, path_effects=halo, **text
-    )
+    look: dict[str, Any] = {"fill": False, "lw": 0.7, "ec": "black", "clip_on": False}
+    axes.add_patch(Rectangle((across[0], down[0]), wide, high, **look))
 
 
 def _bar(axes: "Axes", scale: Scale, norm: "Normalize") -> None:
@@ -231,4 +282,5 @@ def _bar(axes: "Axes", scale: Scale, norm: "Normalize") -> None:
     bar.set_ticks(marks, labels=[f"{mark:.3g}" for mark in marks])
     bar.ax.xaxis.set_minor_locator(NullLocator())
     bar.ax.tick_params(length=1.5, pad=1)
-    bar.set_label(scale.label, fontsize=style.SMALL, labelpad=1)
+    beyond = f", logarithmic beyond ±{inner:.3g}" if scale.linear_below < size else ""
+    bar.set_label(scale.label + beyond, fontsize=style.SMALL, labelpad=1)

@@ -5,14 +5,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from elsa.base.arrays import AnyShape
-from elsa.report.panels import Axis, Item, Line, Panel, Scale, draw
+from elsa.report import style
+from elsa.report.panels import LETTER, Axis, Item, Line, Map, Panel, Scale, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_FEW = 4  # rows or columns that are drawn of a block of weights
 PROMPTS = 4  # drawn of a deep stack: the input, two on the way, the last
 
 
@@ -34,14 +36,16 @@ class BlockStack(Protocol):
 
 
 def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
-    """Draws the prompt layer by layer, its blocks outlined and named, and the layers' weights.
+    """Draws where the blocks lie, the prompt layer by layer, and the layers' weights.
 
-    Of more than 4 prompts the input, the last and two evenly between are drawn; the titles say
-    which. Layers that repeat are drawn once. Of every head the arrays that are not zero are drawn,
-    below the head's formula. Where a block is longer than 6 rows or channels, those in its middle
-    are left out, as a hatched strip. Colours are symmetric about zero; where magnitudes differ much
-    the scale is logarithmic beyond the inner two ticks of the colour bar. Memory grows with depth
-    times prompt, as every layer's prompt is computed.
+    The blocks are those of the caller and the values that the stack keeps beside them. Of more than
+    4 prompts the input, the last and two evenly between are drawn; the titles say which. Layers
+    that repeat are drawn once. Of every head the arrays that are not zero are drawn, below the
+    head's formula, and of them the rows and columns of blocks where they are not zero. Where a
+    block is longer than 6 rows or channels, 4 in weights, those in its middle are left out. What is
+    left out is a hatched strip. Colours are symmetric about zero; where magnitudes differ much the
+    scale is logarithmic beyond the inner two ticks of the colour bar, as its label says. Memory
+    grows with depth times prompt, as every layer's prompt is computed.
 
     Args:
       stack: of a construction or compiled.
@@ -56,39 +60,103 @@ def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
     if not hasattr(stack, "prompts") or not hasattr(stack, "readout"):
         raise TypeError(f"prompt_figure: stack must be a BlockStack, got {type(stack).__name__}")
     prompts = np.asarray(stack.prompts(**blocks), dtype=np.float64)
-    rows, channels, outlines = _sides(stack)
+    rows, channels, boxes = _sides(stack)
     n, m = stack.readout.shape
     chosen = sorted({round(i) for i in np.linspace(0, len(prompts) - 1, PROMPTS)})
-    items: list[Item] = [Line(f"Prompt: {n} rows (tokens), {m} channels", bold=True)]
+    named, key = _named(boxes, channels)
+    items: list[Item] = [
+        Line(f"Prompt: {n} rows (tokens) down, {m} channels across", bold=True),
+        Map(rows, channels, named),
+        *(Line(line) for line in key),
+    ]
+    outlines = [box for _, *box in boxes]
+    cell = _cell(len(channels.shown), len(chosen))
     for index in chosen:
         title = "input" if index == 0 else f"after layer {index}"
-        items.append(Panel(title, prompts[index], rows, channels, outlines))
+        places = [(down, across) for down, across in outlines]
+        items.append(
+            Panel(title, prompts[index], rows, channels, places, cell=cell, has_ticks=False)
+        )
     largest = [
         np.abs(prompts[chosen][:, down.start : down.stop, across.start : across.stop]).max()
-        for _, down, across in outlines
+        for down, across in outlines
     ]
     items.append(Scale("entries of the prompt", _linear_below(largest)))
     weights = list(_weights(stack, rows, channels))
-    sizes = [np.abs(w.values[w.values != 0]).min() for w in weights if isinstance(w, Panel)]
+    drawn = [w for w in weights if isinstance(w, Panel)]
+    sizes = [np.abs(w.values[w.values != 0]).min() for w in drawn]
+    items += [Line(line) for line in _lines(_kinds(drawn), "; ")]
     items += [*weights, Scale("weights", _linear_below(sizes))]
-    panels = [item for item in items if isinstance(item, Panel)]
-    if any(panel.rows.is_cut or panel.columns.is_cut for panel in panels):
-        items.append(Line("hatched: rows and channels left out"))
-    return draw(items, cell=min(max(0.8 / len(channels.shown), 0.08), 0.13))
+    if any(panel.rows.is_cut or panel.columns.is_cut for panel in drawn):
+        items.append(Line("hatched: left out, of weights where they are 0"))
+    elif rows.is_cut or channels.is_cut:
+        items.append(Line("hatched: left out"))
+    return draw(items)
 
 
-def _sides(stack: BlockStack) -> tuple[Axis, Axis, list[tuple[str, range, range]]]:
-    """Both sides of the prompt, cut between blocks, and the blocks: the stack's, the caller's."""
-    boxes = {
-        (box.rows, box.channels): f"{name}^T" if name in layout.transposed else name
-        for layout in (stack.layout, stack.readout)
-        for name, box in layout.blocks.items()
-    }
-    outlines = [(name, rows, channels) for (rows, channels), name in boxes.items()]
+def _cell(columns: int, panels: int) -> float:
+    """Inches of an entry, so that all prompts are side by side, or two and two of large ones."""
+    beside = panels if columns * 0.05 * panels < style.WIDTH - 0.1 * panels else 2
+    return min(0.12, (style.WIDTH / beside - 0.11) / columns)
+
+
+def _kinds(panels: Sequence[Panel]) -> list[str]:
+    """Which arrays there are, and what their rows and columns count."""
+    found: dict[str, list[str]] = {}
+    for panel in sorted(panels, key=lambda panel: list(_ARRAYS).index(panel.title.lower())):
+        titles = found.setdefault(f"{panel.rows.name} × {panel.columns.name}", [])
+        titles += [panel.title] * (panel.title not in titles)
+    return [f"{', '.join(titles)}: {sides}" for sides, titles in found.items()]
+
+
+_Boxes = list[tuple[str, range, range]]
+
+
+def _sides(stack: BlockStack) -> tuple[Axis, Axis, _Boxes]:
+    """Both sides of the prompt, cut between blocks, and the blocks.
+
+    Places of the stack's own values come first and have all their names, as several may take turns.
+    """
+    names: dict[tuple[range, range], list[str]] = {}
+    for name, box in getattr(stack, "own_blocks", ()):
+        names.setdefault((box.rows, box.channels), []).append(name)
+    boxes = {place: ", ".join(dict.fromkeys(each)) for place, each in names.items()}
+    for layout in (stack.layout, stack.readout):
+        for name, box in layout.blocks.items():
+            shown = f"{name}^T" if name in layout.transposed else name
+            boxes[box.rows, box.channels] = shown
     n, m = stack.readout.shape
     row_edges = {edge for rows, _ in boxes for edge in (rows.start, rows.stop)}
     channel_edges = {edge for _, channels in boxes for edge in (channels.start, channels.stop)}
+    outlines = [(name, rows, channels) for (rows, channels), name in boxes.items()]
     return Axis.of("row", n, row_edges), Axis.of("channel", m, channel_edges), outlines
+
+
+def _named(boxes: _Boxes, channels: Axis) -> tuple[_Boxes, list[str]]:
+    """The blocks with names that fit into the map, letters where one does not, and their list."""
+    cell = 0.89 * style.WIDTH / len(channels.shown)
+    named: _Boxes = []
+    key: list[str] = []
+    for name, rows, across in boxes:
+        left, right = channels.span(across)
+        room = max((right - left) * cell, 0.09 * min(len(rows), 6))
+        if LETTER * len(name) > room:
+            letter = chr(ord("a") + len(key) % 26)
+            key.append(f"{letter}: {name}")
+            name = letter
+        named.append((name, rows, across))
+    return named, _lines(key, ", ")
+
+
+def _lines(entries: Sequence[str], between: str) -> list[str]:
+    """Entries in lines as wide as the page."""
+    lines: list[str] = []
+    for entry in entries:
+        if lines and LETTER * len(lines[-1] + between + entry) < style.WIDTH:
+            lines[-1] += between + entry
+        else:
+            lines.append(entry)
+    return lines
 
 
 def _weights(stack: BlockStack, rows: Axis, channels: Axis) -> Iterator[Item]:
@@ -105,10 +173,16 @@ def _weights(stack: BlockStack, rows: Axis, channels: Axis) -> Iterator[Item]:
             for name, side in _ARRAYS.items():
                 array = np.asarray(getattr(layer, name))
                 values = (array[0] if untied else array)[number].astype(np.float64)
-                columns = channels if name.endswith("v") else Axis.of("key", size)
                 if values.any():
+                    across = channels if name.endswith("v") else Axis.of("key", size, longest=_FEW)
                     down = channels if side == "channel" else rows
-                    yield Panel(name.capitalize(), values, down, columns)
+                    sides = (_used(down, values.any(1)), _used(across, values.any(0)))
+                    yield Panel(name.capitalize(), values, *sides)
+
+
+def _used(axis: Axis, used: Bool[np.ndarray, " length"]) -> Axis:
+    """The axis with the blocks alone in which something is not zero."""
+    return Axis.of(axis.name, len(used), axis.starts, _FEW, used)
 
 
 # Weights and biases in the order of the formula -> what their rows are.

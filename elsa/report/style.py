@@ -11,13 +11,14 @@ draws or saves outside these functions does so inside `with style.applied():`.
 
 import contextlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from jax.typing import ArrayLike
 from jaxtyping import Real
 
 from elsa.base.arrays import Numbers
+from elsa.report import legends, ticks
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -206,17 +207,45 @@ def finish(
         if title is not None:
             axes.set_title(title, loc="left")
         if legend is not False:
-            axes.legend(**(legend if isinstance(legend, dict) else {}))
+            axes.legend(
+                handler_map=legends.handlers(), **(legend if isinstance(legend, dict) else {})
+            )
 
 
-def few_decades(axes: "Axes") -> None:
-    """A logarithmic y axis that spans little, with plain numbers at 1, 2 and 5 of every decade."""
-    from matplotlib.ticker import LogLocator
+def logarithmic(axes: "Axes", side: Literal["x", "y"] = "y") -> None:
+    """A logarithmic axis with three ticks or more, plain numbers where it spans two decades."""
+    from matplotlib.ticker import NullLocator
 
-    axes.set_yscale("log")
-    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+    axis = axes.yaxis if side == "y" else axes.xaxis
+    axes.set(**{f"{side}scale": "log"})
+    locator, formatter = ticks.logarithmic()
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(formatter)
+    axis.set_minor_locator(NullLocator())
+
+
+def kind(axes: "Axes", label: str, colours: Sequence[str], **line: Any) -> None:
+    """A legend entry for curves of several colours that share a stroke, shown in these colours.
+
+    Args:
+      axes: where such curves are; they have no label of their own.
+      label: what the stroke means.
+      colours: of the curves; the sample has the first three, and is dark for more than six.
+      **line: the stroke, as for `Axes.plot`; dotted, as theory, by default.
+    """
+    each = list(dict.fromkeys(colours))
+    shown = [THEORY] if not each or len(each) > len(PALETTE) else each[:3]
+    with applied():
+        look = {"linestyle": ":", "color": THEORY, "label": label, **line}
+        axes.add_line(legends.kind(shown, **look))
+
+
+def bars(axes: "Axes", label: str = "± standard error") -> None:
+    """A legend entry for the bars of error of all curves: what they span."""
+    with applied():
+        axes.errorbar(
+            *([], []), yerr=[], fmt="none", ecolor=THEORY, elinewidth=0.8, capsize=1.5, label=label
+        )
 
 
 def legend_outside(
@@ -232,7 +261,7 @@ def legend_outside(
       figure: where.
       *axes: whose labels it lists, each label once; all axes of the figure where there are none.
       place: "lower" or "upper".
-      columns: of the legend.
+      columns: of the legend, fewer where they would be wider than the figure.
       last: a label that comes after all others.
     """
     entries: dict[Any, Any] = {}
@@ -241,6 +270,8 @@ def legend_outside(
             entries.setdefault(label, handle)
     if last is not None:
         entries[last] = entries.pop(last)
-    options: dict[str, Any] = {"loc": f"outside {place} center", "ncols": columns}
+    options: dict[str, Any] = {"loc": f"outside {place} center", "handler_map": legends.handlers()}
     with applied():
+        room = 72 * float(figure.get_figwidth())
+        options["ncols"] = legends.columns_that_fit([*entries], columns, room, SMALL)
         figure.legend(list(entries.values()), list(entries), **options)

@@ -20,6 +20,7 @@ TWO_LINES = {
     "ridge_elsa": "ridge\nelsa",
     "ridge_elsa_one_layer": "ridge elsa\none layer",
 }
+_THEORY = "first-order theory"
 FLOOR = 1e-16  # the bottom of both figures
 DIVERGED = 1e3  # error for a unit of noise, above which tasks of the batch have diverged
 
@@ -169,6 +170,7 @@ def _curves(summary: Summary) -> "Figure":
     noise = summary["noise"]
     figure, panels = style.figure(len(noise), height=1.5 * len(noise) + 0.9, sharex=True)
     targets = _in_order(noise, "target")
+    style.kind(panels[0], _THEORY, [style.colour(place) for place in range(len(targets))])
     for axes, (name, records) in zip(panels, noise.items(), strict=True):
         taken = [record for record in records if record["mean_square"] is not None]
         for place, target in enumerate(targets):
@@ -185,7 +187,7 @@ def _curves(summary: Summary) -> "Figure":
             axes.set_ylim(0.0, None)
         style.finish(axes, x="", y="error / noise", title=name.replace("_", " "), legend=False)
     panels[-1].set_xlabel("noise / size of the block (bars: 2 standard errors)")
-    style.legend_outside(figure, place="upper", columns=3, last="first-order theory")
+    style.legend_outside(figure, place="upper", columns=3, last=_THEORY)
     return figure
 
 
@@ -199,7 +201,7 @@ def _curve(axes: "Axes", own: list[Record], place: int, target: str) -> None:
     axes.errorbar(sizes, gains, spread, fmt="none", ecolor=style.colour(place), elinewidth=0.8)
     expected = np.sqrt([record["theory"] for record in own]) / sizes
     if expected.any():
-        style.theory(axes, sizes, expected, label="first-order theory")
+        style.theory(axes, sizes, expected, label=None, color=style.colour(place))
 
 
 def _labels(found: Mapping[str, list[Record]]) -> list[str]:

@@ -106,7 +106,7 @@ def _curves(config: ConfigDict, records: list[Record], summary: Summary) -> "Fig
     for axes in panels[len(names) :]:
         axes.remove()
     with style.applied():
-        batch = ", median over tasks" if records[0]["tasks"] > 1 else ""
+        batch = "\n(median over tasks)" if records[0]["tasks"] > 1 else ""
         figure.supylabel(f"relative distance to ridge{batch}", fontsize=style.FONT_SIZE)
         figure.supxlabel("depth T (steps)", fontsize=style.FONT_SIZE)
     style.legend_outside(figure, panels[0], place="upper")
@@ -130,7 +130,9 @@ def _panel(axes: "Axes", config: ConfigDict, records: list[Record], *, alone: bo
             style.measured(axes, depths, curve, name=method, label=label, **look)
     with style.applied():
         if any(record["dtype"] != "float64" for record in records):
-            axes.plot([], [], color="#777777", linewidth=0.7, label="the same in float32")
+            colours = [style.colour(method) for method in config.methods]
+            look = {"linestyle": "-", "linewidth": 0.7}
+            style.kind(axes, "the same in float32", colours, **look)
         if first["tasks"] > 1:
             band = first["exact"]["smallest"], first["exact"]["largest"]
             axes.fill_between(

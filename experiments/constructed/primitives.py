@@ -119,9 +119,11 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
             axes,
             np.array([row["bound"] for row in bounded]),
             np.array([heights[row["primitive"]] for row in bounded]),
-            label="theory: $\\gamma_k$" if place == 0 else None,
+            label=None,
             color=style.colour(place),
         )
+    colours = [style.colour(place) for place in range(len(config.dtypes))]
+    style.kind(axes, "theory: $\\gamma_k$", colours)
     axes.set_xscale("log")
     axes.set_xlim(exact / 10, None)
     ticks = [exact, *units]

@@ -12,8 +12,10 @@ from elsa.report.charts import Chart
 from experiments.harness import records, run_page, terminal
 from experiments.harness.chain import LineError
 from experiments.harness.experiment import RunError
-from experiments.harness.folder import CONFIG, METRICS, PAGE, SUMMARY
+from experiments.harness.folder import CONFIG, METRICS, PAGE, SUMMARY, SWEEP
+from experiments.harness.sweep_folder import GROUPS
 
+_COLOURS = len(style.PALETTE)
 _CHARTS = re.compile(rf'<script type="application/json" id="{document.NUMBERS}">(.*?)</script>')
 
 
@@ -73,6 +75,13 @@ def page(runs: Sequence[Compared]) -> str:
     ]
     heads = ("run", "experiment", "state", "cases recorded", "time", "started", "commit")
     hint = "A colour is a run; what all runs share, as theory of the same problem, is drawn once."
+    if len(runs) > _COLOURS:
+        hint += " Filled marks and broken lines are of the seventh run to the twelfth."
+    if len(runs) > 2 * _COLOURS:
+        hint += (
+            f" From run {2 * _COLOURS + 1} on the looks of the first repeat: switch runs off by "
+            f"their names, or compare {2 * _COLOURS} at a time."
+        )
     sections = {
         "Runs": document.table(heads, told, caption="the runs, in the order given"),
         "Figures": document.paragraph(hint, "note") + "".join(places) if places else "",
@@ -87,6 +96,8 @@ def page(runs: Sequence[Compared]) -> str:
 
 def overlaid(charts: Mapping[str, Chart]) -> Chart:
     """One figure of several runs: panels by their place, a colour for each run.
+
+    The second six runs have the colours of the first six, filled marks and strokes with gaps.
 
     Args:
       charts: run -> the figure in it.
@@ -104,30 +115,34 @@ def overlaid(charts: Mapping[str, Chart]) -> Chart:
                     held[side]["ticks"] = None
             titles = [text for text in dict.fromkeys((held["title"], panel["title"])) if text]
             held["title"] = " / ".join(titles)
+            look = {"colour": style.colour(number), "second": number // _COLOURS % 2 == 1}
             for series in panel["series"]:
-                _add(held["series"], series, run, style.colour(number))
+                _add(held["series"], series, run, look)
     shared = len(charts) > 1
     for panel in panels:
         for one in panel["series"]:
             if shared and one.pop("in") == len(charts):
                 one["run"] = ""
-                one["colour"] = one.pop("own")
+                one |= {"colour": one.pop("own"), "second": False}
             one.pop("own", None)
             one.pop("in", None)
     return {"panels": panels, "notes": next(iter(charts.values()))["notes"]}
 
 
-def _add(held: list[Chart], series: Chart, run: str, colour: str) -> None:
+def _add(held: list[Chart], series: Chart, run: str, look: Chart) -> None:
     """Adds a curve, unless it is theory that an earlier run has with the same numbers."""
     if series["dash"] == "dotted":
         for one in held:
             if all(one[key] == series[key] for key in ("name", "dash", "x", "y")):
                 one["in"] += 1
                 return
-    held.append({**series, "run": run, "colour": colour, "own": series["colour"], "in": 1})
+    held.append({**series, "run": run, **look, "own": series["colour"], "in": 1})
 
 
 def _read(path: Path, name: str) -> Compared:
+    if (path / SWEEP).is_file():
+        groups = path / GROUPS
+        raise RunError(f"{path} holds a sweep; give its runs, as {groups}/*, or see {path / PAGE}")
     if not (path / CONFIG).is_file():
         raise RunError(f"{path} holds no run (no {CONFIG}); give folders of runs, as runs/NAME")
     try:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONFIG, ENV, METRICS, SUMMARY = "config.json", "env.json", "metrics.jsonl", "summary.json"
 TIMING, FIGURES, PAGE = "timing.json", "figures", "report.html"
+SWEEP = "sweep.json"  # of the folder of a sweep, in the place of config.json
 
 
 class FolderError(Exception):

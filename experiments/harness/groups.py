@@ -1,7 +1,6 @@
 """Runs the groups of a sweep, one ordinary run each, and keeps their table up to date."""
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,25 +10,26 @@ import polars as pl
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from elsa.base import files
-from experiments.harness import diverged, engine, marks, records, sweep_figure, table, terminal
+from elsa.base import files, strict_json
+from experiments.harness import (
+    diverged,
+    engine,
+    marks,
+    sweep_figure,
+    sweep_folder,
+    sweep_page,
+    table,
+    terminal,
+)
 from experiments.harness.experiment import FAILED, Experiment, RunError, message_of, stopped
-from experiments.harness.folder import METRICS, FolderError, RunFolder
+from experiments.harness.folder import SWEEP, FolderError
 from experiments.harness.grouping import Group, columns, grouped
 from experiments.harness.newer import NEWER
 from experiments.harness.sweep import Sweep
+from experiments.harness.sweep_folder import GROUPS, SweepFolder
 from experiments.harness.table import Block, Outcome
 
-ASKED, TABLE, GROUPS, FIGURE = "sweep.json", "table.parquet", "groups", "sweep"
-
-
-class SweepFolder(RunFolder):
-    """The folder of a sweep: what was asked, table, figure, and a folder for each group.
-
-    Its records are the groups that came to their end, figures and all.
-    """
-
-    what, asked = "sweep", ASKED
+TABLE, FIGURE = "table.parquet", "sweep"
 
 
 def run(
@@ -145,7 +145,7 @@ class _Running:
     def all(self, folder: SweepFolder) -> pl.DataFrame:
         """Runs what is not done yet, and reports."""
         for group in self.groups:
-            kept = _kept(self.experiment, group, folder)
+            kept = sweep_folder.kept(self.experiment, group, folder)
             if kept is not None:
                 self.outcomes[group.name] = self._behind(Outcome(group, kept))
         ahead = [group for group in self.groups if group.name not in self.outcomes]
@@ -161,6 +161,7 @@ class _Running:
             terminal.say(self.screen, f"group {number} of {len(self.groups)}: {group.name}{left}")
             self.outcomes[group.name] = self._behind(self._one(group, folder))
             files.replace(folder.path / TABLE, table.parquet(self.table()))
+            sweep_page.write(self._page(folder))
         return self._report(folder, finished=not ahead)
 
     @property
@@ -176,6 +177,24 @@ class _Running:
     def table(self) -> pl.DataFrame:
         """The rows of the groups behind."""
         return table.joined([each.frame for each in self.behind])
+
+    def _state(self, name: str) -> str:
+        if name not in self.outcomes:
+            return sweep_page.WAITING
+        return "failed" if self.outcomes[name].failure else "finished"
+
+    def _page(self, folder: SweepFolder, **drawn: Any) -> sweep_page.SweepReport:
+        """What the sweep's page shows."""
+        each = [
+            sweep_page.SweptGroup(
+                name=group.name, points=len(group.points), state=self._state(group.name)
+            )
+            for group in self.groups
+        ]
+        asked = strict_json.loads_object((folder.path / SWEEP).read_bytes())
+        return sweep_page.SweepReport(
+            path=folder.path, groups=each, asked=asked, command=self.command, **drawn
+        )
 
     def refuse_failures(self) -> None:
         """Says at the end which groups failed, if any did, or that every model diverged.
@@ -227,7 +246,7 @@ class _Running:
         except diverged.NothingLeftError:
             pass  # its rows say so
         except RunError as error:
-            if error.exit_code != FAILED or _is_of_the_folder(error):
+            if error.exit_code != FAILED or sweep_folder.is_the_cause(error):
                 raise RunError(f"{error}\n{self.done}", exit_code=error.exit_code) from error
             failure = str(error)
             terminal.say(self.screen, f"{group.name} failed: {failure}")
@@ -237,7 +256,7 @@ class _Running:
         if not failure and group.name not in folder.cases:
             seconds = time.perf_counter() - start
             folder.append(group.name, {"points": len(group.points)}, seconds=seconds)
-        return Outcome(group, _read(place), failure)
+        return Outcome(group, sweep_folder.read(place), failure)
 
     def _report(self, folder: SweepFolder, *, finished: bool) -> pl.DataFrame:
         """The table on the disk and on the screen, and the figure.
@@ -245,19 +264,22 @@ class _Running:
         A sweep that was finished before may lie in a folder that nobody may write in.
         """
         found, columns, shown = self.table(), list(self.names.values()), self.experiment.shown
-        paths = [folder.path / TABLE, folder.path / ASKED, folder.path / GROUPS]
+        paths = [folder.path / TABLE, folder.path / SWEEP, folder.path / GROUPS]
         marked = marks.marks([block for each in self.behind for block in each.blocks], shown)
         figure = sweep_figure.draw(marked, columns, shown)
+        printed = marks.printed(marked, columns, shown)
         try:
             files.replace(paths[0], table.parquet(found))
             if figure is not None:
                 paths += folder.write_figure(FIGURE, figure)
+            drawn = None if figure is None else (FIGURE, figure)
+            paths.append(sweep_page.write(self._page(folder, table=printed, figure=drawn)))
             said = "\n".join(["files:", *(f"  {path}" for path in paths)])
         except files.WriteError as error:
             if not (finished and error.forbidden):
                 raise
             said = f"{error}. Nothing was written; the files there are as they were."
-        terminal.show(self.screen, marks.printed(marked, columns, shown))
+        terminal.show(self.screen, printed)
         if figure is None:
             text = f"no figure: no record has a number `{shown.main}` (Shown.main names another)"
             terminal.say(self.screen, text)
@@ -265,30 +287,3 @@ class _Running:
         if self.lost and not all(each.is_lost for each in self.behind):
             terminal.say(self.screen, diverged.said(self.lost, of=self.recorded))
         return found
-
-
-def _kept(experiment: Experiment, group: Group, folder: SweepFolder) -> list[records.Record] | None:
-    """The records of a group that came to its end; None where it is to be run."""
-    place = folder.path / GROUPS / group.name
-    if group.name not in folder.cases or not os.path.exists(place):  # nor may be entered
-        return None
-    settings, cases = engine.question(experiment, group.config)
-    try:
-        with RunFolder.open(place, settings, newer=NEWER) as held:
-            return held.records if set(held.cases) == set(cases) else None
-    except FolderError:
-        return None  # the engine says what is wrong with it
-
-
-def _is_of_the_folder(error: BaseException | None) -> bool:
-    """Whether what failed is the writing, which no other group would do better."""
-    while error is not None:
-        if isinstance(error, files.WriteError | files.ReplacedError):
-            return True
-        error = error.__cause__
-    return False
-
-
-def _read(folder: Path) -> list[dict[str, Any]]:
-    path = folder / METRICS
-    return records.parse(path.read_bytes())[0] if path.exists() else []

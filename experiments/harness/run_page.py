@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _LONGEST = 40  # entries of a list that are shown
+HINT = (
+    "Point at a curve, or reach a panel with Tab and use the arrow keys, to read its numbers; "
+    "the names switch curves off and on. Dotted is theory."
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,26 +140,27 @@ def _figures(run: Run) -> str:
         else:
             parts.append(document.figure(name, number))
             number += 1
-    hint = (
-        "Point at a curve, or reach a panel with Tab and use the arrow keys, to read its numbers; "
-        "the names switch curves off and on. Dotted is theory."
-    )
-    return document.paragraph(hint, "note") + "".join(parts)
+    return document.paragraph(HINT, "note") + "".join(parts)
 
 
 def _results(run: Run) -> str:
-    printed = "".join(_printed(table) for table in run.tables)
+    told = "".join(printed(table) for table in run.tables)
     numbers = rows(run.summary)
     if not numbers:
-        return printed
+        return told
     table = document.table(("number", "value"), numbers, caption="summary.json")
-    return printed + document.folded("All numbers of summary.json", table)
+    return told + document.folded("All numbers of summary.json", table)
 
 
-def _printed(table: "Table") -> str:
-    columns = [str(column.header) for column in table.columns]
-    lines = zip(*(map(str, column.cells) for column in table.columns), strict=True)
-    parts = [str(part) for part in (table.title, table.caption) if part]
+def printed(table: "Table") -> str:
+    """A table of the terminal as one of a page."""
+
+    def plain(cell: Any) -> str:
+        return Text.from_markup(cell).plain if isinstance(cell, str) else str(cell)
+
+    columns = [plain(column.header) for column in table.columns]
+    lines = zip(*(map(plain, column.cells) for column in table.columns), strict=True)
+    parts = [plain(part) for part in (table.title, table.caption) if part]
     return document.table(columns, list(lines), caption="\n".join(parts) or "results")
 
 

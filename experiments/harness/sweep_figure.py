@@ -145,8 +145,8 @@ def _lines(
     for predicted, look in theories.items():
         own_look = {"color": look, "label": None} if several else {"label": theory}
         _theory(axes, predicted, **own_look)
-    if several:  # what has several colours is dark in the legend
-        style.theory(axes, _NONE, _NONE, label=theory)
+    if several:
+        style.kind(axes, theory, list(theories.values()))
 
 
 def _size(number: int, count: int) -> float:
@@ -162,7 +162,8 @@ def _robust(axes: "Axes", lines: Lines, name: str) -> None:
         if found:
             places, heights = (np.array(values) for values in zip(*found, strict=True))
             style.measured(axes, places, heights, name=number, **look)
-    style.measured(axes, _NONE, _NONE, name=0, label=name, **{**look, "color": style.THEORY})
+    colours = [style.colour(number) for number, own in lines if own]
+    style.kind(axes, name, colours, **{key: look[key] for key in ("linestyle", "linewidth")})
 
 
 def _by_line(inside: Inside, entries: Sequence[tuple[Any, ...]]) -> Lines:

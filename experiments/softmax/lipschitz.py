@@ -160,7 +160,7 @@ def _bounds(records: list[Record], problem: str) -> "Figure":
         axes.set_yscale("log")
         style.finish(
             axes,
-            x="R" if place >= 3 else "",
+            x="radius R of the weights" if place >= 3 else "",
             y="Lipschitz constant" if place != 2 and place != 4 else "",
             title=_name(kind, of),
             legend=False,
@@ -189,10 +189,10 @@ def _tightness(config: ConfigDict, records: list[Record]) -> "Figure":
             used = np.array([record["ratio"] / record["sharp"] for record in of_quantity])
             style.measured(axes, radii, used, name=name, label=problems.shown(problem))
         style.theory(axes, radii, np.ones_like(radii), label="bound")
-        axes.set_yscale("log")
+        style.logarithmic(axes)
         style.finish(
             axes,
-            x="R",
+            x="radius R",
             y="ratio / sharp bound" if kind == "normalized" else "",
             title=f"{kind} gradient",
             legend=False,

@@ -225,11 +225,11 @@ def _panel(axes: "Axes", record: Record, what: str) -> None:
         values, bound = (np.array(curves[f"{part}, {what}{end}"]) for end in ("", " bound"))
         moved = values > 0  # nothing moves any more where the gradient is rounding
         style.measured(axes, steps[moved], values[moved], name=name, label=shown, markevery=every)
-        label = "bound" if part == "total" else None
-        style.theory(axes, steps[moved], bound[moved], label=label)
+        style.theory(axes, steps[moved], bound[moved], label=None, color=style.colour(name))
+    style.kind(axes, "bound", [style.colour(0), style.colour(1)])
     with style.applied():
         axes.set_xscale("log")
-        axes.set_yscale("log")
+    style.logarithmic(axes)
 
 
 EXPERIMENT = Experiment(

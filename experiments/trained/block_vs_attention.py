@@ -32,7 +32,7 @@ def _along_training(records: list[Record]) -> "Figure":
         title=lambda length: f"context length n = {length}",
     )
     for axes in panels:
-        axes.set_xscale("log")
+        style.logarithmic(axes, "x")
     return figure
 
 

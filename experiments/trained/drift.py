@@ -92,8 +92,11 @@ def _draw_filters(records: list[Record]) -> "Figure":
             error=np.array(weights["standard_error"]),
             linestyle="none",
         )
-        label = "theory: optimal weights" if index == 0 else None
-        style.theory(axes, lags, np.array(weights["optimal"]), label=label)
+        own = style.colour(index)
+        style.theory(axes, lags, np.array(weights["optimal"]), label=None, color=own)
+    colours = [style.colour(index) for index in range(min(len(drawn), _SHOWN_FILTERS))]
+    style.kind(axes, "theory: optimal weights", colours)
+    style.bars(axes, "± s.e. over seeds")
     style.finish(axes, x="examples before the query", y="weight of the example")
     return figure
 

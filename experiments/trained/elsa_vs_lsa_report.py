@@ -115,12 +115,13 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
             _draw_bounds(axes, own)
         else:
             _draw_optima(axes, config, own, panel)
-        style.few_decades(axes)
+        style.logarithmic(axes)
         if panel == "depth":
             axes.set_xticks(sorted({record["depth"] for record in own}))
         style.finish(
             axes, x=AXES[panel][1], y="risk (squared error)", title=_TITLES[panel], legend=False
         )
+    style.bars(grid[0, 0], "± s.e., seeds and prompts")
     style.legend_outside(figure, columns=1)
     return {"risk": figure}
 

@@ -140,7 +140,7 @@ def _draw_risks(axes: "Axes", records: Sequence[Record], labels: Sequence[str]) 
     axes.set_xscale("symlog", linthresh=_LINEAR)
     axes.set_xticks(noises, [f"{noise:g}" for noise in noises])
     axes.minorticks_off()
-    style.few_decades(axes)
+    style.logarithmic(axes)
     axes.set_ylim(0.8 * bayes, 1.3 * _HIGHEST)
     style.finish(
         axes,
@@ -183,7 +183,7 @@ def _draw_lengths(axes: "Axes", records: Sequence[Record], labels: Sequence[str]
     axes.set_xscale("log")
     axes.set_xticks(lengths, [str(n) for n in lengths])
     axes.minorticks_off()
-    style.few_decades(axes)
+    style.logarithmic(axes)
     style.finish(
         axes,
         x="context length n (examples)",
@@ -208,6 +208,7 @@ def _draw_steps(axes: "Axes", record: Mapping[str, Any]) -> None:
             label=f"step {step + 1}",
             error=np.nanstd(diagonal, axis=0),
         )
+    style.bars(axes, "± s.d. over seeds")
     built = [record["step_size"]] * len(variances)
     style.theory(axes, variances, built, label="as built: the step size")
     axes.set_xscale("log")

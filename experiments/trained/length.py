@@ -85,7 +85,8 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
     axes.set_xscale("log")
     axes.set_xticks(lengths, [str(length) for length in lengths])
     axes.minorticks_off()
-    style.few_decades(axes)
+    style.logarithmic(axes)
+    style.bars(axes, "± s.e., seeds and prompts")
     style.finish(axes, x=SPEC.x_label, y="risk (squared error)", legend=False)
     style.legend_outside(figure, columns=1)
     return {"risk": figure}

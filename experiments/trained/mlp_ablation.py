@@ -115,7 +115,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
         height=1.6,
     )
     for axes in panels:
-        style.few_decades(axes)
+        style.logarithmic(axes)
     return {"risk": figure}
 
 

@@ -55,6 +55,8 @@ def draw(spec: "TrainedSpec", config: ConfigDict, records: Sequence[Record]) -> 
     for axes, value in zip(grid[:, 0], values, strict=True):
         of_panel = report.by(shown, **{spec.panel: value}) if spec.panel else shown
         _draw_panel(axes, spec, config, of_panel)
+        if axes is grid[0, 0]:
+            style.bars(axes, "± s.e. of the prompts" if spec.best else "± s.e., seeds and prompts")
         style.finish(
             axes,
             x=spec.x_label if axes is grid[-1, 0] else "",
@@ -71,7 +73,10 @@ def _draw_panel(
 ) -> None:
     models = report.values_of(records, "model")
     drawn: list[Any] = []  # lines of theory that are there; models may share them
-    for index, hue in enumerate(report.values_of(records, spec.hue)):
+    hues = report.values_of(records, spec.hue)
+    has_own = spec.hue != "model" and len(hues) > 1  # each hue has theory of its own
+    kinds: dict[str, tuple[dict[str, Any], list[str]]] = {}  # label -> stroke, colours
+    for index, hue in enumerate(hues):
         of_hue = report.by(records, **{spec.hue: hue})
         for model in report.values_of(of_hue, "model"):
             of_model = report.by(of_hue, model=model)
@@ -79,6 +84,8 @@ def _draw_panel(
             heights = [(place, prediction["target"]) for place, prediction in predicted]
             last = model == models[-1]
             name = model if spec.hue == "model" else index
+            colour = style.colour(index) if has_own else style.THEORY
+            target = f"theory: {predicted[0][1].get('name', spec.theory)}"
             if spec.best:
                 _draw_seeds(axes, of_model, spec.x, name)
             report.draw(
@@ -88,7 +95,8 @@ def _draw_panel(
                 name=name,
                 label=_name(spec, spec.hue, hue) + (", best seed" if spec.best else ""),
                 predicted=predicted,
-                target_label=f"theory: {predicted[0][1].get('name', spec.theory)}",
+                target_label=None if has_own else target,
+                target_look={"color": colour},
                 marker=style.marker(model if len(models) > 1 else name),
                 markersize=3.5 if last else 5.5,  # what it coincides with shows around it
                 best=spec.best,
@@ -96,13 +104,16 @@ def _draw_panel(
             if heights in drawn:
                 axes.lines[-1].remove()
                 continue
-            if drawn and "name" in predicted[0][1]:
+            if drawn and not has_own and "name" in predicted[0][1]:
                 axes.lines[-1].set_linestyle((0, (4, 2)))  # so that the two differ in print
             drawn.append(heights)
-            colour = style.THEORY if spec.hue == "model" else style.colour(index)
-            _draw_lines(axes, spec, predicted, colour)
+            strokes = _draw_lines(axes, spec, predicted, colour, labelled=not has_own)
+            for label, look in {target: {}, **strokes}.items() if has_own else ():
+                kinds.setdefault(label, (look, []))[1].append(colour)
+    for label, (look, colours) in kinds.items():
+        style.kind(axes, label, colours, **look)
     if spec.log:
-        style.few_decades(axes)
+        style.logarithmic(axes)
     else:
         axes.margins(y=0.15)  # room for the highest marker
         axes.set_ylim(bottom=0.0)
@@ -118,17 +129,25 @@ def _draw_seeds(axes: "Axes", records: Sequence[Record], x: str, name: str | int
 
 
 def _draw_lines(
-    axes: "Axes", spec: "TrainedSpec", predicted: report.Predicted, colour: str
-) -> None:
-    """The other lines of theory, each with a stroke of its own."""
-    look = {"color": colour, "linewidth": 0.8, "zorder": 2}
+    axes: "Axes",
+    spec: "TrainedSpec",
+    predicted: report.Predicted,
+    colour: str,
+    *,
+    labelled: bool,
+) -> dict[str, dict[str, Any]]:
+    """The other lines of theory, each with a stroke of its own: label -> stroke."""
+    strokes = {}
     for line, stroke in zip(spec.lines, itertools.cycle(_STROKES), strict=False):
         if line in predicted[0][1]["lines"]:
             label = f"theory: {_name(spec, 'line', line)}"
             values = [
                 (place, {"target": prediction["lines"][line]}) for place, prediction in predicted
             ]
-            report.draw_theory(axes, values, label, linestyle=stroke, **look)
+            strokes[label] = {"linestyle": stroke, "linewidth": 0.8}
+            look = {**strokes[label], "color": colour, "zorder": 2}
+            report.draw_theory(axes, values, label if labelled else None, **look)
+    return strokes
 
 
 def _predicted(

@@ -82,13 +82,16 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
         prior_mean_report.draw_best(axes, chosen, axis, labelled=axes is top)
         one = report.by(chosen, model="linear_attention")
         prior_mean_report.draw_lines(axes, one, axis, labelled=axes is top)
-        axes.set_yscale("log")
+        style.logarithmic(axes)
     _draw_gaps(middle, summary["gaps"], lengths)
     for axes in (top, middle):
         axes.set_xscale("symlog", linthresh=1.0)
         axes.set_xticks(norms, [f"{norm:.3g}" for norm in norms])
         axes.set_xlim(-0.5, 1.4 * norms[-1])
     style.finish(top, x=SPEC.x_label, y="risk", title=f"n = {length}", legend=False)
+    style.kind(middle, "theory", [style.colour(index + 2) for index in range(len(lengths))])
+    style.bars(middle, "± s.e.")
+    style.bars(top, "± s.e. of the prompts")
     style.finish(middle, x=SPEC.x_label, y="gap", title="attention's risk minus the block's")
     bottom.set_xscale("log")
     bottom.set_xticks(lengths, [str(length) for length in lengths])
@@ -114,7 +117,8 @@ def _draw_gaps(axes: "Axes", gaps: list[Record], lengths: list[int]) -> None:
             error=np.array([gap["standard_error"] for gap in of_length]),
             linestyle="none",
         )
-        style.theory(axes, norms, np.array([gap["theory"] for gap in of_length]), label=None)
+        predicted = np.array([gap["theory"] for gap in of_length])
+        style.theory(axes, norms, predicted, label=None, color=style.colour(index + 2))
     axes.set_yscale("symlog", linthresh=0.1)
     axes.set_ylim(bottom=-0.05)
 

@@ -171,7 +171,7 @@ def panels_along_training(
             name, label = look(record)
             draw_along(axes, record, name=name, label=label if first else None)
         draw_levels(axes, of_value[0], lines, labelled=first)
-        axes.set_yscale("log")
+        style.logarithmic(axes)
         style.finish(
             axes,
             x="step of training" if axes is panels[-1] else "",

@@ -1,6 +1,7 @@
 """What the experiments with trained models print and draw alike."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,9 +64,9 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
 def table(
     summary: Summary, *, title: str, target: str = "theory", captions: Sequence[str] = ()
 ) -> "Table":
-    """One row a point: measured risk with its standard error over the seeds, predicted, excess.
+    """One row a point: measured risk and excess with their standard error, and predicted risk.
 
-    The error of the prompts that measure the risk is common to all seeds: the caption has it.
+    The error is that of the seeds and of the prompts that measure the risk, which all seeds share.
     """
     from rich.table import Table
 
@@ -89,7 +90,7 @@ def table(
         caption="\n".join(
             [
                 *captions,
-                f"± s.e.: over seeds; the prompts, the same for all, add up to "
+                f"± s.e.: of the seeds, and of the prompts, which all seeds share: up to "
                 f"{100 * prompts:.2g} %",
                 *(
                     ["weight off by: in direction, the seeds' mean (the farthest seed)"]
@@ -116,10 +117,11 @@ def table(
             row["run"],
             ", ".join(f"{symbol(axis)} {_value(v)}" for axis, v in row["point"].items()),
             diverged_words(row) if row["risk"] is None else f"{row['risk']:.5g}",
-            "-" if row["standard_error"] is None else f"{row['standard_error']:.2g}",
+            "-" if row["risk"] is None else f"{total_error(row):.2g}",
             *([_number(_trimmed(row))] if apart else []),
             f"{row['target']:.5g}",
-            *(_percent(v) for v in (row["excess"], row["best_excess"])),
+            _percent(row["excess"]) + _give_or_take(row),
+            _percent(row["best_excess"]),
             "-" if off is None else _off(off),
             end_section=not following or following[0]["run"] != row["run"],
         )
@@ -185,6 +187,13 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:+.2f} %"
 
 
+def _give_or_take(row: Mapping[str, Any]) -> str:
+    """The standard error of an excess in per cent; nothing where the excess is a factor."""
+    if row["excess"] is None or row["excess"] > _MOST_PERCENT / 100:
+        return ""
+    return f" ± {100 * total_error(row) / row['target']:.2g}"
+
+
 def _within(share: float) -> str:
     """The largest excess of a model, as captions say it."""
     if share > _MOST_PERCENT / 100:
@@ -215,6 +224,7 @@ def draw(
     label: str | None = None,
     predicted: Predicted | None = None,
     target_label: str | None = "theory",
+    target_look: Mapping[str, Any] = MappingProxyType({}),
     best: bool = False,
     **line: Any,
 ) -> None:
@@ -238,7 +248,7 @@ def draw(
         linestyle="none",
         **line,
     )
-    draw_theory(axes, predicted or at_points(ordered, axis), target_label)
+    draw_theory(axes, predicted or at_points(ordered, axis), target_label, **target_look)
 
 
 def draw_theory(axes: "Axes", predicted: Predicted, label: str | None, **look: Any) -> None:

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_STROKES: tuple[Any, ...] = (":", (0, (4, 2)), (0, (6, 1.5, 1, 1.5)))
+_LOOKS: tuple[Mapping[str, Any], ...] = (
+    {"linestyle": ":"},
+    {"linestyle": (0, (4, 2))},
+    # beneath the others and wider, as Bayes may coincide with ridge
+    {"linestyle": (0, (6, 1.5, 1, 1.5)), "color": "#999999", "linewidth": 2.6, "zorder": 4},
+)
 _FIELDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # how legends name them, and their looks
     "mean": ("mean, 95 % of bootstraps", {}),
     "trimmed_mean": (
@@ -48,10 +53,10 @@ def _risk(records: Sequence[Record]) -> "Figure":
         label = f"{_label(record)}, training loss,\nmean over seeds"
         style.measured(axes, steps, _mean(losses), name=index, label=label, marker="none")
     steps, _ = _along(records[0])
-    for stroke, (name, risk) in zip(_STROKES, records[0]["lines"].items(), strict=False):
+    for look, (name, risk) in zip(_LOOKS, records[0]["lines"].items(), strict=False):
         ends = np.array([0.0, steps[-1]])
-        style.theory(axes, ends, np.full(2, risk), label=_line(name), linestyle=stroke)
-    axes.set_yscale("log")
+        style.theory(axes, ends, np.full(2, risk), label=_line(name), **look)
+    style.logarithmic(axes)
     style.finish(axes, x="step of training", y="loss (squared error)", legend=False)
     style.legend_outside(figure, columns=1)
     return figure
@@ -73,7 +78,7 @@ def _loss(records: Sequence[Record]) -> "Figure":
                 linewidth=0.7,
             )
     axes.axhline(records[0]["target"], color=style.THEORY, linestyle=":", label=RIDGE_ITSELF)
-    axes.set_yscale("log")
+    style.logarithmic(axes)
     style.finish(axes, x="step of training", y="loss (squared error)", legend=False)
     style.legend_outside(figure)
     return figure
@@ -110,15 +115,15 @@ def _distance(records: Sequence[Record]) -> "Figure":
     with_steps = [record for record in records if record["step_layers"]]
     for record in sorted(with_steps, key=lambda record: record["depth"]):
         longest[record["algorithm"], record["step_size"]] = record
-    for stroke, ((algorithm, step_size), record) in zip(_STROKES, longest.items(), strict=False):
+    for look, ((algorithm, step_size), record) in zip(_LOOKS, longest.items(), strict=False):
         style.theory(
             axes,
             np.array(record["step_layers"]),
             np.array(record["algorithm_to_ridge"]),
             label=f"theory: {algorithm},\nas many steps, η = {step_size:g}",
-            linestyle=stroke,
+            **look,
         )
-    axes.set_yscale("log")
+    style.logarithmic(axes)
     axes.xaxis.get_major_locator().set_params(integer=True)
     style.finish(axes, x="layers", y="distance to ridge (relative)", legend=False)
     style.legend_outside(figure, columns=1)
@@ -148,7 +153,7 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
             if index == 0:
                 lines = {RIDGE: [entry["ridge"] for entry in own]}
                 lines |= {line: [entry["lines"].get(line) for entry in own] for line in names}
-                for stroke, (line, risks) in zip(_STROKES, lines.items(), strict=False):
+                for stroke, (line, risks) in zip(_LOOKS, lines.items(), strict=False):
                     places, heights = drawn(risks)
                     if len(places) == 1:  # a line through one point does not show
                         width = 0.1 * (abs(places[0]) or 1.0)
@@ -156,8 +161,8 @@ def _elsewhere(records: Sequence[Record]) -> "Figure":
                             places[0] + np.array([-width, width]),
                             np.repeat(heights, 2),
                         )
-                    style.theory(axes, places, heights, label=_line(line), linestyle=stroke)
-        style.few_decades(axes)
+                    style.theory(axes, places, heights, label=_line(line), **stroke)
+        style.logarithmic(axes)
         style.finish(axes, x=other_laws.WORDS[name], y="risk (squared error)", legend=False)
     style.legend_outside(figure, columns=1)
     return figure
@@ -221,6 +226,7 @@ def _predictions(records: Sequence[Record]) -> "Figure":
     span = 1.5 * np.abs(ends).max()
     axes.set_xlim(-span, span)
     axes.set_ylim(-span, span)
+    axes.locator_params(nbins=5, steps=[1, 2, 5, 10])
     style.finish(
         axes, x="prediction of ridge (label)", y="prediction of the model (label)", legend=False
     )

@@ -3,6 +3,11 @@
 const Drawing = (() => {
   const NAMESPACE = "http://www.w3.org/2000/svg";
   const DASHES = { dashed: "6 3", dotted: "2 3" };
+  const SECOND = { solid: "9 3 2 3", dashed: "6 3 6 8", dotted: "2 3 2 8" }; // of runs 7 to 12
+  const stroke = (series) => {
+    const dashes = (series.second ? SECOND : DASHES)[series.dash];
+    return dashes ? { "stroke-dasharray": dashes } : {};
+  };
 
   function node(name, attributes = {}, text = null) {
     const made = document.createElementNS(NAMESPACE, name);
@@ -47,7 +52,7 @@ const Drawing = (() => {
       for (let power = first - 1; power <= last; power += 1)
         for (const part of [1, 2, 5]) found.push(part * 10 ** power);
       const inside = found.filter((value) => value >= low && value <= high);
-      if (inside.length > 1) return inside;
+      if (inside.length > 2) return inside;
     }
     const rough = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(rough));
     const fine = [1, 2, 5, 10].map((part) => part * power).find((part) => part >= rough);
@@ -57,8 +62,8 @@ const Drawing = (() => {
     return found;
   }
 
-  function marker(shape, x, y, size, colour) {
-    const s = size, open = { fill: "var(--paper)", stroke: colour, "stroke-width": 1.4 };
+  function marker(shape, x, y, size, colour, isFilled) {
+    const s = size, open = { fill: isFilled ? colour : "var(--paper)", stroke: colour, "stroke-width": 1.4 };
     const paths = {
       s: `M${x - s} ${y - s}h${2 * s}v${2 * s}h${-2 * s}z`,
       "^": `M${x} ${y - s}L${x + s} ${y + s}H${x - s}z`,
@@ -101,9 +106,8 @@ const Drawing = (() => {
       return group;
     }
     if (series.dash !== "none") {
-      const dashes = DASHES[series.dash] ? { "stroke-dasharray": DASHES[series.dash] } : {};
       const width = Math.max(1.2, series.width * 1.6);
-      group.append(node("path", { d: path(points), fill: "none", stroke: colour, "stroke-width": width, ...dashes }));
+      group.append(node("path", { d: path(points), fill: "none", stroke: colour, "stroke-width": width, ...stroke(series) }));
     }
     const [first, every] = series.every;
     for (const point of points) {
@@ -114,7 +118,7 @@ const Drawing = (() => {
         group.append(node("path", { d: `M${across} ${low}V${high}M${across - 3} ${low}h6M${across - 3} ${high}h6`, stroke: colour, fill: "none" }));
       }
       if (series.marker && index >= first && (index - first) % every === 0)
-        group.append(marker(series.marker, across, up, 3.5, colour));
+        group.append(marker(series.marker, across, up, 3.5, colour, series.second));
     }
     return group;
   }
@@ -125,10 +129,9 @@ const Drawing = (() => {
     const colour = ink(series.colour);
     if (series.band) svg.append(node("rect", { x: 2, y: 1, width: 26, height: 10, fill: colour, "fill-opacity": 0.3 }));
     else if (series.dash !== "none") {
-      const dashes = DASHES[series.dash] ? { "stroke-dasharray": DASHES[series.dash] } : {};
-      svg.append(node("path", { d: "M1 6H29", stroke: colour, "stroke-width": 2, fill: "none", ...dashes }));
+      svg.append(node("path", { d: "M1 6H29", stroke: colour, "stroke-width": 2, fill: "none", ...stroke(series) }));
     }
-    if (series.marker) svg.append(marker(series.marker, 15, 6, 3.5, colour));
+    if (series.marker) svg.append(marker(series.marker, 15, 6, 3.5, colour, series.second));
     return svg;
   }
 

@@ -28,6 +28,21 @@ def test_curves_have_the_colour_of_their_run_and_theory_they_share_is_drawn_once
     assert found["", "theory"]["colour"] == style.THEORY.lower()
 
 
+def test_twelve_runs_are_told_apart_and_the_page_says_so_beyond(squares, config, screen, tmp_path):
+    charts = {}
+    for number in range(13):
+        figure, axes = style.figure()
+        style.measured(axes, [1, 2], [number, 4], name="h3")
+        charts[f"run {number}"] = chart(figure)
+    (panel,) = comparison.overlaid(charts)["panels"]
+    looks = [(one["colour"], one["second"]) for one in panel["series"]]
+    assert len(set(looks[:12])) == 12 and looks[12] == looks[0]
+    engine.run(squares.experiment, config, tmp_path / "0", screen=screen)
+    paths = [shutil.copytree(tmp_path / "0", tmp_path / str(number)) for number in range(1, 14)]
+    assert "the first repeat" not in comparison.page(comparison.read(paths[:12]))
+    assert "From run 13 on the looks of the first repeat" in comparison.page(comparison.read(paths))
+
+
 def test_the_command_writes_one_page_and_refuses_what_is_no_run_and_no_comparison(
     squares, config, screen, tmp_path, monkeypatch, capsys
 ):
@@ -40,6 +55,9 @@ def test_the_command_writes_one_page_and_refuses_what_is_no_run_and_no_compariso
         monkeypatch.setattr(report._OUT, "value", str(to), raising=False)
         return report.main(["report.py", *map(str, words)])
 
+    sweep = tmp_path / "sweep"
+    sweep.mkdir()
+    (sweep / "sweep.json").write_text("{}")
     monkeypatch.setattr(report, "_OUT", type("Flag", (), {"value": ""})())
     assert call(one, two) == 0 and str(out) in capsys.readouterr().out
     page = out.read_text(encoding="utf-8")
@@ -52,6 +70,7 @@ def test_the_command_writes_one_page_and_refuses_what_is_no_run_and_no_compariso
         ([], out, "no run given"),
         ([one], one / "report.html", "no comparison"),
         ([one], tmp_path, "is a folder"),
+        ([sweep], out, "holds a sweep; give its runs"),
     ):
         capsys.readouterr()
         assert call(*words, to=to) == 2 and said in capsys.readouterr().err

@@ -89,7 +89,7 @@ def test_a_sweep_writes_a_table_a_figure_and_a_run_for_each_group(run, squares, 
         "4 points in 4 groups, in " in printed and "group 1 of 4: shift=0.0,repeats=1\n" in printed
     )
     assert "group 4 of 4: shift=1.0,repeats=2  (about " in printed
-    for name in ("table.parquet", "sweep.json", "groups", "figures/sweep.png", "figures/sweep.svg"):
+    for name in ("table.parquet", "sweep.json", "groups", "figures/sweep.png", "report.html"):
         assert (folder / name).exists() and f"  {folder / name}\n" in printed
     assert "growth" not in printed and "│ n = 2 │" not in printed  # of the groups: progress alone
     assert len(prepared) == 8 and prepared[-1].shift == 1.0  # for the checks, and for the runs

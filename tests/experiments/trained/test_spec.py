@@ -1,5 +1,6 @@
 """A trained experiment from a few words: its predictions, its records, its figure."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -113,6 +114,19 @@ def test_a_name_that_no_record_has_is_refused_with_those_there_are(name):
         spec.risk(config, records_of(config), {})
 
 
+def test_colours_have_theory_in_their_own_and_the_legend_says_what_strokes_and_bars_are():
+    config = config_of({"correlation": (0.5, 0.9), "context_length": (4, 8)}, names=("h3",))
+    spec = dataclasses.replace(SPEC, hue="correlation", lines=tuple(predictions.of(
+        tasks.build(TASK), {}, run_of("h3"))["lines"]), log=True)  # fmt: skip
+    figure = spec.risk(config, records_of(config), {})["risk"]
+    dotted = [line.get_color() for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert dotted[:2] == [style.colour(0), style.colour(1)]
+    (legend,) = figure.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert len(texts) == len(set(texts)) and "± s.e., seeds and prompts" in texts
+    assert "theory: weighted step" in texts and {"ρ = 0.5", "ρ = 0.9"} < set(texts)
+
+
 def test_models_with_one_target_share_its_line():
     task = {"name": "linear_regression", "dim": 2, "context_length": 4}
     config = config_of({"context_length": (2, 4)}, task)
@@ -149,7 +163,7 @@ def test_the_best_seed_takes_the_place_of_the_mean_where_asked():
     seeds = next(line for line in axes.lines if line.get_label() == "every seed")
     assert np.isfinite(seeds.get_ydata()).sum() == 4
     best = [min(r for r in record["risks"] if r) for record in records]
-    (bars,) = axes.containers
+    bars, _ = axes.containers
     np.testing.assert_allclose(bars[0].get_ydata(), best)
     assert bars.get_label() == "linear attention, best seed" and axes.get_yscale() == "log"
 
@@ -180,4 +194,5 @@ def test_every_colour_has_its_own_line_of_theory():
     spec = TrainedSpec(title="", x="context_length", x_label="n", hue="noise_var")
     records = records_of(config_of(sweep, task, NAMES[:1]))
     (axes,) = spec.risk(config_of(sweep, task, NAMES[:1]), records, {})["risk"].axes
-    assert len(records) == 4 and len(theory_lines(axes)) == 2
+    dotted = [line for line in axes.lines if line.get_linestyle() == ":" and len(line.get_xdata())]
+    assert len(records) == 4 and len(dotted) == 2

@@ -59,7 +59,14 @@ def test_a_diverged_seed_is_no_part_of_the_mean(monkeypatch, tmp_path):
     summary = report.summarise(CONFIG, [first, second])
     table = report.table(summary, title="risks")
     assert "1 diverged models are left out" in str(table.caption)
-    assert "the prompts, the same for all, add up to 3.3 %" in str(table.caption)
+    assert "of the prompts, which all seeds share: up to 3.3 %" in str(table.caption)
+    excess, error = (next(c for c in table.columns if c.header == h) for h in ("excess", "± s.e."))
+    assert (
+        next(iter(error.cells)) == f"{report.total_error(first):.2g}"
+    )  # no less than the prompts' own
+    assert next(iter(excess.cells)).endswith(
+        f" ± {100 * report.total_error(first) / first['target']:.2g}"
+    )
 
 
 def test_the_weights_of_a_diverged_seed_are_left_out_of_the_distances(monkeypatch, tmp_path):
