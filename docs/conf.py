@@ -19,7 +19,6 @@ copyright = "the elsa authors, Apache-2.0"  # Sphinx asks for this name
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx-mathjax-offline",
     "docstrings",
@@ -33,19 +32,20 @@ myst_heading_anchors = 4  # links to headings are those of a forge
 nb_execution_mode = "auto"  # a page is executed when it is read: `make docs-test` reads all anew
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
-nb_execution_timeout = 300  # seconds a cell may take on a busy machine
+nb_execution_timeout = 900  # seconds a cell may take, on a busy machine
 nb_merge_streams = True
+nb_output_stderr = "remove"  # how long a compilation took is no part of a page
 nb_number_source_lines = False
 
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
-autosummary_generate = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "elsa"
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system
 html_static_path = ["_static"]
 html_css_files = ["elsa.css"]
 html_show_sourcelink = False
