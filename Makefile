@@ -45,7 +45,8 @@ DOORS := tests/exchange/test_torch.py tests/training/test_outside_trackers.py te
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo figures block-figures test test-slow test-wheel test-doors test-lowest test-newest typed lint bench lock clean
+.PHONY: help demo figures block-figures test test-slow test-wheel test-doors test-lowest test-newest docs \
+  docs-test typed lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -116,6 +117,30 @@ test-newest:  ## `make test` on the newest versions that pip finds for PYTHON
 	$(LIST_VERSIONS)
 	$(PYTEST) -m "not slow" $(ARGS)
 
+DOCS_BIN := .venv-docs/bin
+DOCS_STAMP := .venv-docs/.installed
+SPHINX = $(DOCS_BIN)/python -m sphinx -W --keep-going -b html docs build/docs
+# Pages whose blocks build on one another; tests/docs runs them. All others run block by block.
+DOCS_TOGETHER := $(addprefix docs/, $(addsuffix .md, algorithms compiler diagnose export readback \
+  softmax_regression theory training))
+DOCS_PAGES := README.md $(filter-out $(DOCS_TOGETHER), $(wildcard docs/*.md docs/*/*.md))
+
+$(DOCS_STAMP): requirements-docs.txt pyproject.toml
+	$(CHECK_PYTHON)
+	$(PYTHON) -m venv .venv-docs
+	$(DOCS_BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements-docs.txt
+	$(DOCS_BIN)/python -m pip install --disable-pip-version-check -qq --no-deps -e .
+	@touch $@
+
+docs: $(DOCS_STAMP)  ## the site, in build/docs/index.html: tutorials are executed as it is built
+	$(SPHINX) --quiet $(ARGS)
+	@echo "build/docs/index.html"
+
+docs-test: $(DOCS_STAMP) $(STAMP)  ## the site anew, each tutorial executed, and every command of the pages
+	$(SPHINX) --quiet --fresh-env $(ARGS)
+	$(PYTEST) tests/docs tests/theory/test_docs.py
+	$(BIN)/python scripts/readme_commands.py $(DOCS_PAGES) --done "make test"
+
 typed: $(STAMP)  ## every room's annotations, held to what some of its tests pass
 	$(PYTEST) -p tests.annotations -m "not slow" $(TYPED) $(ARGS)
 
@@ -133,7 +158,9 @@ lock: $(STAMP)  ## pin the newest versions that pyproject.toml admits
 	  pyproject.toml
 	$(COMPILE) --extra=dev --extra=torch --extra=wandb --extra=mlflow \
 	  --constraint=requirements-dev.txt --output-file=requirements-doors.txt pyproject.toml
+	$(COMPILE) --extra=docs --constraint=requirements.txt --output-file=requirements-docs.txt \
+	  pyproject.toml
 
 clean:  ## remove the environments and the caches; runs/ stays
-	rm -rf .venv .venv-doors .venv-lowest .venv-newest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-docs .venv-doors .venv-lowest .venv-newest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -30,10 +30,10 @@ def pinned(requirements: Sequence[str]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Prints one line for each dependency, those for development included."""
+    """Prints one line for each dependency, those for development included, those of the site and doors left out."""
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     print(*pinned(project["dependencies"]), sep="\n")
-    print(*pinned(project["optional-dependencies"]["dev"]), sep="\n")  # doors have their own target
+    print(*pinned(project["optional-dependencies"]["dev"]), sep="\n")
 
 
 if __name__ == "__main__":

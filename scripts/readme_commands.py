@@ -166,10 +166,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return max(run(page, set(options.done), options.timeout) for page in options.pages)
 
 
+def root_of(page: Path) -> Path:
+    """The nearest folder with a README, from which a reader types; else the page's own."""
+    folders = page.resolve().parents
+    return next((folder for folder in folders if (folder / "README.md").is_file()), folders[0])
+
+
 def run(page: Path, done: Container[str], timeout: float) -> int:
     """Runs the commands of a page from the folder of the README; 1 at the first that fails."""
-    root = page.resolve().parent
-    root = root.parent if root.name == "docs" else root
+    root = root_of(page)
     with tempfile.TemporaryDirectory(prefix="readme_") as scratch:
         try:
             commands = plan(page.read_text(encoding="utf-8"), root, Path(scratch))

@@ -201,6 +201,23 @@ ELSEWHERE = {
             ("going on", "the_same_command_goes_on_wherever"), ("kills", "twenty_kills"),
         ],
     },
+    "docs/howto/resume.md": {
+        "The command that began a run also resumes it": [("preemption", "twenty_kills")],
+        "The second found the run at its end, and only rebuilt its table and figures.": [
+            ("engine", "a_finished_run_computes_nothing"),
+        ],
+    },
+    "docs/howto/slurm.md": {
+        "It writes a checkpoint and ends with exit code 75.": [
+            ("run", "a_scheduler_s_signal_ends_a_run_with_75"), ("preemption", "ten_preemptions"),
+        ],
+        "the script puts its own job back into the queue": [("job", "the_job_script")],
+        "the same happens by a limit of your own": [("run", "a_limit_of_time_ends")],
+        "a folder belongs to one job at a time": [("owner", "a_living_owner_keeps_its_folder")],
+    },
+    "docs/howto/sweeps.md": {
+        "Started again, the same command goes on.": [("groups", "ctrl_c_keeps_the_groups")],
+    },
 }  # fmt: skip
 
 

@@ -126,3 +126,13 @@ def test_a_missing_or_bad_readme_is_an_error(tmp_path, capsys):
     assert "No such file" in capsys.readouterr().err
     assert run(tmp_path, "```bash\nls\n```\n") == 1
     assert "must open with" in capsys.readouterr().err
+
+
+def test_the_commands_of_a_page_run_where_the_readme_lies(tmp_path):
+    page = tmp_path / "docs" / "howto" / "page.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("```bash quick\ntouch here\n```\n", encoding="utf-8")
+    assert readme_commands.root_of(page) == page.parent
+    (tmp_path / "README.md").touch()
+    assert readme_commands.main([str(page)]) == 0
+    assert (tmp_path / "here").exists()
