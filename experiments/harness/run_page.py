@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from elsa.base import files, sealed_json, strict_json
 from elsa.report import document
 from elsa.report.charts import Chart
