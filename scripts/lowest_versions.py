@@ -30,7 +30,7 @@ def pinned(requirements: Sequence[str]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Prints one line for each dependency, also for development; the site and doors are left out."""
+    """Prints a line for each dependency, also for development; not for the site and the doors."""
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     print(*pinned(project["dependencies"]), sep="\n")
     print(*pinned(project["optional-dependencies"]["dev"]), sep="\n")
