@@ -19,7 +19,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 0.3, 0.06, 0.17, 0.18  # inches around a panel, f
 _EDGE = 0.05  # around a panel without ticks
 _LINE = 0.15  # inches: a line of text
 _BAR = 0.09  # inches: height of a colour bar
-LETTER = 0.062  # inches: a letter at the smallest size
+LETTER = 0.062  # inches: a letter at the smallest size, at most
+_TITLE = 0.052  # the same of titles, whose letters are known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +179,7 @@ def _places(items: Sequence[Item]) -> tuple[list[tuple[float, float, float, floa
     for item in items:
         if isinstance(item, Panel):
             wide, high = item.size
-            outer = max(item.left + wide + _EDGE, LETTER * len(item.title))
+            outer = max(item.left + wide + _EDGE, _TITLE * len(item.title))
             if across and across + outer > style.WIDTH:
                 top, across, tallest = top + tallest, 0.0, 0.0
             places.append((across + item.left, top + _TOP, wide, high))

@@ -2,6 +2,7 @@
 
 from elsa.softmax_regression.attention import softmax_attention, step_as_attention
 from elsa.softmax_regression.bounds import curvature_bound, label_operator_norm
+from elsa.softmax_regression.penalised import Penalised
 from elsa.softmax_regression.problem import Problem
 from elsa.softmax_regression.shifts import DataShift, LabelShift, TrajectoryShift, WeightShift
 from elsa.softmax_regression.solvers import History, Solution
@@ -11,6 +12,7 @@ __all__ = [
     "DataShift",
     "History",
     "LabelShift",
+    "Penalised",
     "Problem",
     "Solution",
     "TrajectoryShift",

@@ -105,6 +105,24 @@ def of_all(values: Values, kind: str, radius: float, of: str, sharp: bool) -> fl
     return float(norm ** (2 if of == "gradient" else 1) * rows.max())
 
 
+def of_weighed(
+    values: Values, kind: str, radius: float, weights: np.ndarray, l2: float, sharp: bool
+) -> float:
+    """The gradient's constant for rows with weights s_i >= 0 and a penalty.
+
+    The Hessian is at most sum_i s_i m_i (a_i a_i^T) kron (A2^T A2) + l2 I, m_i the row's constant
+    against its logits: ||diag(sqrt(s m)) A1||^2 ||A2||^2 + l2.
+    """
+    rows = _logit_constants(*_row_norms(values), values.labels, kind, radius, "gradient", sharp)
+    with np.errstate(invalid="ignore"):
+        sizes = np.where(weights > 0, weights * rows, 0.0)
+    if not np.isfinite(sizes).all():
+        return math.inf
+    left = np.sqrt(sizes)[:, None] * values.left
+    norm = np.linalg.norm(left, 2) * np.linalg.norm(values.right, 2)
+    return float(norm**2 + l2)
+
+
 def _row_norms(values: Values) -> tuple[np.ndarray, np.ndarray]:
     """Of the data a_i^T kron A2: spectral norms, [n1], and lengths of their rows, [n1, n2]."""
     lengths, others = (np.linalg.norm(a, axis=1) for a in (values.left, values.right))
@@ -128,6 +146,12 @@ def _logit_constants(
     rows, n = labels.shape
     if of == "softmax":
         return np.full(rows, 0.5)
+    if kind == "cross_entropy":  # its Hessian in the logits is <b, 1> J, and ||J|| <= 1/2
+        totals = labels.sum(axis=1)
+        if of == "gradient":
+            return np.asarray(totals / 2.0)
+        shares = labels / np.where(totals > 0, totals, 1.0)[:, None]
+        return np.asarray(totals * _farthest_corner(shares, centred=False))
     if kind == "normalized":
         if of == "loss":
             return _farthest_corner(labels, centred=sharp) / 2.0

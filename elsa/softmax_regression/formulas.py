@@ -21,30 +21,43 @@ SLAB = 2**18  # entries of A1 X A2^T in flight, 2 MB of float64: as much as a co
 
 
 class Data(NamedTuple):
-    """Queries, keys and labels of a problem, in one dtype; without queries, of a single one."""
+    """Queries, keys and labels of a problem, in one dtype; without queries, of a single one.
+
+    weights, l2: of the rows and of |X|_F^2 / 2; None for ones, and for none.
+    """
 
     a1: Float[Array, "n1 d1"] | None
     a2: Float[Array, "n2 d2"]
     b: Float[Array, "*labels"]
+    weights: Float[Array, " n1"] | None = None
+    l2: Float[Array, ""] | None = None
 
     @property
     def labels(self) -> Float[Array, "n1 n2"]:
         return self.b.reshape(-1, len(self.a2))
 
+    def weighed(self, rows: Array) -> Array:
+        """What is computed row by row, times the rows' weights."""
+        if self.weights is None:
+            return rows
+        return rows * self.weights.reshape(-1, *([1] * (rows.ndim - 1)))
+
 
 class Kind(NamedTuple):
-    """One of the two losses, L = |r|^2 / 2, on one row of logits.
+    """One of the losses on one row of logits: L = |r|^2 / 2, or `value`.
 
     residual: (z, b) -> (r e^{-m}, m), with m = 0 unless r can overflow.
     pull: (z, b) -> g, the gradient of L in z.
     push: (z, dz, b) -> the derivative of g along dz.
     curvature: (z, b) -> the Hessian of L in z, [n, n].
+    value: (z, b) -> L, of a loss that is no square.
     """
 
     residual: Callable[..., tuple[Float[Array, " n"], Float[Array, ""]]]
     pull: Callable[..., Float[Array, " n"]]
     push: Callable[..., Float[Array, " n"]]
     curvature: Callable[..., Float[Array, "n n"]]
+    value: Callable[..., Float[Array, ""]] | None = None
 
 
 def _normalized_residual(z: Array, b: Array) -> tuple[Array, Array]:
@@ -104,11 +117,41 @@ def _rescaled_curvature(z: Array, b: Array) -> Array:
     return inner.T @ inner + jnp.diag(_rescaled_pull(z, b))
 
 
+def _entropy_value(z: Array, b: Array) -> Array:
+    """-<b, log f>."""
+    return -jnp.sum(b * jax.nn.log_softmax(z))
+
+
+def _entropy_pull(z: Array, b: Array) -> Array:
+    """<b, 1> f - b, here as its residual, too."""
+    return jnp.sum(b) * jax.nn.softmax(z) - b
+
+
+def _entropy_residual(z: Array, b: Array) -> tuple[Array, Array]:
+    return _entropy_pull(z, b), jnp.zeros((), z.dtype)
+
+
+def _entropy_push(z: Array, dz: Array, b: Array) -> Array:
+    """<b, 1> f * (dz - <f, dz>)."""
+    f = jax.nn.softmax(z)
+    return jnp.sum(b) * f * (dz - jnp.sum(f * dz))
+
+
+def _entropy_curvature(z: Array, b: Array) -> Array:
+    """<b, 1> J."""
+    f = jax.nn.softmax(z)
+    return jnp.sum(b) * (jnp.diag(f) - jnp.outer(f, f))
+
+
+SQUARED = ("normalized", "rescaled")
 KINDS = {
     "normalized": Kind(
         _normalized_residual, _normalized_pull, _normalized_push, _normalized_curvature
     ),
     "rescaled": Kind(_rescaled_residual, _rescaled_pull, _rescaled_push, _rescaled_curvature),
+    "cross_entropy": Kind(
+        *(_entropy_residual, _entropy_pull, _entropy_push, _entropy_curvature, _entropy_value)
+    ),
 }
 
 _by_kind = jitted("kind")
@@ -129,13 +172,26 @@ def _pulled(rows: Array, data: Data) -> Array:
     return rows[0] if data.a1 is None else data.a1.T @ rows
 
 
+def _scaled(x: Array, data: Data) -> Array:
+    """The penalty's part of a derivative: l2 x."""
+    return jnp.zeros_like(x) if data.l2 is None else data.l2 * x
+
+
+def _penalty(x: Array, data: Data) -> Array:
+    """l2 |X|_F^2 / 2."""
+    return jnp.sum(x * _scaled(x, data)) / 2
+
+
 @jitted()
 def probabilities(x: Array, data: Data) -> Array:
     return jax.nn.softmax(logits(x, data), axis=1).reshape(data.b.shape)
 
 
 def _row_loss(x: Array, a: Array, b: Array, kind: str) -> Array:
-    """|r|^2 / 2; a tracer's overflow is infinity."""
+    """|r|^2 / 2, or the kind's own value; a tracer's overflow is infinity."""
+    value = KINDS[kind].value
+    if value is not None:
+        return value(x @ a.T, b)
     residual, exponent = KINDS[kind].residual(x @ a.T, b)
     scaled = jnp.sum(residual**2) / 2
     return scaled if kind == "normalized" else scaled * jnp.exp(exponent) ** 2
@@ -144,8 +200,11 @@ def _row_loss(x: Array, a: Array, b: Array, kind: str) -> Array:
 def _row_log_loss(x: Array, a: Array, b: Array, kind: str) -> Array:
     """log(|r|^2 / 2) = 2 (m + log s) + log(|r e^{-m} / s|^2 / 2), s the largest entry of r e^{-m}.
 
-    Minus infinity at r = 0, with gradient 0.
+    Minus infinity at r = 0, with gradient 0; of a kind with its own value, the logarithm of that.
     """
+    if KINDS[kind].value is not None:
+        loss = _row_loss(x, a, b, kind)
+        return jnp.where(loss > 0, jnp.log(jnp.where(loss > 0, loss, 1)), -jnp.inf)
     residual, exponent = KINDS[kind].residual(x @ a.T, b)
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(residual)))
     size = jnp.where(largest > 0, largest, 1)
@@ -169,7 +228,8 @@ def _each_row(of_row: Callable[..., Any], data: Data, *weights: Array) -> Any:
 
 @_by_kind
 def loss(x: Array, data: Data, kind: str) -> Array:
-    return jnp.sum(_each_row(lambda h, b: _row_loss(h, data.a2, b, kind), data, x))
+    rows = _each_row(lambda h, b: _row_loss(h, data.a2, b, kind), data, x)
+    return jnp.sum(data.weighed(rows)) + _penalty(x, data)
 
 
 @_by_kind
@@ -181,7 +241,8 @@ def log_loss(x: Array, data: Data, kind: str) -> Array:
 
 @_by_kind
 def gradient(x: Array, data: Data, kind: str) -> Array:
-    return _pulled(_each_row(lambda h, b: _row_gradient(h, data.a2, b, kind), data, x), data)
+    rows = _each_row(lambda h, b: _row_gradient(h, data.a2, b, kind), data, x)
+    return _pulled(data.weighed(rows), data) + _scaled(x, data)
 
 
 @_by_kind
@@ -192,7 +253,8 @@ def loss_and_gradient(x: Array, data: Data, kind: str) -> tuple[Array, Array]:
         return _row_loss(h, data.a2, b, kind), _row_gradient(h, data.a2, b, kind)
 
     losses, gradients = _each_row(of_row, data, x)
-    return jnp.sum(losses), _pulled(gradients, data)
+    total = jnp.sum(data.weighed(losses)) + _penalty(x, data)
+    return total, _pulled(data.weighed(gradients), data) + _scaled(x, data)
 
 
 @_by_kind
@@ -200,7 +262,7 @@ def hvp(x: Array, v: Array, data: Data, kind: str) -> Array:
     def of_row(h: Array, dh: Array, b: Array) -> Array:
         return KINDS[kind].push(h @ data.a2.T, dh @ data.a2.T, b) @ data.a2
 
-    return _pulled(_each_row(of_row, data, x, v), data)
+    return _pulled(data.weighed(_each_row(of_row, data, x, v)), data) + _scaled(v, data)
 
 
 @_by_kind
@@ -210,10 +272,12 @@ def dense_hessian(x: Array, data: Data, kind: str) -> Array:
     def of_row(h: Array, b: Array) -> Array:
         return data.a2.T @ KINDS[kind].curvature(h @ data.a2.T, b) @ data.a2
 
-    blocks = jax.vmap(of_row)(queried(x, data), data.labels)
+    blocks = data.weighed(jax.vmap(of_row)(queried(x, data), data.labels))
+    ridge = _scaled(jnp.eye(x.size, dtype=x.dtype), data)
     if data.a1 is None:
-        return blocks[0]
-    return jnp.einsum("ip,iq,irs->prqs", data.a1, data.a1, blocks).reshape(x.size, x.size)
+        return blocks[0] + ridge
+    whole = jnp.einsum("ip,iq,irs->prqs", data.a1, data.a1, blocks)
+    return whole.reshape(x.size, x.size) + ridge
 
 
 @jitted("kind", "steps")

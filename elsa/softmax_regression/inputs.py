@@ -33,6 +33,24 @@ def floats(*arrays: AnyShape) -> list[jax.Array]:
     return [array.astype(dtype) for array in made]
 
 
+def refuse_negative_labels(where: str, b: AnyShape) -> None:
+    """Raises an error for labels below 0, of which a cross-entropy has no lower bound."""
+    if checks.is_concrete(b) and np.asarray(b).min() < 0:
+        raise ValueError(
+            f"{where}: labels b of kind 'cross_entropy' must be at least 0, as probabilities and "
+            f"counts are, got {np.asarray(b).min():g}; kind 'normalized' takes any labels"
+        )
+
+
+def refuse_entropy(where: str, kind: str) -> None:
+    """Raises an error where only the squared losses are residuals that labels can shift."""
+    if kind == "cross_entropy":
+        raise ValueError(
+            f"{where}: kind must be 'normalized' or 'rescaled', got 'cross_entropy', whose value "
+            "no shift of the labels keeps; dataclasses.replace(problem, kind='normalized') has them"
+        )
+
+
 def concrete(where: str, /, **arrays: AnyShape) -> None:
     """Refuses tracers, for functions that decide by values or compute outside of jax.
 
@@ -77,7 +95,7 @@ def refuse_overflow(where: str, kind: str, result: jax.Array, x: jax.Array, data
         values = np.linalg.multi_dot([np.asarray(factor, np.float64) for factor in factors])
     largest, dtype = float(np.max(values)), result.dtype
     limit = float(np.log(float(jnp.finfo(dtype).max))) / 2
-    if kind == "normalized":  # which takes logits of any size that the dtype holds
+    if kind != "rescaled":  # which takes logits of any size that the dtype holds
         raise ValueError(
             f"{where}: the result overflows {dtype}: the largest logit is {largest:.6g}; the "
             "entries of data, weights or labels are too large, scale them down"

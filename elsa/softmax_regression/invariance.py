@@ -32,7 +32,7 @@ def seen_part(x: np.ndarray, values: Values, kind: str) -> Float[np.ndarray, "d1
 
 
 def _seen(values: Values, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    centred = kind == "normalized"
+    centred = kind != "rescaled"
     return _row_space(values.left, centred=False), _row_space(values.right, centred=centred)
 
 

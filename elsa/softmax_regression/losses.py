@@ -46,6 +46,8 @@ class Losses:
         arrays = (a if a is None or isinstance(a, jax.Array) else np.array(a) for a in (a1, a2, b))
         self._hold(*arrays, kind)
         inputs.arrays(where, **self._axes)
+        if kind == "cross_entropy":
+            inputs.refuse_negative_labels(where, b)
 
     def _hold(self, *values: Any) -> None:
         for name, value in zip(("a1", "a2", "b", "kind"), values, strict=True):
@@ -74,12 +76,12 @@ class Losses:
         *data: Real[ArrayLike, "_n _d"] | Rows,
         kind: str = "normalized",
     ) -> Self:
-        """The problem whose labels are the softmax at x, so that x solves it with loss 0.
+        """The problem whose labels are the softmax at x, so that x solves it; squared losses are 0.
 
         Args:
           x: weights, [d] or [d1, d2].
           *data: A [n, d], or A1 [n1, d1] and A2 [n2, d2].
-          kind: "normalized" or "rescaled".
+          kind: as of the problem; the least cross-entropy is that of the labels with themselves.
 
         Raises:
           ValueError: as for the problem and for `probabilities`.
@@ -109,9 +111,9 @@ class Losses:
 
     @exact
     def loss(self, x: Weights) -> Float[Array, ""]:
-        """|F - B|_F^2 / 2, or |U - rowsum(U) * B|_F^2 / 2 for kind "rescaled".
+        """|F - B|_F^2 / 2, |U - rowsum(U) * B|_F^2 / 2 for kind "rescaled", or -sum(B * log F).
 
-        The normalized loss takes logits of any size. The rescaled one overflows at logits of about
+        All but the rescaled loss take logits of any size. That one overflows at logits of about
         350 in float64 and 44 in float32; `log_loss` does not.
 
         Args:
@@ -141,8 +143,9 @@ class Losses:
     def gradient(self, x: Weights) -> Float[Array, "*weights"]:
         """The gradient of `loss`, with C = F - B and R = U - rowsum(U) * B.
 
-            normalized:  A1^T [F * (C - rowsum(F * C))] A2
-            rescaled:    A1^T [U * (R - rowsum(B * R))] A2
+            normalized:     A1^T [F * (C - rowsum(F * C))] A2
+            rescaled:       A1^T [U * (R - rowsum(B * R))] A2
+            cross_entropy:  A1^T [rowsum(B) * F - B] A2
 
         Raises:
           ValueError, TypeError: as `loss`.
@@ -162,6 +165,7 @@ class Losses:
 
             normalized:  A1^T [dF * (C - rowsum(F * C)) + F * (dF - rowsum(dF * C + F * dF))] A2
             rescaled:    A1^T [dU * (R - rowsum(B * R)) + U * (dR - rowsum(B * dR))] A2
+            cross_entropy:  A1^T [rowsum(B) * dF] A2
 
         Raises:
           ValueError, TypeError: as `loss`.
@@ -176,6 +180,7 @@ class Losses:
 
             normalized:  J^2 + diag(g) - g f^T - f g^T,  J = diag(f) - f f^T,  g = J (f - b)
             rescaled:    diag(u) P^T P diag(u) + diag(u * (P^T rho)),  P = I - b 1^T
+            cross_entropy:  <b, 1> J
 
         It holds (d1 d2)^2 numbers.
 
@@ -242,6 +247,12 @@ class Losses:
         made = inputs.floats(*queries, self.a2, self.b, *weights.values())
         left = made.pop(0) if queries else None
         return [Data(left, *made[:2]), *made[2:]]
+
+    def _start(self, where: str, init: Weights | None) -> list[Any]:
+        """The data, and where a solver starts: zeros of the data's dtype by default."""
+        start = np.zeros(self._weights_shape, np.int8) if init is None else init
+        self._concrete(where, init=start)
+        return self._arrays(where, init=start)
 
     def _values(self, where: str, **weights: AnyShape) -> Values:
         """The data in NumPy, for functions that decide by values; the weights are only checked."""

@@ -24,6 +24,7 @@ class Problem(Losses):
     With Z = A1 X A2^T, F the softmax of each row of Z, U = exp(Z), |.|_F the Frobenius norm,
 
         normalized:  L = |F - B|_F^2 / 2         rescaled:  L = |U - rowsum(U) * B|_F^2 / 2
+        cross_entropy:  L = -sum(B * log F), convex, for labels of at least 0
 
     and with one row, z = A x, f = exp(z) / <exp(z), 1>, u = exp(z), alpha = <u, 1>,
 
@@ -40,7 +41,7 @@ class Problem(Losses):
       a1: queries, [n1, d1]; None for a single problem.
       a2: keys, [n2, d2]; of a single problem its data A, [n, d].
       b: labels, [n1, n2], or [n].
-      kind: "normalized" or "rescaled".
+      kind: "normalized", "rescaled" or "cross_entropy".
 
     Raises:
       ValueError: for shapes that do not fit, empty arrays, entries that are not finite, or an
@@ -58,6 +59,8 @@ class Problem(Losses):
             normalized, gradient   (||A1|| ||A2||)^2 (1/4 + k max_i |b_i|),  k = sqrt(2)/(3 sqrt(3))
             rescaled, loss         ||A1|| ||A2|| sqrt(sum_i (||P_i||^2 e_i (e_i + sqrt(n2) - 1))^2)
             rescaled, gradient     (||A1|| ||A2||)^2 max_i ||P_i||^2 e_i (2 e_i + sqrt(n2) - 1)
+            cross_entropy, loss    ||A1|| ||A2|| sqrt(sum_i max_j |<b_i, 1> e_j - b_i|^2)
+            cross_entropy, gradient  (||A1|| ||A2||)^2 max_i <b_i, 1> / 2
 
         with b_i row i of B, a_i of A1, e_j the unit vectors, e_i = exp(|a_i| ||A2|| R),
         P_i = I - b_i 1^T. Sharp: for the normalized loss labels and unit vectors lose their means
@@ -169,9 +172,8 @@ class Problem(Losses):
 
             newton-cg   scipy's trust-ncg with `hvp`
             lbfgs       optax's L-BFGS with its zoom line search and `gradient`
-            gd          x <- x - gradient / L: L is `lipschitz`(sharp=True) for the normalized loss;
-                        for the rescaled one it is the constant of the ball around x that the step
-                        stays in
+            gd          x <- x - gradient / L: L is `lipschitz`(sharp=True); for the rescaled loss
+                        it is the constant of the ball around x that the step stays in
 
         It stops where |gradient| <= tolerance * scale, the scale being the largest gradient that
         data of this size can have at the start: ||A1|| ||A2|| max(F) (|F|_F + |B|_F), or
@@ -181,7 +183,8 @@ class Problem(Losses):
         normalized loss: null directions keep what `init` has of them, and a Hessian that is
         singular along them does no harm; no matrix of d1 d2 columns is formed. The rescaled loss
         falls to 0 where all logits fall, too: if some v has A v < 0 in every entry, there is no
-        minimiser but at infinity for labels out of reach.
+        minimiser but at infinity for labels out of reach; nor is there for labels of 0 and 1 that
+        some weights sort out, of which a warning and `history.advice` tell.
 
         Args:
           method: "newton-cg", "lbfgs" or "gd".
@@ -194,11 +197,8 @@ class Problem(Losses):
             above 0, max_iterations below 1, or a rescaled loss that overflows at the start.
           TypeError: for tracers: solvers run on the host and decide by values.
         """
-        where = "Problem.solve"
-        start = np.zeros(self._weights_shape, np.int8) if init is None else init  # of data's dtype
-        self._concrete(where, init=start)
-        data, x = self._arrays(where, init=start)
-        return solvers.solve(where, data, self.kind, x, method, tolerance, max_iterations)
+        data, x = self._start("Problem.solve", init)
+        return solvers.solve("Problem.solve", data, self.kind, x, method, tolerance, max_iterations)
 
     @exact
     def weight_shift(self, x: Weights, x_next: Weights, *, side: str | None = None) -> WeightShift:
@@ -226,6 +226,7 @@ class Problem(Losses):
           ValueError, TypeError: as `loss`, the overflow apart, and for an unknown side.
         """
         where = "Problem.weight_shift"
+        inputs.refuse_entropy(where, self.kind)
         data, before, after = self._arrays(where, x=x, x_next=x_next)
         moving = self._side(where, side)
         return shifts.of_weights(before, after, data, kind=self.kind, side=moving)
@@ -240,6 +241,7 @@ class Problem(Losses):
           ValueError, TypeError: as `weight_shift`, and for a path of one point.
         """
         where = "Problem.trajectory_shift"
+        inputs.refuse_entropy(where, self.kind)
         data, points = self._arrays(where, "steps", path=path)
         if points.shape[0] < 2:
             raise ValueError(f"{where}: path must have at least 2 points, got {points.shape[0]}")
@@ -266,6 +268,7 @@ class Problem(Losses):
             the same kind and shapes.
         """
         where = "Problem.context_shift"
+        inputs.refuse_entropy(where, self.kind)
         if not isinstance(after, Problem):
             raise TypeError(
                 f"{where}: after must be a Problem, got {type(after).__name__}; "

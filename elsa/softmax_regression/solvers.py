@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float
 
 from elsa.base import checks
 from elsa.base.jit import jitted
-from elsa.softmax_regression import bounds, descent, formulas, inputs, newton
+from elsa.softmax_regression import bounds, descent, formulas, inputs, newton, stuck
 from elsa.softmax_regression.bounds import label_operator_norm
 from elsa.softmax_regression.descent import Objective, Run
 from elsa.softmax_regression.formulas import Data
@@ -34,12 +35,15 @@ class History:
     tolerance: the gradient norm that was asked for.
     stopped: why it ended: "gradient", its norm is at most the tolerance; "limit", of iterations;
       "stuck", no step improves on rounding.
+    advice: what is the matter with labels of 0 and 1 that no finite weights reach, and what to do;
+      empty where there is nothing to say.
     """
 
     loss: Float[np.ndarray, " iterates"]
     gradient_norm: Float[np.ndarray, " iterates"]
     tolerance: float
     stopped: str
+    advice: str = ""
 
 
 class Solution(NamedTuple):
@@ -84,7 +88,10 @@ def solve(
     norms = np.asarray(run.norms, np.float64)[: made + 1]
     reached = norms[-1] <= threshold
     stopped = "gradient" if reached else "stuck" if bool(run.stuck) else "limit"
-    history = History(losses, norms, threshold, stopped)
+    advice = stuck.advice(kind, data, run.x, stopped)
+    if advice:
+        warnings.warn(f"{where}: {advice}", stacklevel=4)
+    history = History(losses, norms, threshold, stopped, advice)
     return Solution(run.x, float(losses[-1]), float(norms[-1]), made, history)
 
 
@@ -93,7 +100,7 @@ class Sizes(NamedTuple):
 
     norm: ||A1|| ||A2||, by which the logits move at most a unit of X.
     longest: of the rows, max |a_i| of A1 times that of A2, by which any one logit does.
-    constant: L of the normalized loss everywhere; 0 for the rescaled one, which has none.
+    constant: L everywhere, of the rescaled loss that of the penalty alone, as it has none.
     """
 
     norm: Array
@@ -102,13 +109,22 @@ class Sizes(NamedTuple):
 
 
 def _sizes(kind: str, data: Data) -> Sizes:
-    values = bounds.values(*data)
+    values = bounds.values(*data[:3])
     factors = values.left, values.right
     norm = math.prod(np.linalg.norm(factor, 2) for factor in factors)
     longest = math.prod(np.linalg.norm(factor, axis=1).max() for factor in factors)
-    sharp = kind == "normalized"
-    constant = bounds.of_all(values, kind, 0.0, "gradient", sharp=True) if sharp else 0.0
+    constant = 0.0 if data.l2 is None else float(data.l2)
+    if kind != "rescaled" and data.weights is None:
+        constant += bounds.of_all(values, kind, 0.0, "gradient", sharp=True)
+    elif kind != "rescaled":
+        weights = np.asarray(data.weights, np.float64)
+        constant = bounds.of_weighed(values, kind, 0.0, weights, constant, sharp=True)
     return Sizes(*(jnp.asarray(number, data.a2.dtype) for number in (norm, longest, constant)))
+
+
+def _both(data: Data, f: Array, b: Array) -> Array:
+    """The sizes of softmax and labels, of which a gradient is the difference."""
+    return descent.norm(data.weighed(f)) + descent.norm(data.weighed(b))
 
 
 @functools.cache
@@ -125,19 +141,23 @@ def _objective(kind: str) -> Objective:
     @jitted()
     def scale(x: Array, data: Data, sizes: Sizes) -> Array:
         z = formulas.logits(x, data)
-        if kind == "normalized":
-            f = jax.nn.softmax(z, axis=1)
-            return sizes.norm * jnp.max(f) * (descent.norm(f) + descent.norm(data.b))
-        change, largest, total = rows(jnp.exp(z), data.labels)
-        return sizes.norm * descent.norm(change * largest * total)
+        penalty = 0.0 if data.l2 is None else data.l2 * descent.norm(x)
+        if kind == "rescaled":
+            change, largest, total = rows(jnp.exp(z), data.labels)
+            return sizes.norm * descent.norm(data.weighed(change * largest * total)) + penalty
+        f, b = jax.nn.softmax(z, axis=1), data.labels
+        if kind == "cross_entropy":
+            f *= jnp.sum(b, axis=1, keepdims=True)
+            return sizes.norm * _both(data, f, b) + penalty
+        return sizes.norm * jnp.max(f) * _both(data, f, b) + penalty
 
     def step_size(x: Array, gradient: Array, data: Data, sizes: Sizes) -> Array:
-        if kind == "normalized":
+        if kind != "rescaled":
             return 1 / sizes.constant
         # where every logit moves by at most REACH, u grows by at most exp(REACH)
         change, largest, total = rows(jnp.exp(formulas.logits(x, data)), data.labels)
-        most = jnp.max(change * largest * (largest + total))
-        constant = sizes.norm**2 * most * jnp.exp(2 * REACH)
+        most = jnp.max(data.weighed(change * largest * (largest + total)))
+        constant = sizes.norm**2 * most * jnp.exp(2 * REACH) + sizes.constant
         return jnp.minimum(1 / constant, REACH / (sizes.longest * descent.norm(gradient)))
 
     return Objective(

@@ -5,7 +5,7 @@ import math
 from elsa.base import checks
 from elsa.softmax_regression import inputs
 from elsa.softmax_regression.bounds import OF
-from elsa.softmax_regression.formulas import KINDS
+from elsa.softmax_regression.formulas import SQUARED
 
 
 def worst_case_lipschitz(
@@ -50,7 +50,7 @@ def worst_case_lipschitz(
     """
     where = "worst_case_lipschitz"
     checks.size(where, rows=(rows, 1))
-    checks.one_of(where, "kind", kind, KINDS)
+    checks.one_of(where, "kind", kind, SQUARED)
     checks.one_of(where, "of", of, OF)
     inputs.radius(where, radius, needed=True)
     checks.finite(where, label_norm=label_norm)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WHERE = "softmax_regression"
-KINDS, METHODS = ("normalized", "rescaled"), ("newton-cg", "lbfgs", "gd")
+KINDS, METHODS = ("normalized", "rescaled", "cross_entropy"), ("newton-cg", "lbfgs", "gd")
 NAMES = {"newton-cg": "Newton-CG", "lbfgs": "L-BFGS", "gd": "gradient descent"}
 POINTS = 150  # of a curve in the records
 

@@ -55,6 +55,22 @@ def calls() -> dict[str, Call]:
         "Problem.row_lipschitz": call(_RESCALED.row_lipschitz, **ball),
         "Problem.identifiable_part": call(_MATRIX.identifiable_part, x=_M),
     }
+    penalised = sr.Penalised(Problem(**_DATA, kind="cross_entropy"), l2=0.5)
+    methods |= {
+        "Penalised": call(
+            sr.Penalised, problem=Made(lambda: _MATRIX), l2=0.5, sample_weight=np.ones(4)
+        ),
+        "Penalised.loss": call(penalised.loss, x=_M),
+        "Penalised.gradient": call(penalised.gradient, x=_M),
+        "Penalised.hvp": call(penalised.hvp, x=_M, v=_W),
+        "Penalised.dense_hessian": call(penalised.dense_hessian, x=_M),
+        "Penalised.solve": call(
+            penalised.solve, method="newton-cg", init=_M, tolerance=1e-3, max_iterations=2
+        ),
+        "Penalised.lipschitz": call(
+            sr.Penalised(_RESCALED, l2=0.5).lipschitz, radius=1.0, sharp=True
+        ),
+    }
     functions = {
         "softmax_attention": call(
             sr.softmax_attention, a=normal(4, 3), weight=normal(3, 3), value=normal(3, 3)

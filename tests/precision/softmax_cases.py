@@ -47,6 +47,32 @@ def _sampled() -> None:
         problem.sampled_ratios(_KEY, radius=1.0, pairs=2)
 
 
+def penalised() -> dict[str, Case]:
+    """The methods of problems with a penalty, of every kind."""
+    kinds = ("normalized", "rescaled", "cross_entropy")
+    each = [
+        (Problem(normal(4, 2), normal(3, 2), np.full((4, 3), 1 / 3), kind), _M, _W)
+        for kind in kinds
+    ]
+
+    def of_each(call: Any) -> Case:
+        return traced(
+            lambda given: [call(sr.Penalised(p, l2=0.5), x, v) for p, x, v in given], each
+        )
+
+    def run(call: Any) -> Case:
+        return Run(lambda: [call(sr.Penalised(p, l2=0.5)) for p, _, _ in each])
+
+    return {
+        "Penalised.loss": of_each(lambda problem, x, v: problem.loss(x)),
+        "Penalised.gradient": of_each(lambda problem, x, v: problem.gradient(x)),
+        "Penalised.hvp": of_each(lambda problem, x, v: problem.hvp(x, v)),
+        "Penalised.dense_hessian": of_each(lambda problem, x, v: problem.dense_hessian(x)),
+        "Penalised.lipschitz": run(lambda problem: problem.lipschitz(1.0)),
+        "Penalised.solve": run(lambda problem: problem.solve(max_iterations=1)),
+    }
+
+
 def cases() -> dict[str, Case]:
     def moved(problem: Problem) -> Problem:
         return dataclasses.replace(problem, a2=problem.a2 + 1.0)
@@ -92,5 +118,5 @@ def cases() -> dict[str, Case]:
         "curvature_bound": Run(lambda: sr.curvature_bound(0.5)),
         "label_operator_norm": Run(lambda: sr.label_operator_norm(np.full(4, 0.25))),
     }
-    named = {f"Problem.{name}": case for name, case in methods.items()} | functions
+    named = {f"Problem.{name}": case for name, case in methods.items()} | penalised() | functions
     return {f"softmax_regression.{name}": case for name, case in named.items()}

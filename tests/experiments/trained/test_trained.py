@@ -61,9 +61,7 @@ def test_a_diverged_seed_is_no_part_of_the_mean(monkeypatch, tmp_path):
     assert "1 diverged models are left out" in str(table.caption)
     assert "of the prompts, which all seeds share: up to 3.3 %" in str(table.caption)
     excess, error = (next(c for c in table.columns if c.header == h) for h in ("excess", "± s.e."))
-    assert (
-        next(iter(error.cells)) == f"{report.total_error(first):.2g}"
-    )  # no less than the prompts' own
+    assert next(iter(error.cells)) == f"{report.total_error(first):.2g}"
     assert next(iter(excess.cells)).endswith(
         f" ± {100 * report.total_error(first) / first['target']:.2g}"
     )
