@@ -272,6 +272,7 @@ class Losses:
         inputs.concrete(where, **data, **more)
 
     def _side(self, where: str, side: str | None) -> str:
+        inputs.refuse_entropy(where, self.kind)
         sides = ("queries", "keys") if self.a1 is not None else ("keys",)
         if side is None:
             return sides[0]

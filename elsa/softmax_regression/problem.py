@@ -34,8 +34,8 @@ class Problem(Losses):
     to move: formulas that have A1 hold with ||A1|| = |a_1| = 1. B is any matrix of finite numbers.
     Gao, Song, Xie (arXiv:2307.02419), whose losses lack the factor 1/2.
 
-    Problems are pytrees: they go through jit, where those of one shape share a program, and vmap,
-    stacked along a leading axis of their arrays. `dataclasses.replace` changes labels or data.
+    Problems are pytrees: they go through jit, with one program a shape, and vmap, stacked along a
+    leading axis of their arrays. `dataclasses.replace` changes labels or data.
 
     Args:
       a1: queries, [n1, d1]; None for a single problem.
@@ -183,8 +183,8 @@ class Problem(Losses):
         normalized loss: null directions keep what `init` has of them, and a Hessian that is
         singular along them does no harm; no matrix of d1 d2 columns is formed. The rescaled loss
         falls to 0 where all logits fall, too: if some v has A v < 0 in every entry, there is no
-        minimiser but at infinity for labels out of reach; nor is there for labels of 0 and 1 that
-        some weights sort out, of which a warning and `history.advice` tell.
+        minimiser but at infinity for labels out of reach. A warning and `history.advice` tell of
+        labels of 0 and 1 that some weights sort out, where it is so, too.
 
         Args:
           method: "newton-cg", "lbfgs" or "gd".
@@ -197,8 +197,8 @@ class Problem(Losses):
             above 0, max_iterations below 1, or a rescaled loss that overflows at the start.
           TypeError: for tracers: solvers run on the host and decide by values.
         """
-        data, x = self._start("Problem.solve", init)
-        return solvers.solve("Problem.solve", data, self.kind, x, method, tolerance, max_iterations)
+        data, x = self._start(where := "Problem.solve", init)
+        return solvers.solve(where, data, self.kind, x, method, tolerance, max_iterations)
 
     @exact
     def weight_shift(self, x: Weights, x_next: Weights, *, side: str | None = None) -> WeightShift:
@@ -226,7 +226,6 @@ class Problem(Losses):
           ValueError, TypeError: as `loss`, the overflow apart, and for an unknown side.
         """
         where = "Problem.weight_shift"
-        inputs.refuse_entropy(where, self.kind)
         data, before, after = self._arrays(where, x=x, x_next=x_next)
         moving = self._side(where, side)
         return shifts.of_weights(before, after, data, kind=self.kind, side=moving)
@@ -241,7 +240,6 @@ class Problem(Losses):
           ValueError, TypeError: as `weight_shift`, and for a path of one point.
         """
         where = "Problem.trajectory_shift"
-        inputs.refuse_entropy(where, self.kind)
         data, points = self._arrays(where, "steps", path=path)
         if points.shape[0] < 2:
             raise ValueError(f"{where}: path must have at least 2 points, got {points.shape[0]}")
