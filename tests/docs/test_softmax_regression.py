@@ -10,7 +10,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def test_the_page_prints_what_it_shows():
     _, printed, shown = run_page("softmax_regression.md")
-    assert len(printed) == 4 and printed == shown
+    assert len(printed) == 5 and printed == shown
 
 
 def test_the_figures_of_the_page_are_there():
