@@ -38,17 +38,18 @@ def prompt_view(stack: BlockStack, /, **blocks: AnyShape) -> Any:
     rows = [(name, box.rows) for name, box in boxes.items()]
     channels = [(name, box.channels) for name, box in boxes.items()]
     n, m = prompts.shape[1:]
-    return treescope.render_array(
-        prompts,
-        sliders=(0,),
-        rows=(1,),
-        columns=(2,),
-        axis_labels={0: "prompt", 1: f"row (token), {n}", 2: f"channel, {m}"},
-        axis_item_labels={0: after, 1: _labels(n, rows), 2: _labels(m, channels)},
-        around_zero=True,
-        truncate=prompts.size > _LARGEST,
-        maximum_size=_LARGEST,
-    )
+    with np.errstate(over="ignore"):  # it draws in float32
+        return treescope.render_array(
+            prompts,
+            sliders=(0,),
+            rows=(1,),
+            columns=(2,),
+            axis_labels={0: "prompt", 1: f"row (token), {n}", 2: f"channel, {m}"},
+            axis_item_labels={0: after, 1: _labels(n, rows), 2: _labels(m, channels)},
+            around_zero=True,
+            truncate=prompts.size > _LARGEST,
+            maximum_size=_LARGEST,
+        )
 
 
 def _labels(size: int, spans: list[tuple[str, range]]) -> list[str]:

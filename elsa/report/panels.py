@@ -283,5 +283,5 @@ def _bar(axes: "Axes", scale: Scale, norm: "Normalize") -> None:
     bar.set_ticks(marks, labels=[f"{mark:.3g}" for mark in marks])
     bar.ax.xaxis.set_minor_locator(NullLocator())
     bar.ax.tick_params(length=1.5, pad=1)
-    beyond = f", logarithmic beyond ±{inner:.3g}" if scale.linear_below < size else ""
+    beyond = rf", logarithmic beyond $\pm${inner:.3g}" if scale.linear_below < size else ""
     bar.set_label(scale.label + beyond, fontsize=style.SMALL, labelpad=1)

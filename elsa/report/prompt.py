@@ -104,7 +104,7 @@ def _kinds(panels: Sequence[Panel]) -> list[str]:
     """Which arrays there are, and what their rows and columns count."""
     found: dict[str, list[str]] = {}
     for panel in sorted(panels, key=lambda panel: list(_ARRAYS).index(panel.title.lower())):
-        titles = found.setdefault(f"{panel.rows.name} × {panel.columns.name}", [])
+        titles = found.setdefault(rf"{panel.rows.name} $\times$ {panel.columns.name}", [])
         titles += [panel.title] * (panel.title not in titles)
     return [f"{', '.join(titles)}: {sides}" for sides, titles in found.items()]
 

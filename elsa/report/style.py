@@ -240,7 +240,7 @@ def kind(axes: "Axes", label: str, colours: Sequence[str], **line: Any) -> None:
         axes.add_line(legends.kind(shown, **look))
 
 
-def bars(axes: "Axes", label: str = "± standard error") -> None:
+def bars(axes: "Axes", label: str = r"$\pm$ standard error") -> None:
     """A legend entry for the bars of error of all curves: what they span."""
     with applied():
         axes.errorbar(

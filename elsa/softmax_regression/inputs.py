@@ -98,7 +98,7 @@ def refuse_overflow(where: str, kind: str, result: jax.Array, x: jax.Array, data
     if kind != "rescaled":  # which takes logits of any size that the dtype holds
         raise ValueError(
             f"{where}: the result overflows {dtype}: the largest logit is {largest:.6g}; the "
-            "entries of data, weights or labels are too large, scale them down"
+            "entries of data, weights (x, init) or labels are too large, scale them down"
         )
     raise ValueError(
         f"{where}: the {kind} loss overflows {dtype}: the largest logit is {largest:.6g}, and "

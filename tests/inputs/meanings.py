@@ -13,6 +13,7 @@ from tests.inputs.verdict import NAN_TOO
 NUMBERS = {
     "alpha": "zero huge",
     "lam": "zero huge",
+    "l2": "zero huge",
     "noise_var": "zero huge",
     "d_lam": "zero negative huge",
     "momentum": "zero",

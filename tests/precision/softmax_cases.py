@@ -60,8 +60,8 @@ def penalised() -> dict[str, Case]:
             lambda given: [call(sr.Penalised(p, l2=0.5), x, v) for p, x, v in given], each
         )
 
-    def run(call: Any) -> Case:
-        return Run(lambda: [call(sr.Penalised(p, l2=0.5)) for p, _, _ in each])
+    def run(call: Any, *, products: bool = False) -> Case:
+        return Run(lambda: [call(sr.Penalised(p, l2=0.5)) for p, _, _ in each], products=products)
 
     return {
         "Penalised.loss": of_each(lambda problem, x, v: problem.loss(x)),
@@ -69,7 +69,7 @@ def penalised() -> dict[str, Case]:
         "Penalised.hvp": of_each(lambda problem, x, v: problem.hvp(x, v)),
         "Penalised.dense_hessian": of_each(lambda problem, x, v: problem.dense_hessian(x)),
         "Penalised.lipschitz": run(lambda problem: problem.lipschitz(1.0)),
-        "Penalised.solve": run(lambda problem: problem.solve(max_iterations=1)),
+        "Penalised.solve": run(lambda problem: problem.solve(max_iterations=1), products=True),
     }
 
 

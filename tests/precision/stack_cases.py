@@ -46,6 +46,7 @@ def _called(method: Callable[..., Any], blocks: dict[str, Any]) -> Case:
 
 _DESCRIPTIONS = (
     *("inputs", "outputs", "holds", "layers", "weights", "is_as_built", "dtype"),
+    "own_blocks",
     *("num_layers", "num_heads", "num_parameters"),
 )
 

@@ -34,7 +34,7 @@ TABLES = (
     theory_cases,
 )
 # A room of words and files, without a number in it.
-WITHOUT_NUMBERS = {"elsa.base"}
+WITHOUT_NUMBERS = {"elsa.base", "elsa.__main__"}
 # Readers of a run's files: what they return are models and programs, which the table has.
 READERS = {
     "training.Trained.risk_along_training",
