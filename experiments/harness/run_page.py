@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from elsa.base import files, sealed_json, strict_json
 from elsa.report import document
 from elsa.report.charts import Chart
@@ -157,12 +155,9 @@ def _results(run: Run) -> str:
 def printed(table: "Table") -> str:
     """A table of the terminal as one of a page."""
 
-    def plain(cell: Any) -> str:
-        return Text.from_markup(cell).plain if isinstance(cell, str) else str(cell)
-
-    columns = [plain(column.header) for column in table.columns]
-    lines = zip(*(map(plain, column.cells) for column in table.columns), strict=True)
-    parts = [plain(part) for part in (table.title, table.caption) if part]
+    columns = [str(column.header) for column in table.columns]
+    lines = zip(*(map(str, column.cells) for column in table.columns), strict=True)
+    parts = [str(part) for part in (table.title, table.caption) if part]
     return document.table(columns, list(lines), caption="\n".join(parts) or "results")
 
 

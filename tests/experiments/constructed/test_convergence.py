@@ -220,7 +220,7 @@ def test_a_table_with_a_separator_and_a_unit_of_its_own_is_the_same_problem(csv)
         ({"shown_depths": (0,)}, "shown_depths must be at least 1"),
         ({"curve_points": 4}, "curve_points must be at least 5"),
         ({"data": {"path": ""}}, "data.path and data.target belong together"),
-        ({"data": {"path": "missing.csv"}}, "path must be a CSV file"),
+        ({"data": {"path": "missing.csv"}}, "must be a CSV file"),
         ({"data": {"target": "prize"}}, "did you mean 'price'"),
     ],
 )
