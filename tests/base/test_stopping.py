@@ -13,14 +13,6 @@ from elsa.base import stopping
 PREEMPTING = [signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP]
 
 
-@pytest.fixture(autouse=True)
-def none_is_ignored():
-    """As in a terminal, also where the tests were started by nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.parametrize("number", PREEMPTING)
 def test_a_scheduler_s_signal_ends_the_process_as_ctrl_c_does(number):
     before = signal.getsignal(number)
