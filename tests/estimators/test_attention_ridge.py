@@ -147,7 +147,7 @@ def test_a_depth_that_is_too_small_is_said_with_the_distance_and_what_helps():
     distance = np.linalg.norm(slopes - solution) / np.linalg.norm(solution)
     assert model.distance_ == pytest.approx(distance, rel=1e-6)
     with pytest.warns(ConvergenceWarning, match="where float64 ends; a larger alpha helps, or"):
-        x[:, 2] = x[:, 1] * (1 + 1e-9 * np.arange(len(y)) ** 2)
+        x[:, 2] = x[:, 1] * (1 + 1e-10 * np.arange(len(y)) ** 2)
         AttentionRidge(alpha=0.0).fit(x, y)
 
 
