@@ -57,4 +57,5 @@ def test_a_missing_table_ends_a_run_without_jax():
         [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout == "2\n", done.stderr
-    assert done.stderr.startswith("error: read_csv: path (data.path in a config) must be a CSV file, got 'no.csv'")
+    said = "error: read_csv: path (data.path in a config) must be a CSV file, got 'no.csv'"
+    assert done.stderr.startswith(said)
