@@ -155,8 +155,7 @@ def _group(trained: "Trained", which: list[int], drawn: Sequence[Any]) -> _Group
     asked = program.settings.train.sampler
     asked = "rows" if asked == "rows" else "auto"  # another task need not have the others
     stacked, axes = stack(points)
-    seeds, batch = program.settings.num_seeds, program.settings.train.batch
-    crowd = sampling.Crowd.of(axes, len(points), seeds, 1, batch)
+    crowd = sampling.Crowd.of(axes, len(points), program.settings, share_data=True)
     sampler = sampling.choose(asked, program.bare(), points[0], crowd)
     kind = type(drawn[0]).__name__
     contracts.check_prompts(kind, sampler, sampling.SAMPLE[sampler], points[0])

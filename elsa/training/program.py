@@ -46,10 +46,7 @@ class Program:
             contracts.check_model(named, models.MODELS[named])
         model = self.bare()
         self._graph: Any = nnx.split(model)[0]
-        own_data = 1 if settings.train.share_data else settings.num_seeds
-        crowd = sampling.Crowd.of(
-            sweep.axes, len(sweep), settings.num_seeds, own_data, settings.train.batch
-        )
+        crowd = sampling.Crowd.of(sweep.axes, len(sweep), settings, settings.train.share_data)
         self.sampler = sampling.choose(settings.train.sampler, model, point, crowd)
         contracts.check_prompts(name, self.sampler, sampling.SAMPLE[self.sampler], point)
         self._options = options = compiling.options(settings.train.optimise)

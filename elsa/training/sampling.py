@@ -11,6 +11,7 @@ from elsa.base.precision import exact
 from elsa.tasks import GramPrompt, PairPrompt, Prompt
 from elsa.tasks.pairs import num_pairs
 from elsa.training import kinds
+from elsa.training.settings import RunSettings
 from elsa.training.sweep import Point
 
 Sampler = Callable[[Point, Array, int], Prompt | GramPrompt | PairPrompt]
@@ -40,17 +41,17 @@ class Crowd(NamedTuple):
     rows_drawn: int
 
     @classmethod
-    def of(cls, axes: Point, points: int, seeds: int, own_data: int, batch: int) -> "Crowd":
+    def of(cls, axes: Point, points: int, settings: RunSettings, share_data: bool) -> "Crowd":
         """Of a sweep mapped over its points along these axes.
 
         Args:
-          points, seeds: how many there are.
-          own_data: how many of the seeds have prompts of their own; 1 where all share them.
-          batch: prompts of a batch.
+          points: how many there are.
+          settings: of the run, for its seeds and the prompts of a batch.
+          share_data: whether all seeds see the same prompts.
         """
         one_task = not jax.tree.leaves(axes.task)
-        drawn = own_data * (1 if one_task else points)
-        return cls(points, points * seeds // drawn, drawn * batch)
+        drawn = (1 if share_data else settings.num_seeds) * (1 if one_task else points)
+        return cls(points, points * settings.num_seeds // drawn, drawn * settings.train.batch)
 
 
 def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:

@@ -160,13 +160,8 @@ def primitives(config: ConfigDict) -> None:
 
 def sizes_of_primitives(shape: str) -> dict[str, int]:
     """n, d, k of a shape such as "3x8x5"."""
-    parts = shape.split("x")
-    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
-        raise ValueError(
-            f"primitives: shapes must be n x d x k, three numbers of at least 1 as in '3x8x5', "
-            f"got {shape!r}"
-        )
-    return dict(zip("ndk", map(int, parts), strict=True))
+    sizes = _sizes("primitives", shape, "n x d x k, three", "3x8x5")
+    return dict(zip("ndk", sizes, strict=True))
 
 
 def single_step(config: ConfigDict) -> None:
@@ -184,10 +179,15 @@ def single_step(config: ConfigDict) -> None:
 
 def sizes_of_a_step(shape: str) -> tuple[int, int]:
     """N and d of a shape such as "20x4"."""
+    rows, dim = _sizes("single_step", shape, "N x d, two", "20x4")
+    return rows, dim
+
+
+def _sizes(where: str, shape: str, axes: str, example: str) -> list[int]:
+    """The numbers of a shape, as many as the example has."""
     parts = shape.split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
+    if len(parts) != len(example.split("x")) or not all(p.isdecimal() and int(p) for p in parts):
         raise ValueError(
-            f"single_step: shapes must be N x d, two numbers of at least 1 as in '20x4', "
-            f"got {shape!r}"
+            f"{where}: shapes must be {axes} numbers of at least 1 as in {example!r}, got {shape!r}"
         )
-    return int(parts[0]), int(parts[1])
+    return [int(part) for part in parts]
