@@ -83,12 +83,10 @@ def test_weights_and_biases_has_every_step_once_after_kills_and_interruptions(
 ):
     pytest.importorskip("wandb", reason="wandb is not installed; `make test-doors` does it")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    config, folder = cases.config(train={"tracker": "wandb"}), tmp_path / "run"
+    tracked, folder = {"tracker": "wandb"}, tmp_path / "run"
+    config = cases.config(train=tracked)
     killed(config, folder, 2 * EVERY, tmp_path)
-    with monkeypatch.context() as patch:
-        cases.interrupt_at(3 * EVERY, patch)
-        with pytest.raises(KeyboardInterrupt):
-            training.fit(config, folder)
+    cases.interrupted(folder, 3 * EVERY, monkeypatch, train=tracked)
     training.fit(config, folder)
     (last,) = (folder / "wandb").glob("offline-run-*/*.wandb")
     check(history_of(last), folder)
@@ -112,12 +110,10 @@ def test_mlflow_has_every_step_once_after_a_kill_and_an_interruption(tmp_path, m
 
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    config, folder = cases.config(train={"tracker": "mlflow"}), tmp_path / "run"
+    tracked, folder = {"tracker": "mlflow"}, tmp_path / "run"
+    config = cases.config(train=tracked)
     killed(config, folder, 3 * EVERY, tmp_path)
-    with monkeypatch.context() as patch:
-        cases.interrupt_at(4 * EVERY, patch)
-        with pytest.raises(KeyboardInterrupt):
-            training.fit(config, folder)
+    cases.interrupted(folder, 4 * EVERY, monkeypatch, train=tracked)
     training.fit(config, folder)
     client = MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("elsa").experiment_id])
