@@ -1,11 +1,11 @@
 """The file of a user's table, which can be looked for before anything slow is imported."""
 
-import difflib
 import os
 import stat
 from pathlib import Path
 
 from elsa.base.files import native
+from elsa.base.values import nearest
 
 _LONG, _SHOWN = 250, 40  # characters of a path, in an error
 
@@ -24,8 +24,7 @@ def table_file(path: str | os.PathLike[str]) -> Path:
     try:
         mode = os.stat(file).st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last of a NUL in the name
-        near = difflib.get_close_matches(file.name, _beside(file), n=3)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = nearest(file.name, _beside(file))
         raise FileNotFoundError(
             f"{said}: there is no file {str(file.absolute())!r}{hint}"
         ) from None

@@ -108,9 +108,14 @@ def known_names(where: str, what: str, given: Iterable[Any], known: Iterable[str
     options = list(known)
     unknown = [name for name in given if name not in options]
     if unknown:
-        near = difflib.get_close_matches(str(unknown[0]), options, n=3)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        hint = nearest(str(unknown[0]), options)
         raise KeyError(f"{where}: unknown {what} {unknown[0]!r}, known are {options}{hint}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message that asks for the nearest known names; empty where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=3)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def mapping(where: str, what: str, /, **mappings: Any) -> None:

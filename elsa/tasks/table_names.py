@@ -1,12 +1,12 @@
 """The names of a table's columns."""
 
 import csv
-import difflib
 import os
 import re
 from collections.abc import Sequence
 
 from elsa.base import checks
+from elsa.base.values import nearest
 from elsa.tasks.table_numbers import Line
 
 
@@ -38,20 +38,14 @@ def refuse(path: str | os.PathLike[str], header: list[str], drop: Sequence[str])
 
 def missing(path: str | os.PathLike[str], header: list[str], target: str, why: str) -> KeyError:
     """The error of a header without the target; `why`, or else the nearest names."""
-    near = difflib.get_close_matches(target, header, n=3)
-    if why:
-        hint = why
-    elif near:
-        hint = f"; did you mean {' or '.join(map(repr, near))}?"
-    elif len(header) == 1:
+    hint = why or nearest(target, header)
+    if not hint and len(header) == 1:
         hint = (
             "; columns are separated by a comma, a semicolon, a tab or |, or by what separator "
             "(data.separator in a config) says"
         )
-    elif all(re.fullmatch(r"[+-]?[\d.,]+([eE][+-]?\d+)?", name) for name in header):
+    elif not hint and all(re.fullmatch(r"[+-]?[\d.,]+([eE][+-]?\d+)?", name) for name in header):
         hint = "; the first line must name the columns"
-    else:
-        hint = ""
     return KeyError(
         f"read_csv: target must be a column of {path}: {shown(header)}, got {target!r}{hint}"
     )
@@ -72,10 +66,9 @@ def without(
     """The columns that are kept."""
     for name in drop:
         if name not in header:
-            near = difflib.get_close_matches(name, header, n=3)
-            hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise KeyError(
-                f"read_csv: drop must name columns of {path}: {shown(header)}, got {name!r}{hint}"
+                f"read_csv: drop must name columns of {path}: {shown(header)}, got {name!r}"
+                f"{nearest(name, header)}"
             )
     places = [place for place, name in enumerate(header) if name not in drop]
     if len(places) < 2:
