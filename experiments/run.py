@@ -108,6 +108,7 @@ DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when
     "trained_format": "experiments.trained.trained_format",
     "train": "experiments.trained.train",
 }
+_STOPPED = (INTERRUPTED, PREEMPTED)
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -140,7 +141,7 @@ def _main(argv: list[str]) -> int:
             _run(_CONFIG.value, argv[1:])
     except RunError as error:
         logging.debug("raised at:", exc_info=error)
-        said = "" if error.exit_code in (INTERRUPTED, PREEMPTED) else "error: "
+        said = "" if error.exit_code in _STOPPED else "error: "
         print(said, error, sep="", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as error:
@@ -264,14 +265,13 @@ def _sweep_words(axes: Mapping[str, str]) -> list[str]:
 
 def _until_exit(argv: list[str]) -> int:
     code = main(argv)
-    if code == PREEMPTED:
-        stopping.ignore_preemption()  # a second one would change the exit code
+    stopping.ignore(interrupts=code in _STOPPED)  # one that comes now would change the exit code
     return code
 
 
 def start(argv: list[str] | None = None) -> None:
     """Runs a command line, sys.argv unless it is given, and exits with its code."""
-    with streams.guarded():
+    with stopping.exits_at_once(*_STOPPED), streams.guarded():
         app.run(_until_exit, argv=argv, flags_parser=parse_flags)
 
 

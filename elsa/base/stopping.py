@@ -1,6 +1,7 @@
 """Signals that ask a process to stop: Ctrl-C, and those of a scheduler."""
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -112,9 +113,33 @@ def preemption_raises(*, after: float | None = None) -> Iterator[None]:
                 timer.join()
 
 
-def ignore_preemption() -> None:
-    """Ignores a scheduler's further signals, for a process that has nothing left to do but exit."""
-    for number in _PREEMPTING:
+@contextlib.contextmanager
+def exits_at_once(*codes: int) -> Iterator[None]:
+    """Ends the process itself where the program exits with one of these codes, once all is said.
+
+    A run that was stopped has threads of libraries in C which it stopped anywhere, and Python,
+    while it takes itself apart, may crash on them: all was saved and said, and the exit code was
+    that of the crash. What is registered with `atexit` is not called.
+    """
+    try:
+        yield
+    except SystemExit as end:
+        if not isinstance(end.code, int) or end.code not in codes:
+            raise
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none
+                stream.flush()
+        os._exit(end.code)
+
+
+def ignore(*, interrupts: bool) -> None:
+    """Ignores a scheduler's further signals, for a process that has nothing left to do but exit.
+
+    Args:
+      interrupts: whether Ctrl-C is ignored, too.
+    """
+    for number in (*_PREEMPTING, *([signal.SIGINT] if interrupts else [])):
         signal.signal(number, signal.SIG_IGN)
 
 

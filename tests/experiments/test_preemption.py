@@ -87,7 +87,7 @@ elif place == "record":
 elif place == "figures":
     disturb(folder.RunFolder, "write_figure", beside=True)
 run.DRIVERS["small"] = "driver_of_one"
-run.app.run(run._until_exit, flags_parser=run.parse_flags)
+run.start()
 """
 PLACES = ["compilation", "checkpoint", "evaluation", "record", "figures"]  # as they follow
 

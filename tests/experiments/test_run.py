@@ -234,15 +234,21 @@ EXPERIMENT = Experiment(
     measure=measure, summarise=lambda config, records: {}, tables=lambda summary: [],
     figures=lambda config, records, summary: {})
 """
-# A shell starts background jobs with Ctrl-C ignored, which their children inherit.
+# A shell starts background jobs with Ctrl-C ignored, which their children inherit. Of the libraries
+# one crashes when it is cleared away.
 LAUNCH = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "import driver_of_naps, sys; from absl import app; from experiments import run; "
-    "run.DRIVERS['squares'] = 'driver_of_naps'; app.run(run.main, flags_parser=run.parse_flags)"
+    "import atexit, os; atexit.register(os.abort); "
+    "import driver_of_naps; from experiments import run; "
+    "run.DRIVERS['squares'] = 'driver_of_naps'; run.start()"
 )
 
 
-def test_the_command_from_elsewhere_ends_with_130_at_ctrl_c_without_a_traceback(tmp_path):
+@pytest.mark.parametrize(
+    "number, code, said",
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 75, "preempted. SIGTERM came")],
+)
+def test_the_command_from_elsewhere_ends_at_a_signal_with_its_code(tmp_path, number, code, said):
     (tmp_path / "squares.py").write_text(CONFIG)
     (tmp_path / "driver_of_naps.py").write_text(DRIVER)
     process = subprocess.Popen(
@@ -256,10 +262,10 @@ def test_the_command_from_elsewhere_ends_with_130_at_ctrl_c_without_a_traceback(
     printed = ""
     while "1 of 2  first" not in printed and process.poll() is None:
         printed += process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert err.startswith("interrupted. 1 of 2 cases are kept in runs/squares.")
+    assert process.returncode == code, err
+    assert err.startswith(f"{said}. 1 of 2 cases are kept in runs/squares.")
     assert "Traceback" not in err
 
 
