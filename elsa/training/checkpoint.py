@@ -229,7 +229,7 @@ class Checkpoints:
             with failures_are_write_errors(place):
                 yield
         except Exception:
-            quiet.settle()
+            quiet.settle(self._silence)
             files.guarded(place)  # a successor clears what its predecessor had begun to write
             raise
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from elsa.training.damage import lost_reads_are_silent
 
 _SETTLES = 5.0  # seconds that the writing threads of a failed checkpoint are given
+_lasting: list[contextlib.ExitStack] = []  # else what they silence were heard once it is collected
 
 
 @contextlib.contextmanager
@@ -39,14 +40,24 @@ def orbax_is_silent() -> Iterator[None]:
         logger.removeFilter(is_said)
 
 
-def settle() -> None:
+def settle(silence: contextlib.ExitStack) -> None:
     """Gives the threads of a failed checkpoint the time to end, while they are silent still.
 
     The first one that fails is what orbax raises; it does not wait for the others.
+
+    Args:
+      silence: holds `orbax_is_silent`. Where threads take longer, on a machine with other work, it
+        is emptied, and the silence lasts as long as the process.
     """
     ends = time.monotonic() + _SETTLES
-    for thread in threading.enumerate():
-        if type(thread).__module__.partition(".")[0] == "orbax" and not thread.daemon:
-            threading.Thread.join(thread, max(0.0, ends - time.monotonic()))
+    threads = [
+        thread
+        for thread in threading.enumerate()
+        if type(thread).__module__.partition(".")[0] == "orbax" and not thread.daemon
+    ]
+    for thread in threads:
+        threading.Thread.join(thread, max(0.0, ends - time.monotonic()))
+    if any(thread.is_alive() for thread in threads):
+        _lasting.append(silence.pop_all())
     gc.collect()  # tasks that nobody awaits complain when they are collected
     time.sleep(0.2)  # tensorstore's own threads answer to a loop that is closed by now

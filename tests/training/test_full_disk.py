@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import errno
+import logging
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import pytest
 
 from elsa.base import files
+from elsa.training import quiet
 from elsa.training.checkpoint import Checkpoints
 from tests.training import cases
 
@@ -118,6 +120,40 @@ def test_a_checkpoint_that_cannot_be_written_leaves_no_thread_behind_and_one_err
     assert restored(tmp_path).step == 4
 
 
+class SlowThread(threading.Thread):
+    """One of orbax's that is still writing when the checkpoint has failed."""
+
+    __module__ = "orbax.checkpoint"
+
+
+def test_what_a_slow_thread_says_after_the_one_error_is_not_heard(monkeypatch, capfd, caplog):
+    monkeypatch.setattr(quiet, "_SETTLES", 0.01)
+    monkeypatch.setattr(quiet, "_lasting", [])
+    logger, goes_on = logging.getLogger("absl"), threading.Event()
+    filters = list(logger.filters)
+
+    def write():
+        goes_on.wait(60)
+        logger.handle(
+            logger.makeRecord("absl", logging.ERROR, "/orbax/a.py", 1, "lost", None, None)
+        )
+
+    thread = SlowThread(target=write)
+    thread.start()
+    try:
+        with contextlib.ExitStack() as silence:
+            silence.enter_context(quiet.orbax_is_silent())
+            quiet.settle(silence)
+        goes_on.set()
+        thread.join()
+        assert capfd.readouterr().err == "" and not caplog.records
+    finally:
+        goes_on.set()
+        for lasting in quiet._lasting:
+            lasting.close()
+    assert logger.filters == filters
+
+
 @contextlib.contextmanager
 def few_inodes(folder, count):
     """A file system in memory of so many files and folders."""
@@ -164,7 +200,8 @@ def test_without_inodes_the_process_ends_within_10_seconds_of_its_one_line(
         )
         ended = time.time()
         assert done.returncode == 1, done.stderr
-        assert done.stderr.startswith("error: cannot ") and done.stderr.count("\n") == 1
+        assert done.stderr.startswith("error: cannot ")
+        assert done.stderr.count("\n") == 1, done.stderr
         assert done.stderr.endswith(": No space left on device\n")
         # of a machine that does other work, too, the process has a share
         share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
