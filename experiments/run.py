@@ -12,11 +12,13 @@ A run goes on where it stopped if its folder holds the same config. SIGTERM, SIG
 errors that say only what is wrong also say where they were raised.
 """
 
+import contextlib
 import importlib
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 if not __package__:  # `python experiments/run.py`, which looks for modules beside this file
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -77,6 +79,12 @@ _MAX_SECONDS = flags.DEFINE_float(
     None,
     "Save and end with exit code 75 after so many seconds; the same command goes on.",
     lower_bound=0.0,
+)
+_DEVICES = flags.DEFINE_integer(
+    "devices",
+    None,
+    "How many of the devices that jax finds are used; all by default.",
+    lower_bound=1,
 )
 _LIST = flags.DEFINE_bool("list", False, "Show every config with its claim and its time.")
 
@@ -193,34 +201,37 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT.given(given)
     words = [*overrides, *_going_on_words(), *_sweep_words(axes), *_limit_words()]
     command = command_line.repeat_command(spec, workdir, words)
-    if swept is None:
-        from experiments.harness import engine  # only now: it imports jax
+    alike: dict[str, Any] = {
+        "overwrite": _OVERWRITE.value,
+        "accept": _ENVIRONMENT.value == "accept",
+        "command": command,
+    }
+    if swept is not None:
+        if _going_on_words():
+            raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
+        from experiments.harness import groups
 
-        engine.run(
-            experiment,
-            config,
-            workdir,
-            overwrite=_OVERWRITE.value,
-            extend=_EXTEND.value,
-            branch=None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value),
-            accept=_ENVIRONMENT.value == "accept",
-            command=command,
-        )
+        with _on_devices():
+            groups.run(experiment, config, swept, workdir, prepare=use_precision, **alike)
         return
-    if _going_on_words():
-        raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
-    from experiments.harness import groups
+    from experiments.harness import engine  # only now: it imports jax
 
-    groups.run(
-        experiment,
-        config,
-        swept,
-        workdir,
-        overwrite=_OVERWRITE.value,
-        accept=_ENVIRONMENT.value == "accept",
-        command=command,
-        prepare=use_precision,
-    )
+    branch = None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value)
+    with _on_devices():
+        engine.run(experiment, config, workdir, extend=_EXTEND.value, branch=branch, **alike)
+
+
+@contextlib.contextmanager
+def _on_devices() -> Iterator[None]:
+    """Computes on as many devices as --devices says."""
+    from elsa.base import devices
+
+    with contextlib.ExitStack() as limit:
+        try:
+            limit.enter_context(devices.limited(_DEVICES.value))
+        except ValueError as error:
+            raise RunError(f"--devices={_DEVICES.value}: {error}") from error
+        yield
 
 
 def _asked(spec: str, config: ConfigDict, axes: Mapping[str, str]) -> sweep.Sweep | None:
@@ -245,10 +256,11 @@ def _going_on_words() -> list[str]:
 
 
 def _limit_words() -> list[str]:
-    """The flags of a run with a limit of time, or in any environment, to be given again."""
+    """The flags that say how long and where a run may compute, to be given again."""
     return [
         *([] if _MAX_SECONDS.value is None else [f"--max_seconds={_MAX_SECONDS.value:g}"]),
         *(["--environment=accept"] if _ENVIRONMENT.value == "accept" else []),
+        *([] if _DEVICES.value is None else [f"--devices={_DEVICES.value}"]),
     ]
 
 

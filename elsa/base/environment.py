@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from elsa.base import strict_json
+from elsa.base import devices, strict_json
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "elsa")
 _ON_PYPI = {"elsa": "elsa-icl"}  # where the name is another project's
@@ -43,10 +43,14 @@ _RESULTS = (
     ("device", "platform"),
     ("device", "kind"),
     ("device", "instructions"),
+    ("device", "used"),
     *(("versions", package) for package in ("jax", "jaxlib", "flax", "optax")),
     *(("switches", name) for name in _SWITCHES),
     ("xla_flags",),
 )
+_BEFORE: dict[tuple[str, ...], int] = {
+    ("device", "used"): 1
+}  # of a record from before there was the entry
 _BESIDE = (
     ("commit",),
     ("uncommitted_changes",),
@@ -74,6 +78,8 @@ class Difference(NamedTuple):
     def way_back(self) -> str:
         """How to have the environment of before again, in words."""
         group, _, name = self.key.partition(".")
+        if self.key == "device.used":
+            return f"give --devices={self.before} (in Python, base.devices.limited({self.before}))"
         if self.key == "x64":
             return f"set JAX_ENABLE_X64={int(self.before == 'true')}"
         if group == "versions":
@@ -89,7 +95,8 @@ class Difference(NamedTuple):
 
 def environment() -> dict[str, Any]:
     """The environment of this process, as plain JSON values."""
-    device, here = jax.devices()[0], _own_commit()
+    used, here = devices.chosen(), _own_commit()
+    device = used[0]
     commit, changes = here
     values = jax.config.values
     return {
@@ -103,6 +110,7 @@ def environment() -> dict[str, Any]:
             "platform": device.platform,
             "kind": device.device_kind,
             "count": jax.device_count(),
+            "used": len(used),
             **({"instructions": instructions()} if device.platform == "cpu" else {}),
         },
         "host": {"system": platform.platform(), "cpu_count": os.cpu_count()},
@@ -116,9 +124,9 @@ def changes_results(before: Mapping[str, Any], now: Mapping[str, Any]) -> Differ
     """The first difference between two environments that may change bits; None without one.
 
     x64 and the other switches of jax choose what is drawn and how it is rounded. Device, kind and
-    instructions of a CPU, jaxlib and flags choose the compiled program, and with it the order of
-    sums; jax, flax and optax choose what is compiled. Entries that one of them lacks, written by an
-    older version, do not count.
+    instructions of a CPU, how many devices are used, jaxlib and flags choose the compiled program,
+    and with it the order of sums; jax, flax and optax choose what is compiled. Entries that one of
+    them lacks, written by an older version, do not count, but for the devices: it used one.
     """
     return _first(before, now, _RESULTS)
 
@@ -164,6 +172,8 @@ def _first(
 ) -> Difference | None:
     for path in entries:
         there, here = _at(before, path), _at(now, path)
+        if before:
+            there = _BEFORE.get(path, _ABSENT) if there is _ABSENT else there
         if there is not _ABSENT and here is not _ABSENT and there != here:
             texts = (strict_json.dumps(value, where="environment") for value in (there, here))
             return Difference(".".join(path), *texts)

@@ -1,8 +1,11 @@
 """The optimiser: the loss, Adam without its learning rate, and the rate along training."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from elsa.training.settings import TrainSettings
 
@@ -41,3 +44,21 @@ def schedule(train: TrainSettings) -> optax.Schedule:
         return falls
     rises = optax.linear_schedule(1.0 / (train.warmup + 1), 1.0, train.warmup)
     return optax.join_schedules([rises, falls], [train.warmup])
+
+
+def averaged(steps: Array, params: Any, mean: Any, active: Bool[Array, ""]) -> Any:
+    """The mean of a model's weights with those after one more step.
+
+    Args:
+      steps: averaged so far.
+      params, mean: the weights after the step, and the mean of those before; equal trees.
+      active: whether the model still moves; else its mean stays.
+    """
+    count = jnp.maximum(steps + 1, 1)
+
+    def of_leaf(new: Array, old: Array) -> Array:
+        share = 1.0 / count.astype(new.dtype)
+        # a change of the old mean, so that rounding does not pile up over many steps
+        return jnp.where(active, jnp.where(count > 1, old + share * (new - old), new), old)
+
+    return jax.tree.map(of_leaf, params, mean)

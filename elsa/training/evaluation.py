@@ -196,7 +196,7 @@ def _errors(
     params, fixed = jax.tree.map(lambda leaf: leaf[:, np.array(group.which)], arrays)
 
     def one(params: Any, fixed: Any, point: Point, key: Array) -> Array:
-        drawn = sampling.SAMPLE[group.sampler](point, key, batch)
+        drawn = program.placing.prompts(sampling.SAMPLE[group.sampler](point, key, batch))
         prompt = jax.tree.map(lambda leaf: leaf.astype(program.settings.dtype), drawn)
         model: Any = nnx.merge(group.graph, params, fixed)
         precision = program.settings.train.matmul_precision

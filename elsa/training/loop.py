@@ -119,6 +119,8 @@ class Run:
                         f"{self.name}: going on from step {start.step:,} in {self.folder}"
                     )
                     self.progress.reaches(start.step)
+                if placed := self.program.placing.said():
+                    self.progress.say(f"{self.name}: {placed}")
                 return self._loop(start, checkpoints, metrics, tracking, asked_to_stop)
 
     def _is_finished(self, step: int, state: TrainState) -> bool:
@@ -248,6 +250,7 @@ class Run:
         Raises:
           DivergedError: where all did.
         """
+        state = self.program.placing.gathered(state)
         trained = Trained(self.program, state, step, self.folder, metrics.written)
         lost = diverged.found(state)
         if not lost:

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from elsa import models
 from elsa.base import arithmetic
 from elsa.training import answers, compiling, contracts, descent, kinds, moments, sampling, stretch
+from elsa.training.placing import Placing
 from elsa.training.settings import RunSettings
 from elsa.training.state import Skipped, TrainState
 from elsa.training.sweep import Point, Sweep, pick
@@ -31,6 +32,7 @@ class Program:
     Attributes:
       settings, sweep: as given.
       sampler: "rows", "gram" or "pairs". arithmetic: the version (`base.arithmetic`) of its steps.
+      placing: the devices that its models and prompts are divided over.
     """
 
     def __init__(self, settings: RunSettings, sweep: Sweep, **given: Any):
@@ -51,10 +53,13 @@ class Program:
         contracts.check_prompts(name, self.sampler, sampling.SAMPLE[self.sampler], point)
         self._options = options = compiling.options(settings.train.optimise)
         self.init = jax.jit(self._init, compiler_options=options)
+        self.placing = Placing.of(settings.num_seeds, len(sweep), settings.train.batch)
         steps = functools.partial(stretch.piece, self._step, settings.train)
-        self.piece = jax.jit(steps, donate_argnums=0, compiler_options=options)
+        places = self.placing.of_piece()
+        self.piece = jax.jit(steps, donate_argnums=0, compiler_options=options, **places)
         measured = functools.partial(moments.piece, self._moments)
-        self.risk = jax.jit(measured, donate_argnums=0, compiler_options=options)
+        places = self.placing.of_moments()
+        self.risk = jax.jit(measured, donate_argnums=0, compiler_options=options, **places)
 
     @property
     def compilations(self) -> int:
@@ -176,7 +181,7 @@ class Program:
         if not isinstance(state.part, tuple):
             return state
         shape = (self.settings.train.evaluate_every, *state.active.shape)
-        return state._replace(part=jnp.zeros(shape, self.settings.dtype))
+        return self.placing.placed(state._replace(part=jnp.zeros(shape, self.settings.dtype)))
 
     def advance(self, state: TrainState, first: Array) -> tuple[TrainState, Array]:
         """A whole stretch, from step `first` on; `stretch.piece` says what is returned."""
@@ -191,7 +196,7 @@ class Program:
 
     def room(self, state: TrainState, batches: int) -> moments.Moments:
         """Room for what `risk` finds in so many batches."""
-        return moments.room(self._moments, state, batches)
+        return self.placing.everywhere(moments.room(self._moments, state, batches))
 
     def _step(self, state: TrainState, step: Array) -> tuple[TrainState, Array]:
         """One step of all models, and the loss of each."""
@@ -199,8 +204,10 @@ class Program:
         own_data = None if train.share_data else 0
         keys = jax.vmap(lambda seed: self._data_key(seed, step))(seeds)
         update = functools.partial(self._update, step)
-        points = jax.vmap(update, in_axes=(0, self.sweep.axes, None), axis_size=len(self.sweep))
-        every = jax.vmap(points, in_axes=(0, None, own_data))
+        axes, count = (0, self.sweep.axes, None), len(self.sweep)
+        lies = {axis: self.placing.along(axis) for axis in ("seeds", "points")}
+        points = jax.vmap(update, axes, axis_size=count, spmd_axis_name=lies["points"])
+        every = jax.vmap(points, (0, None, own_data), spmd_axis_name=lies["seeds"])
         return every(state, self.sweep.points, keys[0] if train.share_data else keys)
 
     def _data_key(self, seed: Array, step: Array) -> Array:
@@ -208,7 +215,7 @@ class Program:
 
     def _draw(self, point: Point, key: Array, batch: int) -> Any:
         """Prompts in the run's dtype, which need not be jax's default one."""
-        prompt = sampling.SAMPLE[self.sampler](point, key, batch)
+        prompt = self.placing.prompts(sampling.SAMPLE[self.sampler](point, key, batch))
         return jax.tree.map(lambda leaf: leaf.astype(self.settings.dtype), prompt)
 
     def _residuals(self, model: Any, prompt: Any) -> Array:
@@ -258,7 +265,7 @@ class Program:
         if train.average:
             # a step that is left out has the weights before it, which count once more
             reached = jax.tree.map(kept, params, state.params) if train.skip_nonfinite else params
-            mean = self._averaged(step, reached, state.mean, active)
+            mean = descent.averaged(step - self._averaged_from, reached, state.mean, active)
         return state._replace(
             params=jax.tree.map(kept, params, state.params),
             mean=mean,
@@ -268,17 +275,6 @@ class Program:
             stale=jnp.where(diverges, -(step + 1).astype(jnp.int32), state.stale),
             skipped=skipped,
         ), loss
-
-    def _averaged(self, step: Array, params: Any, mean: Any, active: Bool[Array, ""]) -> Any:
-        """The mean of a model's weights with those after this step."""
-        count = jnp.maximum(step - self._averaged_from + 1, 1)
-        share = 1.0 / count.astype(self.settings.dtype)
-
-        def averaged(new: Array, old: Array) -> Array:
-            # a change of the old mean, so that rounding does not pile up over many steps
-            return jnp.where(active, jnp.where(count > 1, old + share * (new - old), new), old)
-
-        return jax.tree.map(averaged, params, mean)
 
     def _moments(
         self, state: TrainState, index: Array

@@ -35,6 +35,7 @@ RESULTS = {
     "device.platform": ("tpu", "go on where it was begun"),
     "device.kind": ("TPU v4", "go on where it was begun"),
     "device.instructions": ("x86_64 sse4_2", "go on where it was begun"),
+    "device.used": (2, "give --devices=1 (in Python, "),
     "versions.jax": ("0.1", "install jax=="),
     "versions.jaxlib": ("0.1", "install jaxlib=="),
     "versions.flax": ("0.1", "install flax=="),
@@ -97,6 +98,16 @@ def test_what_was_not_set_is_to_be_unset_and_flags_are_given_as_a_shell_takes_th
         ("xla_flags", '["--a=1", "--b"]', 'set XLA_FLAGS to "--a=1 --b"'),
     ):
         assert Difference(key, before, "").way_back.startswith(way_back)
+
+
+def test_a_record_from_before_devices_were_counted_used_one():
+    here = environment()
+    before = copy.deepcopy(here)
+    del before["device"]["used"]
+    assert changes_results(before, with_entry(here, "device.used", 1)) is None
+    found = changes_results(before, with_entry(here, "device.used", 8))
+    assert str(found) == "device.used was 1, now 8"
+    assert changes_results({}, here) is None
 
 
 def test_flags_of_xla_that_compute_nothing_do_not_count(monkeypatch):

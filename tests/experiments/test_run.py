@@ -72,6 +72,10 @@ def test_another_workdir_and_flags_in_any_order(entry):
             "unknown flag --sweeps; did you mean --sweep?",
         ),
         (["--sweep.shift=1,2"], "no config given"),
+        (
+            ["--config=configs/squares.py", "--devices=99"],
+            "--devices=99: limited: count must be at most the 1 device that jax shows",
+        ),
     ],
 )
 def test_a_users_error_is_one_message_and_exit_code_2_and_writes_nothing(
@@ -131,8 +135,8 @@ def test_a_scheduler_s_signal_ends_a_run_with_75_and_the_command_resumes_it(
 
 def test_a_limit_of_time_ends_a_run_with_75_and_is_part_of_the_command(entry, squares, capsys):
     squares.before = lambda n: threading.Event().wait(20) if n == 2 else None
-    assert entry("--config=configs/squares.py", "--max_seconds=0.2") == 75
-    assert "--max_seconds=0.2" in capsys.readouterr().err.splitlines()[1]
+    assert entry("--config=configs/squares.py", "--max_seconds=0.2", "--devices=1") == 75
+    assert "--max_seconds=0.2 --devices=1" in capsys.readouterr().err.splitlines()[1]
 
 
 def test_another_environment_is_refused_unless_the_command_line_accepts_it(

@@ -1,0 +1,134 @@
+"""Eight devices compute what one does, to rounding, and the same bits whenever they are as many.
+
+A process of its own has the eight, which jax divides a CPU into.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import elsa
+from elsa import constructions, nn, training
+from elsa.base import devices
+from elsa.softmax_regression import Problem
+from elsa.training.errors import TrainingError
+from tests.training import cases
+
+ROOT = Path(__file__).parents[1]
+COUNT = 8
+TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+PROGRAM = """
+import sys, warnings
+import jax
+import numpy as np
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_disable_most_optimizations", True)
+warnings.simplefilter("error")
+from pathlib import Path
+from tests import test_devices
+dtype, folder = sys.argv[1], Path(sys.argv[2])
+np.savez(folder / "found.npz", **test_devices.computed(dtype, folder))
+if dtype == "float64":
+    test_devices.goes_on_elsewhere(folder)
+"""
+
+
+def by_rows(array):
+    """The rows divided over the devices there are."""
+    return devices.split(jnp.asarray(array), devices.mesh(context=len(devices.chosen())), context=0)
+
+
+def stacks(dtype):
+    """By name, what stacks give of a prompt whose rows are divided."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 3)).astype(dtype), rng.normal(size=(64, 1)).astype(dtype)
+    data = {"X": by_rows(x), "y": by_rows(y), "lam": 0.5}
+    built = constructions.ridge_elsa(64, 3, 4, 0.01, dtype=dtype)
+
+    def step(X, y, lam, w):
+        return {"w": w - 0.01 * (X.T @ (X @ w - y) + lam * w)}
+
+    shapes = {"X": (64, 3), "y": (64, 1), "lam": (1, 1), "w": (3, 1)}
+    compiled = elsa.compile(step, shapes, depth=4, dtype=dtype)
+    layer = nn.LSA(4, 4, num_heads=2, rngs=nnx.Rngs(0), dtype=dtype)
+    stack, prompt = nn.Stack([layer], 3), by_rows(np.concatenate([x, y], 1) / 8)
+    run = jax.jit(lambda prompt, form: stack(prompt, form=form), static_argnames="form")
+    return {
+        "constructed": built(**data)["w"],
+        "compiled": compiled(**data, w=np.zeros((3, 1), dtype))["w"],
+        "direct form": run(prompt, form="direct"),
+        "Gram form": run(prompt, form="gram"),
+    }
+
+
+def solved(dtype):
+    """Weights of softmax regression by each solver; the rows of queries and labels are divided."""
+    rng = np.random.default_rng(2)
+    queries, keys = rng.normal(size=(16, 2)).astype(dtype), rng.normal(size=(4, 3)).astype(dtype)
+    labels = by_rows(jax.nn.softmax(queries @ np.ones((2, 3), dtype) @ keys.T, axis=1))
+    problem = Problem(by_rows(queries), keys, labels)
+    steps = {"gd": 50, "lbfgs": None, "newton-cg": None}
+    return {name: problem.solve(name, max_iterations=most).x for name, most in steps.items()}
+
+
+def trained(dtype, folder):
+    """The weights of models that share their prompts, or of one alone, and their errors."""
+    sweeps = {"sweep": {"learning_rate": (0.05, 0.02, 0.01, 0.005)}, "one model": {}}
+    found = {}
+    for name, sweep in sweeps.items():
+        steps = {"num_steps": 500, "evaluate_every": 250}
+        config = cases.quiet(dtype=dtype, sweep=sweep, num_seeds=1, train=steps)
+        run = training.fit(config, folder / f"{name} {dtype}")
+        assert run.program.compilations == 1
+        found |= {name: cases.weight(run), f"risk of {name}": run.risk(64)[0]}
+    return {**found, "evaluation": run.evaluate(64).median}
+
+
+def computed(dtype, folder):
+    """Everything that may be divided, by name."""
+    found = {**stacks(dtype), **solved(dtype), **trained(dtype, folder)}
+    return {name: np.asarray(value) for name, value in found.items()}
+
+
+def goes_on_elsewhere(folder):
+    """A run of eight devices, again on eight, and continued on three, of which two divide it."""
+    constant = {"evaluate_every": 50, "decay": "constant", "average": 0}
+    longer = cases.quiet(sweep={}, train={"num_steps": 100, **constant})
+    shorter = cases.quiet(sweep={}, train={"num_steps": 50, **constant})
+    whole = training.fit(longer, folder / "whole")
+    assert whole.program.placing.mesh.shape == {"model": 2, "task": 4, "context": 1}
+    assert set(whole.state.active.devices()) == {jax.devices()[0]}  # models can be called here
+    training.fit(shorter, folder / "cut")
+    cases.assert_same_bits(training.fit(longer, folder / "cut", extend=True), whole)
+    training.fit(shorter, folder / "elsewhere")
+    with devices.limited(3):
+        with pytest.raises(TrainingError, match=r"device.used was 8, now 3.*--devices=8"):
+            training.fit(longer, folder / "elsewhere", extend=True)
+        moved = training.fit(longer, folder / "elsewhere", extend=True, environment="accept")
+        assert moved.program.placing.said().startswith("on 2 of 3 devices: the models in 2")
+    np.testing.assert_allclose(cases.weight(moved), cases.weight(whole), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+def test_eight_devices_compute_what_one_does(tmp_path, dtype):
+    (tmp_path / "eight").mkdir()
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, dtype, str(tmp_path / "eight")],
+        cwd=ROOT,
+        env={**os.environ, "JAX_NUM_CPU_DEVICES": str(COUNT), "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    with np.load(tmp_path / "eight" / "found.npz") as eight:
+        found = dict(eight)
+    known = computed(dtype, tmp_path)
+    assert found.keys() == known.keys() and len(known) == 12
+    for name, value in known.items():
+        tolerance = TOLERANCE[dtype] * np.abs(value).max()
+        np.testing.assert_allclose(found[name], value, 0.0, tolerance, err_msg=name)
