@@ -16,6 +16,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from elsa.base import stopping
+
 _COMMANDS = ("run", "list", "report")
 _HELP = ("help", "-h", "--help", "-help", "--helpshort")
 _REFUSED = 2
@@ -33,6 +35,7 @@ def find_experiments() -> None:
 
 def main() -> None:
     """Runs the command that sys.argv names, and exits with its code."""
+    stopping.until_begun()
     words = sys.argv[1:]
     if not words or words[0] in _HELP:
         print(__doc__)

@@ -23,19 +23,19 @@ from typing import Any
 if not __package__:  # `python experiments/run.py`, which looks for modules beside this file
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from elsa.base import stopping
+
+if __name__ == "__main__":
+    stopping.until_begun()  # before all that takes long to import
+
 from absl import app, flags, logging
 from ml_collections import ConfigDict
 
-from elsa.base import plain, stopping, streams
+from elsa.base import plain, streams
+from elsa.base.stopping import INTERRUPTED, PREEMPTED
 from experiments import early
 from experiments.harness import command_line, going_on, listing, sweep, terminal, typed
-from experiments.harness.experiment import (
-    INTERRUPTED,
-    PREEMPTED,
-    REFUSED,
-    RunError,
-    stopped,
-)
+from experiments.harness.experiment import REFUSED, RunError, stopped
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
@@ -231,6 +231,7 @@ def _on_devices() -> Iterator[None]:
             limit.enter_context(devices.limited(_DEVICES.value))
         except ValueError as error:
             raise RunError(f"--devices={_DEVICES.value}: {error}") from error
+        stopping.begins()  # all that the run needs is imported
         yield
 
 
@@ -277,7 +278,7 @@ def _sweep_words(axes: Mapping[str, str]) -> list[str]:
 
 def _until_exit(argv: list[str]) -> int:
     code = main(argv)
-    stopping.ignore(interrupts=code in _STOPPED)  # one that comes now would change the exit code
+    stopping.ends_with(code)  # a signal that comes now would change it
     return code
 
 

@@ -177,7 +177,8 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("absl", "ml_collections"),
         ),
         "elsa.__main__": Room(
-            "the command `elsa`, which runs the experiments in any folder", ("experiments",)
+            "the command `elsa`, which runs the experiments in any folder",
+            ("elsa.base", "experiments"),
         ),
         "benchmarks": Room(
             "timings beside baselines, and whether they have regressed",

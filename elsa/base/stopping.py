@@ -1,7 +1,6 @@
 """Signals that ask a process to stop: Ctrl-C, and those of a scheduler."""
 
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -16,6 +15,9 @@ _PREEMPTING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGUSR1", "SIGHUP") if hasattr(signal, name)
 )
 
+
+# Exit codes: of Ctrl-C, and of a scheduler's signal: sysexits' EX_TEMPFAIL, "run me again".
+INTERRUPTED, PREEMPTED = 130, 75
 
 _AGAIN = 0.05  # seconds until a signal that came too early is sent again
 _LONGEST_IMPORT = 120.0
@@ -89,6 +91,8 @@ def preemption_raises(*, after: float | None = None) -> Iterator[None]:
         if is_done:
             return
         if _is_importing(frame):
+            if _Early.until_begun:
+                _end_early(number)
             imports_until = imports_until or time.monotonic() + _LONGEST_IMPORT
             if time.monotonic() < imports_until:
                 timers.append(_send(number, _AGAIN))
@@ -113,6 +117,30 @@ def preemption_raises(*, after: float | None = None) -> Iterator[None]:
                 timer.join()
 
 
+def until_begun() -> None:
+    """Ends the process at a signal, with the code of one that was stopped, until `begins`.
+
+    A program that imports for seconds calls it first of all. Nothing has begun, so that it ends at
+    once, wherever it is: to raise an error would do harm while libraries in C are imported.
+    """
+    _Early.until_begun = True
+    for number in (signal.SIGINT, *_PREEMPTING):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: _end_early(number))
+
+
+def begins() -> None:
+    """What follows may be lost: from now on a signal waits until an import is done."""
+    _Early.until_begun = False
+
+
+def ends_with(code: int) -> None:
+    """Lets a signal end the process at once, with this code: it has nothing left to do but exit."""
+    for number in (signal.SIGINT, *_PREEMPTING):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: _end(code))
+
+
 @contextlib.contextmanager
 def exits_at_once(*codes: int) -> Iterator[None]:
     """Ends the process itself where the program exits with one of these codes, once all is said.
@@ -126,21 +154,33 @@ def exits_at_once(*codes: int) -> Iterator[None]:
     except SystemExit as end:
         if not isinstance(end.code, int) or end.code not in codes:
             raise
-        logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none
-                stream.flush()
-        os._exit(end.code)
+        _end(end.code)
 
 
-def ignore(*, interrupts: bool) -> None:
-    """Ignores a scheduler's further signals, for a process that has nothing left to do but exit.
+class _Early:
+    """Whether the process may end anywhere, as it has begun nothing."""
 
-    Args:
-      interrupts: whether Ctrl-C is ignored, too.
-    """
-    for number in (*_PREEMPTING, *([signal.SIGINT] if interrupts else [])):
-        signal.signal(number, signal.SIG_IGN)
+    until_begun = False
+
+
+def _end_early(number: int) -> None:
+    code, word = (
+        (INTERRUPTED, "interrupted") if number == signal.SIGINT else (PREEMPTED, "preempted")
+    )
+    with contextlib.suppress(OSError):  # by the descriptor: what has the stream may be at work
+        os.write(2, f"{word} before the run began.\n".encode())
+    os._exit(code)
+
+
+def _end(code: int) -> None:
+    import logging  # not by whoever wants a signal's handlers early
+
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        # closed, none, or at work itself where a signal came
+        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
+            stream.flush()
+    os._exit(code)
 
 
 def _send(number: int, seconds: float) -> threading.Timer:

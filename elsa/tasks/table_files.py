@@ -57,9 +57,9 @@ def read_csv(
             f"quotes, got {separator!r}"
         )
     text = text_of(path)
-    asked = re.match(r"sep=(.)\r?\n?", text)  # a line for Excel
+    asked = re.match(r'("?)sep=(.)\1\r?\n?', text)  # a line for Excel
     text = text[asked.end() :] if asked else text
-    used = named or (asked[1] if asked else table_separators.found(path, text, target))
+    used = named or (asked[2] if asked else table_separators.found(path, text, target))
     above = 1 if asked else 0
     header, lines = _trimmed(*_lines(path, text, used, above))
     if target not in header:

@@ -101,6 +101,9 @@ class Run:
             over = found is not None and self._is_finished(start.step, start.state)
             if elsewhere := "" if over else self._places.refuse(accept=self._accept):
                 self.progress.say(f"{self.name}: {elsewhere}")
+            if not found and contents(self.folder / METRICS):
+                lost = f"{METRICS} has lines, but there is no checkpoint; starting at step 0"
+                self.progress.say(f"{self.name}: {lost}")
             metrics = MetricsFile(self.folder / METRICS, int(start.notes["position"]))
             if over:
                 return self._ended(start.state, start.step, metrics)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from elsa.base.stopping import Preempted
+from elsa.base.stopping import INTERRUPTED, PREEMPTED, Preempted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,8 @@ Case = Mapping[str, Any]
 Record = dict[str, Any]
 Summary = dict[str, Any]
 
-# exit codes: a bad config, a full disk, Ctrl-C, a signal of a scheduler (sysexits' EX_TEMPFAIL)
-REFUSED, FAILED, INTERRUPTED, PREEMPTED = 2, 1, 130, 75
+# exit codes: a bad config, a full disk
+REFUSED, FAILED = 2, 1
 
 
 class Branch(NamedTuple):

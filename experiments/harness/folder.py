@@ -205,10 +205,10 @@ class RunFolder:
     ) -> None:
         """Takes over the records of a folder with the same config, and refuses any other."""
         if not (self.path / self.asked).exists():
-            raise FolderError(
-                f"{self.path} is not empty and holds no {self.what} (no {self.asked}). "
-                f"{ways_out(self.path)}"
-            )
+            here = f"{self.path} is not empty and holds no {self.what} (no {self.asked})"
+            left = next((name for name in (METRICS, ENV) if (self.path / name).exists()), None)
+            lost = f", but a run's {left}; put {self.asked} back where it was there" if left else ""
+            raise FolderError(f"{here}{lost}. {ways_out(self.path)}")
         before, written = _read(self.path / self.asked), _read(self.path / self.asked)
         for name, value in newer.items():
             going_on.fill_in(before, wanted, name.split("."), value)

@@ -2,6 +2,7 @@
 
 import importlib
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -161,3 +162,13 @@ def test_a_signal_waits_until_what_is_imported_is_there(number, tmp_path, monkey
         time.sleep(5.0)
     assert isinstance(caught.value, stopping.Preempted) == (number == signal.SIGTERM)
     assert name in sys.modules
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, *PREEMPTING])
+def test_a_signal_that_comes_when_all_is_done_changes_no_exit_code(number):
+    code = (
+        "import os, sys\nfrom elsa.base import stopping\nprint('said')\n"
+        f"stopping.ends_with(3)\nos.kill(os.getpid(), {int(number)})\nprint('never')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (3, "said\n")

@@ -273,6 +273,28 @@ def test_the_command_from_elsewhere_ends_at_a_signal_with_its_code(tmp_path, num
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("name", ["absl", "jax"])  # the first that is imported, and the slowest
+@pytest.mark.parametrize("command", [["experiments.run", "--config="], ["elsa", "run", ""]])
+@pytest.mark.parametrize("number, code, said", [(2, 130, "interrupted"), (15, 75, "preempted")])
+def test_a_signal_ends_the_command_at_once_while_it_imports(
+    tmp_path, name, command, number, code, said
+):
+    (tmp_path / f"{name}.py").write_text(
+        f"import os, time\nos.kill(os.getpid(), {number})\ntime.sleep(60)"
+    )
+    *words, config = command
+    done = subprocess.run(
+        [sys.executable, "-m", *words, f"{config}configs/convergence.py:quick"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr == f"{said} before the run began.\n"
+
+
 def test_the_command_itself_lists_and_refuses():
     def command(*words):
         return subprocess.run(

@@ -140,6 +140,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, content, error, message):
         ("a\ty\n1,5\t2\n", [[1.5]], [2]),
         ("a|y\n1.5|2\n", [[1.5]], [2]),
         ("sep=;\na;y\n1,5;2\n", [[1.5]], [2]),  # a line that Excel writes
+        ('"sep=;"\na;y\n1,5;2\n', [[1.5]], [2]),
         ("a,y\r1,2\r3,4\r", [[1], [3]], [2, 4]),
         ("a,y,\n1,2,\n3,4,\n", [[1], [3]], [2, 4]),  # separators at the ends of all lines
         ("a;y;\n1,5;2\n", [[1.5]], [2]),

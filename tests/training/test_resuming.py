@@ -32,11 +32,13 @@ def stopped(tmp_path_factory):
 
 @pytest.mark.parametrize("step", [EVERY, 3 * EVERY, STEPS])
 def test_a_run_that_dies_before_a_checkpoint_is_written_ends_as_one_that_did_not(
-    step, unbroken, tmp_path, monkeypatch
+    step, unbroken, tmp_path, monkeypatch, console
 ):
     cases.interrupted(tmp_path, step, monkeypatch)
     assert len(cases.lines(tmp_path)) == step // EVERY
-    assert_equal_runs(training.fit(cases.config(), tmp_path), unbroken)
+    assert_equal_runs(training.fit(cases.config(), tmp_path, screen=console), unbroken)
+    starts_anew = "metrics.jsonl has lines, but there is no checkpoint; starting at step 0"
+    assert (starts_anew in console.file.getvalue()) == (step == EVERY)
 
 
 def test_a_finished_run_is_opened_and_nothing_is_computed(unbroken, tmp_path):

@@ -79,6 +79,17 @@ def test_a_folder_of_other_content_is_refused_and_left_alone(tmp_path):
     assert tree(tmp_path) == {"thesis.tex": b"x"}
 
 
+def test_a_run_that_lost_its_config_is_to_have_it_back(run):
+    (run / "config.json").unlink()
+    before = tree(run)
+    with pytest.raises(
+        FolderError, match=r"but a run's metrics.jsonl; put config.json back"
+    ) as refused:
+        RunFolder.open(run, CONFIG)
+    assert BOTH_WAYS in str(refused.value)
+    assert tree(run) == before
+
+
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "name").write_text("x")
     with pytest.raises(FolderError, match="name is no folder; give another --workdir"):
