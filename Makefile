@@ -22,7 +22,7 @@ LIST_VERSIONS = @$(BIN)/python -VV && $(BIN)/python -m pip freeze --exclude-edit
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade \
   --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-# The experiments of `make figures` and `make block-figures`; MODE=:quick runs their small versions.
+# The experiments of `make figures` and its like; MODE=:quick runs their small versions.
 ESTIMATION := attention_vs_h3 retrieval alignment low_rank lora drift depth
 BLOCK := block_vs_attention prior_mean_gap gd_beta_flow mlp_ablation
 MODE ?=
@@ -45,11 +45,11 @@ DOORS := tests/exchange/test_torch.py tests/training/test_outside_trackers.py te
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo figures block-figures test test-slow test-wheel test-doors test-lowest test-newest docs \
-  docs-test typed lint bench lock clean
+.PHONY: help demo figures block-figures literature-figures test test-slow test-wheel test-doors \
+  test-lowest test-newest docs docs-test typed lint bench lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 define CHECK_PYTHON
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -74,7 +74,9 @@ figures: EXPERIMENTS := $(ESTIMATION)
 figures: $(STAMP)  ## train and draw everything about in-context estimation: seven figures
 block-figures: EXPERIMENTS := $(BLOCK)
 block-figures: $(STAMP)  ## the same about the linear transformer block: four experiments
-figures block-figures:
+literature-figures: EXPERIMENTS := literature
+literature-figures: $(STAMP)  ## linear transformers by depth and context length, held to theory
+figures block-figures literature-figures:
 	@for name in $(EXPERIMENTS); do \
 	  $(BIN)/python -m experiments.run --config=configs/$$name.py$(MODE) $(ARGS) || exit $$?; done
 

@@ -102,6 +102,7 @@ DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when
     "gd_beta_flow": "experiments.trained.gd_beta_flow",
     "layout_ablation": "experiments.constructed.layout_ablation",
     "length": "experiments.trained.length",
+    "literature": "experiments.trained.literature",
     "lora": "experiments.trained.lora",
     "low_rank": "experiments.trained.low_rank",
     "mlp_ablation": "experiments.trained.mlp_ablation",

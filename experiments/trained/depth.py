@@ -10,7 +10,7 @@ from experiments.harness.experiment import Case, Record
 from experiments.trained.predictions import Prediction, Run, setting_of
 from experiments.trained.spec import TrainedSpec
 
-_DESCENT, _POLYNOMIAL, _BAYES = "one step a layer", "best polynomial", "Bayes"
+DESCENT, _POLYNOMIAL, BAYES = "one step a layer", "best polynomial", "Bayes"
 _LARGEST_POLYNOMIAL = 13  # coefficients; with 40 the risk is Bayes' to four digits
 
 
@@ -33,7 +33,7 @@ def predict(task: Any, point: Mapping[str, Any], run: Run) -> Prediction:
     key = jax.random.key(run.config.seed)
     bayes = theory.bayes_risk(theory.Setting(**sizes), key, run.config.bayes_samples)
     descent = theory.multi_step_optimum(**sizes, steps=depth).risk
-    lines = {_DESCENT: descent, _POLYNOMIAL: polynomial, _BAYES: bayes.mean}
+    lines = {DESCENT: descent, _POLYNOMIAL: polynomial, BAYES: bayes.mean}
     return {"target": polynomial, "lines": lines}
 
 
@@ -47,8 +47,8 @@ SPEC = TrainedSpec(
     title="risk of trained linear transformers against the best polynomial of their depth",
     x="depth",
     x_label="layers",
-    lines=(_DESCENT, _BAYES),
-    labels={_BAYES: "Bayes risk"},
+    lines=(DESCENT, BAYES),
+    labels={BAYES: "Bayes risk"},
     theory=_POLYNOMIAL,
     best=True,
     log=True,
