@@ -24,6 +24,7 @@ from benchmarks import (
     compiled_stack,
     dense_layers,
     figure,
+    gpt2,
     machine,
     regressions,
     ridge_tasks,
@@ -44,6 +45,7 @@ CASES: dict[str, Benchmark] = {
     "attention": attention.run,
     "dense_layers": dense_layers.run,
     "compiled_stack": compiled_stack.run,
+    "gpt2": gpt2.run,
     "ridge_tasks": ridge_tasks.run,
     "scaling": scaling.run,
     "small_problems": small_problems.run,
@@ -53,6 +55,7 @@ CASES: dict[str, Benchmark] = {
 # What takes the place of a case under --quick; None leaves it out.
 QUICK: dict[str, Benchmark | None] = {
     "dense_layers": dense_layers.quick,
+    "gpt2": gpt2.quick,
     "scaling": scaling.quick,
     "small_problems": None,
     "softmax_regression": None,

@@ -7,13 +7,14 @@ back to that for its steps.
     1    products of small matrices with the batch as the first axis
     2    on a CPU with the batch as the last axis (`elsa.base.lanes`), and normal variables compiled
          apart from what reads them; large dense layers by `elsa.attention.many_heads`
+    3    the last layer of `elsa.models.GPT2` for the query's token alone
 """
 
 import contextlib
 import contextvars
 from collections.abc import Iterator
 
-LATEST = 2
+LATEST = 3
 _version = contextvars.ContextVar("arithmetic", default=LATEST)
 
 

@@ -1,5 +1,6 @@
 """A small GPT-2 on the tokens of a prompt, with or without its feed-forward layers."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float
 
 from elsa.attention import gram
-from elsa.base import checks
+from elsa.base import arithmetic, checks
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models.inputs import AnyPrompt, ByLayer, query_row, rows_of
 
@@ -95,7 +96,11 @@ class GPT2(nnx.Module):
           ValueError: for prompts that do not fit the model, also a context that is longer than it
             has positions.
         """
-        return self.read_out(self.norm(self._states(prompt)[0][-1][:, -1]))[:, 0]
+        if arithmetic.version() < 3:
+            return self.read_out(self.norm(self._states(prompt)[0][-1][:, -1]))[:, 0]
+        *before, last = self.layers
+        states, seen = self._states(prompt, before)
+        return self.read_out(self.norm(last.of_query(states[-1], seen)))[:, 0]
 
     @at_own_precision
     def hidden_states(self, prompt: AnyPrompt) -> Float[Array, "layers batch s width"]:
@@ -127,8 +132,15 @@ class GPT2(nnx.Module):
         shares = [layer.shares(h, seen) for layer, h in zip(self.layers, states, strict=False)]
         return jnp.stack(shares)
 
-    def _states(self, prompt: AnyPrompt) -> tuple[list[Array], Bool[Array, "batch s s"]]:
-        """The residual stream before, between and after the layers, and which token sees which."""
+    def _states(
+        self, prompt: AnyPrompt, layers: Iterable["_Layer"] | None = None
+    ) -> tuple[list[Array], Bool[Array, "batch s s"]]:
+        """The residual stream before, between and after layers, and which token sees which.
+
+        Args:
+          prompt: rows.
+          layers: those that run, all where None.
+        """
         context = rows_of(prompt, self, self.read_in.in_features - 1)
         rows, most = context.x.shape[1], self.positions.shape[0] - 1
         if rows > most:
@@ -142,7 +154,7 @@ class GPT2(nnx.Module):
         if self.causal:
             seen_BxSxS = seen_BxSxS & jnp.tril(jnp.ones((rows + 1, rows + 1), bool))[None]
         states = [self.read_in(tokens_BxSxM) + self.positions[...][most - rows :][None]]
-        for layer in self.layers:
+        for layer in self.layers if layers is None else layers:
             states.append(layer(states[-1], seen_BxSxS))
         return states, seen_BxSxS
 
@@ -180,7 +192,21 @@ class _Layer(nnx.Module):
     def __call__(
         self, h: Float[Array, "batch s width"], seen: Bool[Array, "batch s s"]
     ) -> Float[Array, "batch s width"]:
-        h = h + self.attention(self.attention_norm(h), mask=seen[:, None])
+        return self._fed_forward(h + self.attention(self.attention_norm(h), mask=seen[:, None]))
+
+    def of_query(
+        self, h: Float[Array, "batch s width"], seen: Bool[Array, "batch s s"]
+    ) -> Float[Array, "batch width"]:
+        """The last token alone, after this layer.
+
+        Of the other tokens it takes keys and values, 2 w^2 of the 12 w^2 products of a layer with
+        its feed-forward part: where no layer follows, nothing else of them is read.
+        """
+        normed = self.attention_norm(h)
+        attended = self.attention(normed[:, -1:], normed, mask=seen[:, None, -1:])
+        return self._fed_forward(h[:, -1:] + attended)[:, 0]
+
+    def _fed_forward(self, h: Float[Array, "batch s width"]) -> Float[Array, "batch s width"]:
         if self.mlp_norm is None or self.widen is None or self.narrow is None:
             return h
         return h + self.narrow(jax.nn.gelu(self.widen(self.mlp_norm(h))))

@@ -1,8 +1,10 @@
 """Every case of the suite yields rows, at sizes that take seconds; no test looks at real times."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from benchmarks import (
     compiled_stack,
@@ -13,10 +15,12 @@ from benchmarks import (
     scaling,
     softmax_regression,
     table,
+    torch_gpt2,
 )
+from elsa.models import GPT2
 
 # minutes: their rows are looked at by `make test-slow`
-SLOW = ("dense_layers", "ridge_tasks", "scaling", "small_problems", "training")
+SLOW = ("dense_layers", "gpt2", "ridge_tasks", "scaling", "small_problems", "training")
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,15 @@ def test_the_peer_computes_what_the_model_does():
     pytest.importorskip("torch")
     ours, theirs = scaling.forward(16, 5, 3, 2)
     np.testing.assert_allclose(theirs(), ours(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_peer_of_gpt2_has_as_many_weights():
+    torch = pytest.importorskip("torch")
+    sizes = {"width": 8, "depth": 2, "num_heads": 2}
+    ours = GPT2(3, 4, **sizes, rngs=nnx.Rngs(params=0))
+    theirs = torch_gpt2.decoder(torch, **sizes, dim=3, context_length=4)
+    count = sum(leaf.size for leaf in jax.tree.leaves(nnx.split(ours)[1]))
+    assert sum(weights.numel() for weights in theirs.parameters()) == count
 
 
 def test_the_operations_of_a_dense_layer_are_those_of_its_formula():

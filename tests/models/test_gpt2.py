@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from elsa import tasks
+from elsa.base import arithmetic
 from elsa.models import GPT2, build
 from elsa.tasks import Prompt, gram_prompt
 from tests.helpers import relative_error, table
@@ -105,6 +106,23 @@ def test_absent_rows_count_for_nothing_and_a_shorter_context_takes_the_last_posi
     model, prompt = make(n=5), prompts(5, 2)
     shorter = prompt._replace(x=prompt.x[:, 2:], y=prompt.y[:, 2:])
     assert relative_error(run(model, tasks.keep_last(prompt, 3)), run(model, shorter)) <= 1e-12
+
+
+@pytest.mark.parametrize("given", [{"mlp": False}, {"causal": False, "depth": 1}])
+def test_the_last_layer_is_run_for_the_query_alone_unless_the_run_began_with_all_tokens(given):
+    model, prompt = make(n=12, width=8, **given), prompts(12, 2)
+    graph, params = nnx.split(model)
+
+    def predict(params):
+        return nnx.merge(graph, params)(prompt)
+
+    with arithmetic.as_of(2):
+        every = jax.jit(lambda params: predict(params)).lower(params)
+    alone = jax.jit(lambda params: predict(params)).lower(params)
+    assert alone.cost_analysis()["flops"] < 0.8 * every.cost_analysis()["flops"]
+    found = alone.compile()(params)
+    assert relative_error(found, every.compile()(params)) <= 1e-12
+    assert relative_error(found, model.by_layer(prompt).prediction[-1]) <= 1e-12
 
 
 def test_the_querys_label_does_not_enter_and_a_context_without_rows_is_one():

@@ -30,5 +30,7 @@ def test_a_run_of_before_there_were_two_orders_goes_on_in_the_first(tmp_path, mo
 
 
 def test_an_order_that_there_is_not_is_refused():
-    with pytest.raises(ValueError, match="number must be a version from 1 to 2, got 3"):
-        arithmetic.as_of(3).__enter__()
+    beyond = arithmetic.LATEST + 1
+    message = f"number must be a version from 1 to {arithmetic.LATEST}, got {beyond}"
+    with pytest.raises(ValueError, match=message):
+        arithmetic.as_of(beyond).__enter__()

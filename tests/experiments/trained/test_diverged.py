@@ -15,7 +15,15 @@ from experiments.trained import runs
 
 NAMES = [
     *("alignment", "attention_vs_h3", "block_vs_attention", "depth", "drift", "elsa_vs_lsa"),
-    *("from_construction", "length", "lora", "low_rank", "mlp_ablation", "prior_mean_gap"),
+    *(
+        "from_construction",
+        "length",
+        "literature",
+        "lora",
+        "low_rank",
+        "mlp_ablation",
+        "prior_mean_gap",
+    ),
     *("products", "retrieval", "train", "trained_format"),
 ]
 

@@ -26,16 +26,20 @@ NAMES = {
     "depth": 0.02,
     "drift": 0.02,
     "length": 0.02,
+    "literature": 0.02,
     "lora": 0.02,
     "low_rank": 0.02,
     "retrieval": 0.02,
 }
-# of the five that share a driver or a machinery with another one
-SLOW = ("alignment", "drift", "length", "lora", "retrieval")
+# of the six that share a driver or a machinery with another one
+SLOW = ("alignment", "drift", "length", "literature", "lora", "retrieval")
 PARAMETERS = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES
 ]
-FIGURES = {"drift": ("risk_by_correlation", "filters")}
+FIGURES = {
+    "drift": ("risk_by_correlation", "filters"),
+    "literature": ("depth", "context_length"),
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,7 +114,7 @@ def test_a_quick_run_reaches_theory_and_comes_back_from_its_records(outcome):
 
 
 def test_what_an_experiment_says_beyond_its_target(outcome):
-    name, _, _, folder = outcome
+    name, summary, _, folder = outcome
     records = lines(folder)
     if name == "drift":
         for record in records:
@@ -141,6 +145,9 @@ def test_what_an_experiment_says_beyond_its_target(outcome):
         full = by_rank[max(by_rank)]
         assert by_rank[0]["target"] > by_rank[1]["target"] > full["target"]
         assert by_rank[0]["preconditioner_distance"]["largest"] == pytest.approx(0.0, abs=1e-6)
+    elif name == "literature":
+        assert not [one for one in summary["claims"] if one["verdict"] == "fails"]
+        assert len(summary["claims"]) == 3 + 3  # a length each, and what holds of two layers
     elif name == "low_rank":
         targets = [record["target"] for record in records]
         assert targets == sorted(targets, reverse=True)
