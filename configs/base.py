@@ -73,7 +73,8 @@ def trained(
         "num_seeds": 2 if quick else 5,
         "eval_prompts": 20_000 if quick else 200_000,
     }
-    small = {"batch": 128} if quick else {}
+    # False compiles in about half the time, which few steps would not earn back
+    small = {"batch": 128, "optimise": False} if quick else {}
     config = ConfigDict({**shared, **own, "runs": {}, "train": {**like, **small, **train}})
     for run, settings in runs.items():  # one by one: a ConfigDict keeps what two of them share
         config.runs[run] = ConfigDict(settings)
