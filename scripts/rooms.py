@@ -35,20 +35,25 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.base": Room(
             "helpers of every room: one message format for bad values, the precision of products, "
             "differences between versions of jax, what bits depend on, what a terminal can show, "
-            "large matrices by their structure, files that are written whole or not at all, and "
-            "one owner for a folder",
-            others=("scipy",),
+            "large matrices by their structure, rows that come in blocks and their sums, files that "
+            "are written whole or not at all, and one owner for a folder",
+            others=("rich", "scipy"),
         ),
         "elsa.attention": Room(
             "pure functions of one prompt: LSA, ELSA, mask and move, and bias-free layers on the "
             "Gram matrix",
             ("elsa.base",),
+            ("rich",),
         ),
         "elsa.prompts": Room(
             "where the named blocks of a prompt lie, prompts by name, and how a task is packed",
             ("elsa.base",),
         ),
-        "elsa.tasks": Room("samplers and tables of data", ("elsa.base",), ("sklearn",)),
+        "elsa.tasks": Room(
+            "samplers, tables of data, and files as rows that come in blocks",
+            ("elsa.base",),
+            ("polars", "sklearn"),
+        ),
         "elsa.algorithms": Room("steps in plain JAX, for the compiler", ("elsa.base",)),
         "elsa.theory": Room(
             "closed forms; no code is shared with what they predict", ("elsa.base",), ("scipy",)
@@ -67,7 +72,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.nn": Room(
             "modules from prompt to prompt: layers and stacks of them",
             ("elsa.base", "elsa.attention", "elsa.prompts", "elsa.heads"),
-            ("flax", "treescope"),
+            ("flax", "rich", "treescope"),
         ),
         "elsa.constructions": Room(
             "stacks with weights written by hand",
@@ -103,7 +108,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
                 *("elsa.base", "elsa.tasks.Scaling", "elsa.algorithms", "elsa.theory"),
                 "elsa.compiler",
             ),
-            ("sklearn",),
+            ("rich", "sklearn"),
             at_once=("sklearn",),  # they inherit from its classes
         ),
         "elsa.models": Room(

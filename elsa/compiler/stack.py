@@ -1,7 +1,7 @@
 """The compiled step: attention layers, run as such or, as they were built, as the same products."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,12 +19,14 @@ from elsa.compiler.emitting.slots import Placed, readout
 from elsa.compiler.emitting.structured import answers
 from elsa.compiler.emitting.symbolic import Heads
 from elsa.compiler.planning.layers import Plan
+from elsa.compiler.streamed import PlanProgram
 from elsa.compiler.tracing.steps import Traced
 from elsa.compiler.verifying import largest_error
 from elsa.heads.head import Head
 from elsa.heads.listing import heads_by_layer
 from elsa.nn.block_stack import BlockStack
 from elsa.nn.listing import edited_heads
+from elsa.nn.streaming import Program
 from elsa.prompts.layout import Box
 
 EXECUTIONS = ("auto", "dense")
@@ -245,6 +247,13 @@ class CompiledStack(BlockStack):
         if self._runs_blocks():
             return answers(self.stages.plan, dict(given), trace=False)[0]
         return super()._answer(given)
+
+    def _program(self, names: Sequence[str], any_length: bool) -> Program:
+        if not self._runs_blocks():
+            self.require_weights("streamed")
+            return super()._program(names, any_length)
+        shapes = {name: checks.matrix_shape(shape) for name, shape in self.inputs.items()}
+        return PlanProgram(self.stages.plan, names, shapes, f"{self._where}, streamed")
 
     def _runs_blocks(self) -> bool:
         """Whether a call computes products of blocks; warns where weights cost far more."""

@@ -3,7 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -13,10 +13,16 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from elsa.base import checks
+from elsa.base.rows import RowSource
+from elsa.estimators import streamed
 from elsa.estimators.solving import ALGORITHMS, Solved, solve
 from elsa.tasks import Scaling
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _FIT, _PREDICT = "AttentionRidge.fit", "AttentionRidge.predict"
+_STREAM = "AttentionRidge.fit_stream"
 _NEAR = 1e-6  # distances to the solution beyond which a fit warns
 
 
@@ -73,11 +79,7 @@ class AttentionRidge(RegressorMixin, BaseEstimator):  # scikit-learn's order
         Warns:
           ConvergenceWarning: where the result is further than 1e-6 from the solution.
         """
-        checks.one_of(_FIT, "algorithm", self.algorithm, ALGORITHMS)
-        checks.finite(_FIT, alpha=self.alpha)
-        checks.at_least(_FIT, alpha=(self.alpha, 0.0))
-        if self.depth is not None:
-            checks.size(_FIT, depth=(self.depth, 1))
+        self._look_at_parameters(_FIT)
         rows, labels, weights = self._numbers(X, y, sample_weight)
         alpha = float(self.alpha)
         if weights is not None:
@@ -91,12 +93,66 @@ class AttentionRidge(RegressorMixin, BaseEstimator):  # scikit-learn's order
             roots = np.sqrt(weights)
             X_standard, y_centred = roots[:, None] * X_standard, roots * y_centred
         solved = solve(X_standard, y_centred, alpha, algorithm=self.algorithm, depth=self.depth)
+        self._keep(scaling, solved)
+        if not solved.distance <= _NEAR:
+            warnings.warn(self._far(_FIT, solved), ConvergenceWarning, stacklevel=2)
+        return self
+
+    def fit_stream(
+        self, rows: RowSource, *, target: int = -1, screen: "Console | None" = None
+    ) -> Self:
+        """Fits rows that come in blocks, in one pass and memory that does not grow with them.
+
+        The layers see the rows through their products alone, so that they run on d + 1 rows with
+        the same products, R^T R = Z^T Z for the standardised columns and labels Z. Products and
+        sums are float64, about the means. Forming them squares the condition number: beyond 1e8
+        that of Z^T Z + alpha I, fit warns.
+
+        Args:
+          rows: an array [n, d + 1], an iterable of arrays [k, d + 1], or a function that makes
+            one; `tasks.NpyRows` and `tasks.ParquetRows` read files. A block may be a tuple of
+            arrays side by side, as (X, y).
+          target: the column of the labels, the last by default.
+          screen: where a long pass shows how far it is; silent where None.
+
+        Raises:
+          TypeError, ValueError: for blocks that do not fit, NaN or infinity, naming block and row;
+            for no rows, no covariates, a target that is no column, and parameters out of range.
+
+        Warns:
+          ConvergenceWarning: where the result is, or may be, further than 1e-6 from the solution.
+        """
+        self._look_at_parameters(_STREAM)
+        scaling, X, y = streamed.standardised(_STREAM, rows, target, screen)
+        solved = solve(X, y, float(self.alpha), algorithm=self.algorithm, depth=self.depth)
+        self._keep(scaling, solved)
+        self.n_features_in_ = X.shape[1]
+        if hasattr(self, "feature_names_in_"):  # of a data frame that was fitted before
+            del self.feature_names_in_
+        if not solved.distance <= _NEAR:
+            warnings.warn(self._far(_STREAM, solved), ConvergenceWarning, stacklevel=2)
+        elif solved.condition_number > streamed.LIMIT:
+            warnings.warn(
+                f"{_STREAM}: the condition number {solved.condition_number:.2g} is so large that "
+                "rounding of the products of columns may show in the sixth digit; a larger alpha "
+                "helps, leaving out columns that depend on others, or `fit` with all rows",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _look_at_parameters(self, where: str) -> None:
+        checks.one_of(where, "algorithm", self.algorithm, ALGORITHMS)
+        checks.finite(where, alpha=self.alpha)
+        checks.at_least(where, alpha=(self.alpha, 0.0))
+        if self.depth is not None:
+            checks.size(where, depth=(self.depth, 1))
+
+    def _keep(self, scaling: Scaling, solved: Solved) -> None:
+        """The fitted attributes; all at once, so that a fit that is stopped leaves those before."""
         self.coef_, self.intercept_ = scaling.linear(solved.w)
         self.n_iter_, self.n_layers_ = solved.depth, solved.layers
         self.distance_, self.condition_number_ = solved.distance, solved.condition_number
-        if not solved.distance <= _NEAR:
-            warnings.warn(self._far(solved), ConvergenceWarning, stacklevel=2)
-        return self
 
     def predict(self, X: Any) -> Float[np.ndarray, " rows"]:
         """<x, coef_> + intercept_ for each row of X, [rows, d].
@@ -136,11 +192,11 @@ class AttentionRidge(RegressorMixin, BaseEstimator):  # scikit-learn's order
             )
         return rows, labels, weights.astype(np.float64)
 
-    def _far(self, solved: Solved) -> str:
+    def _far(self, where: str, solved: Solved) -> str:
         """What a fit says that did not come to the solution."""
         limit = ALGORITHMS[self.algorithm].depth(solved.condition_number)
         said = (
-            f"{_FIT}: {solved.depth} steps of {self.algorithm} end at a relative distance of "
+            f"{where}: {solved.depth} steps of {self.algorithm} end at a relative distance of "
             f"{solved.distance:.2g} from the ridge solution (condition number "
             f"{solved.condition_number:.3g})"
         )

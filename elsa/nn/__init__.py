@@ -4,5 +4,6 @@ from elsa.nn.bias_free import without_biases
 from elsa.nn.block_stack import BlockStack
 from elsa.nn.layers import ELSA, LSA
 from elsa.nn.stack import Stack
+from elsa.nn.streaming import Streamed
 
-__all__ = ["ELSA", "LSA", "BlockStack", "Stack", "without_biases"]
+__all__ = ["ELSA", "LSA", "BlockStack", "Stack", "Streamed", "without_biases"]

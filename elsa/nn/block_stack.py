@@ -18,6 +18,7 @@ from elsa.nn.as_built import AsBuilt
 from elsa.nn.listing import listing, one_line
 from elsa.nn.running import ReadBlocks, whole_prompt
 from elsa.nn.stack import Observer, Stack
+from elsa.nn.streamable import Streamable
 from elsa.nn.verifying import largest_error
 from elsa.prompts.layout import BlockLayout, Box
 
@@ -25,7 +26,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 Reference = Callable[..., Mapping[str, AnyShape]]
 
 
-class BlockStack(nnx.Module):
+class BlockStack(Streamable, nnx.Module):
     """A `Stack` with names: called with blocks, it returns blocks.
 
     A call packs the prompt, runs the layers and reads the answer. Constructions, compiled steps,

@@ -12,6 +12,7 @@ from elsa.tasks.prompt import GramPrompt, Prompt, Task, gram_prompt, keep_last
 from elsa.tasks.registration import task
 from elsa.tasks.registry import TASKS, build
 from elsa.tasks.retrieval import Retrieval
+from elsa.tasks.row_files import NpyRows, ParquetRows
 from elsa.tasks.scaling import Linear, Scaling
 from elsa.tasks.shifts import ShiftedRegression, shifted
 from elsa.tasks.spectrum import PrescribedSpectrum
@@ -28,7 +29,9 @@ __all__ = [
     "GramPrompt",
     "Linear",
     "LinearRegression",
+    "NpyRows",
     "PairPrompt",
+    "ParquetRows",
     "PrescribedSpectrum",
     "Products",
     "Prompt",
