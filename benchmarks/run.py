@@ -32,11 +32,12 @@ from benchmarks import (
     scaling,
     small_problems,
     softmax_regression,
+    streams,
     table,
     training,
 )
 from benchmarks.harness import Row
-from elsa.base import streams
+from elsa.base import streams as output
 
 Benchmark = Callable[[int], Iterable[Row]]
 # Name -> function of the number of repeats that yields rows as they are measured.
@@ -50,6 +51,7 @@ CASES: dict[str, Benchmark] = {
     "scaling": scaling.run,
     "small_problems": small_problems.run,
     "softmax_regression": softmax_regression.run,
+    "streams": streams.run,
     "training": training.run,
 }
 # What takes the place of a case under --quick; None leaves it out.
@@ -59,6 +61,7 @@ QUICK: dict[str, Benchmark | None] = {
     "scaling": scaling.quick,
     "small_problems": None,
     "softmax_regression": None,
+    "streams": streams.quick,
     "training": None,
 }
 REPEATS, QUICK_REPEATS = 20, 5
@@ -239,5 +242,5 @@ def _tolerance(text: str) -> float:
 
 
 if __name__ == "__main__":
-    with streams.guarded():
+    with output.guarded():
         sys.exit(main())

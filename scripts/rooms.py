@@ -188,7 +188,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "benchmarks": Room(
             "timings beside baselines, and whether they have regressed",
             ("elsa",),
-            ("flax", "matplotlib", "rich", "scipy", "sklearn"),
+            ("flax", "matplotlib", "polars", "rich", "scipy", "sklearn"),
         ),
         "scripts": Room(
             "the README runner, the check of a device, figures of the docs",

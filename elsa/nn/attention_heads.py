@@ -100,7 +100,8 @@ class AttentionHeads(nnx.Module):
                     "bias; use ELSA"
                 )
         kind = checks.float_dtype(cls.__name__, dtype)
-        made = stack_dense(heads, shape, kind)  # referenced nowhere else: no copy needed
+        rows = shape[0] if "bq" in cls.fields else 0  # of biases, which may be 10^8
+        made = stack_dense(heads, (rows, shape[1]), kind)  # referenced nowhere else: no copy needed
         return cls._with({n: jax.device_put(getattr(made, n)) for n in cls.fields}, kind, precision)
 
     @classmethod

@@ -46,7 +46,7 @@ class Sums:
     """A^T Z^T Z B for pairs of matrices, by the form asked for.
 
     Args:
-      rows: the source; None counts passes and gives numbers that are not zero.
+      rows: the source; None counts passes, with numbers in the place of its sums.
       form: "gram" or "rows".
       kept: how many of the first rows are left out of all sums, and given back as they are.
       beside: numbers that stand beside every row, [rows, extra]; those of the kept are not used.
@@ -102,9 +102,9 @@ class Sums:
         """One pass: the sums of the pairs, and, the first time, G and the kept rows."""
         self.passes += 1
         sums = [np.zeros((a.shape[1], b.shape[1])) for a, b in pairs]
-        if self._rows is None:
-            drawn = np.random.default_rng(self.passes)
-            return [drawn.normal(size=total.shape) for total in sums]
+        if self._rows is None:  # numbers that are zero where those of any rows are
+            drawn = np.random.default_rng(0).normal(size=self.gram.shape)
+            return [a.T @ drawn @ b for a, b in pairs]
         both = np.hstack([matrix for pair in pairs for matrix in pair]) if pairs else None
         begun, seen, gram = self.passes > 1, 0, np.zeros_like(self.gram)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -14,6 +14,7 @@ from benchmarks import (
     run,
     scaling,
     softmax_regression,
+    streams,
     table,
     torch_gpt2,
 )
@@ -30,6 +31,7 @@ def test_every_case_yields_rows(case, monkeypatch):
     monkeypatch.setattr(compiled_stack, "TASKS", 4)  # of 64, which take seconds
     monkeypatch.setattr(machine, "NUMBERS", 2**12)
     monkeypatch.setattr(softmax_regression, "ROWS", 256)
+    monkeypatch.setattr(streams, "QUICK_ROWS", 5000)
     run_case = run.QUICK.get(case) or run.CASES[case]
     rows = list(run_case(1))
     measured = [row for row in rows if row.value is not None]
