@@ -5,6 +5,7 @@ of rows in a file, the same bytes read without a look at them, from the page cac
 fits there.
 """
 
+import functools
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,11 +49,8 @@ def of_size(rows: int, repeats: int) -> Iterator[Row]:
         }
         for name, (source, baseline, move) in sources.items():
             case = f"streams, {rows} x {DIM} float32 from {name}"
-            turns = sample(
-                {baseline: move, "streamed_gram": lambda s=source: streamed_gram(s)},
-                repeats=repeats,
-                warm_up=1,
-            )
+            own = functools.partial(streamed_gram, source)
+            turns = sample({baseline: move, "streamed_gram": own}, repeats=repeats, warm_up=1)
             rates = {n: tuple(rows / t for t in seconds) for n, seconds in turns.items()}
             yield from _rows(case, rates, baseline)
 

@@ -35,8 +35,8 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "elsa.base": Room(
             "helpers of every room: one message format for bad values, the precision of products, "
             "differences between versions of jax, what bits depend on, what a terminal can show, "
-            "large matrices by their structure, rows that come in blocks and their sums, files that "
-            "are written whole or not at all, and one owner for a folder",
+            "large matrices by their structure, rows in blocks and their sums, files that are "
+            "written whole or not at all, and one owner for a folder",
             others=("rich", "scipy"),
         ),
         "elsa.attention": Room(

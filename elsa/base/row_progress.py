@@ -1,7 +1,7 @@
 """What a long pass over rows shows: a bar where someone watches, a line now and then in a log."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from elsa.base.plain import plain
@@ -14,7 +14,7 @@ _LOG_SECONDS = 20.0
 
 def shown(
     blocks: Iterator[tuple[int, Any]], doing: str, screen: "Console | None"
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any]]:
     """The blocks one by one, with how many rows have been read, and how fast."""
     if screen is None:
         yield from blocks

@@ -44,12 +44,12 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 class Moments(NamedTuple):
     """Of all rows z_i.
 
-    count: n.
+    num_rows: n.
     mean: of the columns, [m].
     scatter: sum_i (z_i - mean)(z_i - mean)^T, [m, m].
     """
 
-    count: int
+    num_rows: int
     mean: np.ndarray
     scatter: np.ndarray
 

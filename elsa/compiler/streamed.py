@@ -4,7 +4,7 @@ Every value with a row for each row of the stream is Z M (`elsa.nn.tall`), so th
 layer are small ones, and sums over the rows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class PlanProgram:
       where: messages start with it.
     """
 
-    kept = 0
-    beside = None
+    kept: int = 0
+    beside: np.ndarray | None = None
 
     def __init__(
         self, plan: Plan, names: Sequence[str], shapes: Mapping[str, tuple[int, int]], where: str
@@ -84,7 +84,11 @@ class PlanProgram:
 
             self._layer(layer, variant, values, note)
             found = iter(sums.of(pairs))
-            values.update(self._layer(layer, variant, values, lambda _, found=found: next(found)))
+
+            def take(_: Pair, found: Iterator[np.ndarray] = found) -> np.ndarray:
+                return next(found)
+
+            values.update(self._layer(layer, variant, values, take))
 
     def _layer(
         self, layer: Layer, variant: int, values: Values, contract: Contract

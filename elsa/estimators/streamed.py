@@ -31,7 +31,7 @@ def standardised(
     if isinstance(target, bool) or not isinstance(target, int | np.integer):
         raise TypeError(f"{where}: target must be the index of a column, got {target!r}")
     read = Rows(where, rows, screen=screen)
-    count, mean, scatter = moments(read)
+    num_rows, mean, scatter = moments(read)
     m = len(mean)
     if not -m <= target < m or m < 2:
         raise ValueError(
@@ -40,7 +40,7 @@ def standardised(
         )
     order = np.append(np.delete(np.arange(m), target), target % m)
     mean, scatter = mean[order], scatter[np.ix_(order, order)]
-    spread = np.sqrt(np.diag(scatter) / count)
+    spread = np.sqrt(np.diag(scatter) / num_rows)
     flat = spread <= _FLAT * np.maximum(np.abs(mean), 1e-300)
     spread = np.where(flat, np.inf, spread)
     values, vectors = np.linalg.eigh(scatter / np.outer(spread, spread))

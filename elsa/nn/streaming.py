@@ -12,6 +12,7 @@ import numpy as np
 
 from elsa.base import checks
 from elsa.base.arrays import AnyShape
+from elsa.base.precision import exact
 from elsa.base.rows import Rows, RowSource
 from elsa.nn.arguments import looked_at
 from elsa.nn.tall import FORMS, Sums, TallBlock, read_once
@@ -96,6 +97,7 @@ class Streamed:
             layers = counted.passes - bool(program.kept)
             self.why = f"{layers} of {stack.num_layers} layers sum over rows{first}"
 
+    @exact
     def __call__(self, rows: RowSource, /, **blocks: AnyShape) -> dict[str, Any]:
         """The outputs, as a call of the stack with all rows in memory gives them.
 

@@ -188,7 +188,7 @@ def read_once(where: str, rows: RowSource, read: Rows, passes: int, why: str) ->
 
 
 class RowsMeetError(ValueError):
-    """A product whose entries are about pairs of rows, or a constant with numbers for each row."""
+    """A product about pairs of rows, or a constant with numbers of its own for each row."""
 
 
 class Size(NamedTuple):
@@ -205,8 +205,8 @@ def multiplied(factors: Sequence[Any], contract: Callable[[Pair], np.ndarray], s
     that meets a tall value along its rows, such as the ones of a mean, becomes tall values.
 
     Raises:
-      RowsMeetError: for a product that has a row and a column for each row of the source, and a matrix
-        that has other numbers for each row.
+      RowsMeetError: for a product that has a row and a column for each row of the source, and a
+        matrix that has other numbers for each row.
     """
     left: list[Any] = []
     for factor in (factor for factor in factors if factor is not None):
@@ -214,7 +214,7 @@ def multiplied(factors: Sequence[Any], contract: Callable[[Pair], np.ndarray], s
         if isinstance(before, Tall) and before.flipped and not isinstance(factor, Tall):
             left += [value.T for value in reversed(_along(factor.T, size))]
         elif isinstance(factor, Tall) and not factor.flipped and _is_matrix(before):
-            left[-1:] = [*_along(before, size), factor]
+            left[-1:] = [*_along(left[-1], size), factor]
         else:
             left.append(factor)
     while len(left) > 1:

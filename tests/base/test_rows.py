@@ -162,7 +162,7 @@ def test_moments_far_from_zero_are_those_of_exact_arithmetic():
         ]
         for a, m in zip(exact, means, strict=True)
     ]
-    assert got.count == 50
+    assert got.num_rows == 50
     np.testing.assert_allclose(got.mean, [float(m) for m in means], rtol=1e-15)
     np.testing.assert_allclose(got.scatter, scatter, rtol=1e-7)  # 1e8 rounds to 1e-8
 

@@ -117,7 +117,7 @@ def test_a_stack_whose_weights_are_too_large_streams():
     n = 200_000
     inputs = {"X": (n, D), "y": (n, 1), "lam": (1, 1), "Z": (D, D), "w": (D, 1)}
     stack = elsa.compile(step, inputs, 12)
-    with pytest.raises(ValueError, match="dense weights .* were not made"):
+    with pytest.raises(ValueError, match=r"dense weights .* were not made"):
         stack.require_weights("f")
     rows = np.random.default_rng(0).normal(size=(n, D + 1))
     A = rows[:, :D].T @ rows[:, :D] + 2.0 * np.eye(D)

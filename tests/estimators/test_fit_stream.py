@@ -148,7 +148,7 @@ def test_rows_that_do_not_fit_are_refused_in_its_name():
         AttentionRidge().fit_stream([rows] * 6 + [rows[:, 1:]])
     with pytest.raises(ValueError, match="beside at least one covariate"):
         AttentionRidge().fit_stream(rows[:, :1])
-    with pytest.raises(TypeError, match="got the path 'rows.npy'; tasks.NpyRows"):
+    with pytest.raises(TypeError, match=r"got the path 'rows.npy'; tasks.NpyRows"):
         AttentionRidge().fit_stream("rows.npy")
 
 

@@ -42,6 +42,7 @@ def _attention() -> dict[str, Call]:
             attention.mask_move, shape=(4, 4), rows=(0, 1), cols=(0, 1), shift=(1, 1)
         ),
         "attention.gram.context_gram": call(gram.context_gram, x=X, y=normal(ROWS), **_PRECISION),
+        "attention.streamed_gram": call(attention.streamed_gram, rows=X),
         "attention.gram.tokens": call(gram.tokens, x=X, y=normal(ROWS)),
         "attention.gram.right_multiplier": call(
             gram.right_multiplier, gram=_GRAM, **_LAYER, **_PRECISION

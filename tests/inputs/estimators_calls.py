@@ -38,6 +38,13 @@ def calls() -> dict[str, Call]:
             depth=_DEPTH,
         ),
         "estimators.AttentionRidge.fit": call(fitted.fit, X=X, y=_Y),
+        "estimators.AttentionRidge.fit_stream": call(
+            lambda rows, target: (
+                AttentionRidge(_ALPHA, depth=_DEPTH).fit_stream(rows, target=target).coef_
+            ),
+            rows=np.c_[X, _Y],
+            target=3,
+        ),
         "estimators.AttentionRidge.predict": call(
             AttentionRidge(_ALPHA, depth=_DEPTH).fit(X, _Y).predict, X=normal(2, DIM)
         ),

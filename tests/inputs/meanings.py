@@ -135,6 +135,7 @@ OVERFLOW = (
         "constructions.",
         "compiler.",
         "nn.BlockStack.",
+        "nn.Streamed.",
         "predictors.",
         "softmax_regression.",
     ),
@@ -189,6 +190,8 @@ MORE_ENTRIES = {
     "attention.with_roles": "h roles",
     "attention.gram.context_gram": "x",
     "attention.gram.tokens": "x",
+    "attention.streamed_gram": "rows",
+    "estimators.AttentionRidge.fit_stream": "rows",
 }
 _MORE = {"axis more", "axis fewer", "row more", "column more", "no rows", "vector", "column"}
 _WITHOUT_ROWS = ("attention.", "models.", "nn.", "prompts.")

@@ -58,6 +58,7 @@ OTHERWISE = {
         "column more, booleans",
     ),
     ("estimators.AttentionRidge", "y"): "booleans",
+    ("estimators.AttentionRidge.fit_stream", "target"): "negative, zero",  # any column
     ("estimators.AttentionRidge.fit", "y"): "booleans",
     ("estimators.AttentionRidge.predict", "X"): "row more, booleans",
     ("tasks.read_csv", "drop"): "empty, no entries, longer",

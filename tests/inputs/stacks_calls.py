@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 import elsa
 from elsa import algorithms, constructions, exchange, nn, report
@@ -14,6 +15,8 @@ from tests.precision.data import DIM, MATRIX, QUERIES, RIDGE, ROWS, STEP_SIZE, V
 _KEY = jax.random.key(0)
 _INPUTS = {"X": (ROWS, DIM), "y": (ROWS, 1), "lam": (1, 1), "w": (DIM, 1)}
 _GIVEN = {name: RIDGE[name] for name in _INPUTS}
+_ROWS = np.hstack([RIDGE["X"], RIDGE["y"]])
+_SMALL = {name: block for name, block in RIDGE.items() if name not in ("X", "y")}
 _SIZES = {"context_length": ROWS, "dim": DIM, "depth": 1, "step_size": STEP_SIZE}
 _OPTIONS = {"num_queries": 1, "dtype": "float64"}
 
@@ -87,6 +90,17 @@ def calls() -> dict[str, Call]:
             for name, one in _methods("nn.BlockStack", loaded, _GIVEN).items()
             if name != "nn.BlockStack.verify"  # a file has nothing to be compared with
         },
+        "nn.BlockStack.streamed": call(
+            lambda names, form, any_length: loaded.streamed(
+                names, "y", form=form, any_length=any_length
+            ),
+            names="X",
+            form="gram",
+            any_length=False,
+        ),
+        "nn.Streamed.__call__": call(
+            lambda rows, **small: ridge.streamed("X", "y")(rows, **small), rows=_ROWS, **_SMALL
+        ),
         "nn.BlockStack.run": call(loaded.run, h=loaded.pack(**_GIVEN)),
         "nn.BlockStack.padded": call(loaded.padded, h=loaded.pack(**_GIVEN)),
         "exchange.export": call(

@@ -1,9 +1,11 @@
 """Tasks, what they draw, tables, and predictors."""
 
+import tempfile
 from pathlib import Path
 
 import jax
 import numpy as np
+import polars as pl
 
 from elsa import predictors, tasks
 from tests.inputs.calls import Call, Made, call
@@ -22,6 +24,15 @@ def _table() -> tasks.Table:
 
 
 _TABLE = _table()
+
+
+def _row_file(kind: str) -> Path:
+    path = Path(tempfile.mkdtemp(prefix="elsa-inputs-")) / f"rows.{kind}"
+    if kind == "npy":
+        np.save(path, X)
+    else:
+        pl.DataFrame({"a": X[:, 0], "b": X[:, 1]}).write_parquet(path)
+    return path
 
 
 def _scaling() -> tasks.Scaling:
@@ -110,6 +121,10 @@ def _tasks() -> dict[str, Call]:
         "keep_last": call(tasks.keep_last, prompt=_SHORT, length=2),
         "read_csv": call(
             tasks.read_csv, path=_CSV, target="waist", drop=("chins",), separator=",", decimal="."
+        ),
+        "NpyRows": call(tasks.NpyRows, path=_row_file("npy"), block_rows=2),
+        "ParquetRows": call(
+            tasks.ParquetRows, path=_row_file("parquet"), columns=["a"], block_rows=2
         ),
         "Scaling.of": call(tasks.Scaling.of, x=X, y=normal(ROWS), weights=np.ones(ROWS)),
         "Scaling.transform": call(_scaling().transform, x=normal(2, DIM)),

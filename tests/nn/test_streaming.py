@@ -214,7 +214,7 @@ def test_passes_are_said_beforehand_and_a_source_that_is_read_once_is_refused():
     with pytest.raises(ValueError, match="can be read once, and form='rows' takes 4 passes"):
         by_row(iter([rows]), **small)
     out = random_stack([nn.LSA], 7).streamed("X", "y")(iter([rows[:7]]), q=np.ones((1, 4)))
-    with pytest.raises(ValueError, match="output 'X' of .*: it has a row for each row of the sou"):
+    with pytest.raises(ValueError, match=r"output 'X' of .*: it has a row for each row of the sou"):
         list(out["X"])
 
 
@@ -223,7 +223,7 @@ def test_the_step_size_is_looked_at_as_by_a_call():
     rows, small = split(problem)
     stack = constructions.ridge_lsa(9, 3, 2, 3.0 * step_size)
     for form in FORMS:
-        with pytest.raises(ValueError, match="step_size must lie in .0, 1.33333., got 2"):
+        with pytest.raises(ValueError, match=r"step_size must lie in .0, 1.33333., got 2"):
             stack.streamed("X", "y", form=form)(rows, **small)
 
 

@@ -49,6 +49,7 @@ def cases() -> dict[str, Case]:
         "attention.without_biases": without(attention.without_biases, _WQ, _WK, _WV, *_BIASES),
         "attention.mask_move": Run(lambda: attention.mask_move((4, 4), (0, 1), (0, 1), (1, 1))),
         "attention.context_gram": traced(gram.context_gram, X, normal(ROWS)),
+        "attention.streamed_gram": Run(lambda: attention.streamed_gram(X)),
         "attention.tokens": without(gram.tokens, X, normal(ROWS)),
         "attention.right_multiplier": traced(
             gram.right_multiplier, _GRAM, _LAYERS[0][0], _LAYERS[1][0]

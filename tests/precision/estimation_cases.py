@@ -164,6 +164,9 @@ def _estimators() -> dict[str, Case]:
 
     return {
         "estimators.AttentionRidge.fit": Run(fitted, products=True),
+        "estimators.AttentionRidge.fit_stream": Run(
+            lambda: AttentionRidge(depth=9).fit_stream(np.c_[X, X @ VECTOR]), products=True
+        ),
         "estimators.AttentionRidge.predict": Run(lambda: fitted().predict(X), products=True),
     }
 

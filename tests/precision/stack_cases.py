@@ -63,6 +63,7 @@ def _block_stack(
             for name in _DESCRIPTIONS
         },
         f"{prefix}.pack": traced(lambda given: stack.pack(**given), blocks, products=packs),
+        f"{prefix}.streamed": Run(lambda: stack.streamed("X", "y")),
         f"{prefix}.require_weights": Run(lambda: stack.require_weights("f")),
         f"{prefix}.padded": without(stack.padded, h),
         f"{prefix}.run": traced(stack.run, whole),
@@ -117,6 +118,12 @@ def _both(method: Callable[[Any], Callable[..., Any]]) -> Case:
 def _verified() -> None:
     for execution in ("auto", "dense"):
         _compiled(execution).verify(_KEY)
+
+
+def _streamed() -> None:
+    small = {name: block for name, block in RIDGE.items() if name not in ("X", "y")}
+    streamed = _ridge(constructions.ridge_lsa).streamed("X", "y")
+    streamed([(RIDGE["X"], RIDGE["y"])], **small)
 
 
 def _loaded() -> Any:
@@ -177,6 +184,7 @@ def cases() -> dict[str, Case]:
         "exchange.export": Run(_loaded, products=True),  # compiles a step, whose products it traces
         "exchange.load": Run(_loaded, products=True),
         **_block_stack("nn.BlockStack", loaded, _GIVEN),
+        "nn.Streamed.__call__": Run(_streamed, products=True),  # the fit of its packing, X w
         "nn.BlockStack.__call__, trained": _called(trained, task),
         "nn.BlockStack.verify": Run(lambda: trained.verify(_KEY), products=True),
         "compiler.compile": Run(_compiled, products=True),

@@ -70,7 +70,8 @@ def write(kind: str, path: Path, rows: int) -> None:
 def watch(peak: list[float], over: threading.Event) -> None:
     """Keeps the largest anonymous memory of this process in MB."""
     while not over.wait(0.02):
-        line = next(a for a in open("/proc/self/status") if a.startswith("RssAnon"))
+        status = Path("/proc/self/status").read_text().splitlines()
+        line = next(line for line in status if line.startswith("RssAnon"))
         peak[0] = max(peak[0], int(line.split()[1]) / 1e3)
 
 

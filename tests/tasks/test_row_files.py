@@ -1,4 +1,4 @@
-"""Files as rows: the same numbers as in memory, as often as asked, and what is wrong with a file."""
+"""Files as rows: the numbers as in memory, as often as asked, and what is wrong with a file."""
 
 import numpy as np
 import polars as pl
@@ -89,7 +89,7 @@ def test_a_file_that_changes_between_passes_is_told(tmp_path):
     with pytest.raises(ValueError, match="cut off"):
         list(rows)
     np.savez(tmp_path / "many.npz", X=X)
-    with pytest.raises(ValueError, match="got an .npz archive"):
+    with pytest.raises(ValueError, match=r"got an \.npz archive"):
         tasks.NpyRows(tmp_path / "many.npz")
 
 
@@ -119,7 +119,7 @@ def test_files_that_are_none(tmp_path):
     frame().write_parquet(tmp_path / "x.parquet")
     (tmp_path / "text").write_text("a,b\n1,2\n")
     for kind in (tasks.NpyRows, tasks.ParquetRows):
-        with pytest.raises(FileNotFoundError, match="path must be a file, got '.*missing'; there"):
+        with pytest.raises(FileNotFoundError, match=r"path must be a file, got '.*missing'; there"):
             kind(tmp_path / "missing")
         with pytest.raises(IsADirectoryError, match="must be a file, got the folder"):
             kind(tmp_path)
