@@ -18,6 +18,7 @@ _FROM = {
     "load": "elsa.exchange",
     "lsa": "elsa.attention",
     "mask_move": "elsa.attention",
+    "streamed_gram": "elsa.attention",
 }
 _MODULES = (
     "algorithms",
@@ -56,6 +57,7 @@ __all__ = [
     "readback",
     "report",
     "softmax_regression",
+    "streamed_gram",
     "tasks",
     "theory",
     "training",
@@ -78,7 +80,7 @@ if TYPE_CHECKING:
         theory,
         training,
     )
-    from elsa.attention import elsa, lsa, mask_move
+    from elsa.attention import elsa, lsa, mask_move, streamed_gram
     from elsa.compiler import CompileError, compile
     from elsa.exchange import export, load
     from elsa.prompts import BlockLayout

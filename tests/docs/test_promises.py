@@ -19,6 +19,7 @@ FILES = {
     "engine": "experiments/harness/test_engine.py",
     "environment": "training/test_environment.py",
     "extending": "training/test_extending.py",
+    "fit stream": "estimators/test_fit_stream.py",
     "folder": "experiments/harness/test_folder.py",
     "folder's environment": "experiments/harness/test_folder_environment.py",
     "full disk": "training/test_full_disk.py",
@@ -206,6 +207,9 @@ ELSEWHERE = {
         "The second found the run at its end, and only rebuilt its table and figures.": [
             ("engine", "a_finished_run_computes_nothing"),
         ],
+    },
+    "docs/howto/long-contexts.md": {
+        "Ctrl-C leaves an estimator as it was": [("fit stream", "ctrl_c_leaves_the_fit_before")],
     },
     "docs/howto/slurm.md": {
         "It writes a checkpoint and ends with exit code 75.": [
