@@ -16,6 +16,7 @@ from jaxtyping import Array, Real
 
 from elsa.base import checks
 from elsa.base.arrays import Numbers, Rows
+from elsa.base.jit import at_once
 from elsa.base.precision import EXACT, products_at
 
 
@@ -78,8 +79,12 @@ def right_multiplier(
         value=(value, "heads m m"),
     )
     with products_at("right_multiplier", precision):
-        read = jnp.asarray(query_key) @ jnp.asarray(gram)
-        change = jnp.einsum("hij,hjk->ik", read, jnp.asarray(value))
+        return _right_multiplier(*map(jnp.asarray, (gram, query_key, value)))
+
+
+@at_once
+def _right_multiplier(gram: Array, query_key: Array, value: Array) -> Array:
+    change = jnp.einsum("hij,hjk->ik", query_key @ gram, value)
     return jnp.eye(change.shape[-1], dtype=change.dtype) + change
 
 
@@ -110,21 +115,25 @@ def run_layers(
     arrays = [jnp.asarray(array) for array in (gram, row, query_key, value)]
     common = jnp.result_type(*arrays)  # a scan carries one dtype
     moment, query, first, last = (array.astype(common) for array in arrays)
-    start = (moment, query)
     if len(first) == 0:
-        return start[1]
+        return query
+    with products_at("run_layers", precision):
+        return _run_layers(moment, query, first, last)
 
+
+@at_once
+def _run_layers(gram: Array, row: Array, query_key: Array, value: Array) -> Array:
     def layer(state: tuple[Array, Array], weights: tuple[Array, Array]) -> tuple[Any, None]:
-        multiplier = right_multiplier(state[0], *weights, precision=precision)
+        multiplier = _right_multiplier(state[0], *weights)
         return (multiplier.T @ state[0] @ multiplier, state[1] @ multiplier), None
 
-    with products_at("run_layers", precision):
-        if len(first) > 1:
-            start, _ = jax.lax.scan(layer, start, (first[:-1], last[:-1]))
-        # nothing reads the Gram matrix after the last layer, and one row needs no multiplier:
-        # row (A G V) is three products with a vector
-        reads = jnp.einsum("i,hij->hj", start[1], first[-1]) @ start[0]
-        return start[1] + jnp.einsum("hj,hjk->k", reads, last[-1])
+    start = (gram, row)
+    if len(query_key) > 1:
+        start, _ = jax.lax.scan(layer, start, (query_key[:-1], value[:-1]))
+    # nothing reads the Gram matrix after the last layer, and one row needs no multiplier:
+    # row (A G V) is three products with a vector
+    reads = jnp.einsum("i,hij->hj", start[1], query_key[-1]) @ start[0]
+    return start[1] + jnp.einsum("hj,hjk->k", reads, value[-1])
 
 
 def cost_of_rows(rows: int, channels: int, key_size: int, num_heads: int) -> int:

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
 from elsa.base.arrays import Rows
+from elsa.base.jit import at_once
 from elsa.base.precision import EXACT, products_at
 
 
@@ -19,6 +20,16 @@ def _associate(
     if n * (p + m) < 2 * p * m:
         return (q_NxP @ k_NxP.T) @ v_NxM
     return q_NxP @ (k_NxP.T @ v_NxM)
+
+
+@at_once
+def _lsa(h: Array, wq: Array, wk: Array, wv: Array) -> Array:
+    return _associate(h @ wq, h @ wk, h @ wv)
+
+
+@at_once
+def _elsa(h: Array, wq: Array, wk: Array, wv: Array, bq: Array, bk: Array, bv: Array) -> Array:
+    return _associate(h @ wq + bq, h @ wk + bk, h @ wv + bv)
 
 
 def lsa(
@@ -48,9 +59,7 @@ def lsa(
     checks.shapes("lsa", h=(h, "n m"), wq=(wq, "m p"), wk=(wk, "m p"), wv=(wv, "m m"))
     prompt = jnp.asarray(h)
     with products_at("lsa", precision):
-        return _associate(
-            prompt @ jnp.asarray(wq), prompt @ jnp.asarray(wk), prompt @ jnp.asarray(wv)
-        )
+        return _lsa(prompt, jnp.asarray(wq), jnp.asarray(wk), jnp.asarray(wv))
 
 
 def elsa(
@@ -94,11 +103,7 @@ def elsa(
     )
     prompt = jnp.asarray(h)
     with products_at("elsa", precision):
-        return _associate(
-            prompt @ jnp.asarray(wq) + jnp.asarray(bq),
-            prompt @ jnp.asarray(wk) + jnp.asarray(bk),
-            prompt @ jnp.asarray(wv) + jnp.asarray(bv),
-        )
+        return _elsa(prompt, *map(jnp.asarray, (wq, wk, wv, bq, bk, bv)))
 
 
 def mask_move(

@@ -22,7 +22,7 @@ class ReadBlocks:
     names: tuple[str, ...]
 
     def __call__(self, h: Array) -> dict[str, Array]:
-        return {name: self.layout.block(h, name) for name in self.names}
+        return self.layout.unpack(h, self.names)
 
 
 def whole_prompt(h: Array) -> Array:
@@ -40,7 +40,8 @@ def padded(h: Array | np.ndarray, shape: tuple[int, int], dtype: np.dtype) -> Ar
     n, m = np.shape(h)
     if n > shape[0] or m > shape[1]:
         raise ValueError(f"padded: h must have at most the shape {shape}, got {np.shape(h)}")
-    return jnp.pad(jnp.asarray(h, dtype), ((0, shape[0] - n), (0, shape[1] - m)))
+    cast = jnp.asarray(h, dtype)
+    return cast if (n, m) == shape else jnp.pad(cast, ((0, shape[0] - n), (0, shape[1] - m)))
 
 
 def run(stack: Stack, h: Array | np.ndarray, observe: Observer | None, *, ended: bool) -> Any:

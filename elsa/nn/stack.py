@@ -260,11 +260,13 @@ def with_skip_head(layer: nnx.Module) -> ELSA:
     grown = {}
     for name in HeadWeights._fields:
         weights = getattr(layer, name)[...]
-        new = jnp.asarray(getattr(extra, name), weights.dtype)
+        # NumPy where there are numbers: jax would compile the steps for every shape
+        xp = np if checks.is_concrete(weights) else jnp
+        weights, new = xp.asarray(weights), xp.asarray(getattr(extra, name), weights.dtype)
         if name != "wv" and name != "bv":
-            weights, new = _padded(weights, key_size), _padded(new, key_size)
-        new = jnp.broadcast_to(new, (*weights.shape[:-3], *new.shape))
-        grown[name] = nnx.Param(jnp.concatenate([weights, new], axis=-3))
+            weights, new = _padded(weights, key_size, xp), _padded(new, key_size, xp)
+        new = xp.broadcast_to(new, (*weights.shape[:-3], *new.shape))
+        grown[name] = nnx.Param(jnp.asarray(xp.concatenate([weights, new], axis=-3)))
     graph, state = nnx.split(layer)
     copy = nnx.merge(graph, state)
     for name, value in grown.items():
@@ -272,9 +274,8 @@ def with_skip_head(layer: nnx.Module) -> ELSA:
     return copy
 
 
-def _padded(array: Array, width: int) -> Array:
-    pads = [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])]
-    return jnp.pad(array, pads)
+def _padded(array: Any, width: int, xp: Any) -> Any:
+    return xp.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, width - array.shape[-1])])
 
 
 def _check_untied(body: Sequence[nnx.Module], depth: int) -> None:

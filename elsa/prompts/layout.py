@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
 from elsa.base.arrays import AnyShape, Rows
+from elsa.prompts.moving import placed, taken
 
 _LARGEST = 2**31 - 1  # jax counts rows and channels in 32 bits
 
@@ -179,11 +180,8 @@ class BlockLayout:
                 row, col, height, width = self.blocks[name]
                 whole[row : row + height, col : col + width] = value
             return jnp.asarray(whole)
-        h = jnp.zeros(self.shape, dtype)
-        for name, value in stored.items():
-            box = self.blocks[name]
-            h = jax.lax.dynamic_update_slice(h, jnp.asarray(value, dtype), (box.row, box.col))
-        return h
+        places = [self.blocks[name] for name in stored]
+        return placed(list(stored.values()), places, self.shape, dtype)
 
     def block(
         self, h: Real[ArrayLike, "*batch n m"] | Rows, name: str
@@ -193,22 +191,31 @@ class BlockLayout:
         Raises:
           ValueError: where the last two axes of `h` are not the layout's shape.
         """
+        self.box(name)
+        return self.unpack(h, (name,))[name]
+
+    def unpack(
+        self, h: Real[ArrayLike, "*batch n m"] | Rows, names: Iterable[str] | None = None
+    ) -> dict[str, Real[Array, "*batch a b"]]:
+        """Blocks of a prompt, or of a batch or trace of prompts, by name; all where none is named.
+
+        Raises:
+          KeyError: for an unknown name.
+          ValueError: where the last two axes of `h` are not the layout's shape.
+        """
         checks.real("BlockLayout", h=h)
-        prompt, box = h if isinstance(h, jax.Array) else np.asarray(h), self.box(name)
+        prompt = h if isinstance(h, jax.Array) else np.asarray(h)
+        asked = (
+            (names,) if isinstance(names, str) else tuple(self.blocks if names is None else names)
+        )
+        boxes = [self.box(name) for name in asked]
         if prompt.shape[-2:] != self.shape:
             raise ValueError(
                 f"BlockLayout: the prompt must have shape (..., {self.shape[0]}, "
                 f"{self.shape[1]}), got {prompt.shape} for h"
             )
-        stored = prompt[..., box.rows.start : box.rows.stop, box.channels.start : box.channels.stop]
-        swapped = stored.swapaxes(-1, -2) if name in self.transposed else stored
-        return jnp.asarray(swapped)
-
-    def unpack(
-        self, h: Real[ArrayLike, "*batch n m"] | Rows
-    ) -> dict[str, Real[Array, "*batch a b"]]:
-        """Every block of a prompt, or of a batch or trace of prompts, by name."""
-        return {name: self.block(h, name) for name in self.blocks}
+        found = taken(prompt, boxes, [name in self.transposed for name in asked])
+        return {name: jnp.asarray(block) for name, block in zip(asked, found, strict=True)}
 
     def extended(
         self, blocks: Mapping[str, Sequence[int]], shape: tuple[int, int]
