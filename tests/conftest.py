@@ -13,6 +13,8 @@ import jax
 import jaxlib
 import pytest
 
+from tests import cheap_programs
+
 # A shell's background job ignores Ctrl-C, and so do the processes that it starts: tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,6 +38,9 @@ hypothesis.settings.register_profile("quick", max_examples=5, derandomize=True, 
 hypothesis.settings.register_profile("thorough", max_examples=200, print_blob=True, **_PATIENT)
 hypothesis.settings.load_profile("quick")  # the option --hypothesis-profile is read after this file
 
+
+cheap_programs.share_contexts()
+cheap_programs.copy_arrays()
 
 # Every program that XLA has compiled holds some of the 65,530 pieces of memory that Linux lets a
 # process map: beyond them the next compilation crashes.
@@ -71,6 +76,7 @@ def _set_aside():
 def _few_programs():
     """Lets go of the compiled programs of earlier tests, where there are many."""
     yield
+    cheap_programs.forget_context()
     if _compiled["/jax/core/compile/backend_compile_duration"] > _MAX_PROGRAMS:
         _compiled.clear()
         gc.unfreeze()
