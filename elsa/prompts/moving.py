@@ -11,14 +11,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from elsa.base import checks
 from elsa.base.jit import jitted
 
 Place = tuple[int, int, int, int]  # first row, first channel, height, width: a `Box`
-Corners = Int[ArrayLike, "blocks 2"]
+Corners = Int[Array, "blocks 2"] | Int[np.ndarray, "blocks 2"]
 
 
 def placed(
