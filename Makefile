@@ -39,14 +39,16 @@ TYPED ?= $(addprefix tests/, attention prompts test_metrics.py algorithms/test_i
   theory/test_rounding.py theory/test_setting.py theory/test_worked_examples.py \
   training/test_settings.py training/test_sweep.py)
 
-# What `make test` skips, as it needs packages that nothing else does.
-DOORS := tests/exchange/test_torch.py tests/training/test_outside_trackers.py tests/report/test_notebook.py
+# What `make test` skips, as it needs packages that nothing else does; MLflow brings pandas, whose frames
+# AttentionRidge takes.
+TRACKERS := tests/training/test_outside_trackers.py tests/estimators
+TORCH := tests/exchange/test_torch.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo figures block-figures literature-figures test test-slow test-wheel test-doors \
-  test-lowest test-newest docs docs-test typed lint bench lock clean
+.PHONY: help demo figures block-figures literature-figures test test-slow test-wheel test-browser \
+  test-doors test-trackers test-torch test-lowest test-newest docs docs-test typed lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +82,15 @@ figures block-figures literature-figures:
 	@for name in $(EXPERIMENTS); do \
 	  $(BIN)/python -m experiments.run --config=configs/$$name.py$(MODE) $(ARGS) || exit $$?; done
 
+# Environments that hold what .venv lacks, and see the packages that it has.
+BESIDE := .venv-browser .venv-docs .venv-torch .venv-trackers
+PURELIB := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+$(BESIDE:=/.installed): .venv-%/.installed: requirements-%.txt $(STAMP)
+	$(BIN)/python -m venv --clear $(@D)
+	echo "import site; site.addsitedir('$$($(BIN)/python $(PURELIB))')" >"$$($(@D)/bin/python $(PURELIB))/beside.pth"
+	$(@D)/bin/python -m pip install --disable-pip-version-check --quiet -r $<
+	@touch $@
+
 test: $(STAMP)  ## every test but the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
 
@@ -89,16 +100,21 @@ test-slow: $(STAMP)  ## the slow tests, and every property with 200 examples
 test-wheel: $(STAMP)  ## the wheel alone: in a fresh environment and an empty folder
 	$(BIN)/python -m pytest -m slow --durations=5 tests/installed $(ARGS)
 
-test-doors: BIN := .venv-doors/bin
-test-doors: .venv-doors/.installed  ## PyTorch, Weights & Biases and MLflow: what they read and show
-	$(ONE_THREAD) $(BIN)/python -m pytest --durations=12 $(DOORS) $(ARGS)
+test-browser: BIN := .venv-browser/bin
+test-browser: .venv-browser/.installed | build/docs/index.html  ## pages of runs and of the site, in Chromium
+	@command -v chromium google-chrome >/dev/null || { echo "make: no chromium: pages are looked at" \
+	  "in Debian's Chromium, or Google Chrome. On Debian and Ubuntu: apt install chromium" >&2; exit 1; }
+	$(ONE_THREAD) $(BIN)/python -m pytest --durations=12 tests/browser $(ARGS)
 
-.venv-doors/.installed: requirements-doors.txt pyproject.toml
-	$(CHECK_PYTHON)
-	$(PYTHON) -m venv .venv-doors
-	.venv-doors/bin/python -m pip install --disable-pip-version-check --quiet -r $<
-	.venv-doors/bin/python -m pip install --disable-pip-version-check -qq --no-deps -e .
-	@touch $@
+test-doors: test-trackers test-torch  ## both of the next two
+
+test-trackers: BIN := .venv-trackers/bin
+test-trackers: .venv-trackers/.installed  ## Weights & Biases, MLflow, and pandas with scikit-learn's own checks
+	$(ONE_THREAD) $(BIN)/python -m pytest --durations=12 $(TRACKERS) $(ARGS)
+
+test-torch: BIN := .venv-torch/bin
+test-torch: .venv-torch/.installed  ## exported stacks in PyTorch
+	$(ONE_THREAD) $(BIN)/python -m pytest --durations=12 $(TORCH) $(ARGS)
 
 test-lowest: BIN := .venv-lowest/bin
 test-lowest: PYTHON := python3.11
@@ -119,26 +135,20 @@ test-newest:  ## `make test` on the newest versions that pip finds for PYTHON
 	$(LIST_VERSIONS)
 	$(PYTEST) -m "not slow" $(ARGS)
 
-DOCS_BIN := .venv-docs/bin
-DOCS_STAMP := .venv-docs/.installed
-SPHINX = $(DOCS_BIN)/python -m sphinx -W --keep-going -b html docs build/docs
+SPHINX = .venv-docs/bin/python -m sphinx -W --keep-going -b html docs build/docs
 # Pages whose blocks build on one another; tests/docs runs them. All others run block by block.
 DOCS_TOGETHER := $(addprefix docs/, $(addsuffix .md, algorithms compiler diagnose export readback \
   softmax_regression theory training))
 DOCS_PAGES := README.md $(filter-out $(DOCS_TOGETHER), $(wildcard docs/*.md docs/*/*.md))
 
-$(DOCS_STAMP): requirements-docs.txt pyproject.toml
-	$(CHECK_PYTHON)
-	$(PYTHON) -m venv .venv-docs
-	$(DOCS_BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements-docs.txt
-	$(DOCS_BIN)/python -m pip install --disable-pip-version-check -qq --no-deps -e .
-	@touch $@
-
-docs: $(DOCS_STAMP)  ## the site, in build/docs/index.html: tutorials are executed as it is built
+docs: .venv-docs/.installed  ## the site, in build/docs/index.html: tutorials are executed as it is built
 	$(SPHINX) --quiet $(ARGS)
 	@echo "build/docs/index.html"
 
-docs-test: $(DOCS_STAMP) $(STAMP)  ## the site anew, each tutorial executed, and every command of the pages
+build/docs/index.html: | .venv-docs/.installed
+	$(SPHINX) --quiet -D nb_execution_mode=off
+
+docs-test: .venv-docs/.installed  ## the site anew, each tutorial executed, and every command of the pages
 	$(SPHINX) --quiet --fresh-env $(ARGS)
 	$(PYTEST) tests/docs tests/theory/test_docs.py
 	$(BIN)/python scripts/readme_commands.py $(DOCS_PAGES) --done "make test"
@@ -158,11 +168,13 @@ lock: $(STAMP)  ## pin the newest versions that pyproject.toml admits
 	$(COMPILE) --output-file=requirements.txt pyproject.toml
 	$(COMPILE) --extra=dev --constraint=requirements.txt --output-file=requirements-dev.txt \
 	  pyproject.toml
-	$(COMPILE) --extra=dev --extra=torch --extra=wandb --extra=mlflow \
-	  --constraint=requirements-dev.txt --output-file=requirements-doors.txt pyproject.toml
-	$(COMPILE) --extra=docs --constraint=requirements.txt --output-file=requirements-docs.txt \
-	  pyproject.toml
+	$(COMPILE) --extra=wandb --extra=mlflow --constraint=requirements-dev.txt \
+	  --output-file=requirements-trackers.txt pyproject.toml
+	$(COMPILE) --extra=docs --constraint=requirements-dev.txt \
+	  --output-file=requirements-docs.txt pyproject.toml
+	$(COMPILE) --extra=browser --constraint=requirements-dev.txt \
+	  --output-file=requirements-browser.txt pyproject.toml
 
 clean:  ## remove the environments and the caches; runs/ stays
-	rm -rf .venv .venv-docs .venv-doors .venv-lowest .venv-newest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv $(BESIDE) .venv-lowest .venv-newest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -48,6 +48,7 @@ html_title = "elsa"
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system
 html_static_path = ["_static"]
 html_css_files = ["elsa.css"]
+html_favicon = "_static/icon.svg"
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

@@ -169,5 +169,8 @@ def column(where: str, name: str, array: Any, shape: tuple[int, int]) -> jax.Arr
     value = array if isinstance(array, jax.Array) else np.asarray(array)
     matrix = value.reshape(-1, 1) if value.ndim < 2 else value
     if matrix.shape != shape:
-        raise ValueError(f"{where}: block {name!r} must have shape {shape}, got {value.shape}")
+        batch = "; jax.vmap makes many calls of one" if value.shape[1:] == shape else ""
+        raise ValueError(
+            f"{where}: block {name!r} must have shape {shape}, got {value.shape}{batch}"
+        )
     return matrix

@@ -119,7 +119,7 @@ def test_it_takes_data_frames_and_keeps_the_names_of_their_columns():
     model = AttentionRidge(depth=DEPTH).fit(frame, pandas.Series(y))
     np.testing.assert_array_equal(model.feature_names_in_, frame.columns)
     np.testing.assert_array_equal(model.coef_, AttentionRidge(depth=DEPTH).fit(x, y).coef_)
-    with pytest.raises(ValueError, match="predict: The feature names should match"):
+    with pytest.raises(ValueError, match="predict: X: The feature names should match"):
         model.predict(frame[["height", "age", "dose"]])
 
 

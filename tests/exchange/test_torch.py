@@ -17,7 +17,7 @@ from tests.exchange.cases import COMPILED, RIDGE, about, compiled, drawn, layer
 from tests.helpers import ridge_problem, table
 from tests.training.cases import config
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed; `make test-doors` does it")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed; `make test-torch` does it")
 from elsa.exchange import torch as elsa_torch  # noqa: E402
 
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")

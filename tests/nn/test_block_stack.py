@@ -112,6 +112,8 @@ def test_pack_refuses_what_the_layout_refuses():
         stack.pack(**given, w=1.0)
     with pytest.raises(ValueError, match=r"Stack: block 'v' must have shape \(3, 1\), got \(4,"):
         stack.prompts(**{**given, "v": np.zeros(4)})
+    with pytest.raises(ValueError, match=r"got \(7, 3, 3\); jax.vmap makes many calls of one"):
+        stack.prompts(**{**given, "A": np.zeros((7, 3, 3))})
     with pytest.raises(ValueError, match="BlockStack: A must be finite, got nan"):
         stack.prompts(**{**given, "A": np.full((3, 3), np.nan)})
 

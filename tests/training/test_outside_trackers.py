@@ -1,4 +1,4 @@
-"""Weights & Biases offline and MLflow with SQLite: `make test-doors` installs both."""
+"""Weights & Biases offline and MLflow with SQLite: `make test-trackers` installs both."""
 
 import os
 import subprocess
@@ -81,7 +81,7 @@ def check(rows, folder):
 def test_weights_and_biases_has_every_step_once_after_kills_and_interruptions(
     tmp_path, monkeypatch
 ):
-    pytest.importorskip("wandb", reason="wandb is not installed; `make test-doors` does it")
+    pytest.importorskip("wandb", reason="wandb is missing: `make test-trackers`")
     monkeypatch.setenv("WANDB_MODE", "offline")
     tracked, folder = {"tracker": "wandb"}, tmp_path / "run"
     config = cases.config(train=tracked)
@@ -97,7 +97,7 @@ def test_weights_and_biases_has_every_step_once_after_kills_and_interruptions(
 def test_weights_and_biases_without_a_login_or_a_network_stops_no_training(
     unbroken, tmp_path, monkeypatch
 ):
-    wandb = pytest.importorskip("wandb", reason="wandb is not installed; `make test-doors` does it")
+    wandb = pytest.importorskip("wandb", reason="wandb is missing: `make test-trackers`")
     monkeypatch.setattr(wandb, "init", lambda **_: (_ for _ in ()).throw(wandb.Error("no key")))
     with pytest.warns(UserWarning, match=r"tracker fails \(no key\)"):
         trained = training.fit(cases.config(train={"tracker": "wandb"}), tmp_path)
@@ -105,7 +105,7 @@ def test_weights_and_biases_without_a_login_or_a_network_stops_no_training(
 
 
 def test_mlflow_has_every_step_once_after_a_kill_and_an_interruption(tmp_path, monkeypatch):
-    pytest.importorskip("mlflow", reason="mlflow is not installed; `make test-doors` does it")
+    pytest.importorskip("mlflow", reason="mlflow is missing: `make test-trackers`")
     from mlflow.tracking import MlflowClient
 
     uri = f"sqlite:///{tmp_path}/mlflow.db"

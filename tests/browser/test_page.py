@@ -1,10 +1,4 @@
-"""A page in Chromium: drawn, without an error, reachable by keys, narrow and wide, light and dark.
-
-Skipped where Playwright for Python or Chromium is not installed:
-`pip install playwright axe-playwright-python`, `apt install chromium`.
-"""
-
-import shutil
+"""A page of a run: drawn, without an error, reachable by keys, narrow and wide, light and dark."""
 
 import numpy as np
 import pytest
@@ -13,8 +7,6 @@ from elsa.report import document, style
 from elsa.report.charts import chart
 
 pytestmark = pytest.mark.slow
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -37,29 +29,11 @@ def address(tmp_path_factory):
     return place.as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as found:
-        opened = found.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.fixture(params=[(360, "light"), (360, "dark"), (1440, "light"), (1440, "dark")], ids=str)
-def page(browser, address, request):
+def page(visit, address, request):
     width, scheme = request.param
-    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    said = []
-    opened.on("console", lambda message: said.append(message.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    asked = []
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.goto(address)
-    yield opened
-    opened.close()
-    assert said == [] and asked == [address]
+    with visit(address, width=width, scheme=scheme, own=address) as opened:
+        yield opened
 
 
 def test_figures_are_drawn_and_the_page_is_no_wider_than_the_window(page):
@@ -103,7 +77,5 @@ def test_numbers_are_read_by_pointer_and_by_keys_alone(page):
     assert page.locator(".tip").first.is_visible()
 
 
-def test_axe_finds_nothing_serious(page):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
-    found = axe.Axe().run(page).response["violations"]
-    assert [f"{one['id']}: {one['help']}" for one in found] == []
+def test_axe_finds_nothing(page, violations):
+    assert violations(page) == []
