@@ -34,12 +34,12 @@ def test_a_device_as_exact_as_a_cpu_passes(capsys):
 
 
 def test_a_device_that_rounds_the_factors_of_a_product_fails(monkeypatch, capsys):
-    def rounded(q, k, v):
+    def rounded(h, wq, wk, wv):
         """As TF32 does: 8 bits of exponent, 10 of mantissa."""
-        q, k, v = (jax.lax.reduce_precision(factor, 8, 10) for factor in (q, k, v))
+        q, k, v = (jax.lax.reduce_precision(h @ w, 8, 10) for w in (wq, wk, wv))
         return q @ (k.T @ v)
 
-    monkeypatch.setattr(linear, "_associate", rounded)
+    monkeypatch.setattr(linear, "_lsa", rounded)
     assert check_device.main(["lsa", "Gram form"]) == 1
     table = capsys.readouterr().out.splitlines()
     assert [line.endswith("too large") for line in table[2:4]] == [True, False]
