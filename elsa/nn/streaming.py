@@ -5,7 +5,7 @@ A head (H Wq + Bq) (H Wk + Bk)^T (H Wv + Bv) without softmax needs of the contex
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,6 +34,7 @@ class Answer(NamedTuple):
     tall: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
+@runtime_checkable
 class Program(Protocol):
     """A stack as sums over rows and small products.
 
