@@ -100,7 +100,7 @@ test-slow: $(STAMP)  ## the slow tests, and every property with 200 examples
 test-wheel: $(STAMP)  ## the wheel alone: in a fresh environment and an empty folder
 	$(BIN)/python -m pytest -m slow --durations=5 tests/installed $(ARGS)
 
-test-browser: BIN := .venv-browser/bin
+test-browser: private BIN := .venv-browser/bin
 test-browser: .venv-browser/.installed | build/docs/index.html  ## pages of runs and of the site, in Chromium
 	@command -v chromium google-chrome >/dev/null || { echo "make: no chromium: pages are looked at" \
 	  "in Debian's Chromium, or Google Chrome. On Debian and Ubuntu: apt install chromium" >&2; exit 1; }
@@ -108,15 +108,15 @@ test-browser: .venv-browser/.installed | build/docs/index.html  ## pages of runs
 
 test-doors: test-trackers test-torch  ## both of the next two
 
-test-trackers: BIN := .venv-trackers/bin
+test-trackers: private BIN := .venv-trackers/bin
 test-trackers: .venv-trackers/.installed  ## Weights & Biases, MLflow, and pandas with scikit-learn's own checks
 	$(ONE_THREAD) $(BIN)/python -m pytest --durations=12 $(TRACKERS) $(ARGS)
 
-test-torch: BIN := .venv-torch/bin
+test-torch: private BIN := .venv-torch/bin
 test-torch: .venv-torch/.installed  ## exported stacks in PyTorch
 	$(ONE_THREAD) $(BIN)/python -m pytest --durations=12 $(TORCH) $(ARGS)
 
-test-lowest: BIN := .venv-lowest/bin
+test-lowest: private BIN := .venv-lowest/bin
 test-lowest: PYTHON := python3.11
 test-lowest:  ## `make test` on the lowest versions that pyproject.toml admits
 	$(CHECK_PYTHON)
@@ -127,7 +127,7 @@ test-lowest:  ## `make test` on the lowest versions that pyproject.toml admits
 	$(LIST_VERSIONS)
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-newest: BIN := .venv-newest/bin
+test-newest: private BIN := .venv-newest/bin
 test-newest:  ## `make test` on the newest versions that pip finds for PYTHON
 	$(CHECK_PYTHON)
 	$(PYTHON) -m venv --clear .venv-newest
