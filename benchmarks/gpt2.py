@@ -15,11 +15,8 @@ import jax
 
 from benchmarks.harness import Row, sample
 from benchmarks.peers import MISSING
-from benchmarks.training import steps_of
+from benchmarks.training import program_of, steps_of
 from elsa.base import arithmetic
-from elsa.training.program import Program
-from elsa.training.settings import RunSettings
-from elsa.training.sweep import make_sweep
 
 SIZES: Mapping[str, Mapping[str, int]] = {
     "tiny": {"width": 64, "depth": 3, "num_heads": 2},
@@ -93,22 +90,9 @@ def _row(
 
 def _steps(sizes: Mapping[str, int], version: int) -> Callable[[], Any]:
     """Trains on, some steps a call."""
-    settings = RunSettings.from_config(
-        {
-            "task": {"name": "linear_regression", "dim": _DIM, "context_length": _CONTEXT},
-            "model": {"name": "gpt2", **sizes},
-            "num_seeds": 1,
-            "train": {
-                "num_steps": 1_000_000,
-                "batch": _BATCH,
-                "evaluate_every": _STEPS,
-                "decay": "constant",
-                "learning_rate": 0.001,
-            },
-        }
-    )
-    program = Program(settings, make_sweep(settings))
-    program.arithmetic = version
+    task = {"name": "linear_regression", "dim": _DIM, "context_length": _CONTEXT}
+    model = {"name": "gpt2", **sizes}
+    program = program_of(task, model, batch=_BATCH, steps=_STEPS, version=version)
     return steps_of(program, _STEPS)
 
 

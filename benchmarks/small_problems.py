@@ -17,12 +17,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from benchmarks.harness import Row, sample
-from benchmarks.training import steps_of
+from benchmarks.training import program_of, steps_of
 from elsa.base import arithmetic
 from elsa.nn import ELSA
-from elsa.training.program import Program
-from elsa.training.settings import RunSettings
-from elsa.training.sweep import make_sweep
 
 _DIM, _CONTEXT = 5, 20
 _DEPTHS, _BATCHES, _MODELS = (1, 2, 3), (1_000, 20_000), 20
@@ -96,20 +93,7 @@ def dense_layer(rows: int, channels: int, heads: int, key_size: int, repeats: in
 
 def _steps(depth: int, batch: int, models: int, steps: int, version: int) -> Callable[[], Any]:
     """Trains on, some steps a call."""
-    settings = RunSettings.from_config(
-        {
-            "task": {"name": "linear_regression", "dim": _DIM, "context_length": _CONTEXT},
-            "model": {"name": "linear_transformer", "depth": depth, "scale": 1 / _CONTEXT},
-            "num_seeds": models,
-            "train": {
-                "num_steps": 1_000_000,
-                "batch": batch,
-                "evaluate_every": steps,
-                "decay": "constant",
-                "learning_rate": 0.001,
-            },
-        }
-    )
-    program = Program(settings, make_sweep(settings))
-    program.arithmetic = version
+    task = {"name": "linear_regression", "dim": _DIM, "context_length": _CONTEXT}
+    model = {"name": "linear_transformer", "depth": depth, "scale": 1 / _CONTEXT}
+    program = program_of(task, model, batch=batch, steps=steps, num_seeds=models, version=version)
     return steps_of(program, steps)

@@ -4,6 +4,7 @@
 `context` rows give seconds a step.
 """
 
+import functools
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.harness import Row, compare, sample
+from elsa.base import arithmetic
 from elsa.training.program import Program
 from elsa.training.settings import RunSettings
 from elsa.training.sweep import make_sweep
@@ -32,8 +34,8 @@ def run(repeats: int) -> Iterator[Row]:
 def sweep_against_one(model: str, repeats: int) -> Iterator[Row]:
     """128 models in one program against the same program with one model, both warm."""
     task = {"name": "linear_regression", "dim": _DIM, "context_length": _CONTEXT}
-    alone = _program(task, {"name": model}, {}, num_seeds=1)
-    together = _program(task, {"name": model}, {"learning_rate": _RATES}, num_seeds=_SEEDS)
+    alone = _shared(task, {"name": model})
+    together = _shared(task, {"name": model}, sweep={"learning_rate": _RATES}, num_seeds=_SEEDS)
     contestants = {"one": steps_of(alone, STEPS), "sweep": steps_of(together, STEPS)}
     seconds = sample(contestants, repeats=repeats)
     for name, program in (("one", alone), ("sweep", together)):
@@ -59,7 +61,7 @@ def sweep_against_one(model: str, repeats: int) -> Iterator[Row]:
 def steps_of_seeds(num_seeds: int) -> Callable[[], jax.Array]:
     """Trains as many models that differ in their seed, `STEPS` steps a call."""
     task = {"name": "linear_regression", "dim": _DIM, "context_length": _CONTEXT}
-    program = _program(task, {"name": "merged_attention"}, {}, num_seeds=num_seeds)
+    program = _shared(task, {"name": "merged_attention"}, num_seeds=num_seeds)
     return steps_of(program, STEPS)
 
 
@@ -69,7 +71,7 @@ def long_context(depth: int, repeats: int) -> Iterator[Row]:
     contestants = {}
     for rows in (1_000, 1_000_000):
         task = {"name": "linear_regression", "dim": _DIM, "context_length": rows}
-        contestants[f"n={rows}"] = steps_of(_program(task, model, {}, num_seeds=1), STEPS)
+        contestants[f"n={rows}"] = steps_of(_shared(task, model), STEPS)
     yield from compare(
         f"context, {STEPS} training steps, {depth} layers, d={_DIM} batch={_BATCH} float32",
         contestants,
@@ -78,29 +80,45 @@ def long_context(depth: int, repeats: int) -> Iterator[Row]:
     )
 
 
-def _program(
+def program_of(
     task: Mapping[str, Any],
     model: Mapping[str, Any],
-    sweep: Mapping[str, tuple[float, ...]],
     *,
-    num_seeds: int,
+    batch: int,
+    steps: int,
+    num_seeds: int = 1,
+    sweep: Mapping[str, tuple[float, ...]] | None = None,
+    share_data: bool = False,
+    version: int = arithmetic.LATEST,
 ) -> Program:
+    """A program that trains on without end, so many steps a call of `steps_of`.
+
+    Args:
+      task, model, batch, num_seeds, sweep, share_data: of a run's settings.
+      steps: of one call.
+      version: of the arithmetic of its steps, `elsa.base.arithmetic`.
+    """
     config = {
         "task": task,
         "model": model,
-        "sweep": sweep,
+        "sweep": sweep or {},
         "num_seeds": num_seeds,
         "train": {
             "num_steps": 1_000_000,
-            "batch": _BATCH,
-            "evaluate_every": STEPS,
+            "batch": batch,
+            "evaluate_every": steps,
             "decay": "constant",
             "learning_rate": 0.001,
-            "share_data": True,
+            "share_data": share_data,
         },
     }
     settings = RunSettings.from_config(config)
-    return Program(settings, make_sweep(settings))
+    program = Program(settings, make_sweep(settings))
+    program.arithmetic = version
+    return program
+
+
+_shared = functools.partial(program_of, batch=_BATCH, steps=STEPS, share_data=True)
 
 
 def steps_of(program: Program, steps: int) -> Callable[[], jax.Array]:
