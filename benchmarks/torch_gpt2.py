@@ -8,6 +8,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.torch_steps import fresh_prompts
+
 _STANDARD_DEVIATION = 0.02
 
 
@@ -37,11 +39,7 @@ def steps(
     predict = torch.compile(model) if compiled else model
 
     def step() -> None:
-        weight = torch.randn(batch, dim, 1)
-        x = torch.randn(batch, context_length + 1, dim)
-        tokens = torch.cat([x, x @ weight], dim=2)
-        target = tokens[:, -1, -1].clone()
-        tokens[:, -1, -1] = 0.0
+        tokens, target = fresh_prompts(torch, batch, dim, context_length)
         loss = ((predict(tokens) - target) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()

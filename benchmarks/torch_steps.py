@@ -24,6 +24,17 @@ def steps(
     return call
 
 
+def fresh_prompts(torch: Any, batch: int, dim: int, context_length: int) -> tuple[Any, Any]:
+    """Tokens [batch, context_length + 1, dim + 1] of linear problems, each with the label of its
+    query, which the tokens hide as 0."""
+    weight = torch.randn(batch, dim, 1)
+    x = torch.randn(batch, context_length + 1, dim)
+    tokens = torch.cat([x, x @ weight], dim=2)
+    target = tokens[:, -1, -1].clone()
+    tokens[:, -1, -1] = 0.0
+    return tokens, target
+
+
 def _model(torch: Any, depth: int, batch: int, dim: int, context_length: int) -> Callable[[], None]:
     shape = (depth, dim + 1, dim + 1)
     p, q = (torch.nn.Parameter(0.1 * torch.randn(shape)) for _ in range(2))
@@ -32,11 +43,7 @@ def _model(torch: Any, depth: int, batch: int, dim: int, context_length: int) ->
     mask[-1] = 0.0
 
     def step() -> None:
-        weight = torch.randn(batch, dim, 1)
-        x = torch.randn(batch, context_length + 1, dim)
-        z = torch.cat([x, x @ weight], dim=2)
-        target = z[:, -1, -1].clone()
-        z[:, -1, -1] = 0.0
+        z, target = fresh_prompts(torch, batch, dim, context_length)
         for layer in range(depth):
             scores = torch.einsum("bni,ij,bmj->bnm", z, q[layer], z) * mask
             z = z + torch.einsum("bnm,bmj,ij->bni", scores, z, p[layer]) / context_length

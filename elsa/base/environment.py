@@ -48,9 +48,8 @@ _RESULTS = (
     *(("switches", name) for name in _SWITCHES),
     ("xla_flags",),
 )
-_BEFORE: dict[tuple[str, ...], int] = {
-    ("device", "used"): 1
-}  # of a record from before there was the entry
+# What a record holds that is from before there was the entry.
+_BEFORE: dict[tuple[str, ...], int] = {("device", "used"): 1}
 _BESIDE = (
     ("commit",),
     ("uncommitted_changes",),
@@ -172,8 +171,8 @@ def _first(
 ) -> Difference | None:
     for path in entries:
         there, here = _at(before, path), _at(now, path)
-        if before:
-            there = _BEFORE.get(path, _ABSENT) if there is _ABSENT else there
+        if before and there is _ABSENT:
+            there = _BEFORE.get(path, _ABSENT)
         if there is not _ABSENT and here is not _ABSENT and there != here:
             texts = (strict_json.dumps(value, where="environment") for value in (there, here))
             return Difference(".".join(path), *texts)
