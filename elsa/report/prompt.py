@@ -9,7 +9,8 @@ from jaxtyping import Array, Bool, Float
 
 from elsa.base.arrays import AnyShape
 from elsa.report import style
-from elsa.report.panels import LETTER, Axis, Item, Line, Map, Panel, Scale, draw
+from elsa.report.panels import LETTER, Axis, Item, Line, Map, Panel, Scale
+from elsa.report.pictures import draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
