@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elsa.report import style
-from elsa.report.columns import placed
+from elsa.report.columns import layout
 from elsa.report.panels import LETTER, Axis, Item, Line, Map, Panel, Scale
 
 if TYPE_CHECKING:
@@ -18,18 +18,23 @@ _COLOURS = "RdBu_r"  # blue below zero, white at it, red above: readable with an
 
 
 def draw(items: Sequence[Item]) -> "Figure":
-    """Places everything from the top down; panels side by side while they fit.
+    """Draws everything from the top down, side by side where it fits (see `columns.layout`).
 
     Args:
       items: panels, maps, lines of text and colour bars in reading order.
     """
     from matplotlib.figure import Figure
 
-    places, height = placed(items)
+    page = layout(items)
     with style.applied():
-        figure = Figure(figsize=(style.WIDTH, height))
-        for item, (left, top, wide, high) in zip(items, places, strict=True):
-            box = (left / style.WIDTH, 1 - (top + high) / height, wide / style.WIDTH, high / height)
+        figure = Figure(figsize=(page.width, page.height))
+        for item, (left, top, wide, high) in zip(items, page.places, strict=True):
+            box = (
+                left / page.width,
+                1 - (top + high) / page.height,
+                wide / page.width,
+                high / page.height,
+            )
             if isinstance(item, Line):
                 weight = "bold" if item.bold else "normal"
                 figure.text(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FEW = 4  # rows or columns that are drawn of a block of weights
+_RANGE = 1e3  # of the sizes on a logarithmic scale
 PROMPTS = 4  # drawn of a deep stack: the input, two on the way, the last
 
 
@@ -53,7 +54,8 @@ def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
       **blocks: the arguments of a call of the stack.
 
     Returns:
-      A figure 85 mm wide, as high as it needs to be.
+      A figure 85 mm wide. Where it would be higher than 220 mm, its heads are set in several
+      columns of that width.
 
     Raises:
       KeyError, ValueError: as a call of the stack does.
@@ -82,12 +84,13 @@ def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
         np.abs(prompts[chosen][:, down.start : down.stop, across.start : across.stop]).max()
         for down, across in outlines
     ]
-    items.append(Scale("entries of the prompt", _linear_below(largest)))
+    items.append(Scale("entries of the prompt", _linear_below(largest, largest)))
     weights = list(_weights(stack, rows, channels))
     drawn = [w for w in weights if isinstance(w, Panel)]
-    sizes = [np.abs(w.values[w.values != 0]).min() for w in drawn]
+    sizes = [np.abs(w.values[w.values != 0]) for w in drawn]
+    bend = _linear_below([size.min() for size in sizes], [size.max() for size in sizes])
     items += [Line(line) for line in _lines(_kinds(drawn), "; ")]
-    items += [*weights, Scale("weights", _linear_below(sizes))]
+    items += [*weights, Scale("weights", bend)]
     if any(panel.rows.is_cut or panel.columns.is_cut for panel in drawn):
         items.append(Line("hatched: left out, of weights where they are 0"))
     elif rows.is_cut or channels.is_cut:
@@ -204,9 +207,14 @@ def _which(place: int, before: int, body: int, depth: int) -> str:
     return f"Layer {first + (depth - 1) * body}"
 
 
-def _linear_below(sizes: Sequence[float]) -> float:
-    """Where a scale turns logarithmic: at the smallest of the sizes if they differ tenfold."""
-    positive = [float(size) for size in sizes if size > 0]
-    if not positive or max(positive) <= 10 * min(positive):
+def _linear_below(smallest: Sequence[float], largest: Sequence[float]) -> float:
+    """Where a scale turns logarithmic, from the least and the greatest size in each matrix.
+
+    Nowhere if sizes differ less than tenfold. Else at the smallest, but at most three powers of ten
+    below the largest, as training leaves traces of any size that would look like weights; and low
+    enough for every matrix to have its colours.
+    """
+    sizes = [float(size) for size in (*smallest, *largest) if size > 0]
+    if not sizes or max(sizes) <= 10 * min(sizes):
         return math.inf
-    return min(positive)
+    return min(max(min(sizes), max(sizes) / _RANGE), *(float(size) for size in largest if size > 0))

@@ -10,7 +10,9 @@ from matplotlib.text import Text
 
 from elsa import BlockLayout, compile, constructions
 from elsa.report import prompt_figure, style
-from elsa.report.panels import Axis
+from elsa.report.columns import PAGE, layout
+from elsa.report.panels import Axis, Line, Panel, Scale
+from elsa.report.prompt import _linear_below
 
 NAMES = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
 
@@ -72,10 +74,11 @@ def test_only_arrays_that_are_not_zero_are_drawn_and_none_is_left_out(name):
         ("ridge_elsa_one_layer", (6, 3, 3)),
     ],
 )
-def test_the_figure_is_one_column_wide_and_nothing_is_tiny_or_off_the_page(name, sizes):
+def test_columns_are_85_mm_wide_and_nothing_is_tiny_or_off_the_page(name, sizes):
     _, figure = draw(name, *sizes)
     width, height = figure.get_size_inches()
-    assert width == pytest.approx(85 / 25.4)
+    assert width in (pytest.approx(style.WIDTH), pytest.approx(2 * style.WIDTH))
+    assert height <= PAGE + 0.1
     assert min(text.get_fontsize() for text in figure.findobj(Text)) >= 7
     with style.applied():
         box = figure.get_tightbbox()
@@ -134,6 +137,25 @@ def test_weights_are_cut_to_the_blocks_where_they_are_not_zero():
 def test_the_picture_of_the_diabetes_data_stays_on_a_page():
     _, figure = draw("ridge_elsa", 442, 10, 3)
     assert figure.get_size_inches()[1] * 25.4 < 220  # mm; it was 300
+
+
+def test_many_heads_are_set_in_columns_about_as_high_as_wide():
+    square = Axis.of("channel", 12, longest=12)
+    head = [Line("head"), *(Panel(name, np.eye(12), square, square) for name in "abcd")]
+    page = layout([*head * 30, Scale("weights", np.inf)])
+    assert 0.5 < page.height / page.width < 1.5 and page.width > 3 * style.WIDTH
+    for first in range(0, 150, 5):  # a head stays in its column, and below its line
+        lefts = {int(left / style.WIDTH) for left, *_ in page.places[first : first + 5]}
+        tops = [top for _, top, *_ in page.places[first : first + 5]]
+        assert len(lefts) == 1 and min(tops[1:]) > tops[0]
+    assert all(top + high <= page.height for _, top, _, high in page.places)
+
+
+def test_traces_of_training_do_not_look_like_weights_and_small_steps_keep_their_colours():
+    assert _linear_below([1e-9, 1e-8], [2.0, 1.0]) == pytest.approx(2e-3)
+    assert _linear_below([1e-5, 1.0], [1e-5, 2.0]) == pytest.approx(1e-5)
+    assert _linear_below([0.1, 1.0], [0.2, 2.0]) == pytest.approx(0.1)
+    assert _linear_below([0.5], [2.0]) == _linear_below([], []) == np.inf
 
 
 def test_values_of_the_stack_itself_are_named_and_names_that_do_not_fit_have_letters():
