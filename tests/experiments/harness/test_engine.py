@@ -16,8 +16,10 @@ from elsa.tasks import read_csv
 from elsa.training import TrainSettings
 from experiments.harness import engine
 from experiments.harness.experiment import RunError
+from experiments.harness.folder import RunFolder
 from experiments.harness.newer import NEWER
 
+FIELDS = dataclasses.fields(TrainSettings)
 COMMAND = "python -m experiments.run --config=configs/squares.py"
 
 
@@ -278,13 +280,23 @@ def test_a_bug_of_the_driver_comes_as_it_is_with_what_is_kept(run, squares):
 
 
 def test_what_older_runs_did_not_write_stands_at_what_they_did():
-    settings = TrainSettings(num_steps=100)
     for key, value in NEWER.items():
         group, _, name = key.partition(".")
         if group == "train":
-            assert getattr(settings, name) == value
+            assert getattr(TrainSettings(num_steps=100), name) == value
         elif name == "held_out":
             assert convergence.get_config().data.held_out == value
         else:  # of a file, and found out, or nothing, where it is ""
             default = inspect.signature(read_csv).parameters[name].default
             assert group == "data" and (default or "") == value
+
+
+@pytest.mark.parametrize("name", sorted({f.name for f in FIELDS} - {"num_steps"}))
+def test_no_setting_of_training_keeps_an_older_run_from_going_on(name, tmp_path):
+    """Each of them was new once, and a folder from before does not hold it."""
+    default = getattr(TrainSettings(num_steps=100), name)
+    wanted = {"train": {"num_steps": 100, name: default}}
+    with RunFolder.open(tmp_path / "run", {"train": {"num_steps": 100}}):
+        pass
+    with RunFolder.open(tmp_path / "run", wanted, newer=NEWER) as held:
+        assert held.path == tmp_path / "run"
