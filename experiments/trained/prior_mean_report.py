@@ -68,8 +68,8 @@ def summarise(config: ConfigDict, records: list[Record]) -> Summary:
 
 def _deviation(record: Mapping[str, Any]) -> float:
     """How far the lowest seed is above its prediction, in standard errors of its evaluation."""
-    lowest = min(risk for risk in record["risks"] if risk is not None)
-    return float((lowest - record["target"]) / record["evaluation_error"])
+    lowest, error = report.best_measured(record)
+    return float((lowest - record["target"]) / error)
 
 
 def tables(summary: Summary, *, title: str) -> list["Table"]:
@@ -135,7 +135,7 @@ def draw_best(axes: "Axes", records: Sequence[Record], axis: str, *, labelled: b
             np.array([report.best_risk(record) for record in of_model]),
             name=model,
             label=label if labelled else "",
-            error=np.array([record["evaluation_error"] for record in of_model]),
+            error=np.array([report.best_measured(record)[1] for record in of_model]),
             linestyle="none",
         )
 

@@ -147,16 +147,19 @@ def total_error(record: Mapping[str, Any]) -> float:
     return float(np.hypot(record["standard_error"] or 0.0, record["evaluation_error"]))
 
 
-def evaluation_error(record: Mapping[str, Any]) -> float:
-    """Standard error of one seed's risk, of the prompts that measured it."""
-    error: float = record["evaluation_error"]
-    return error
-
-
 def best_risk(record: Mapping[str, Any]) -> float:
     """The lowest risk over the seeds."""
-    risk: float = min(risk for risk in record["risks"] if risk is not None)
-    return risk
+    return best_measured(record)[0]
+
+
+def best_measured(record: Mapping[str, Any]) -> tuple[float, float]:
+    """The lowest risk over the seeds, and its standard error, of the prompts that measured it.
+
+    A record of an older version has but the mean of the seeds' errors.
+    """
+    risks = record["risks"]
+    errors = record.get("evaluation_errors") or [record["evaluation_error"]] * len(risks)
+    return min((risk, error) for risk, error in zip(risks, errors, strict=True) if risk is not None)
 
 
 def _mean_risk(record: Mapping[str, Any]) -> float:
@@ -233,18 +236,21 @@ def draw(
     Error bars hold both the spread of the seeds and the error of the prompts. The prediction is
     drawn at the points alone where `predicted` does not give it at more places, and also where
     every seed diverged. With `best` the
-    lowest seed takes the place of the mean, and has the error of the prompts alone.
+    lowest seed takes the place of the mean, and has the error of its prompts alone.
     """
     ordered = sorted(records, key=lambda record: value_of(record, axis))
     found = reached(ordered)
-    height, spread = (best_risk, evaluation_error) if best else (_mean_risk, total_error)
+    heights = [
+        best_measured(record) if best else (_mean_risk(record), total_error(record))
+        for record in found
+    ]
     style.measured(
         axes,
         np.array([value_of(record, axis) for record in found]),
-        np.array([height(record) for record in found]),
+        np.array([height for height, _ in heights]),
         name=name,
         label=label,
-        error=np.array([spread(record) for record in found]),
+        error=np.array([error for _, error in heights]),
         linestyle="none",
         **line,
     )

@@ -93,6 +93,14 @@ def test_error_bars_hold_the_spread_of_the_seeds_and_the_error_of_the_prompts():
     np.testing.assert_allclose(lines.get_segments()[0][:, 1], [1.5, 2.5])
 
 
+def test_the_best_seed_has_its_own_error_and_not_that_of_a_seed_that_went_wrong():
+    record = {"risks": [9.0, 2.0, None], "evaluation_errors": [5.0, 0.1, None]}
+    record |= {"evaluation_error": 2.55}
+    assert report.best_measured(record) == (2.0, 0.1)
+    before = {"risks": [9.0, 2.0, None], "evaluation_error": 2.55}  # as older versions wrote it
+    assert report.best_measured(before) == (2.0, 2.55)
+
+
 @pytest.mark.parametrize(
     "axis, values, places",
     [
