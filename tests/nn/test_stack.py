@@ -10,7 +10,7 @@ from flax import nnx
 from elsa import BlockLayout, heads
 from elsa.heads.head import Head, Term
 from elsa.nn import ELSA, LSA, Stack
-from elsa.nn.stack import with_skip_head
+from elsa.nn.skip_head import with_skip_head
 from tests.helpers import program_size, relative_error, table
 
 ROWS, CHANNELS, KEY_SIZE = 4, 3, 2
