@@ -4,6 +4,7 @@
     python -m experiments.run --config=configs/convergence.py
     python -m experiments.run --config=configs/convergence.py:quick --config.KEY=VALUE --workdir=DIR
     python -m experiments.run --config=configs/depth.py --sweep.KEY=v1,v2 --sweep.OTHER=1e-3:1:log:4
+    python -m experiments.run --config=configs/depth.py --sweep.KEY=v1,v2 --jobs=20 --slurm.time=60
     python -m experiments.run --config=configs/train.py --config.train.num_steps=3000 --extend
     python -m experiments.run --config=configs/train.py --branch=runs/train@best --workdir=DIR
 
@@ -34,8 +35,11 @@ from ml_collections import ConfigDict
 from elsa.base import plain, streams
 from elsa.base.stopping import INTERRUPTED, PREEMPTED
 from experiments import early
+from experiments.cluster import asked as jobs
+from experiments.drivers import DRIVERS
 from experiments.harness import command_line, going_on, listing, sweep, terminal, typed
-from experiments.harness.experiment import REFUSED, RunError, stopped
+from experiments.harness.experiment import REFUSED, Experiment, RunError, stopped
+from experiments.precision import use_precision
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
@@ -74,6 +78,22 @@ _SWEEP_MODE = flags.DEFINE_enum(
 _SWEEP_SAMPLES = flags.DEFINE_integer(
     "sweep_samples", None, "How many points --sweep_mode=random draws, by config.seed."
 )
+_JOBS = flags.DEFINE_integer(
+    "jobs",
+    None,
+    "Run a sweep as so many jobs, which go on without this command; --slurm.KEY=VALUE gives an "
+    "option of sbatch.",
+    lower_bound=1,
+)
+_CLUSTER = flags.DEFINE_enum(
+    "cluster",
+    None,
+    jobs.CLUSTERS,
+    "Where jobs run: slurm, by default where there is sbatch, or local, processes of this machine.",
+)
+_JOB = flags.DEFINE_integer(
+    "job", None, "Run what job N of a sweep has to run: what a job itself is started with."
+)
 _MAX_SECONDS = flags.DEFINE_float(
     "max_seconds",
     None,
@@ -88,37 +108,7 @@ _DEVICES = flags.DEFINE_integer(
 )
 _LIST = flags.DEFINE_bool("list", False, "Show every config with its claim and its time.")
 
-DRIVERS = {  # experiment -> the module that holds its EXPERIMENT, imported when it is run
-    "algorithm_match": "experiments.constructed.algorithm_match",
-    "alignment": "experiments.trained.retrieval",
-    "attention_vs_h3": "experiments.trained.attention_vs_h3",
-    "block_vs_attention": "experiments.trained.block_vs_attention",
-    "convergence": "experiments.constructed.convergence",
-    "depth": "experiments.trained.depth",
-    "depth_to_accuracy": "experiments.constructed.depth_to_accuracy",
-    "drift": "experiments.trained.drift",
-    "elsa_vs_lsa": "experiments.trained.elsa_vs_lsa",
-    "from_construction": "experiments.trained.from_construction",
-    "gd_beta_flow": "experiments.trained.gd_beta_flow",
-    "layout_ablation": "experiments.constructed.layout_ablation",
-    "length": "experiments.trained.length",
-    "literature": "experiments.trained.literature",
-    "lora": "experiments.trained.lora",
-    "low_rank": "experiments.trained.low_rank",
-    "mlp_ablation": "experiments.trained.mlp_ablation",
-    "primitives": "experiments.constructed.primitives",
-    "prior_mean_gap": "experiments.trained.prior_mean_gap",
-    "products": "experiments.trained.products",
-    "retrieval": "experiments.trained.retrieval",
-    "single_step": "experiments.constructed.single_step",
-    "softmax_lipschitz": "experiments.softmax.lipschitz",
-    "softmax_regression": "experiments.softmax.solvers",
-    "softmax_shift": "experiments.softmax.shift",
-    "trained_format": "experiments.trained.trained_format",
-    "train": "experiments.trained.train",
-}
 _STOPPED = (INTERRUPTED, PREEMPTED)
-_DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -160,26 +150,10 @@ def _main(argv: list[str]) -> int:
     return 0
 
 
-def use_precision(config: ConfigDict) -> None:
-    """Sets jax's x64 switch from the config's `dtype` or `dtypes`; to be called before any array.
-
-    Raises:
-      RunError: for a dtype that is not on the list.
-    """
-    dtypes = [*config.get("dtypes", ()), *([config.dtype] if "dtype" in config else [])]
-    for dtype in dtypes:
-        if dtype not in _DTYPES:
-            raise RunError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
-    if dtypes:
-        import jax
-
-        jax.config.update("jax_enable_x64", "float64" in dtypes)
-
-
 def _run(spec: str | None, arguments: list[str]) -> None:
     if not spec:
         command_line.refuse_flags(
-            sweep.split(arguments)[1]
+            jobs.split(sweep.split(arguments)[1])[1]
         )  # --confg gets a better answer than the next one
         raise RunError(
             f"no config given. Usage: {shlex.join(typed.run())} {typed.config()} "
@@ -187,8 +161,12 @@ def _run(spec: str | None, arguments: list[str]) -> None:
         )
     config = command_line.load(spec)
     axes, others = sweep.split(arguments)
+    options, others = jobs.split(others)
     overrides = command_line.apply_overrides(config, others)
     swept = _asked(spec, config, axes)
+    asked = jobs.ask(spec, jobs=_JOBS.value, cluster=_CLUSTER.value, given=options)
+    if swept is None and (asked is not None or _JOB.value is not None):
+        raise RunError("--jobs divides a sweep: add --sweep.KEY=v1,v2; one run is one job")
     name = config.get("experiment")
     if name not in DRIVERS:
         raise RunError(f"config.experiment must be one of {', '.join(DRIVERS)}, got {name!r}")
@@ -201,7 +179,8 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     given = [*command_line.keys_of(overrides), *axes]
     experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT.given(given)
     words = [*overrides, *_going_on_words(), *_sweep_words(axes), *_limit_words()]
-    command = command_line.repeat_command(spec, workdir, words)
+    spread = [*_jobs_words(), *jobs.words(options)]
+    command = command_line.repeat_command(spec, workdir, [*words, *spread])
     alike: dict[str, Any] = {
         "overwrite": _OVERWRITE.value,
         "accept": _ENVIRONMENT.value == "accept",
@@ -210,16 +189,45 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     if swept is not None:
         if _going_on_words():
             raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
-        from experiments.harness import groups
-
-        with _on_devices():
-            groups.run(experiment, config, swept, workdir, prepare=use_precision, **alike)
+        _run_sweep(experiment, config, swept, workdir, asked, (spec, words), alike)
         return
     from experiments.harness import engine  # only now: it imports jax
 
     branch = None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value)
     with _on_devices():
         engine.run(experiment, config, workdir, extend=_EXTEND.value, branch=branch, **alike)
+
+
+def _run_sweep(
+    experiment: Experiment,
+    config: ConfigDict,
+    swept: sweep.Sweep,
+    workdir: Path,
+    asked: jobs.Asked | None,
+    typed_words: tuple[str, list[str]],
+    alike: dict[str, Any],
+) -> None:
+    """Runs a sweep here, in jobs, or that part of it which is a job's."""
+    if asked is not None:
+        from experiments.cluster import launch
+
+        spec, words = typed_words
+        stopping.begins()
+        del alike["accept"]  # the jobs' own business
+        alike["words"] = command_line.child_command(spec, workdir, words)
+        launch.run(experiment, config, swept, workdir, asked=asked, prepare=use_precision, **alike)
+        return
+    from experiments.harness import groups
+
+    with _on_devices():
+        if _JOB.value is None:
+            groups.run(experiment, config, swept, workdir, prepare=use_precision, **alike)
+            return
+        from experiments.cluster import part
+
+        del alike["overwrite"]
+        number = _JOB.value
+        part.run(experiment, config, swept, workdir, number, prepare=use_precision, **alike)
 
 
 @contextlib.contextmanager
@@ -263,6 +271,14 @@ def _limit_words() -> list[str]:
         *([] if _MAX_SECONDS.value is None else [f"--max_seconds={_MAX_SECONDS.value:g}"]),
         *(["--environment=accept"] if _ENVIRONMENT.value == "accept" else []),
         *([] if _DEVICES.value is None else [f"--devices={_DEVICES.value}"]),
+    ]
+
+
+def _jobs_words() -> list[str]:
+    """The flags of a sweep in jobs, to be given again."""
+    return [
+        *([] if _JOBS.value is None else [f"--jobs={_JOBS.value}"]),
+        *([] if _CLUSTER.value is None else [f"--cluster={_CLUSTER.value}"]),
     ]
 
 

@@ -125,6 +125,11 @@ def repeat_command(spec: str, workdir: Path, overrides: Iterable[str]) -> str:
     return shlex.join([*typed.run(), config, f"--workdir={workdir}", *overrides])
 
 
+def child_command(spec: str, workdir: Path, overrides: Iterable[str]) -> list[str]:
+    """The words of a process of its own that runs this config in this folder."""
+    return [*typed.child(), f"--config={spec}", f"--workdir={workdir}", *overrides]
+
+
 def keys(config: ConfigDict, above: str = "") -> dict[str, Any]:
     """Every dotted key of a config and its value, those of groups left out."""
     values: dict[str, Any] = {}
@@ -217,7 +222,7 @@ def _unexpected(argument: str, known: Iterable[str]) -> str:
         return f"unexpected argument {argument!r}. Nothing was run."
     name = argument.lstrip("-").partition("=")[0]
     flags = ["config", "workdir", "overwrite", "list", "extend", "branch"]
-    flags += ["sweep", "sweep_mode", "sweep_samples"]
+    flags += ["sweep", "sweep_mode", "sweep_samples", "jobs", "cluster"]
     near = difflib.get_close_matches(name, flags, n=1) or [
         f"config.{key}" for key in _nearest(name, known)
     ]

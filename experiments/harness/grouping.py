@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from elsa.base import strict_json
-from experiments.harness import sweep
+from experiments.harness import dividing, sweep
 from experiments.harness.experiment import Experiment, Record, RunError, message_of
 from experiments.harness.sweep import Point
 
@@ -63,13 +63,17 @@ def columns(keys: Iterable[str]) -> dict[str, str]:
     return {key: f"config.{n}" if n in OWN_COLUMNS else n for key, n in names.items()}
 
 
-def grouped(experiment: Experiment, config: ConfigDict, points: Sequence[Point]) -> list[Group]:
+def grouped(
+    experiment: Experiment, config: ConfigDict, points: Sequence[Point], *, at_least: int = 1
+) -> list[Group]:
     """The points as runs, in the order of their first points.
 
     Args:
       experiment: whose `shares` says what a program may vary; without it a point is a group.
       config: the base config.
       points: of the sweep, all with the same keys.
+      at_least: how many groups there are at least, where there are as many points: groups of
+        several points are cut, each by its share of the points.
 
     Raises:
       RunError: where the experiment refuses the config of a point.
@@ -81,10 +85,12 @@ def grouped(experiment: Experiment, config: ConfigDict, points: Sequence[Point])
         same = strict_json.dumps([separate, shared], where="sweep")
         together.setdefault(same, (shared, []))[1].append(point)
     names = columns(points[0])
+    products = [product for shared, own in together.values() for product in _products(shared, own)]
+    counts = dividing.shares([len(part) for _, part in products], at_least)
     return [
-        _group(experiment, config, part, axes, names)
-        for shared, points_together in together.values()
-        for axes, part in _products(shared, points_together)
+        _group(experiment, config, part, axes, names, is_cut=count > 1)
+        for (axes, whole), count in zip(products, counts, strict=True)
+        for part in dividing.cut(whole, list(axes), count)
     ]
 
 
@@ -125,6 +131,8 @@ def _group(
     points: Sequence[Point],
     axes: Mapping[str, str],
     names: Mapping[str, str],
+    *,
+    is_cut: bool,
 ) -> Group:
     fixed = {key: value for key, value in points[0].items() if key not in axes}
     changed = sweep.with_values(config, fixed)
@@ -133,7 +141,17 @@ def _group(
             name: tuple(dict.fromkeys(point[key] for point in points)) for key, name in axes.items()
         }
         changed = experiment.with_axes(changed.unlock(), values).lock()
-    return Group(_name({names[key]: value for key, value in fixed.items()}), changed, points, axes)
+    said = {names[key]: value for key, value in fixed.items()}
+    if is_cut:
+        said |= {names[key]: _span([point[key] for point in points]) for key in axes}
+    return Group(_name(said), changed, points, axes)
+
+
+def _span(values: Sequence[Any]) -> Any:
+    """What a cut group has of an axis, as its folder's name says it: `0.1`, `0.1..0.4`."""
+    different = list(dict.fromkeys(values))
+    first, last = different[0], different[-1]
+    return first if len(different) == 1 else f"{_text(first)}..{_text(last)}"
 
 
 def _name(values: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from elsa.base import files
+from elsa.base import files, strict_json
 from experiments.harness import engine, records
 from experiments.harness.experiment import Experiment
 from experiments.harness.folder import METRICS, SWEEP, FolderError, RunFolder
@@ -20,6 +20,23 @@ class SweepFolder(RunFolder):
     """
 
     what, asked = "sweep", SWEEP
+
+
+def parts(workdir: str | Path, *, overwrite: bool = False, asked: int = 1) -> int:
+    """Into how many groups at least a sweep is divided: as its folder says, as asked in a new one.
+
+    Whoever opens the folder finds out whether it holds that sweep at all.
+    """
+    if overwrite:
+        return asked
+    try:
+        there = strict_json.loads_object((Path(workdir) / SWEEP).read_bytes())
+    except FileNotFoundError:
+        return asked
+    except (OSError, ValueError):
+        return 1
+    held = there.get("parts", 1)
+    return held if type(held) is int else 1
 
 
 def kept(experiment: Experiment, group: Group, folder: SweepFolder) -> list[records.Record] | None:

@@ -25,6 +25,11 @@ def run() -> list[str]:
     return [*_start, "run"] if _start else _module("experiments.run")
 
 
+def child() -> list[str]:
+    """The words that start an experiment in a process of its own, by this very Python."""
+    return [sys.executable, *(["-m", "elsa", "run"] if _start else _module("experiments.run")[1:])]
+
+
 def report() -> list[str]:
     """The words that compare runs, their folders left out."""
     return [*_start, "report"] if _start else _module("experiments.report")

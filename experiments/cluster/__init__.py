@@ -1,0 +1,1 @@
+"""Sweeps as jobs: of Slurm, or processes of this machine."""
