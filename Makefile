@@ -48,7 +48,7 @@ TORCH := tests/exchange/test_torch.py
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help demo figures block-figures literature-figures test test-slow test-wheel test-browser \
-  test-doors test-trackers test-torch test-lowest test-newest docs docs-test typed lint bench lock clean
+  test-doors test-trackers test-torch test-slurm test-lowest test-newest docs docs-test typed lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -115,6 +115,9 @@ test-trackers: .venv-trackers/.installed  ## Weights & Biases, MLflow, and panda
 test-torch: private BIN := .venv-torch/bin
 test-torch: .venv-torch/.installed  ## exported stacks in PyTorch
 	$(ONE_THREAD) $(BIN)/python -m pytest --durations=12 $(TORCH) $(ARGS)
+
+test-slurm: $(STAMP)  ## sweeps on a real Slurm, whose jobs are killed and preempted; as root
+	$(ONE_THREAD) $(BIN)/python -m pytest -o faulthandler_timeout=1500 --durations=6 tests/slurm $(ARGS)
 
 test-lowest: private BIN := .venv-lowest/bin
 test-lowest: PYTHON := python3.11

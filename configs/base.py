@@ -59,7 +59,7 @@ def trained(
     """The config of an experiment that trains.
 
     Args:
-      name: of the experiment, as `experiments/run.py` lists it.
+      name: of the experiment, as `experiments/drivers.py` lists it.
       quick: fewer seeds, fewer prompts, smaller batches.
       runs: name -> task, model and sweep, and under `train` what one run does otherwise.
       train: how all runs are trained, as far as it is not `like` one of the above.

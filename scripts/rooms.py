@@ -161,6 +161,11 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             ("elsa.base", "elsa.report"),
             ("absl", "matplotlib", "ml_collections", "polars", "rich"),
         ),
+        "experiments.cluster": Room(
+            "sweeps as jobs: of Slurm, or processes of this machine",
+            ("elsa.base", "experiments.harness"),
+            ("cloudpickle", "ml_collections", "polars", "rich", "submitit"),
+        ),
         "experiments.constructed": Room(
             "drivers: weights that are built, by hand or by the compiler",
             ("elsa", "experiments.harness"),

@@ -95,10 +95,10 @@ def _follow(
     watch.take_up(list(places.values()))
     missing = watch.missing()
     hands = dividing.dealt(missing, asked.jobs)
-    if len(watch.live) + len(hands) > 0:
-        followed = f", {len(watch.live)} of earlier go on" * bool(watch.live)
-        text = f"{len(missing)} groups in {len(hands)} jobs ({asked.cluster}){followed}"
-        terminal.say(found.screen, f"{text}; they print in {ledger.log}")
+    said = [f"{len(missing)} groups in {len(hands)} jobs ({asked.cluster})"] if hands else []
+    said += [f"{len(watch.live)} jobs of an earlier command go on"] if watch.live else []
+    if said:
+        terminal.say(found.screen, f"{', '.join(said)}; they print in {ledger.log}")
     name = f"{folder.path.resolve().name}-{uuid.uuid4().hex[:8]}"
     jobs = ledger.plan(hands, cluster=asked.cluster, name=name)
     try:

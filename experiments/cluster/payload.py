@@ -49,7 +49,8 @@ class Command:
     def __call__(self) -> int:
         """Runs the command to its end.
 
-        A command that ends with code 75 is put back into Slurm's queue, unless it was cancelled.
+        A command that ends with code 75 is put back into Slurm's queue, unless it was cancelled, or
+        Slurm has done so itself.
 
         Returns:
           0.
@@ -58,21 +59,21 @@ class Command:
           SystemExit: with any other code of the command.
         """
         lock = self._hold()
-        for number in _TOLD:
-            signal.signal(number, self._receive)
+        for told in _TOLD:
+            signal.signal(told, self._receive)
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
         with contextlib.suppress(OSError):
             (self.folder / "exit.json").unlink()  # of an earlier try
         environment = {**os.environ, **self.environment}
         kept = {name: value for name, value in environment.items() if value is not None}
         self._child = subprocess.Popen(self.words, cwd=self.cwd, env=kept, preexec_fn=_as_child)
-        for number in self._came:
+        for number in list(self._came):
             self._child.send_signal(_TOLD[signal.Signals(number)])
         code = self._child.wait()
         print(f"the command ended with code {code}", flush=True)
         (self.folder / "exit.json").write_text(json.dumps({"code": code}) + "\n")
-        if code == AGAIN and "SLURM_JOB_ID" in os.environ:
-            _requeue(os.environ["SLURM_JOB_ID"])
+        if code == AGAIN and os.environ.get("SLURM_JOB_ID"):
+            _requeue(out_of_time=signal.SIGUSR2 in self._came)
         os.close(lock)
         if code:
             sys.exit(code if code > 0 else 128 - code)
@@ -87,25 +88,30 @@ class Command:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         print(f"{signal.Signals(number).name} came", flush=True)
-        if self._child is None:
-            self._came.append(number)
-        else:
+        self._came.append(number)
+        if self._child is not None:
             self._child.send_signal(_TOLD[signal.Signals(number)])
 
 
-def _requeue(job: str) -> None:
-    """Puts this job back into Slurm's queue, if nobody has cancelled it."""
+def _requeue(*, out_of_time: bool) -> None:
+    """Puts this job back into Slurm's queue, unless it is leaving for another reason.
+
+    A job that is cancelled, or that Slurm puts back itself, runs no longer as Slurm sees it. One
+    that has to leave by the end of a time of grace, or has stopped by itself, does; and so one that
+    was told that its time is nearly up does or has come to its limit.
+    """
+    task = [os.environ.get(f"SLURM_ARRAY_{name}_ID", "") for name in ("JOB", "TASK")]
+    job = "_".join(task) if all(task) else os.environ["SLURM_JOB_ID"]  # 7 would be all of array 7
     try:
         state = _said(["squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T"])
-        if "CANCELLED" in state:
-            print("cancelled: it is not put back into the queue", flush=True)
+        if state.strip() != "RUNNING" and not out_of_time:
+            print(f"{state.strip()}: left to Slurm", flush=True)
             return
         _said(["scontrol", "requeue", job])
         print("put back into the queue", flush=True)
     except (OSError, subprocess.SubprocessError) as error:
-        # one that Slurm has put back itself is refused here; else the sweep's command runs it again
         said = getattr(error, "stderr", "") or error
-        print(f"not put back into the queue by this job: {said}", flush=True)
+        print(f"not put back into the queue: {said}", flush=True)
 
 
 def _said(words: Sequence[str]) -> str:

@@ -92,14 +92,14 @@ class Slurm:
         return f"scancel --name={','.join(dict.fromkeys(job.name for job in jobs))}"
 
     def _refused(self, said: str) -> str:
-        lines = [line for line in said.splitlines() if line.startswith("sbatch:")]
-        words = " ".join(lines) or said
-        hint = "The options are those of --slurm.KEY=VALUE, each one of sbatch's."
+        lines = re.findall(r"^sbatch: (?:error: )?(.*)$", said, re.MULTILINE)
+        words = "; ".join(dict.fromkeys(lines)) or said
+        hint = "--slurm.KEY=VALUE takes the long options of sbatch"
         if re.search("partition", words, re.IGNORECASE):
-            hint = f"--slurm.partition must be one of {', '.join(_partitions()) or 'sinfo'}."
+            hint = f"--slurm.partition takes one of {', '.join(_partitions()) or 'sinfo'}"
         elif "array" in words:
-            hint = "Slurm takes no array of so many jobs: ask for fewer by --jobs=N."
-        return f"Slurm refuses the jobs: {words} {hint} Nothing was run."
+            hint = "Slurm takes no array of so many jobs: ask for fewer by --jobs=N"
+        return f"Slurm refuses the jobs: {words}. {hint}. Nothing was run."
 
 
 def _partitions() -> list[str]:

@@ -32,16 +32,18 @@ class Watch:
         self._states: dict[int, State] = {}
         self._unseen: dict[int, int] = {}
         self._queue: list[Job] = []  # planned, for which the cluster has no room yet
-        self._silent = False
+        self._silent: set[str] = set()  # places that did not answer
 
     def take_up(self, places: Sequence[Cluster]) -> None:
         """Gathers what jobs of an earlier command have done, and follows those that still live."""
         earlier = [job for job in self._ledger.jobs() if self._open(job)]
+        for place in places:  # first: one that ends meanwhile has its groups in its folder
+            own = [job for job in earlier if job.cluster == place.name]
+            self._states |= place.states(own) if own else {}
         self._gather(earlier, failures=False)
-        for place in places:
-            own = [job for job in earlier if job.cluster == place.name and self._open(job)]
-            states = place.states(own)
-            self.live |= {job.number: job for job in own if job.number in states}
+        self.live = {
+            job.number: job for job in earlier if job.number in self._states and self._open(job)
+        }
 
     def missing(self) -> list[str]:
         """The groups that no living job has, in the order of the sweep."""
@@ -98,14 +100,16 @@ class Watch:
         """Asks how the jobs are; where nobody answers, all is as it was."""
         for name, place in places.items():
             own = [job for job in self.live.values() if job.cluster == name]
+            if not own:
+                continue
             try:
                 states = place.states(own)
             except NoAnswerError as error:
-                if not self._silent:
+                if name not in self._silent:
                     terminal.say(self._found.screen, f"{error}. The jobs may be well; waiting.")
-                self._silent = True
+                self._silent.add(name)
                 continue
-            self._silent = False
+            self._silent.discard(name)
             for job in own:
                 if job.number in states:
                     self._states[job.number] = states[job.number]

@@ -26,6 +26,8 @@ FILES = {
     "going on": "experiments/harness/test_going_on.py",
     "groups": "experiments/harness/test_groups.py",
     "job": "docs/test_promises.py",
+    "job's process": "experiments/cluster/test_payload.py",
+    "jobs": "experiments/cluster/test_launch.py",
     "kills": "training/test_kills.py",
     "loading": "training/test_loading.py",
     "no room": "experiments/test_no_room.py",
@@ -39,6 +41,7 @@ FILES = {
     "runs": "experiments/trained/test_runs.py",
     "sealed": "base/test_sealed_json.py",
     "signals": "training/test_signals.py",
+    "slurm": "slurm/test_sweep.py",
     "starting": "training/test_starting.py",
     "stopping": "training/test_stopping.py",
     "sweep kills": "experiments/test_sweep_kills.py",
@@ -212,6 +215,34 @@ ELSEWHERE = {
         "Ctrl-C leaves an estimator as it was": [("fit stream", "ctrl_c_leaves_the_fit_before")],
     },
     "docs/howto/slurm.md": {
+        "**Ctrl-C leaves the jobs.** The command says what cancels them; typed again, it gathers "
+        "what they have done since, follows those that live, and submits only what no job has.": [
+            ("jobs", "ctrl_c_leaves_the_jobs"), ("jobs", "what_jobs_did_while_nobody_watched"),
+            ("slurm", "ctrl_c_leaves_the_jobs"),
+        ],
+        "a job writes its checkpoint and puts itself back into the queue": [
+            ("job's process", "a_job_whose_time_is_nearly_up"),
+            ("slurm", "a_job_whose_time_is_up_goes_on"),
+        ],
+        "One that is preempted, or whose machine fails, is put back by Slurm.": [
+            ("job's process", "a_job_that_slurm_ends_is_left_to_it"),
+            ("slurm", "200_points_in_20_jobs"),
+        ],
+        "A job that is killed, runs out of memory or is cancelled is not put back.": [
+            ("jobs", "a_job_that_is_killed_is_named"), ("slurm", "ctrl_c_leaves_the_jobs"),
+        ],
+        "a group that is done never runs again, one in training goes on from its checkpoint": [
+            ("slurm", "200_points_in_20_jobs"), ("preemption", "twenty_kills"),
+        ],
+        "The code is 75 where all such jobs only ask to be run again.": [
+            ("jobs", "jobs_that_ask_to_be_run_again"),
+        ],
+        "A group that fails stands in the table; the same command tries it again.": [
+            ("jobs", "a_group_that_fails_stands"),
+        ],
+        "another `--jobs` later deals the same groups out to more or fewer jobs": [
+            ("jobs", "points_of_one_program_are_cut_once"),
+        ],
         "It writes a checkpoint and ends with exit code 75.": [
             ("run", "a_scheduler_s_signal_ends_a_run_with_75"), ("preemption", "ten_preemptions"),
         ],

@@ -120,3 +120,26 @@ def test_one_hook_alone_is_refused(squares):
     with pytest.raises(TypeError, match="shares and with_axes go together, got only one of them"):
         dataclasses.replace(squares.experiment, shares=lambda config: {})
     assert isinstance(squares.experiment, Experiment)
+
+
+def test_a_group_is_cut_where_more_are_asked_for_and_its_parts_say_what_they_hold(sharing, config):
+    points = product(depth=(1, 2), rate=(0.1, 0.2, 0.3), noise=(0.0, 1.0))
+    whole = grouping.grouped(sharing, config, points)
+    assert [len(group.points) for group in whole] == [3, 3, 6]
+    parts = grouping.grouped(sharing, config, points, at_least=5)
+    half = {"noise_var": (0.0, 1.0)}
+    assert [(group.name, group.config.sweep.to_dict()) for group in parts] == [
+        ("depth=1,noise=0.0,rate=0.1", {"learning_rate": (0.1,)}),
+        ("depth=1,noise=0.0,rate=0.2..0.3", {"learning_rate": (0.2, 0.3)}),
+        ("depth=1,noise=1.0", {"learning_rate": (0.1, 0.2, 0.3)}),
+        ("depth=2,rate=0.1,noise=0.0..1.0", {"learning_rate": (0.1,), **half}),
+        ("depth=2,rate=0.2..0.3,noise=0.0..1.0", {"learning_rate": (0.2, 0.3), **half}),
+    ]
+    most = grouping.grouped(sharing, config, points, at_least=100)
+    assert [group.points for group in most] == [[point] for point in _in_order(points, most)]
+    assert len({group.name for group in most}) == len(points)
+
+
+def _in_order(points, groups):
+    """The points, in the order of groups of one."""
+    return sorted(points, key=lambda point: [point in group.points for group in groups].index(True))
