@@ -214,6 +214,7 @@ def _run_sweep(
         spec, words = typed_words
         stopping.begins()
         del alike["accept"]  # the jobs' own business
+        words = [word for word in words if not word.startswith("--max_seconds=")]  # of watching
         alike["words"] = command_line.child_command(spec, workdir, words)
         launch.run(experiment, config, swept, workdir, asked=asked, prepare=use_precision, **alike)
         return

@@ -75,3 +75,39 @@ def test_runs_that_go_on_are_no_sweep_and_train_something(entry, capsys, flag):
     assert one == "error: --extend and --branch take one run, and no sweep. Nothing was run."
     assert other.startswith(f"error: {flag.partition('=')[0]}: the experiment squares has no tr")
     assert not Path("runs").exists()
+
+
+def test_jobs_are_started_with_the_command_and_their_number(entry, monkeypatch):
+    from experiments.cluster import launch
+    from experiments.cluster.asked import Asked
+
+    given = []
+    monkeypatch.setattr(launch, "run", lambda *about, **named: given.append(named))
+    words = ["--config=configs/squares.py:quick", "--workdir=there", "--config.repeats=2"]
+    words += ["--sweep.shift=1,2", "--sweep_mode=zip", "--environment=accept"]
+    asked = ["--jobs=3", "--cluster=slurm", "--slurm.mem_per_cpu=1G"]
+    assert entry(*words, *asked, "--max_seconds=600") == 0
+    (named,) = given
+    assert named["asked"] == Asked(3, "slurm", {"mem_per_cpu": "1G"})
+    assert named["words"][1:] == ["-m", "experiments.run", *words]
+    assert named["command"].endswith(
+        " ".join([*words[3:5], "--max_seconds=600", *words[5:], *asked])
+    )
+
+
+def test_one_job_of_a_sweep_runs_by_its_number(entry, squares):
+    from experiments.cluster.ledger import Ledger
+
+    words = ["--config=configs/squares.py:quick", "--sweep.shift=1,2", "--workdir=there"]
+    Ledger(Path("there")).plan([["shift=2.0"]], cluster="local", name="sweep")
+    assert entry(*words, "--job=1") == 0
+    assert os.listdir("there/groups") == ["shift=2.0"] and len(squares.measured) == 1
+    assert entry(*words, "--job=1") == 0 and len(squares.measured) == 1
+    assert entry(*words, "--job=2") == REFUSED
+
+
+def test_jobs_without_a_sweep_are_refused(entry, capsys):
+    assert entry("--config=configs/squares.py", "--jobs=3", "--cluster=local") == REFUSED
+    assert "--jobs divides a sweep: add --sweep.KEY=v1,v2" in capsys.readouterr().err
+    assert entry("--config=configs/squares.py", "--job=3") == REFUSED
+    assert entry("--config=configs/squares.py", "--sweep.shift=1", "--cluster=local") == REFUSED
