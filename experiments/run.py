@@ -34,11 +34,11 @@ from ml_collections import ConfigDict
 
 from elsa.base import plain, streams
 from elsa.base.stopping import INTERRUPTED, PREEMPTED
-from experiments import early
+from experiments import early, sweeping
 from experiments.cluster import asked as jobs
 from experiments.drivers import DRIVERS
 from experiments.harness import command_line, going_on, listing, sweep, terminal, typed
-from experiments.harness.experiment import REFUSED, Experiment, RunError, stopped
+from experiments.harness.experiment import REFUSED, RunError, stopped
 from experiments.precision import use_precision
 
 _CONFIG = flags.DEFINE_string(
@@ -189,46 +189,20 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     if swept is not None:
         if _going_on_words():
             raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
-        _run_sweep(experiment, config, swept, workdir, asked, (spec, words), alike)
+        sweeping.run(
+            (experiment, config, swept, workdir),
+            {**alike, "prepare": use_precision},
+            _on_devices,
+            asked=asked,
+            job=_JOB.value,
+            words=command_line.child_command(spec, workdir, words),
+        )
         return
     from experiments.harness import engine  # only now: it imports jax
 
     branch = None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value)
     with _on_devices():
         engine.run(experiment, config, workdir, extend=_EXTEND.value, branch=branch, **alike)
-
-
-def _run_sweep(
-    experiment: Experiment,
-    config: ConfigDict,
-    swept: sweep.Sweep,
-    workdir: Path,
-    asked: jobs.Asked | None,
-    typed_words: tuple[str, list[str]],
-    alike: dict[str, Any],
-) -> None:
-    """Runs a sweep here, in jobs, or that part of it which is a job's."""
-    if asked is not None:
-        from experiments.cluster import launch
-
-        spec, words = typed_words
-        stopping.begins()
-        del alike["accept"]  # the jobs' own business
-        words = [word for word in words if not word.startswith("--max_seconds=")]  # of watching
-        alike["words"] = command_line.child_command(spec, workdir, words)
-        launch.run(experiment, config, swept, workdir, asked=asked, prepare=use_precision, **alike)
-        return
-    from experiments.harness import groups
-
-    with _on_devices():
-        if _JOB.value is None:
-            groups.run(experiment, config, swept, workdir, prepare=use_precision, **alike)
-            return
-        from experiments.cluster import part
-
-        del alike["overwrite"]
-        number = _JOB.value
-        part.run(experiment, config, swept, workdir, number, prepare=use_precision, **alike)
 
 
 @contextlib.contextmanager
