@@ -22,7 +22,8 @@ KINDS = "all-reduce|all-gather|reduce-scatter|collective-permute|all-to-all"
 def sent(function, *arrays):
     compiled = jax.jit(function).lower(*arrays).compile()
     held = compiled.memory_analysis().argument_size_in_bytes
-    return {"sent": re.findall(rf"= (.*?) ({KINDS})(?:-start)?[(]", compiled.as_text()), "held": held}
+    found = re.findall(rf"= (.*?) ({KINDS})(?:-start)?[(]", compiled.as_text())
+    return {"sent": found, "held": held}
 
 def over(array, axis, **mesh):
     return devices.split(array, devices.mesh(**mesh), **{axis: 0})
