@@ -26,11 +26,12 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Thousands of small programs take longer to compile than to run, and half as long with the emitters
-# XLA had before; jaxlib 0.12 no longer has them, and ends at a flag that it does not know. With
-# TEST_EMITTERS=default the tests run what users run. Processes that tests start inherit it.
+# XLA had before, a tenth less as one module of LLVM's instead of up to 32; jaxlib 0.12 no longer has
+# those emitters, and ends at a flag that it does not know. With TEST_EMITTERS=default the tests run
+# what users run. Processes that tests start inherit it.
 if jaxlib.version.__version_info__ < (0, 11) and os.environ.get("TEST_EMITTERS") != "default":
-    _FLAGS = os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = f"{_FLAGS} --xla_cpu_use_fusion_emitters=false".strip()
+    _QUICKLY = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_QUICKLY}".strip()
 
 # No deadline and no limit on drawing: jax compiles each new shape, on a machine that may be busy.
 _PATIENT = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
