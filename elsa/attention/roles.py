@@ -6,6 +6,7 @@ from jaxtyping import Array, Real
 
 from elsa.base import checks
 from elsa.base.arrays import Rows
+from elsa.base.jit import at_once
 
 
 def with_roles(
@@ -23,9 +24,7 @@ def with_roles(
     """
     where = "with_roles"
     checks.shapes(where, h=(h, "... n m"), roles=(roles, "n r"))
-    prompt, indicator = jnp.asarray(h), jnp.asarray(roles)
-    added = jnp.broadcast_to(indicator, (*prompt.shape[:-1], indicator.shape[1]))
-    return jnp.concatenate([prompt, added], axis=-1)
+    return _widened(jnp.asarray(h), jnp.asarray(roles))
 
 
 def without_biases(
@@ -66,8 +65,19 @@ def without_biases(
                 f"{where}: {name} must have the leading axes {given['wq'].shape[:-2]} of wq, got "
                 f"{array.shape[:-2]}"
             )
-    query, key, value = (
-        jnp.concatenate([given[f"w{factor}"], given[f"b{factor}"]], axis=-2) for factor in "qkv"
-    )
+    return _with_rows(*given.values())
+
+
+@at_once
+def _widened(h: Array, roles: Array) -> Array:
+    added = jnp.broadcast_to(roles, (*h.shape[:-1], roles.shape[1]))
+    return jnp.concatenate([h, added], axis=-1)
+
+
+@at_once
+def _with_rows(
+    wq: Array, wk: Array, wv: Array, bq: Array, bk: Array, bv: Array
+) -> tuple[Array, Array, Array]:
+    query, key, value = (jnp.concatenate(pair, axis=-2) for pair in ((wq, bq), (wk, bk), (wv, bv)))
     lead = [(0, 0)] * (value.ndim - 1)
-    return query, key, jnp.pad(value, [*lead, (0, given["bv"].shape[-2])])
+    return query, key, jnp.pad(value, [*lead, (0, bv.shape[-2])])

@@ -84,7 +84,11 @@ def from_stack(
         if copies is None:
             return made
         graph, state = nnx.split(made)
-        return nnx.merge(graph, jax.tree.map(lambda a: jnp.repeat(a[None], copies, 0), state))
+        # NumPy copies without a program for each shape
+        return nnx.merge(
+            graph,
+            jax.tree.map(lambda a: jnp.asarray(np.repeat(np.asarray(a)[None], copies, 0)), state),
+        )
 
     stack = Stack(
         [layer(part, copies) for part in built.body],

@@ -120,16 +120,12 @@ class AttentionHeads(nnx.Module):
         kind = checks.float_dtype(cls.__name__, dtype)
         checks.in_range(cls.__name__, kind, **weights._asdict())
         arrays = {name: jnp.asarray(getattr(weights, name), kind) for name in cls.fields}
-        return cls._with(arrays, kind, precision, rows=weights.bv.shape[-2])
+        return cls._with(arrays, kind, precision)
 
     @classmethod
-    def _with(
-        cls, arrays: Mapping[str, Array], kind: np.dtype, precision: str, *, rows: int = 0
-    ) -> Self:
+    def _with(cls, arrays: Mapping[str, Array], kind: np.dtype, precision: str) -> Self:
         """The module that has these arrays, of that dtype."""
-        num_heads, m, key_size = arrays["wq"].shape[-3:]
-        rows = arrays["bv"].shape[-2] if "bv" in arrays else rows
-        module: Self = nnx.merge(*_skeleton(cls, (rows, m), key_size, num_heads, kind, precision))
+        module: Self = nnx.merge(*_skeleton(cls, kind, precision))
         for name, array in arrays.items():
             setattr(module, name, nnx.Param(array))
         return module
@@ -193,17 +189,9 @@ class AttentionHeads(nnx.Module):
 
 
 @functools.cache  # tracing a constructor takes 30 ms, filling in the weights 1 ms
-def _skeleton(
-    cls: type[AttentionHeads],
-    shape: tuple[int, int],
-    key_size: int,
-    num_heads: int,
-    dtype: np.dtype,
-    precision: str,
-) -> tuple[Any, Any]:
-    """The structure of a module of given sizes, without values."""
-    sizes = (*(shape if "bq" in cls.fields else shape[1:]), key_size, num_heads)
-
+def _skeleton(cls: type[AttentionHeads], dtype: np.dtype, precision: str) -> tuple[Any, Any]:
+    """The structure of a module without values, of one size, as all its arrays are set."""
+    sizes = [1] * (4 if "bq" in cls.fields else 3)
     build: Callable[..., AttentionHeads] = cls
 
     def made(key: Array) -> AttentionHeads:
