@@ -1,10 +1,12 @@
 """A plugin of pytest that holds every annotation of `elsa` to what the tests pass: `make typed`.
 
-Tests with `pytest.raises` pass wrong values on purpose, and are left out.
+Tests with `pytest.raises` pass wrong values on purpose, and are left out. `--passed-into=FILE`
+writes the names of the tests that passed, for `--leave-out=FILE` of tests/conftest.py.
 """
 
 import inspect
 import random
+from pathlib import Path
 from typing import Any, Self
 
 import beartype
@@ -20,6 +22,24 @@ checked = beartype.beartype(
     conf=beartype.BeartypeConf(hint_overrides=beartype.FrozenDict(_READ_AS))
 )
 install_import_hook("elsa", f"{__name__}.checked")
+
+
+_passed: list[str] = []
+
+
+def pytest_addoption(parser):
+    parser.addoption("--passed-into", metavar="FILE", type=Path)
+
+
+def pytest_runtest_logreport(report):  # with pytest-xdist, of all workers
+    if report.when == "call" and report.passed:
+        _passed.append(report.nodeid)
+
+
+def pytest_sessionfinish(session):
+    path = session.config.getoption("passed_into")
+    if path is not None and not hasattr(session.config, "workerinput"):
+        path.write_text("".join(f"{name}\n" for name in sorted(_passed)), encoding="utf-8")
 
 
 def pytest_configure(config):

@@ -5,6 +5,7 @@ import gc
 import itertools
 import os
 import signal
+from pathlib import Path
 
 os.environ["MPLBACKEND"] = "Agg"  # before matplotlib is imported: no test opens a window
 
@@ -26,9 +27,9 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Thousands of small programs take longer to compile than to run, and half as long with the emitters
-# XLA had before, a tenth less as one module of LLVM's instead of up to 32; jaxlib 0.12 no longer has
-# those emitters, and ends at a flag that it does not know. With TEST_EMITTERS=default the tests run
-# what users run. Processes that tests start inherit it.
+# XLA had before, a tenth less as one module of LLVM's each, where XLA makes up to 32. jaxlib 0.12
+# no longer has those emitters, and ends at a flag that it does not know. With TEST_EMITTERS=default
+# the tests run what users run. Processes that tests start inherit it.
 if jaxlib.version.__version_info__ < (0, 11) and os.environ.get("TEST_EMITTERS") != "default":
     _QUICKLY = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_QUICKLY}".strip()
@@ -55,6 +56,21 @@ jax.monitoring.register_event_duration_secs_listener(
 # What outlives every test, modules and compiled programs above all, is much to look through for
 # each search for garbage: it is set aside.
 _MANY_OBJECTS = 200_000
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--leave-out", metavar="FILE", type=Path, help="leaves out the tests that it names"
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    path = config.getoption("leave_out")
+    if path is None:
+        return
+    names = set(path.read_text(encoding="utf-8").splitlines())
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in names])
+    items[:] = [item for item in items if item.nodeid not in names]
 
 
 @pytest.hookimpl(tryfirst=True)
