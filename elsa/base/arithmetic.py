@@ -8,13 +8,14 @@ back to that for its steps.
     2    on a CPU with the batch as the last axis (`elsa.base.lanes`), and normal variables compiled
          apart from what reads them; large dense layers by `elsa.attention.many_heads`
     3    the last layer of `elsa.models.GPT2` for the query's token alone
+    4    all random variables of prompts compiled apart from what reads them
 """
 
 import contextlib
 import contextvars
 from collections.abc import Iterator
 
-LATEST = 3
+LATEST = 4
 _version = contextvars.ContextVar("arithmetic", default=LATEST)
 
 

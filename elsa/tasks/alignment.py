@@ -1,6 +1,7 @@
 """Covariates that point along the task's weight vector."""
 
 import dataclasses
+import functools
 from typing import ClassVar
 
 import jax
@@ -9,10 +10,13 @@ from jaxtyping import Array, Float, Int
 
 from elsa.base.arrays import Number
 from elsa.base.precision import exact
-from elsa.tasks import fields
+from elsa.tasks import draws, fields
 from elsa.tasks.prompt import GramPrompt, Prompt
 from elsa.tasks.registration import task
 from elsa.tasks.wishart import Centre, joint_gram, rows_asked, triangle
+
+
+_normal = functools.partial(draws.normal, since=4)
 
 
 @task(static=("dim", "context_length"))
@@ -52,10 +56,10 @@ class Alignment:
         """A batch of prompts, each with a weight vector of its own."""
         fields.draw(self, key, batch)
         w_key, x_key, noise_key = jax.random.split(key, 3)
-        w_BxD = jax.random.normal(w_key, (batch, self.dim))
-        own_BxSxD = jax.random.normal(x_key, (batch, self.context_length + 1, self.dim))
+        w_BxD = _normal(w_key, (batch, self.dim))
+        own_BxSxD = _normal(x_key, (batch, self.context_length + 1, self.dim))
         x_BxSxD = jnp.asarray(self.alignment) * w_BxD[:, None, :] + own_BxSxD
-        noise_BxS = jnp.sqrt(self.noise_var) * jax.random.normal(noise_key, x_BxSxD.shape[:2])
+        noise_BxS = jnp.sqrt(self.noise_var) * _normal(noise_key, x_BxSxD.shape[:2])
         y_BxS = jnp.einsum("bsd,bd->bs", x_BxSxD, self._scale() * w_BxD) + noise_BxS
         return Prompt(x_BxSxD[:, :-1], y_BxS[:, :-1], x_BxSxD[:, -1], y_BxS[:, -1])
 
@@ -78,15 +82,13 @@ class Alignment:
         fields.draw(self, key, batch)
         rows = rows_asked("Alignment.sample_gram", length, self.context_length)
         w_key, gram_key, mean_key, query_key, noise_key = jax.random.split(key, 5)
-        w_BxD = jax.random.normal(w_key, (batch, self.dim))
+        w_BxD = _normal(w_key, (batch, self.dim))
         scaled_BxD = self._scale() * w_BxD
         drawn = triangle(gram_key, batch, self.dim, rows - 1)
-        own_BxD = jax.random.normal(mean_key, (batch, self.dim))
+        own_BxD = _normal(mean_key, (batch, self.dim))
         middle_BxD = jnp.sqrt(rows) * self.alignment * w_BxD + own_BxD
-        query_BxD = jnp.asarray(self.alignment) * w_BxD + jax.random.normal(
-            query_key, (batch, self.dim)
-        )
-        noise_2xB = jnp.sqrt(self.noise_var) * jax.random.normal(noise_key, (2, batch))
+        query_BxD = jnp.asarray(self.alignment) * w_BxD + _normal(query_key, (batch, self.dim))
+        noise_2xB = jnp.sqrt(self.noise_var) * _normal(noise_key, (2, batch))
         centre = Centre(middle_BxD, jnp.einsum("bd,bd->b", middle_BxD, scaled_BxD) + noise_2xB[0])
         return GramPrompt(
             joint_gram(drawn, scaled_BxD, self.noise_var, centre=centre),

@@ -1,6 +1,7 @@
 """Linear regression whose weight vector drifts along the context."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -13,10 +14,13 @@ from jaxtyping import Array, Float, Real
 from elsa.base import checks
 from elsa.base.arrays import Number
 from elsa.base.precision import exact
-from elsa.tasks import fields
+from elsa.tasks import draws, fields
 from elsa.tasks.covariance import symmetric_root
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
+
+
+_normal = functools.partial(draws.normal, since=4)
 
 
 @task(static=("dim", "context_length"))
@@ -81,9 +85,9 @@ class Drift(RowsOnly):
         fields.draw(self, key, batch)
         w_key, x_key, noise_key = jax.random.split(key, 3)
         size = (batch, self.context_length + 1, self.dim)
-        w_BxSxD = jnp.einsum("st,btd->bsd", jnp.asarray(self.root), jax.random.normal(w_key, size))
-        x_BxSxD = jax.random.normal(x_key, size)
-        noise_BxS = jnp.sqrt(self.noise_var) * jax.random.normal(noise_key, size[:2])
+        w_BxSxD = jnp.einsum("st,btd->bsd", jnp.asarray(self.root), _normal(w_key, size))
+        x_BxSxD = _normal(x_key, size)
+        noise_BxS = jnp.sqrt(self.noise_var) * _normal(noise_key, size[:2])
         y_BxS = jnp.einsum("bsd,bsd->bs", x_BxSxD, w_BxSxD) + noise_BxS
         return Prompt(x_BxSxD[:, :-1], y_BxS[:, :-1], x_BxSxD[:, -1], y_BxS[:, -1])
 

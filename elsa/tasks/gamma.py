@@ -6,10 +6,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
+from elsa.base import arithmetic
 from elsa.base.jit import jitted
+from elsa.tasks import draws
+
+_SINCE = 4  # version of the arithmetic
 
 
-@jitted("size")  # else each call compiles its loop anew
 def gamma(
     key: Array, shape: Real[ArrayLike, "..."], size: tuple[int, ...]
 ) -> Float[Array, "*size"]:
@@ -31,6 +34,18 @@ def gamma(
       shape: above 0, of a shape that broadcasts to `size`; may be a tracer.
       size: of the result.
     """
+    return _gamma(key, shape, size, arithmetic.version())
+
+
+@jitted("size", "version")  # else each call compiles its loop anew
+def _gamma(
+    key: Array, shape: Real[ArrayLike, "..."], size: tuple[int, ...], version: int
+) -> Float[Array, "*size"]:
+    with arithmetic.as_of(version):
+        return _drawn(key, shape, size)
+
+
+def _drawn(key: Array, shape: Real[ArrayLike, "..."], size: tuple[int, ...]) -> Array:
     wanted = jnp.broadcast_to(jnp.asarray(shape, dtype=jnp.result_type(float)), size).reshape(-1)
     boost_key, loop_key = jax.random.split(key)
     small = wanted < 1.0
@@ -42,16 +57,20 @@ def gamma(
     def propose(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         accepted_t, accepted, trial = state
         z_key, u_key = jax.random.split(jax.random.fold_in(loop_key, trial))
-        t = jax.random.normal(z_key, wanted.shape) / jnp.sqrt(9.0 * middle)
+        t = draws.normal(z_key, wanted.shape, since=_SINCE) / jnp.sqrt(9.0 * middle)
         inside = t > -1.0
-        accept = inside & (-jax.random.exponential(u_key, wanted.shape) < _log_ratio(middle, t))
+        accept = inside & (-_exponential(u_key, wanted.shape) < _log_ratio(middle, t))
         return jnp.where(accepted, accepted_t, t), accepted | accept, trial + 1
 
     start = (jnp.zeros_like(wanted), jnp.zeros_like(wanted, bool), jnp.zeros((), int))
     deviation, _, _ = jax.lax.while_loop(rejected, propose, start)
     value = middle * (1.0 + deviation) ** 3
-    power = -jax.random.exponential(boost_key, wanted.shape) / jnp.where(small, wanted, 1.0)
+    power = -_exponential(boost_key, wanted.shape) / jnp.where(small, wanted, 1.0)
     return jnp.where(small, value * jnp.exp(power), value).reshape(size)
+
+
+def _exponential(key: Array, shape: tuple[int, ...]) -> Array:
+    return draws.in_a_row(jax.random.exponential, key, shape, since=_SINCE)
 
 
 def chi_square(

@@ -1,6 +1,7 @@
 """Retrieval-augmented contexts: examples whose covariates resemble the query's."""
 
 import dataclasses
+import functools
 from typing import ClassVar
 
 import jax
@@ -11,10 +12,13 @@ from jaxtyping import Array, Float, Int
 from elsa.base import checks
 from elsa.base.arrays import Number
 from elsa.base.precision import exact
-from elsa.tasks import fields
+from elsa.tasks import draws, fields
 from elsa.tasks.prompt import GramPrompt, Prompt
 from elsa.tasks.registration import task
 from elsa.tasks.wishart import Centre, joint_gram, rows_asked, triangle
+
+
+_normal = functools.partial(draws.normal, since=4)
 
 
 @task(static=("dim", "context_length"))
@@ -58,11 +62,11 @@ class Retrieval:
         """A batch of prompts, each with a query and a weight vector of its own."""
         fields.draw(self, key, batch)
         w_key, query_key, x_key, noise_key = jax.random.split(key, 4)
-        w_BxD = jax.random.normal(w_key, (batch, self.dim))
-        query_BxD = jax.random.normal(query_key, (batch, self.dim))
-        own_BxNxD = jax.random.normal(x_key, (batch, self.context_length, self.dim))
+        w_BxD = _normal(w_key, (batch, self.dim))
+        query_BxD = _normal(query_key, (batch, self.dim))
+        own_BxNxD = _normal(x_key, (batch, self.context_length, self.dim))
         x_BxNxD = jnp.asarray(self.alignment) * query_BxD[:, None, :] + self._spread() * own_BxNxD
-        noise_BxS = jax.random.normal(noise_key, (batch, self.context_length + 1))
+        noise_BxS = _normal(noise_key, (batch, self.context_length + 1))
         noise_BxS = jnp.sqrt(self.noise_var) * noise_BxS
         return Prompt(
             x_BxNxD,
@@ -90,13 +94,13 @@ class Retrieval:
         fields.draw(self, key, batch)
         rows = rows_asked("Retrieval.sample_gram", length, self.context_length)
         w_key, query_key, gram_key, mean_key, noise_key = jax.random.split(key, 5)
-        w_BxD = jax.random.normal(w_key, (batch, self.dim))
-        query_BxD = jax.random.normal(query_key, (batch, self.dim))
+        w_BxD = _normal(w_key, (batch, self.dim))
+        query_BxD = _normal(query_key, (batch, self.dim))
         drawn = triangle(gram_key, batch, self.dim, rows - 1)
         drawn = drawn._replace(covariates=self._spread() * drawn.covariates)
-        own_BxD = jax.random.normal(mean_key, (batch, self.dim))
+        own_BxD = _normal(mean_key, (batch, self.dim))
         middle_BxD = jnp.sqrt(rows) * self.alignment * query_BxD + self._spread() * own_BxD
-        noise_2xB = jnp.sqrt(self.noise_var) * jax.random.normal(noise_key, (2, batch))
+        noise_2xB = jnp.sqrt(self.noise_var) * _normal(noise_key, (2, batch))
         centre = Centre(middle_BxD, jnp.einsum("bd,bd->b", middle_BxD, w_BxD) + noise_2xB[0])
         return GramPrompt(
             joint_gram(drawn, w_BxD, self.noise_var, centre=centre),

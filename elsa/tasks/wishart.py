@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from elsa.base import checks, lanes
+from elsa.base import arithmetic, checks, lanes
 from elsa.base.arrays import Number
 from elsa.base.jit import jitted
 from elsa.tasks import draws
@@ -49,9 +49,20 @@ class Centre(NamedTuple):
     labels: Float[Array, " batch"]
 
 
-@jitted("batch", "dim")
 def triangle(key: Array, batch: int, dim: int, degrees: int | Int[Array, ""]) -> Triangle:
     """T for `degrees` rows, d + 1 wide; `degrees` may be a tracer, 0 and above."""
+    return _triangle(key, batch, dim, degrees, arithmetic.version())
+
+
+@jitted("batch", "dim", "version")
+def _triangle(
+    key: Array, batch: int, dim: int, degrees: int | Int[Array, ""], version: int
+) -> Triangle:
+    with arithmetic.as_of(version):
+        return _entries(key, batch, dim, degrees)
+
+
+def _entries(key: Array, batch: int, dim: int, degrees: int | Int[Array, ""]) -> Triangle:
     diagonal_key, below_key = jax.random.split(key)
     width = dim + 1
     columns = jnp.arange(width)

@@ -215,7 +215,9 @@ class Program:
 
     def _draw(self, point: Point, key: Array, batch: int) -> Any:
         """Prompts in the run's dtype, which need not be jax's default one."""
-        prompt = self.placing.prompts(sampling.SAMPLE[self.sampler](point, key, batch))
+        with arithmetic.as_of(self.arithmetic):
+            drawn = sampling.SAMPLE[self.sampler](point, key, batch)
+        prompt = self.placing.prompts(drawn)
         return jax.tree.map(lambda leaf: leaf.astype(self.settings.dtype), prompt)
 
     def _residuals(self, model: Any, prompt: Any) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from elsa.base import arithmetic
 from elsa.tasks.gamma import chi_square, gamma
 from tests.tasks.helpers import assert_mean, fast
 
@@ -51,3 +52,15 @@ def test_a_mapped_shape_gives_what_it_gives_alone():
     draw = fast(lambda a: gamma(key, a, (50,)))
     alone = jnp.stack([draw(a) for a in shapes])
     np.testing.assert_allclose(together, alone, rtol=1e-13)
+
+
+def test_every_version_of_the_arithmetic_draws_the_same_variables():
+    """A function that is compiled once must not be kept for the other version."""
+    degrees, texts, drawn = 30.0 - jnp.arange(4), [], []
+    for version in (arithmetic.LATEST, 3):
+        with arithmetic.as_of(version):
+            drawn.append(chi_square(jax.random.key(5), degrees, (400, 4)))
+            make = jax.make_jaxpr(lambda key: chi_square(key, degrees, (400, 4)))
+            texts.append(str(make(jax.random.key(5))))
+    np.testing.assert_allclose(*drawn, rtol=1e-13)
+    assert texts[0] != texts[1]
