@@ -10,6 +10,9 @@
 A run goes on where it stopped if its folder holds the same config. SIGTERM, SIGUSR1, SIGHUP and
 --max_seconds save and end it with exit code 75: run it again. Ctrl-C does, with 130. With -v=1 the
 errors that say only what is wrong also say where they were raised.
+
+Several processes share one run if each is given the same command and
+--coordinator=HOST:PORT --processes=N --process=0 to N-1, or is a task of one srun.
 """
 
 import contextlib
@@ -33,9 +36,9 @@ from ml_collections import ConfigDict
 
 from elsa.base import plain, streams
 from elsa.base.stopping import INTERRUPTED, PREEMPTED
-from experiments import early
+from experiments import early, processes
 from experiments.harness import command_line, going_on, listing, sweep, terminal, typed
-from experiments.harness.experiment import REFUSED, RunError, stopped
+from experiments.harness.experiment import FAILED, REFUSED, RunError, stopped
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
@@ -147,7 +150,7 @@ def _main(argv: list[str]) -> int:
             command_line.refuse_flags(argv[1:])
             terminal.show(terminal.console(), listing.table(command_line.CONFIGS))
         else:
-            _run(_CONFIG.value, argv[1:])
+            return _run(_CONFIG.value, argv[1:])
     except RunError as error:
         logging.debug("raised at:", exc_info=error)
         said = "" if error.exit_code in _STOPPED else "error: "
@@ -176,7 +179,7 @@ def use_precision(config: ConfigDict) -> None:
         jax.config.update("jax_enable_x64", "float64" in dtypes)
 
 
-def _run(spec: str | None, arguments: list[str]) -> None:
+def _run(spec: str | None, arguments: list[str]) -> int:
     if not spec:
         command_line.refuse_flags(
             sweep.split(arguments)[1]
@@ -201,25 +204,29 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     given = [*command_line.keys_of(overrides), *axes]
     experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT.given(given)
     words = [*overrides, *_going_on_words(), *_sweep_words(axes), *_limit_words()]
-    command = command_line.repeat_command(spec, workdir, words)
+    job = processes.job_of(experiment, config)
+    command = command_line.repeat_command(spec, workdir, [*words, *processes.words()])
     alike: dict[str, Any] = {
         "overwrite": _OVERWRITE.value,
         "accept": _ENVIRONMENT.value == "accept",
         "command": command,
     }
-    if swept is not None:
-        if _going_on_words():
-            raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
-        from experiments.harness import groups
-
-        with _on_devices():
-            groups.run(experiment, config, swept, workdir, prepare=use_precision, **alike)
-        return
-    from experiments.harness import engine  # only now: it imports jax
-
+    if swept is not None and _going_on_words():
+        raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
     branch = None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value)
+    processes.join(job, {"command": command_line.repeat_command(spec, workdir, words)})
     with _on_devices():
-        engine.run(experiment, config, workdir, extend=_EXTEND.value, branch=branch, **alike)
+        if job is not None and not job.leads:
+            return processes.follow()
+        if swept is not None:
+            from experiments.harness import groups  # only now: it imports jax
+
+            groups.run(experiment, config, swept, workdir, prepare=use_precision, **alike)
+        else:
+            from experiments.harness import engine
+
+            engine.run(experiment, config, workdir, extend=_EXTEND.value, branch=branch, **alike)
+    return 0
 
 
 @contextlib.contextmanager
@@ -278,8 +285,15 @@ def _sweep_words(axes: Mapping[str, str]) -> list[str]:
 
 
 def _until_exit(argv: list[str]) -> int:
-    code = main(argv)
+    try:
+        code = main(argv)
+    except Exception:
+        if not processes.are_several():
+            raise
+        sys.excepthook(*sys.exc_info())
+        code = FAILED
     stopping.ends_with(code)  # a signal that comes now would change it
+    processes.leave(code)
     return code
 
 
