@@ -11,8 +11,7 @@ A run goes on where it stopped if its folder holds the same config. SIGTERM, SIG
 --max_seconds save and end it with exit code 75: run it again. Ctrl-C does, with 130. With -v=1 the
 errors that say only what is wrong also say where they were raised.
 
-Several processes share one run if each is given the same command and
---coordinator=HOST:PORT --processes=N --process=0 to N-1, or is a task of one srun.
+Several processes share one run: --coordinator=HOST:PORT --processes=N --process=I each, or srun.
 """
 
 import contextlib
@@ -36,9 +35,9 @@ from ml_collections import ConfigDict
 
 from elsa.base import plain, streams
 from elsa.base.stopping import INTERRUPTED, PREEMPTED
-from experiments import early, processes
-from experiments.harness import command_line, going_on, listing, sweep, terminal, typed
-from experiments.harness.experiment import FAILED, REFUSED, RunError, stopped
+from experiments import early
+from experiments.harness import command_line, going_on, listing, processes, sweep, terminal, typed
+from experiments.harness.experiment import REFUSED, RunError, stopped
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
@@ -217,7 +216,7 @@ def _run(spec: str | None, arguments: list[str]) -> int:
     processes.join(job, {"command": command_line.repeat_command(spec, workdir, words)})
     with _on_devices():
         if job is not None and not job.leads:
-            return processes.follow()
+            return processes.follow(experiment)
         if swept is not None:
             from experiments.harness import groups  # only now: it imports jax
 
@@ -285,13 +284,7 @@ def _sweep_words(axes: Mapping[str, str]) -> list[str]:
 
 
 def _until_exit(argv: list[str]) -> int:
-    try:
-        code = main(argv)
-    except Exception:
-        if not processes.are_several():
-            raise
-        sys.excepthook(*sys.exc_info())
-        code = FAILED
+    code = processes.code_of(main, argv)
     stopping.ends_with(code)  # a signal that comes now would change it
     processes.leave(code)
     return code

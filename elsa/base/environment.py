@@ -128,9 +128,10 @@ def changes_results(before: Mapping[str, Any], now: Mapping[str, Any]) -> Differ
     """The first difference between two environments that may change bits; None without one.
 
     x64 and the other switches of jax choose what is drawn and how it is rounded. Device, kind and
-    instructions of a CPU, how many devices and processes are used, jaxlib and flags choose the compiled program,
-    and with it the order of sums; jax, flax and optax choose what is compiled. Entries that one of
-    them lacks, written by an older version, do not count, but for the devices: it used one.
+    instructions of a CPU, how many devices and processes are used, jaxlib and flags choose the
+    compiled program, and with it the order of sums; jax, flax and optax choose what is compiled.
+    Entries that one of them lacks, written by an older version, do not count, but for devices and
+    processes: it used one.
     """
     return _first(before, now, _RESULTS)
 

@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -239,9 +239,7 @@ def _listening(job: Job) -> socket.socket:
         if _is_loopback(job.host):
             return socket.create_server((job.host, job.port))
         if socket.has_dualstack_ipv6():
-            return socket.create_server(
-                ("", job.port), family=socket.AF_INET6, dualstack_ipv6=True
-            )
+            return socket.create_server(("", job.port), family=socket.AF_INET6, dualstack_ipv6=True)
         return socket.create_server(("", job.port))
     except OSError as error:
         raise JobError(

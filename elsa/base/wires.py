@@ -60,9 +60,10 @@ class Wire:
           LostError: where the other process is gone.
         """
         hosted = [np.ascontiguousarray(np.asarray(array)) for array in arrays]
-        kinds = [[list(np.shape(one)), host.dtype.name] for one, host in zip(arrays, hosted)]
+        shapes = [list(np.shape(array)) for array in arrays]  # which a number loses above
+        kinds = [[shape, array.dtype.name] for shape, array in zip(shapes, hosted, strict=True)]
         words = json.dumps({**text, "arrays": kinds}).encode()
-        blobs = [host.tobytes() for host in hosted]
+        blobs = [array.tobytes() for array in hosted]
         head = _HEAD.pack(len(words), sum(map(len, blobs)))
         try:
             with self._sending:

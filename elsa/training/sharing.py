@@ -159,9 +159,7 @@ class _Following:
         self._program, self._state = program, program.placing.placed(state)
 
 
-def _on_all(
-    settings: RunSettings, given: dict[str, Any], sampler: str, arithmetic: int
-) -> Program:
+def _on_all(settings: RunSettings, given: dict[str, Any], sampler: str, arithmetic: int) -> Program:
     """A run's program on the devices of all processes."""
     with devices.of_all_processes():
         program = Program(settings, make_sweep(settings), **given)

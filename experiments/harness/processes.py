@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -37,11 +37,10 @@ def job_of(experiment: Experiment, config: ConfigDict) -> Job | None:
         job = asked(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value, os.environ)
     except JobError as error:
         raise RunError(str(error)) from error
-    if job is not None and experiment.extends is None:
+    if job is not None and experiment.follows is None:
         raise RunError(
-            f"{job.processes} processes share the training of an experiment, and "
-            f"{config.experiment} trains nothing: start one process, or give each --processes=1 and "
-            "a --workdir of its own"
+            f"{job.processes} processes share an experiment's training, and {config.experiment} "
+            "trains nothing: start one, or give each --processes=1 and a --workdir of its own"
         )
     return job
 
@@ -72,16 +71,21 @@ def join(job: Job | None, alike: Mapping[str, Any]) -> None:
         raise RunError(str(error), exit_code=FAILED) from error
 
 
-def follow() -> int:
+def follow(experiment: Experiment) -> int:
     """Computes what process 0 says, and returns the exit code that it says."""
-    from elsa.training import sharing
+    assert experiment.follows is not None  # as `job_of` has seen
+    return experiment.follows()
 
-    return sharing.follow()
 
-
-def are_several() -> bool:
-    """Whether this process shares a run with others."""
-    return _here() is not None
+def code_of(run: Callable[[list[str]], int], argv: list[str]) -> int:
+    """The exit code of `run(argv)`; one of several processes says an error itself, and has one."""
+    try:
+        return run(argv)
+    except Exception:
+        if _here() is None:
+            raise
+        sys.excepthook(*sys.exc_info())
+        return FAILED
 
 
 def leave(code: int) -> None:
