@@ -11,6 +11,8 @@
 A run goes on where it stopped if its folder holds the same config. SIGTERM, SIGUSR1, SIGHUP and
 --max_seconds save and end it with exit code 75: run it again. Ctrl-C does, with 130. With -v=1 the
 errors that say only what is wrong also say where they were raised.
+
+Several processes share one run: --coordinator=HOST:PORT --processes=N --process=I each, or srun.
 """
 
 import contextlib
@@ -37,7 +39,7 @@ from elsa.base.stopping import INTERRUPTED, PREEMPTED
 from experiments import early, sweeping
 from experiments.cluster import asked as jobs
 from experiments.drivers import DRIVERS
-from experiments.harness import command_line, going_on, listing, sweep, terminal, typed
+from experiments.harness import command_line, going_on, listing, processes, sweep, terminal, typed
 from experiments.harness.experiment import REFUSED, RunError, stopped
 from experiments.precision import use_precision
 
@@ -137,7 +139,7 @@ def _main(argv: list[str]) -> int:
             command_line.refuse_flags(argv[1:])
             terminal.show(terminal.console(), listing.table(command_line.CONFIGS))
         else:
-            _run(_CONFIG.value, argv[1:])
+            return _run(_CONFIG.value, argv[1:])
     except RunError as error:
         logging.debug("raised at:", exc_info=error)
         said = "" if error.exit_code in _STOPPED else "error: "
@@ -150,7 +152,7 @@ def _main(argv: list[str]) -> int:
     return 0
 
 
-def _run(spec: str | None, arguments: list[str]) -> None:
+def _run(spec: str | None, arguments: list[str]) -> int:
     if not spec:
         command_line.refuse_flags(
             jobs.split(sweep.split(arguments)[1])[1]
@@ -179,16 +181,24 @@ def _run(spec: str | None, arguments: list[str]) -> None:
     given = [*command_line.keys_of(overrides), *axes]
     experiment = importlib.import_module(DRIVERS[name]).EXPERIMENT.given(given)
     words = [*overrides, *_going_on_words(), *_sweep_words(axes), *_limit_words()]
-    spread = [*_jobs_words(), *jobs.words(options)]
+    job = processes.job_of(experiment, config)
+    if job is not None and asked is not None:
+        raise RunError("--jobs submits a sweep, which one process does: give it --processes=1")
+    spread = [*_jobs_words(), *jobs.words(options), *processes.words()]
     command = command_line.repeat_command(spec, workdir, [*words, *spread])
     alike: dict[str, Any] = {
         "overwrite": _OVERWRITE.value,
         "accept": _ENVIRONMENT.value == "accept",
         "command": command,
     }
+    if swept is not None and _going_on_words():
+        raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
+    branch = None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value)
+    processes.join(job, {"command": command_line.repeat_command(spec, workdir, words)})
+    if job is not None and not job.leads:
+        with _on_devices():
+            return processes.follow(experiment)
     if swept is not None:
-        if _going_on_words():
-            raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
         sweeping.run(
             (experiment, config, swept, workdir),
             {**alike, "prepare": use_precision},
@@ -197,12 +207,12 @@ def _run(spec: str | None, arguments: list[str]) -> None:
             job=_JOB.value,
             words=command_line.child_command(spec, workdir, words),
         )
-        return
+        return 0
     from experiments.harness import engine  # only now: it imports jax
 
-    branch = None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value)
     with _on_devices():
         engine.run(experiment, config, workdir, extend=_EXTEND.value, branch=branch, **alike)
+    return 0
 
 
 @contextlib.contextmanager
@@ -269,8 +279,9 @@ def _sweep_words(axes: Mapping[str, str]) -> list[str]:
 
 
 def _until_exit(argv: list[str]) -> int:
-    code = main(argv)
+    code = processes.code_of(main, argv)
     stopping.ends_with(code)  # a signal that comes now would change it
+    processes.leave(code)
     return code
 
 

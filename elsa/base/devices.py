@@ -1,4 +1,5 @@
-"""The devices that one process computes on: all that it sees, unless they are limited.
+"""The devices that one process computes on: all that it sees, unless they are limited. Those of
+other processes are among them only where several processes share what is computed.
 
 A mesh has three axes: `model`, the models of a sweep; `task`, the prompts of a batch; `context`,
 the rows of a prompt. What is computed does not depend on where, but for the order of sums: on
@@ -19,6 +20,7 @@ from elsa.base import checks
 MODEL, TASK, CONTEXT = AXES = ("model", "task", "context")
 
 _most: contextvars.ContextVar[int | None] = contextvars.ContextVar("most", default=None)
+_of_all: contextvars.ContextVar[bool] = contextvars.ContextVar("of_all", default=False)
 
 
 @contextlib.contextmanager
@@ -30,7 +32,8 @@ def limited(count: int | None) -> Iterator[None]:
     """
     if count is not None:
         checks.size("limited", count=(count, 1))
-        there = len(_visible())
+        with of_all_processes():
+            there = len(_visible())
         if count > there:
             raise ValueError(
                 f"limited: count must be at most the {there} device{'s' * (there > 1)} that jax "
@@ -41,6 +44,19 @@ def limited(count: int | None) -> Iterator[None]:
         yield
     finally:
         _most.reset(token)
+
+
+@contextlib.contextmanager
+def of_all_processes() -> Iterator[None]:
+    """Lets what is begun inside use the devices of all processes that share a run.
+
+    All of them must then compute it: it waits for the others.
+    """
+    token = _of_all.set(True)
+    try:
+        yield
+    finally:
+        _of_all.reset(token)
 
 
 def chosen() -> list[jax.Device]:
@@ -112,4 +128,6 @@ def _visible() -> list[jax.Device]:
     default = jax.config.values["jax_default_device"]
     if isinstance(default, jax.Device):
         return [default]
+    if _of_all.get():
+        return list(jax.devices(default))
     return list(jax.local_devices(backend=default))

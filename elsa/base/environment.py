@@ -43,13 +43,14 @@ _RESULTS = (
     ("device", "platform"),
     ("device", "kind"),
     ("device", "instructions"),
+    ("device", "processes"),
     ("device", "used"),
     *(("versions", package) for package in ("jax", "jaxlib", "flax", "optax")),
     *(("switches", name) for name in _SWITCHES),
     ("xla_flags",),
 )
 # What a record holds that is from before there was the entry.
-_BEFORE: dict[tuple[str, ...], int] = {("device", "used"): 1}
+_BEFORE: dict[tuple[str, ...], int] = {("device", "used"): 1, ("device", "processes"): 1}
 _BESIDE = (
     ("commit",),
     ("uncommitted_changes",),
@@ -79,6 +80,8 @@ class Difference(NamedTuple):
         group, _, name = self.key.partition(".")
         if self.key == "device.used":
             return f"give --devices={self.before} (in Python, base.devices.limited({self.before}))"
+        if self.key == "device.processes":
+            return f"start it as {self.before} (on the command line --processes={self.before})"
         if self.key == "x64":
             return f"set JAX_ENABLE_X64={int(self.before == 'true')}"
         if group == "versions":
@@ -94,9 +97,10 @@ class Difference(NamedTuple):
 
 def environment() -> dict[str, Any]:
     """The environment of this process, as plain JSON values."""
-    used, here = devices.chosen(), _own_commit()
+    with devices.of_all_processes():
+        used = devices.chosen()
     device = used[0]
-    commit, changes = here
+    commit, changes = _own_commit()
     values = jax.config.values
     return {
         "versions": {
@@ -110,6 +114,7 @@ def environment() -> dict[str, Any]:
             "kind": device.device_kind,
             "count": jax.device_count(),
             "used": len(used),
+            "processes": jax.process_count(),
             **({"instructions": instructions()} if device.platform == "cpu" else {}),
         },
         "host": {"system": platform.platform(), "cpu_count": os.cpu_count()},
@@ -123,9 +128,10 @@ def changes_results(before: Mapping[str, Any], now: Mapping[str, Any]) -> Differ
     """The first difference between two environments that may change bits; None without one.
 
     x64 and the other switches of jax choose what is drawn and how it is rounded. Device, kind and
-    instructions of a CPU, how many devices are used, jaxlib and flags choose the compiled program,
-    and with it the order of sums; jax, flax and optax choose what is compiled. Entries that one of
-    them lacks, written by an older version, do not count, but for the devices: it used one.
+    instructions of a CPU, how many devices and processes are used, jaxlib and flags choose the
+    compiled program, and with it the order of sums; jax, flax and optax choose what is compiled.
+    Entries that one of them lacks, written by an older version, do not count, but for devices and
+    processes: it used one.
     """
     return _first(before, now, _RESULTS)
 

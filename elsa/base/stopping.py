@@ -138,7 +138,7 @@ def ends_with(code: int) -> None:
     """Lets a signal end the process at once, with this code: it has nothing left to do but exit."""
     for number in (signal.SIGINT, *_PREEMPTING):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: _end(code))
+            signal.signal(number, lambda *_: end_at_once(code))
 
 
 @contextlib.contextmanager
@@ -154,7 +154,7 @@ def exits_at_once(*codes: int) -> Iterator[None]:
     except SystemExit as end:
         if not isinstance(end.code, int) or end.code not in codes:
             raise
-        _end(end.code)
+        end_at_once(end.code)
 
 
 class _Early:
@@ -172,7 +172,8 @@ def _end_early(number: int) -> None:
     os._exit(code)
 
 
-def _end(code: int) -> None:
+def end_at_once(code: int) -> None:
+    """Ends the process, once all is said; what is registered with `atexit` is not called."""
     import logging  # not by whoever wants a signal's handlers early
 
     logging.shutdown()

@@ -19,7 +19,6 @@ from elsa.tasks.covariance import symmetric_root
 from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
 
-
 _normal = functools.partial(draws.normal, since=4)
 
 

@@ -17,7 +17,6 @@ from elsa.tasks.prompt import GramPrompt, Prompt
 from elsa.tasks.registration import task
 from elsa.tasks.wishart import Centre, joint_gram, rows_asked, triangle
 
-
 _normal = functools.partial(draws.normal, since=4)
 
 

@@ -239,6 +239,8 @@ class Checkpoints:
             self._kept.losses = {step: self._loss_at(step) for step in self.steps()}
             options = ocp.CheckpointManagerOptions(
                 preservation_policy=self._kept,
+                create=False,  # it is made
+                multiprocessing_options=stored.by_this_process(),
                 enable_async_checkpointing=True,
                 cleanup_tmp_directories=True,
                 # else the threads that write wait up to 20 minutes, and the process with them, for

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from elsa.base import stopping, strict_json
-from elsa.training import diverged
+from elsa.training import diverged, sharing
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
 from elsa.training.pieces import Pieces
@@ -115,16 +115,17 @@ class Run:
             if self._is_finished(start.step, start.state):
                 checkpoints.wait()
                 return self._ended(start.state, start.step, metrics)
-            tracking = self._tracking(start.step)
-            with contextlib.closing(tracking), self.progress, stopping.noted() as asked_to_stop:
+            tracking, pieces = self._tracking(start.step), sharing.pieces(self.program)
+            closing = contextlib.closing(tracking), contextlib.closing(pieces)
+            with closing[0], closing[1], self.progress, stopping.noted() as asked_to_stop:
                 if found and start.step:
                     self.progress.say(
                         f"{self.name}: going on from step {start.step:,} in {self.folder}"
                     )
                     self.progress.reaches(start.step)
-                if placed := self.program.placing.said():
+                if placed := pieces.said():
                     self.progress.say(f"{self.name}: {placed}")
-                return self._loop(start, checkpoints, metrics, tracking, asked_to_stop)
+                return self._loop(start, pieces, checkpoints, metrics, tracking, asked_to_stop)
 
     def _is_finished(self, step: int, state: TrainState) -> bool:
         train = self.train_settings
@@ -147,41 +148,44 @@ class Run:
     def _loop(
         self,
         start: Restored,
+        pieces: Pieces,
         checkpoints: Checkpoints,
         metrics: MetricsFile,
         tracking: Tracking,
         asked_to_stop: stopping.StopRequest,
     ) -> Trained:
         train, state, step = self.train_settings, start.state, start.step
-        pieces, saved = Pieces(self.program), time.monotonic()
-        finished = False
+        saved, finished = time.monotonic(), False
         while not finished:
             state, step, loss = pieces.advance(state, step)
-            if loss is None:
+            whole = None if loss is None else pieces.whole(state)
+            if loss is None or whole is None:
                 self.progress.reaches(step)
                 pause = max(train.checkpoint_seconds, _WITHIN_A_STRETCH)
             else:
-                metrics.append(self._line(step, loss, state))
+                metrics.append(self._line(step, loss, whole))
                 self._show(step, loss, tracking)
                 pause = train.checkpoint_seconds
-            finished = self._is_finished(step, state)
+                finished = self._is_finished(step, whole)
             due = time.monotonic() - saved >= pause
             asked = (
                 asked_to_stop.is_set()
             )  # asked once: one that comes now waits for its checkpoint
             if finished or due or asked:
                 tracking.flush()
-                self._save(checkpoints, metrics, step, state, loss)
+                whole = whole or pieces.whole(state)
+                self._save(checkpoints, metrics, step, whole, loss)
                 saved = time.monotonic()
                 asked = asked_to_stop.is_set()
             finished |= asked
+        assert whole is not None  # it was saved
         checkpoints.wait()
         if asked_to_stop.is_set():  # while the last checkpoint was written, too
             raise asked_to_stop.error(
                 f"training stopped at step {step:,} of {train.num_steps:,}; its checkpoint is "
                 f"in {self.folder / CHECKPOINTS}, the same command goes on from there"
             )
-        return self._ended(state._replace(part=()), step, metrics)
+        return self._ended(whole._replace(part=()), step, metrics)
 
     def _line(self, step: int, loss: np.ndarray, state: TrainState) -> dict[str, Any]:
         """One line of metrics.jsonl."""

@@ -56,6 +56,17 @@ class Pieces:
     def __init__(self, program: Program):
         self._program, self._pace = program, Pace()
 
+    def said(self) -> str:
+        """A line about the devices, where they are more than one."""
+        return self._program.placing.said()
+
+    def whole(self, state: TrainState) -> TrainState:
+        """The state as this process can read it; `advance` goes on with the other one."""
+        return state
+
+    def close(self) -> None:
+        """Ends what was begun for the pieces."""
+
     def advance(self, state: TrainState, step: int) -> tuple[TrainState, int, np.ndarray | None]:
         """One piece, to the end of the stretch at most; returns once it is computed.
 
@@ -70,10 +81,14 @@ class Pieces:
         every = self._program.settings.train.evaluate_every
         count = self._pace.count(every - step % every)
         start = time.monotonic()
-        state, losses = self._program.piece(
-            self._program.with_part(state), jnp.int32(step), jnp.int32(count)
-        )
-        loss = np.asarray(losses, np.float64)
+        state, loss = self._computed(state, step, count)
         self._pace.took(count, time.monotonic() - start)
         step += count
         return state, step, None if step % every else loss
+
+    def _computed(self, state: TrainState, step: int, count: int) -> tuple[TrainState, np.ndarray]:
+        """So many steps from this one on, awaited."""
+        state, losses = self._program.piece(
+            self._program.with_part(state), jnp.int32(step), jnp.int32(count)
+        )
+        return state, np.asarray(losses, np.float64)

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
@@ -61,7 +62,9 @@ class Placing(NamedTuple):
         if self.mesh is None:
             return {}
         state = self._of_state(self.mesh)
-        return {"in_shardings": (state, None, None), "out_shardings": (state, None)}
+        # each process reads the losses; within one, jax may leave them where they are
+        loss = NamedSharding(self.mesh, PartitionSpec()) if _is_shared(self.mesh) else None
+        return {"in_shardings": (state, None, None), "out_shardings": (state, loss)}
 
     def of_moments(self) -> dict[str, Any]:
         """The same of `moments.piece`, whose numbers every device has."""
@@ -82,7 +85,10 @@ class Placing(NamedTuple):
         """The state where its next piece wants it."""
         if self.mesh is None:
             return state
-        there: TrainState = jax.device_put(state, self._of_state(self.mesh))
+        places = self._of_state(self.mesh)
+        if _is_shared(self.mesh):
+            return TrainState(*map(_placed_here, state, places))
+        there: TrainState = jax.device_put(state, places)
         return there
 
     def _of_state(self, mesh: Mesh) -> TrainState:
@@ -108,12 +114,36 @@ class Placing(NamedTuple):
         return divided._replace(counts=batch.counts) if isinstance(batch, PairPrompt) else divided
 
     def gathered(self, state: TrainState) -> TrainState:
-        """The state on one device again, where models can be called on arrays of that device."""
+        """The state on one device again, where models can be called on arrays of that device.
+
+        Where several processes share the mesh, all of them are to call it.
+        """
         if self.mesh is None:
             return state
+        if _is_shared(self.mesh):
+            everywhere = NamedSharding(self.mesh, PartitionSpec())
+            copied = jax.jit(lambda whole: whole, out_shardings=everywhere)(state)
+            state = jax.tree.map(lambda leaf: leaf.addressable_data(0), copied)
         whole: TrainState = jax.tree.map(jax.numpy.asarray, jax.device_get(state))
         return whole
 
 
 def _divisors(size: int, most: int) -> list[int]:
     return [count for count in range(1, most + 1) if size % count == 0]
+
+
+def _is_shared(mesh: Mesh) -> bool:
+    """Whether devices of other processes are among those of the mesh."""
+    return len({device.process_index for device in mesh.devices.flat}) > 1
+
+
+def _placed_here(part: Any, sharding: NamedSharding) -> Any:
+    """This process's part of arrays that all processes have; nothing is sent."""
+
+    def placed(leaf: Any) -> Any:
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            return leaf
+        whole = np.asarray(leaf)
+        return jax.make_array_from_callback(whole.shape, sharding, whole.__getitem__)
+
+    return jax.tree.map(placed, part)

@@ -36,7 +36,7 @@ class Program:
     """
 
     def __init__(self, settings: RunSettings, sweep: Sweep, **given: Any):
-        self.settings, self.sweep, self._given = settings, sweep, given
+        self.settings, self.sweep, self.given = settings, sweep, given
         self.arithmetic = arithmetic.LATEST
         self._transform = descent.transform(settings.train)
         # averaging starts with this step
@@ -137,7 +137,7 @@ class Program:
         }
         own |= kinds.KINDS[kinds.of(task)].model_takes(task)
         return models.build(
-            {**self.sweep.model, **self._given, **arguments},
+            {**self.sweep.model, **self.given, **arguments},
             rngs=nnx.Rngs(params=key),
             dim=task.dim,
             dtype=self.settings.dtype,

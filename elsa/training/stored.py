@@ -88,7 +88,7 @@ def read(place: Path, like: Any) -> Restored:
     _refuse_foreign(place, saved["kinds"], {name: _kind(leaf) for name, leaf in wanted.items()})
     abstract = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in wanted.items()}
     try:
-        with broken_files_are_corrupt(place), ocp.StandardCheckpointer() as reader:
+        with broken_files_are_corrupt(place), _reader() as reader:
             kept = reader.restore(place / "state", abstract)
             arrays = {name: np.asarray(kept[name]) for name in wanted}
     except CorruptCheckpointError as error:
@@ -110,7 +110,10 @@ def beside(place: Path) -> dict[str, Any]:
     """
     with (
         broken_files_are_corrupt(place),
-        ocp.Checkpointer(ocp.JsonCheckpointHandler()) as reader,
+        ocp.Checkpointer(
+            ocp.JsonCheckpointHandler(multiprocessing_options=by_this_process()),
+            multiprocessing_options=by_this_process(),
+        ) as reader,
     ):
         content = reader.restore(place / "notes")
         intact = content["checksum"] == digest(content["text"])
@@ -118,6 +121,16 @@ def beside(place: Path) -> dict[str, Any]:
         raise CorruptCheckpointError("the checksum of the notes does not match")
     saved: dict[str, Any] = json.loads(content["text"])
     return saved
+
+
+def by_this_process() -> ocp.options.MultiprocessingOptions:
+    """Lets orbax read and write in this process alone, and wait for no other that there may be."""
+    here = jax.process_index()
+    return ocp.options.MultiprocessingOptions(primary_host=here, active_processes={here})
+
+
+def _reader() -> ocp.StandardCheckpointer:
+    return ocp.StandardCheckpointer(multiprocessing_options=by_this_process())
 
 
 def loss_of(notes: Mapping[str, Any]) -> float:

@@ -123,6 +123,8 @@ class Experiment:
       branches: refuses, as `check` does, that the training run of a case in a folder starts from
         another; the last argument says whether what the folder holds is moved away first. None:
         there are no runs to start.
+      follows: computes what process 0 of several tells this one, until it ends; returns the exit
+        code. None: there is no training to share.
       rows: the rows of a record in the table of a sweep. None: one row, or a row for each seed of a
         list `risks`.
       shown: what a sweep draws and prints.
@@ -140,6 +142,7 @@ class Experiment:
     with_axes: Callable[[ConfigDict, Mapping[str, tuple[Any, ...]]], ConfigDict] | None = None
     extends: Callable[[ConfigDict, Case, "Path"], None] | None = None
     branches: Callable[[ConfigDict, Case, "Path", Branch, bool], None] | None = None
+    follows: Callable[[], int] | None = None
     rows: RowsOf | None = None
     shown: Shown = _SHOWN
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ml_collections import ConfigDict
 
 from elsa import training
+from elsa.training import sharing
 from experiments.harness.experiment import (
     FAILED,
     Case,
@@ -80,6 +81,7 @@ class TrainedSpec:
             figures=self.figures or self.risk,
             check=measure.check,
             extends=self.refuse_extension,
+            follows=sharing.follow,
             branches=measure.refuse_branch,
             rows=rows.of,
         )

@@ -35,6 +35,7 @@ RESULTS = {
     "device.platform": ("tpu", "go on where it was begun"),
     "device.kind": ("TPU v4", "go on where it was begun"),
     "device.instructions": ("x86_64 sse4_2", "go on where it was begun"),
+    "device.processes": (2, "start it as 1 (on the command line --processes=1)"),
     "device.used": (2, "give --devices=1 (in Python, "),
     "versions.jax": ("0.1", "install jax=="),
     "versions.jaxlib": ("0.1", "install jaxlib=="),

@@ -34,6 +34,7 @@ FILES = {
     "owner": "base/test_owner.py",
     "pieces": "training/test_pieces.py",
     "preemption": "experiments/test_preemption.py",
+    "processes": "test_processes.py",
     "reports": "experiments/harness/test_reports.py",
     "resuming": "training/test_resuming.py",
     "resuming commands": "experiments/test_resuming_commands.py",
@@ -47,6 +48,7 @@ FILES = {
     "sweep kills": "experiments/test_sweep_kills.py",
     "two hosts": "training/test_two_hosts.py",
     "unreadable": "training/test_unreadable.py",
+    "wires": "base/test_wires.py",
 }
 # how a sentence begins -> the tests that hold it, each a file and the beginning of a name
 STOPPING = {
@@ -209,6 +211,20 @@ ELSEWHERE = {
         "The command that began a run also resumes it": [("preemption", "twenty_kills")],
         "The second found the run at its end, and only rebuilt its table and figures.": [
             ("engine", "a_finished_run_computes_nothing"),
+        ],
+    },
+    "docs/howto/devices.md": {
+        "A signal to any process stops all at one step, with one checkpoint and exit code 75.": [
+            ("processes", "a_signal_to_one_stops_all"),
+        ],
+        "the others end with one line and exit code 75": [
+            ("processes", "who_loses_a_process_ends"), ("wires", "silence_is_a_lost_process"),
+        ],
+        "have the bits of one process with two devices": [
+            ("processes", "two_processes_have_the_bits"),
+        ],
+        "one process goes on with what several have begun": [
+            ("processes", "who_loses_a_process_ends"),
         ],
     },
     "docs/howto/long-contexts.md": {

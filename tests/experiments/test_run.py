@@ -76,6 +76,19 @@ def test_another_workdir_and_flags_in_any_order(entry):
             ["--config=configs/squares.py", "--devices=99"],
             "--devices=99: limited: count must be at most the 1 device that jax shows",
         ),
+        (
+            ["--config=configs/squares.py", "--processes=2"],
+            "--processes needs --coordinator and --process: each of several",
+        ),
+        (
+            [
+                "--config=configs/squares.py",
+                "--coordinator=localhost:29400",
+                "--processes=2",
+                "--process=1",
+            ],
+            "2 processes share an experiment's training, and squares trains nothing: start one",
+        ),
     ],
 )
 def test_a_users_error_is_one_message_and_exit_code_2_and_writes_nothing(
