@@ -41,7 +41,8 @@ def quick(key: Array, size: int) -> Array:
     fits = _FEWEST <= size < _MOST and partitionable and jax.default_backend() == "cpu"
     if not fits or str(jax.random.key_impl(key)) != _NAME:
         return key
-    return jax.random.wrap_key_data(jax.random.key_data(key), impl=_IN_ONE_PASS)
+    same: Array = jax.random.wrap_key_data(jax.random.key_data(key), impl=_IN_ONE_PASS)
+    return same
 
 
 def _words(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
