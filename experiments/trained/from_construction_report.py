@@ -162,17 +162,20 @@ def _at_edge(risk: float | None) -> float:
 
 def _draw_lengths(axes: "Axes", records: Sequence[Record], labels: Sequence[str]) -> None:
     """Risk on contexts of every length, trained at one."""
+    any_above = False
     for record in records:
         trained_at = record["context_length"]
         found = {**record["lengths"], str(trained_at): record["risks"]}
         lengths = sorted(map(int, found))
         index = labels.index(record["label"])
         places = [n for n in lengths for _ in found[str(n)]]
-        heights = [risk for n in lengths for risk in found[str(n)]]
+        risks = [risk for n in lengths for risk in found[str(n)]]
+        heights = [_at_edge(risk) for risk in risks]
+        any_above |= heights != risks
         style.measured(
             axes,
             places,
-            [np.nan if risk is None else risk for risk in heights],
+            heights,
             name=index,
             label=f"{record['label']}, trained",
             linestyle="none",
@@ -188,7 +191,7 @@ def _draw_lengths(axes: "Axes", records: Sequence[Record], labels: Sequence[str]
         axes,
         x="context length n (examples)",
         y="risk (squared error)",
-        title=f"exact start, trained at n = {trained_at}",
+        title=f"trained at n = {trained_at}" + f"; above {_HIGHEST:g}: at the edge" * any_above,
         legend=False,
     )
 
