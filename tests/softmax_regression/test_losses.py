@@ -257,6 +257,8 @@ def test_probabilities_are_the_softmax_of_the_logits_and_planted_labels(sizes):
     data = [a for a in (problem.a1, problem.a2) if a is not None]
     planted = Problem.planted(x, *data, kind="rescaled")
     np.testing.assert_array_equal(planted.b, problem.probabilities(x))
-    assert (
-        planted.kind == "rescaled" and dataclasses.replace(planted, kind="normalized").loss(x) == 0
-    )
+    assert planted.kind == "rescaled"
+    # an entry of labels up to 1 may be a rounding off, as another program has computed it
+    rounding = np.finfo(planted.b.dtype).eps
+    loss = dataclasses.replace(planted, kind="normalized").loss(x)
+    assert 0 <= float(loss) <= planted.b.size * rounding**2
