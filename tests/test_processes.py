@@ -20,6 +20,7 @@ from elsa import training
 from elsa.base import stopping, together
 from elsa.base.job import Job
 from elsa.training import sharing
+from elsa.training.pieces import Pace
 from tests.training import cases
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,8 @@ def part(text):
             here = together.join(Job(*told["job"]), {})
             if not here.job.leads:
                 here.leave(sharing.follow())
+        if told["stop_after"] and not (told["job"] and told["job"][3]):
+            stops_within_a_stretch(told["stop_after"])
         try:
             for name, config in told["runs"].items():
                 where = Path(told["folder"]) / name
@@ -55,8 +58,22 @@ def part(text):
     sys.exit(code)
 
 
-def started(folder, runs, *, devices=1, job=None, environment="same"):
-    told = {"folder": str(folder), "runs": runs, "job": job, "environment": environment}
+def stops_within_a_stretch(count):
+    """Has the scheduler's signal come in a piece of 7 steps, the one of this number."""
+    took, done = Pace.took, []
+
+    def counted(self, steps, seconds):
+        took(self, steps, seconds)
+        done.append(steps)
+        if len(done) == count:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    Pace.took, Pace.count = counted, lambda self, left: min(7, left)
+
+
+def started(folder, runs, *, devices=1, job=None, environment="same", stop_after=0):
+    about = {"job": job, "environment": environment, "stop_after": stop_after}
+    told = {"folder": str(folder), "runs": runs, **about}
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, json.dumps(told)],
         cwd=ROOT,
@@ -67,11 +84,11 @@ def started(folder, runs, *, devices=1, job=None, environment="same"):
     )
 
 
-def two_started(folder, runs):
+def two_started(folder, runs, **how):
     """The processes of one run, the one that leads first."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    return [started(folder, runs, job=["127.0.0.1", port, 2, number]) for number in (0, 1)]
+    return [started(folder, runs, job=["127.0.0.1", port, 2, number], **how) for number in (0, 1)]
 
 
 def ended(*processes, within=300.0):
@@ -152,12 +169,17 @@ def test_who_loses_a_process_ends_and_the_run_goes_on(tmp_path, unbroken, killed
 @pytest.mark.parametrize("signalled", [0, 1])
 def test_a_signal_to_one_stops_all_at_one_step(tmp_path, unbroken, signalled):
     runs = {"one": of_steps(**ONE_MODEL)}
-    processes = two_started(tmp_path, runs)
-    wait_for_lines(tmp_path / "one", 4, processes)
-    processes[signalled].terminate()
+    if signalled == 0:
+        processes = two_started(tmp_path, runs, stop_after=8)
+        at = f"{2 * EVERY + 14} "  # within a stretch, which has three pieces
+    else:
+        processes = two_started(tmp_path, runs)
+        wait_for_lines(tmp_path / "one", 4, processes)
+        processes[signalled].terminate()
+        at = ""
     (code, said), (other, nothing) = ended(*processes)
     assert code == other == stopping.PREEMPTED and nothing == ""
-    assert said.startswith("training stopped at step ") and len(said.splitlines()) == 1
+    assert said.startswith(f"training stopped at step {at}") and len(said.splitlines()) == 1
     assert ended(*two_started(tmp_path, runs)) == [(0, ""), (0, "")]
     for found, known in zip(state(tmp_path, "one"), state(unbroken, "one"), strict=True):
         assert found.tobytes() == known.tobytes()

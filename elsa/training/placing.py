@@ -141,6 +141,8 @@ def _placed_here(part: Any, sharding: NamedSharding) -> Any:
     """This process's part of arrays that all processes have; nothing is sent."""
 
     def placed(leaf: Any) -> Any:
+        if isinstance(leaf, jax.core.Tracer):  # only its shape is asked for
+            return leaf
         if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
             return leaf
         whole = np.asarray(leaf)
