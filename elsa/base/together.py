@@ -21,6 +21,7 @@ import jax
 
 from elsa.base import stopping
 from elsa.base.job import Job, JobError
+from elsa.base.relay import Relay
 from elsa.base.wires import Beats, LostError, Message, Wire, listened
 
 JOIN_SECONDS = 300.0  # that processes wait for one another, as jax does
@@ -267,7 +268,7 @@ def _begin_jax(job: Job, port: int) -> None:
     def begin() -> None:
         try:
             jax.distributed.initialize(
-                f"{job.host}:{port}",
+                f"{job.host}:{port}" if job.leads else Relay(job.host, port).address,
                 job.processes,
                 job.process,
                 cluster_detection_method="deactivate",
