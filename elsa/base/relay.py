@@ -50,7 +50,8 @@ def _hand_on(source: socket.socket, to: socket.socket, ends: bool = False) -> No
         while data := source.recv(_CHUNK):
             to.sendall(data)
     if ends:
-        to.close()
+        with contextlib.suppress(OSError):
+            to.shutdown(socket.SHUT_RDWR)  # a close would wait for the thread that reads it
 
 
 def _begin(work: Callable[..., None], *arguments: Any) -> None:
