@@ -55,7 +55,9 @@
       const width = Math.max(240, this.box.clientWidth), slanted = this.panel.x.ticks?.some(([, text]) => text.length > 8);
       const height = Math.round(Math.min(420, Math.max(230, width * 0.6))) + (slanted ? 50 : 0);
       this.size = { width, height };
-      this.x = scale(this.range("x"), this.isLog("x"), 64, width - 12);
+      const longest = Math.max(0, ...(this.panel.y.ticks ?? []).map(([, text]) => text.length));
+      const left = Math.min(Math.max(64, 7 * longest + 10), width / 2); // names of rows as a whole
+      this.x = scale(this.range("x"), this.isLog("x"), left, width - 12);
       this.y = scale(this.range("y"), this.isLog("y"), height - (slanted ? 96 : 46), 26);
       this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
       this.svg.replaceChildren();
