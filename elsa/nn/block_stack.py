@@ -139,7 +139,8 @@ class BlockStack(Streamable, nnx.Module):
         """The largest error of an output against what it should be, computed by other means.
 
         max |out - ref| over the largest entry of the reference, or of a given block that the stack
-        updates. Blocks that are not given are drawn, standard normal.
+        updates. Blocks that are not given are drawn, standard normal. It is of the stack as built:
+        with other weights it computes another function, and the error has no bound.
 
         Raises:
           TypeError: for a stack without a reference, such as one from a file.

@@ -27,8 +27,8 @@ def advice(kind: str, data: Data, x: Array, stopped: str) -> str:
         return ""
     right = float(jnp.mean(logits.argmax(axis=1) == labels.argmax(axis=1)))
     said = (
-        f"the labels are 0 and 1, which no finite weights reach: it stopped by its {stopped} with "
-        f"logits up to {spread:.3g} apart, {100 * right:.0f} % of the rows right"
+        f"the labels are 0 and 1, which no finite weights reach: the solver stopped, {stopped!r}, "
+        f"with logits up to {spread:.3g} apart, {100 * right:.0f} % of the rows right"
     )
     if kind == "cross_entropy":
         return f"{said}. Use {_WAY_OUT}"

@@ -12,6 +12,7 @@ from elsa.report.charts import Chart
 from experiments.harness import diverged, terminal, typed
 from experiments.harness.experiment import Experiment, Record
 from experiments.harness.folder import ENV, FIGURES, PAGE
+from experiments.harness.newer import NEWER
 from experiments.harness.table import flat
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _LONGEST = 40  # entries of a list that are shown
 HINT = (
     "Point at a curve, or reach a panel with Tab and use the arrow keys, to read its numbers; "
-    "the names switch curves off and on. Dotted is theory."
+    "the names switch curves off and on. Theory is dotted or dashed."
 )
 
 
@@ -200,10 +201,13 @@ def _again(run: Run) -> str:
         document.command(command),
     ]
     if run.grows:
-        steps = run.config["train"]["num_steps"]
+        train, folder = run.config["train"], shlex.quote(str(run.path))
+        steps = train["num_steps"]
+        place = "" if _is_open(train) else ", in a folder of its own"
+        way = f"--branch={folder} --workdir={folder}-longer" if place else "--extend"
         parts += [
-            document.paragraph(f"To train on from the {steps:,} steps that it has:"),
-            document.command(f"{command} --config.train.num_steps={2 * steps} --extend"),
+            document.paragraph(f"To train on from the {steps:,} steps that it has{place}:"),
+            document.command(f"{command} --config.train.num_steps={2 * steps} {way}"),
         ]
     parts += [
         document.paragraph("Afresh, with what is there moved aside:"),
@@ -212,3 +216,9 @@ def _again(run: Run) -> str:
         document.command(shlex.join([*typed.report(), str(run.path), "OTHER_RUN"])),
     ]
     return "".join(parts)
+
+
+def _is_open(train: Mapping[str, Any]) -> bool:
+    """Whether nothing of a training run was chosen with its end in view, so that it goes on."""
+    needed = {"decay": "constant", "average": 0.0, "patience": 0}
+    return all(train.get(key, NEWER[f"train.{key}"]) == value for key, value in needed.items())

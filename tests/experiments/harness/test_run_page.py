@@ -4,11 +4,12 @@ import dataclasses
 import html.parser
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from elsa.report import document
-from experiments.harness import engine
+from experiments.harness import engine, run_page
 from experiments.harness.experiment import RunError
 
 VOID = {"meta", "br", "img", "input", "link"}
@@ -112,3 +113,20 @@ def test_a_run_that_was_stopped_has_a_page_that_says_so(run, squares, error, tmp
     assert charts_of(page) == []
     squares.before = lambda n: None
     assert "Finished: 3 cases" in run()
+
+
+@pytest.mark.parametrize(
+    "train, way",
+    [
+        ({"decay": "constant"}, "--extend"),
+        ({}, "--branch=runs/one --workdir=runs/one-longer"),
+        ({"decay": "constant", "patience": 3}, "--branch=runs/one --workdir=runs/one-longer"),
+    ],
+)
+def test_the_command_that_trains_on_is_one_that_is_not_refused(train, way):
+    config = {"train": {"num_steps": 200, **train}}
+    shown = {"config": config, "environment": {}, "records": [], "cases": 1}
+    page = run_page.page(
+        run_page.Run(path=Path("runs/one"), command="elsa run x", grows=True, **shown)
+    )
+    assert f"elsa run x --config.train.num_steps=400 {way}<" in page
