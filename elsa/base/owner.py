@@ -195,7 +195,7 @@ class Owner:
         pid = there.get("pid")
         if there.get("pids") != here["pids"] or not isinstance(pid, int):
             return False
-        return not _runs(pid) or (pid == os.getpid() and there.get("process") != _PROCESS)
+        return not runs(pid) or (pid == os.getpid() and there.get("process") != _PROCESS)
 
     def _has_lock(self) -> bool:
         try:
@@ -282,7 +282,8 @@ def _job() -> str:
     return next((os.environ[name] for name in names if os.environ.get(name)), "")
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
+    """Whether a process of this machine has this number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import submitit
 
+from elsa.base import owner
 from experiments.cluster.ledger import Job, Ledger
 from experiments.cluster.places import RUNNING, State, by_value, command
 
@@ -63,7 +64,7 @@ class Local:
         if _is_held(folder):
             return True
         age = time.time() - folder.stat().st_mtime
-        return age < _SECONDS_TO_START and _runs(int(self._ledger.id(job)))
+        return age < _SECONDS_TO_START and owner.runs(int(self._ledger.id(job)))
 
 
 @contextlib.contextmanager
@@ -91,13 +92,3 @@ def _is_held(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

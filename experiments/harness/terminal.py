@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -84,25 +84,31 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-class CaseProgress:
-    """Shows case name, k of n, time gone and time left: a bar, or a line for each case."""
+class CountProgress:
+    """A bar of what is done of so many, with time gone and, by its last column, what is said.
 
-    def __init__(self, screen: Console, *, total: int, kept: int):
-        self._screen, self._total, self._kept, self._done = screen, total, kept, kept
+    Args:
+      screen: where; a bar is drawn on terminals alone.
+      first: the first column.
+      total, kept: how many there are, and how many an earlier run has done.
+    """
+
+    def __init__(self, screen: Console, first: TextColumn, *, total: int, kept: int):
+        self._screen, self._total, self._kept = screen, total, kept
         self._start = time.perf_counter()
         self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
+            first,
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[said]}", markup=False),
             console=screen,
             refresh_per_second=4,
             disable=not screen.is_terminal,
         )
-        self._task = self._bar.add_task("", total=total, completed=kept, left="")
+        self._task = self._bar.add_task("", total=total, completed=kept, said="")
 
-    def __enter__(self) -> "CaseProgress":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
@@ -114,6 +120,22 @@ class CaseProgress:
     ) -> None:
         self._bar.stop()
 
+    def _left(self, done: int) -> str:
+        """The time that those ahead take if they take as long as those behind; "" if unknown."""
+        ahead, behind = self._total - done, done - self._kept
+        if ahead == 0 or behind <= 0:
+            return ""
+        return f"about {duration((time.perf_counter() - self._start) / behind * ahead)} left"
+
+
+class CaseProgress(CountProgress):
+    """Shows case name, k of n, time gone and time left: a bar, or a line for each case."""
+
+    def __init__(self, screen: Console, *, total: int, kept: int):
+        column = TextColumn("{task.description}", markup=False)
+        super().__init__(screen, column, total=total, kept=kept)
+        self._done = kept
+
     def begins(self, case: str) -> None:
         """Names the case that runs now."""
         self._bar.update(self._task, description=plain(case, self._screen.encoding))
@@ -121,19 +143,11 @@ class CaseProgress:
     def ends(self, case: str, seconds: float) -> None:
         """Counts a case; `seconds` is its own time."""
         self._done += 1
-        self._bar.update(self._task, completed=self._done, left=self._left())
+        left = self._left(self._done)
+        self._bar.update(self._task, completed=self._done, said=left)
         if not self._screen.is_terminal:
             width = len(str(self._total))
             count = f"{self._done:{width}d} of {self._total}"
             gone = duration(time.perf_counter() - self._start)
-            times = (
-                f"{duration(seconds)} ({', '.join(filter(None, [f'{gone} gone', self._left()]))})"
-            )
+            times = f"{duration(seconds)} ({', '.join(filter(None, [f'{gone} gone', left]))})"
             say(self._screen, f"{count}  {case}  {times}")
-
-    def _left(self) -> str:
-        """The time that the cases ahead take if they take as long as those behind."""
-        ahead, behind = self._total - self._done, self._done - self._kept
-        if ahead == 0:
-            return ""
-        return f"about {duration((time.perf_counter() - self._start) / behind * ahead)} left"
