@@ -9,13 +9,15 @@ back to that for its steps.
          apart from what reads them; large dense layers by `elsa.attention.many_heads`
     3    the last layer of `elsa.models.GPT2` for the query's token alone
     4    all random variables of prompts compiled apart from what reads them
+    5    labels of `elsa.tasks.Drift` and predictions of `elsa.models.LinearAttention` without what
+         short contexts can spare: a weight vector for every row, a Gram matrix for every prompt
 """
 
 import contextlib
 import contextvars
 from collections.abc import Iterator
 
-LATEST = 4
+LATEST = 5
 _version = contextvars.ContextVar("arithmetic", default=LATEST)
 
 

@@ -7,10 +7,15 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa.attention import gram
-from elsa.base import checks
+from elsa.base import arithmetic, checks
 from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.models import readout
 from elsa.models.inputs import AnyPrompt, context_gram, query_row, require_fit, rows_of
+from elsa.tasks import GramPrompt
+
+# Rows of a context, in multiples of m, up to which two products with its rows cost less than one
+# with a Gram matrix, also where a sweep's models share that.
+_FEW_ROWS = 4
 
 
 class LinearAttention(nnx.Module):
@@ -19,8 +24,8 @@ class LinearAttention(nnx.Module):
         f = scale [ (q Wq)(H Wk)^T (H Wv) ]_label,    H = [X y], q = [x, 0]
 
     The query attends to the context, not to itself (Li, Rawat, Oymak, arXiv:2407.10005, eq. 3). In
-    terms of G = H^T H it is q Wq Wk^T G Wv, so that one pass over the context serves every model
-    of a sweep.
+    terms of G = H^T H it is q Wq Wk^T G Wv: one pass over a long context serves every model of a
+    sweep. Short contexts given as rows are read as the formula stands.
 
     Args:
       dim: d; a token has m = d + 1 channels.
@@ -92,9 +97,21 @@ class LinearAttention(nnx.Module):
         Raises:
           ValueError: for prompts that do not fit the model, naming the shape received.
         """
-        require_fit(prompt, self, self.wq.shape[0] - 1)
-        values = context_gram(prompt, self.precision) @ self.wv[...][:, readout.LABEL]
-        return jnp.einsum("bi,bi->b", query_row(prompt) @ self.query_key, values)
+        channels = self.wq.shape[0]
+        require_fit(prompt, self, channels - 1)
+        keyed, value = query_row(prompt) @ self.query_key, self.wv[...][:, readout.LABEL]
+        if (
+            not isinstance(prompt, GramPrompt)
+            and prompt.x.shape[1] <= _FEW_ROWS * channels
+            and arithmetic.version() >= 5
+        ):
+            # covariates and labels apart: a sweep over what moves the labels shares the covariates
+            scores_BxN = jnp.einsum("bnd,bd->bn", prompt.x, keyed[:, :-1])
+            scores_BxN += prompt.y * keyed[:, -1:]
+            values_BxN = prompt.x @ value[:-1] + prompt.y * value[-1]
+            return jnp.einsum("bn,bn->b", scores_BxN, values_BxN)
+        values = context_gram(prompt, self.precision) @ value
+        return jnp.einsum("bi,bi->b", keyed, values)
 
 
 class SoftmaxAttention(nnx.Module):

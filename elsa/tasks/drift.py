@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from elsa.base import checks
+from elsa.base import arithmetic, checks
 from elsa.base.arrays import Number
 from elsa.base.precision import exact
 from elsa.tasks import draws, fields
@@ -20,6 +20,8 @@ from elsa.tasks.prompt import Prompt, RowsOnly
 from elsa.tasks.registration import task
 
 _normal = functools.partial(draws.normal, since=4)
+# Rows of a context, in multiples of d, up to which n^2 numbers a prompt are no burden.
+_FEW_ROWS = 4
 
 
 @task(static=("dim", "context_length"))
@@ -84,11 +86,25 @@ class Drift(RowsOnly):
         fields.draw(self, key, batch)
         w_key, x_key, noise_key = jax.random.split(key, 3)
         size = (batch, self.context_length + 1, self.dim)
-        w_BxSxD = jnp.einsum("st,btd->bsd", jnp.asarray(self.root), _normal(w_key, size))
-        x_BxSxD = _normal(x_key, size)
+        own_BxSxD, x_BxSxD = _normal(w_key, size), _normal(x_key, size)
         noise_BxS = jnp.sqrt(self.noise_var) * _normal(noise_key, size[:2])
-        y_BxS = jnp.einsum("bsd,bsd->bs", x_BxSxD, w_BxSxD) + noise_BxS
+        y_BxS = self._label_means(x_BxSxD, own_BxSxD) + noise_BxS
         return Prompt(x_BxSxD[:, :-1], y_BxS[:, :-1], x_BxSxD[:, -1], y_BxS[:, -1])
+
+    def _label_means(
+        self, x: Float[Array, "batch points d"], own: Float[Array, "batch points d"]
+    ) -> Float[Array, "batch points"]:
+        """<w_s, x_s> with w_s = sum_t root_st own_t.
+
+        For short contexts it is sum_t root_st <own_t, x_s>: the products hold no correlation, so
+        that a sweep over correlations forms them once, and no weight vector at all.
+        """
+        root = jnp.asarray(self.root)
+        if arithmetic.version() < 5 or self.context_length > _FEW_ROWS * self.dim:
+            w_BxSxD = jnp.einsum("st,btd->bsd", root, own)
+            return jnp.einsum("bsd,bsd->bs", x, w_BxSxD)
+        products_BxSxT = jnp.einsum("bsd,btd->bst", x, own)
+        return (products_BxSxT * root[None]).sum(axis=-1)
 
 
 def autoregressive(

@@ -4,6 +4,7 @@ import pytest
 from flax import nnx
 
 from elsa import models, tasks
+from elsa.base import arithmetic
 from tests.helpers import table
 from tests.models.trained import (
     SIZES,
@@ -62,6 +63,17 @@ def test_linear_attention_is_the_label_channel_of_its_formula(size, key_size):
     assert_close(predict(model, prompt), linear(model, prompt))
     wq, wk, _ = weights(model)
     assert_close(model.query_key, 0.5 * wq @ wk.T)
+
+
+@pytest.mark.parametrize("rows", [0, 12, 13])
+def test_short_and_long_contexts_are_read_alike(rows):
+    """Up to 4 m rows are read as they are; beyond, and in runs of before, their Gram matrix is."""
+    prompt = prompt_of((3, rows, 2))
+    model = filled(models.LinearAttention(2, scale=0.5, rngs=RNGS))
+    with arithmetic.as_of(4):
+        before = predict(model, prompt)
+    assert_close(predict(model, prompt), linear(model, prompt))
+    assert_close(before, linear(model, prompt))
 
 
 @pytest.mark.parametrize("key_size", [None, 2])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from elsa import tasks
+from elsa.base import arithmetic
 from tests.helpers import table
 from tests.tasks.helpers import CORR, assert_mean, fast, gram_of_rows, sample, sample_gram
 
@@ -41,6 +42,29 @@ def test_aligned_covariates_point_along_the_task():
     assert_mean(prompt.y**2, np.full(6, square))
     assert_mean(prompt.query_y**2, square)
     assert_mean(prompt.query_y, a * dim / k**0.5)
+
+
+@pytest.mark.parametrize("length", [8, 9])
+def test_labels_of_drift_are_those_of_the_drifting_weights(length):
+    """Up to 4 d rows no weight vector is formed; beyond, and in runs of before, each row's is."""
+    corr = tasks.autoregressive(length, 0.7)
+    task = tasks.Drift(2, length, corr)
+    found = drawn(task)
+    with arithmetic.as_of(4):
+        before = drawn(task)
+    np.testing.assert_array_equal(found.x, before.x)
+    np.testing.assert_allclose(found.y, before.y, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.query_y, before.query_y, rtol=1e-5, atol=1e-5)
+
+
+def test_a_sweep_over_correlations_forms_the_products_of_drift_once():
+    def labels(rho):
+        return tasks.Drift(2, 3, tasks.autoregressive(3, rho)).sample(jax.random.key(0), 5).y
+
+    jaxpr = str(jax.make_jaxpr(jax.vmap(labels))(jnp.array([0.5, 0.9])))
+    products = [line for line in jaxpr.splitlines() if "dot_general" in line]
+    assert any("[5,4,4]" in line for line in products), products
+    assert not any("[2,5,4,2]" in line or "[5,2,4,2]" in line for line in products), products
 
 
 @pytest.mark.parametrize("form", ["rows", "gram"])
