@@ -27,6 +27,7 @@ from elsa.heads.listing import heads_by_layer
 from elsa.nn.block_stack import BlockStack
 from elsa.nn.listing import edited_heads
 from elsa.nn.streaming import Program
+from elsa.nn.verifying import warn_where_edited
 from elsa.prompts.layout import Box
 
 EXECUTIONS = ("auto", "dense")
@@ -162,7 +163,8 @@ class CompiledStack(BlockStack):
         input included; the step is evaluated in the stack's dtype. Blocks that are not given are
         drawn: normal, divided by sqrt(rows) + sqrt(columns), so that their norms are about 1, and
         then scaled: the largest error is that of norm 1, of the largest norm at which the step's
-        blocks stay bounded, where rounding shows most, and of a sixteenth of it.
+        blocks stay bounded, where rounding shows most, and of a sixteenth of it. Weights that were
+        trained or edited since compute another function, at any distance: a warning says so.
 
         Raises:
           KeyError: for a block that is not an input.
@@ -170,7 +172,9 @@ class CompiledStack(BlockStack):
           ValueError: for a block of another shape or with NaN, and where the reference itself is
             not finite, naming block and step.
         """
-        return largest_error(self.stages.traced, self.dtype, self, key, blocks)
+        error = largest_error(self.stages.traced, self.dtype, self, key, blocks)
+        warn_where_edited(self)
+        return error
 
     def run(self, h: Float[Array, "n m"], observe: Any = None, *, ended: bool = False) -> Any:
         """The layers' weights on a packed prompt, as `BlockStack.run`."""

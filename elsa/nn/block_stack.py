@@ -19,7 +19,7 @@ from elsa.nn.listing import listing, one_line
 from elsa.nn.running import ReadBlocks, whole_prompt
 from elsa.nn.stack import Observer, Stack
 from elsa.nn.streamable import Streamable
-from elsa.nn.verifying import largest_error
+from elsa.nn.verifying import largest_error, warn_where_edited
 from elsa.prompts.layout import BlockLayout, Box
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -139,8 +139,8 @@ class BlockStack(Streamable, nnx.Module):
         """The largest error of an output against what it should be, computed by other means.
 
         max |out - ref| over the largest entry of the reference, or of a given block that the stack
-        updates. Blocks that are not given are drawn, standard normal. It is of the stack as built:
-        with other weights it computes another function, and the error has no bound.
+        updates. Blocks that are not given are drawn, standard normal. Weights that were trained or
+        edited since compute another function, at any distance: a warning says what to ask instead.
 
         Raises:
           TypeError: for a stack without a reference, such as one from a file.
@@ -149,7 +149,9 @@ class BlockStack(Streamable, nnx.Module):
         checks.random_key("verify", key)
         given = self._given(self._drawn(key, blocks))
         expected, out = self._expected(given), self._answer(given)
-        return largest_error(out, expected, [given[name] for name in out if name in given])
+        error = largest_error(out, expected, [given[name] for name in out if name in given])
+        warn_where_edited(self)
+        return error
 
     def run(
         self, h: Float[Array, "n m"], observe: Observer | None = None, *, ended: bool = False

@@ -1,12 +1,35 @@
-"""A stack's outputs against its reference."""
+"""A stack's outputs against its reference, and what that says of weights that have changed."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
 from elsa.base.arrays import AnyShape
+
+if TYPE_CHECKING:
+    from elsa.nn.block_stack import BlockStack
+
+
+def warn_where_edited(stack: "BlockStack") -> None:
+    """Says what the number means where the weights are not those that were built.
+
+    Training keeps what a stack computes small on the blocks it sees alone; elsewhere a product of
+    a few changed weights in every layer grows without bound with the depth.
+    """
+    if stack.is_as_built:
+        return
+    warnings.warn(
+        f"verify: the weights of {stack.name} are no longer those that it was built with; "
+        "print(stack) marks the heads. So the number is how far it is now from what it was built "
+        "to compute, on blocks that no training saw, where it may be of any size: it does not say "
+        "how well the stack was trained. For that, evaluate the loss that it was trained on, on "
+        "fresh blocks. To check the weights as built, verify before they change, or build it anew",
+        stacklevel=4,  # past verify and what gives it full precision
+    )
 
 
 def largest_error(

@@ -2,7 +2,9 @@
 
 import jax
 import numpy as np
+import optax
 import pytest
+from flax import nnx
 
 import elsa
 from tests.compiler.test_stack import RIDGE, ridge
@@ -69,3 +71,23 @@ def test_verify_is_no_agreement_where_one_block_is_wrong(monkeypatch, wrong, nam
 
     monkeypatch.setattr(type(stack), "__call__", spoilt)
     assert not stack.verify(jax.random.key(0)) < 0.1
+
+
+def test_verify_of_trained_weights_says_what_its_number_is_and_what_to_ask_instead():
+    """Which has no bound: three steps of a product of two changed weights are of degree 40."""
+    stack = elsa.compile(ridge, RIDGE, 4, execution="dense")
+    trained, optimizer = stack, nnx.Optimizer(stack, optax.adam(0.1), wrt=nnx.Param)
+    blocks = {name: np.ones(shape) for name, shape in RIDGE.items()}
+    optimizer.update(trained, nnx.grad(lambda stack: (stack(**blocks)["w"] ** 2).sum())(trained))
+    said = "no training saw, where it may be of any size.* evaluate the loss that it was trained on"
+    with pytest.warns(UserWarning, match=said) as warned:
+        error = trained.verify(jax.random.key(0))
+    assert not error < 1.0
+    assert [str(warning.filename) for warning in warned] == [__file__]
+
+
+def test_verify_of_weights_that_were_moved_and_are_the_same_says_nothing():
+    stack = elsa.compile(ridge, RIDGE, 4, execution="dense")
+    copied = nnx.merge(*nnx.split(stack))
+    nnx.update(copied, jax.tree.map(lambda leaf: leaf + 0, nnx.state(copied)))
+    assert copied.verify(jax.random.key(0)) <= 1e-13
