@@ -6,18 +6,17 @@ from ml_collections import ConfigDict
 
 from experiments.harness.experiment import RunError, message_of
 
-CHECKS = {  # experiment -> the module where a function of its name does so, without jax
-    "algorithm_match": "experiments.constructed.checking",
-    "convergence": "experiments.constructed.checking",
-    "depth_to_accuracy": "experiments.constructed.checking",
-    "layout_ablation": "experiments.constructed.checking",
-    "primitives": "experiments.constructed.checking",
-    "single_step": "experiments.constructed.checking",
-    "softmax_lipschitz": "experiments.softmax.checking",
-    "softmax_regression": "experiments.softmax.checking",
-    "softmax_shift": "experiments.softmax.checking",
-    "train": "experiments.trained.checking",
+_CONSTRUCTED = (
+    *("algorithm_match", "convergence", "depth_to_accuracy", "layout_ablation", "primitives"),
+    "single_step",
+)
+_SOFTMAX = ("softmax_lipschitz", "softmax_regression", "softmax_shift")
+CHECKS = {  # experiment -> the function that does so, without jax
+    **{name: f"experiments.constructed.checking.{name}" for name in _CONSTRUCTED},
+    **{name: f"experiments.softmax.checking.{name}" for name in _SOFTMAX},
+    **{name: f"experiments.trained.checking.{name}" for name in ("gd_beta_flow", "train")},
 }
+_OF_RUNS = "experiments.trained.checking.runs"  # where a config has runs that train
 
 
 def refuse(config: ConfigDict) -> None:
@@ -26,10 +25,11 @@ def refuse(config: ConfigDict) -> None:
     Raises:
       RunError: as the driver's `check` would end the run, seconds later.
     """
-    name = config.experiment
-    if name not in CHECKS:
+    check = CHECKS.get(config.experiment, _OF_RUNS if {"runs", "train"} <= {*config} else None)
+    if check is None:
         return
+    module, _, function = check.rpartition(".")
     try:
-        getattr(importlib.import_module(CHECKS[name]), name)(config)
+        getattr(importlib.import_module(module), function)(config)
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise RunError(message_of(error)) from error

@@ -39,6 +39,9 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             "written whole or not at all, and one owner for a folder",
             others=("rich", "scipy"),
         ),
+        "elsa.base.tables": Room(
+            "text files as rows of numbers, without jax, and what is wrong with one", ("elsa.base",)
+        ),
         "elsa.attention": Room(
             "pure functions of one prompt: LSA, ELSA, mask and move, and bias-free layers on the "
             "Gram matrix",

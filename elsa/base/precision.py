@@ -21,8 +21,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import jax
 
+from elsa.base.values import PRECISIONS as PRECISIONS
+
 EXACT = "highest"  # products of the numbers as they are
-PRECISIONS = ("highest", "high", "default")  # the others: cheaper, as the device does it
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")

@@ -13,6 +13,8 @@ import numpy as np
 from elsa.base.numbers import is_concrete, number, real
 
 SIZES = 2**31  # an upper bound of all sizes
+# of matrix products, see elsa.base.precision; the later ones cheaper, as the device does them
+PRECISIONS = ("highest", "high", "default")
 
 
 def finite(where: str, /, **arrays: Any) -> None:

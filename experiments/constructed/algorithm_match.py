@@ -103,7 +103,7 @@ def _model(config: ConfigDict, case: Case, place: Place) -> tuple[Any, Any]:
         "model": {"name": "linear_transformer", "depth": case["depth"], "init_scale": 0.1},
         "num_seeds": 2,
         "seed": config.seed,
-        "train": {**config.train.to_dict(), "max_gradient_norm": 1.0, "evaluate_every": 50},
+        "train": {**config.train.to_dict(), **checking.TRAINED_ALIKE},
     }
     folder = place.folder / "training" / f"layers_{case['depth']}"
     training.fit(

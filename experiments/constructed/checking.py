@@ -6,13 +6,15 @@
 import numpy as np
 from ml_collections import ConfigDict
 
+from elsa.base import train_settings
 from elsa.base import values as checks
-from elsa.base.table_path import table_file
+from experiments.harness import table_keys
 
 CONSTRUCTIONS = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
 METHODS = ("gradient_descent", *CONSTRUCTIONS)
 SOLVERS = ("gradient_descent", "heavy_ball", "chebyshev", "newton_schulz")
 SOLVED = 1e-8  # relative error below which a problem of layout_ablation counts as solved
+TRAINED_ALIKE = {"max_gradient_norm": 1.0, "evaluate_every": 50}  # of algorithm_match's models
 _DTYPES = ("float64", "float32")
 
 
@@ -31,6 +33,7 @@ def algorithm_match(config: ConfigDict) -> None:
         checks.positive(where, noises=noise)
     for depth in config.depths:
         checks.integer(where, depths=(depth, 1))
+    train_settings.of({**config.train.to_dict(), **TRAINED_ALIKE})
 
 
 def convergence(config: ConfigDict) -> None:
@@ -73,17 +76,7 @@ def _table(where: str, config: ConfigDict) -> None:
             f"{where}: data.path and data.target belong together, a CSV file and the name of "
             f"its label column; got {data.path!r} and {data.target!r}"
         )
-    if not data.path and (data.separator or data.decimal):
-        raise ValueError(
-            f"{where}: data.separator and data.decimal are of a file, name it by data.path; "
-            f"got {data.separator!r} and {data.decimal!r}"
-        )
-    if not data.path and data.drop:
-        raise ValueError(
-            f"{where}: data.drop names columns of a file, name it by data.path; got {data.drop!r}"
-        )
-    if data.path:
-        table_file(data.path)
+    table_keys.refuse(where, data)
     for dtype in config.dtypes if config.lam else ():
         kind = np.finfo(dtype)
         if not kind.tiny <= config.lam <= kind.max**0.5:
@@ -95,13 +88,35 @@ def _table(where: str, config: ConfigDict) -> None:
 
 def _drawn(where: str, data: ConfigDict) -> None:
     """Of problems that are drawn."""
-    checks.integer(
-        where, tasks=(data.tasks, 1), short_context_length=(data.short_context_length, 1)
-    )
+    _design(where, data)
+    if data.ridge_fraction == 0.0:
+        raise ValueError(
+            f"{where}: data.ridge_fraction must be above 0, got 0: ridge_lsa divides by sqrt(lam)"
+        )
+    checks.integer(where, **{"data.short_context_length": (data.short_context_length, 1)})
+    for kappa in data.short_condition_numbers:
+        checks.finite(where, **{"data.short_condition_numbers": kappa})
+        checks.at_least(where, **{"data.short_condition_numbers": (kappa, 1.0)})
     if data.short_condition_numbers and data.short_context_length >= data.dim:
         raise ValueError(
             f"{where}: data.short_context_length must be below data.dim={data.dim}, got "
             f"{data.short_context_length}"
+        )
+
+
+def _design(where: str, data: ConfigDict) -> None:
+    """Of designs with a condition number, as far as each number is concerned alone."""
+    for key in ("tasks", "dim", "context_length"):
+        checks.integer(where, **{f"data.{key}": (data[key], 1)})
+    for kappa in data.condition_numbers:
+        checks.finite(where, **{"data.condition_numbers": kappa})
+        checks.at_least(where, **{"data.condition_numbers": (kappa, 1.0)})
+    checks.finite(where, **{"data.noise_var": data.noise_var})
+    checks.at_least(where, **{"data.noise_var": (data.noise_var, 0.0)})
+    checks.at_least(where, **{"data.ridge_fraction": (data.ridge_fraction, 0.0)})
+    if not data.ridge_fraction <= 1.0:
+        raise ValueError(
+            f"{where}: data.ridge_fraction must be at most 1, got {data.ridge_fraction}"
         )
 
 
@@ -111,8 +126,8 @@ def depth_to_accuracy(config: ConfigDict) -> None:
     for method in config.methods:
         checks.one_of(where, "methods", method, SOLVERS)
     checks.one_of(where, "dtype", config.dtype, ("float64",))
-    checks.integer(where, tasks=(config.data.tasks, 1))
-    checks.positive(where, diabetes_lam=config.data.diabetes_lam)
+    _design(where, config.data)
+    checks.positive(where, **{"data.diabetes_lam": config.data.diabetes_lam})
     checks.interval(
         where, config.tolerance, 0.0, 1.0, name="tolerance", reason="it is a relative distance"
     )

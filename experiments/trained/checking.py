@@ -3,19 +3,24 @@
 `experiments/run.py` asks before it imports a driver, which takes seconds; the drivers ask again.
 """
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from ml_collections import ConfigDict
 
+from elsa.base import train_settings
 from elsa.base import values as checks
-from elsa.base.table_path import table_file
+from experiments.harness import table_keys
 
 
 def runs(config: ConfigDict) -> None:
-    """Refuses a bad number of prompts."""
+    """Refuses bad numbers of prompts and models, and of the training of any run."""
     checks.integer("trained", eval_prompts=(config.eval_prompts, 1))
+    _training(config, [run.to_dict() for run in config.runs.values()])
 
 
 def train(config: ConfigDict) -> None:
-    """Refuses bad numbers, and a table that is not there."""
+    """Refuses bad numbers, and a table that is none or has no such columns."""
     checks.integer(
         "train", eval_prompts=(config.eval_prompts, 1), watch_prompts=(config.watch_prompts, 1)
     )
@@ -26,5 +31,20 @@ def train(config: ConfigDict) -> None:
     }.items():
         checks.at_least("train", **{key: (value, 0.0)})
         checks.finite("train", **{key: value})
-    if config.data.path:
-        table_file(config.data.path)
+    _training(config, [{}])
+    table_keys.refuse("train", config.data)
+
+
+def gd_beta_flow(config: ConfigDict) -> None:
+    """Refuses bad numbers of starts and times, and of how far they go."""
+    where = "gd_beta_flow"
+    checks.integer(where, num_starts=(config.num_starts, 1), num_times=(config.num_times, 20))
+    checks.positive(where, spread=config.spread, decades=config.decades)
+
+
+def _training(config: ConfigDict, own: Iterable[Mapping[str, Any]]) -> None:
+    """Of every run, which may have numbers of its own."""
+    for run in own:
+        train_settings.of({**config.train.to_dict(), **run.get("train", {})})
+        num_seeds = run.get("num_seeds", config.num_seeds)
+        train_settings.refuse_models(config.seed, num_seeds, config.dtype)

@@ -7,10 +7,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import tasks, theory
-from elsa.base import checks
 from elsa.report import style
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
-from experiments.trained import predictions, report
+from experiments.trained import checking, predictions, report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,9 +28,7 @@ def cases(config: ConfigDict) -> Mapping[str, Case]:
 
 def check(config: ConfigDict) -> None:
     """Refuses bad numbers, before anything is computed."""
-    where = "gd_beta_flow"
-    checks.integer(where, num_starts=(config.num_starts, 1), num_times=(config.num_times, 20))
-    checks.positive(where, spread=config.spread, decades=config.decades)
+    checking.gd_beta_flow(config)
     for task in config.settings.values():
         tasks.build(task.to_dict())
 

@@ -8,7 +8,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import tasks
-from elsa.tasks.table_names import column_names
+from elsa.base.tables.names import column_names
+from experiments.harness import table_keys
 from experiments.trained import texts
 
 TABLE = "table"
@@ -26,13 +27,7 @@ def settings(config: ConfigDict) -> dict[str, Any]:
     """
     given: dict[str, Any] = config.task.to_dict()
     own = texts.fields(given.pop("fields"), "config.task.fields")
-    if config.data.target and not config.data.path:
-        raise ValueError(
-            f"data.target={config.data.target!r} is a column of a file; name it by data.path"
-        )
-    for key in ("drop", "separator", "decimal"):
-        if config.data[key] and not config.data.path:
-            raise ValueError(f"data.{key}={config.data[key]!r} is of a file; name it by data.path")
+    table_keys.refuse_without_a_file("train", config.data)
     if is_table(config):
         keys = ("path", "target", "separator", "decimal")
         file = {key: config.data[key] for key in keys if config.data.path and config.data[key]}

@@ -1,5 +1,6 @@
 """A bad config is refused before jax is imported, by the checks that its driver asks again."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,22 +23,94 @@ BAD = {  # of each experiment that is asked early: what is wrong, and the messag
     "softmax_lipschitz": ("--config.problems=a", "problems must be named as .*, got 'a'"),
     "softmax_regression": ("--config.kinds=a", "kinds must be one of .*, got 'a'"),
     "softmax_shift": ("--config.step_share=0", "step_share must be finite and above 0, got 0"),
+    "gd_beta_flow": ("--config.num_starts=0", "num_starts must be at least 1, got 0"),
     "train": ("--config.eval_prompts=0", "eval_prompts must be at least 1, got 0"),
 }
+_TRAINED = sorted(set(run.DRIVERS) - set(BAD))  # those that train runs of their configs
+BAD |= dict.fromkeys(
+    _TRAINED, ("--config.train.num_steps=-50", "train: num_steps must be at least 0, got -50")
+)
+PLAIN = [  # further numbers of the groups train and data, and columns that are none
+    ("depth", "num_seeds=0", "num_seeds must be at least 1, got 0"),
+    ("depth", "train.learning_rate=-1", "learning_rate must be finite and above 0, got -1"),
+    ("depth", "train.keep=0", "keep must be at least 1, got 0"),
+    ("train", "train.num_steps=-5", "num_steps must be at least 0, got -5"),
+    ("train", "train.num_steps=70", "num_steps must be a multiple of evaluate_every=50, got 70"),
+    ("train", "train.batch=0", "batch must be at least 1, got 0"),
+    ("train", "train.tracker=wandbb", "tracker must be one of .*, got 'wandbb'"),
+    ("train", "train.matmul_precision=low", "matmul_precision must be one of .*, got 'low'"),
+    ("train", "dtype=float16", "dtype must be one of .*, got 'float16'"),
+    ("train", "data.held_out=1.0", "data.held_out must be a share of the rows below 1, got 1.0"),
+    ("train", "data.drop=age", "data.drop='age' is of a file; name a CSV file by data.path"),
+    ("algorithm_match", "train.batch=0", "batch must be at least 1, got 0"),
+    ("convergence", "data.held_out=-0.5", r"data.held_out must be at least 0.0, got -0.5"),
+    ("convergence_synthetic", "data.tasks=0", "data.tasks must be at least 1, got 0"),
+    ("convergence_synthetic", "data.ridge_fraction=2.0", "ridge_fraction must be at most 1, got 2"),
+    ("depth_to_accuracy", "data.noise_var=-1", "data.noise_var must be at least 0.0, got -1"),
+    ("depth_to_accuracy", "data.diabetes_lam=0", "data.diabetes_lam must be finite and above 0"),
+]
+TABLE = "age,sex,price\n1,0,2.5\n2,1,3.5\n4,0,1.5\n"
+COLUMNS = [  # of such a table: what a newcomer gets wrong
+    ("data.target=prize", "target must be a column of .*; did you mean 'price'"),
+    ("data.drop=agee", "drop must name columns of .*; did you mean 'age'"),
+    ("data.drop=age,sex", "drop must leave a covariate beside the target"),
+    ("data.separator=;", "separator .* was given as ';', and ',' separates the first line"),
+    ("data.decimal=x", "decimal must be one of"),
+]
 
 
-def test_what_is_asked_early_is_tested_here_and_every_driver_is_known():
-    assert set(BAD) == set(early.CHECKS) <= set(run.DRIVERS)
+def test_every_experiment_is_asked_early():
+    assert set(early.CHECKS) <= set(BAD) == set(run.DRIVERS)
+
+
+def refused(name, *words):
+    """What the early check says of a config that it takes without these words."""
+    config = command_line.load(f"{name}:quick")
+    early.refuse(config)
+    command_line.apply_overrides(config, words)
+    with pytest.raises(RunError) as error:
+        early.refuse(config)
+    return str(error.value)
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_the_early_check_takes_the_config_and_refuses_what_is_wrong_in_it(name):
     word, message = BAD[name]
-    config = command_line.load(f"{name}:quick")
-    early.refuse(config)
-    command_line.apply_overrides(config, [word])
-    with pytest.raises(RunError, match=message):
+    assert re.search(message, refused(name, word))
+
+
+@pytest.mark.parametrize("name, word, message", PLAIN)
+def test_plain_ranges_of_training_and_data_are_asked_early(name, word, message):
+    assert re.search(message, refused(name, f"--config.{word}"))
+
+
+def test_a_run_s_own_numbers_of_training_are_asked_early():
+    config = command_line.load("depth:quick")
+    with config.unlocked():
+        next(iter(config.runs.values())).train = {"warmup": -1}
+    with pytest.raises(RunError, match="train: warmup must be at least 0, got -1"):
         early.refuse(config)
+
+
+@pytest.mark.parametrize("name", ["convergence", "train"])
+@pytest.mark.parametrize("word, message", COLUMNS)
+def test_columns_that_are_none_are_refused_early(tmp_path, name, word, message):
+    file = tmp_path / "houses.csv"
+    file.write_text(TABLE)
+    words = [f"--config.data.path={file}", "--config.data.target=price", f"--config.{word}"]
+    assert re.search(message, refused(name, *words))
+
+
+def test_entries_are_looked_at_early_where_the_file_is_small(tmp_path):
+    file = tmp_path / "houses.csv"
+    words = [f"--config.data.path={file}", "--config.data.target=price"]
+    file.write_text(TABLE + "4,male,1.5\n")
+    assert "line 5, column 'sex': expected a finite number" in refused("train", *words)
+    file.write_text(TABLE + "4,0,1.5\n" * 200_000 + "4,male,1.5\n")
+    config = command_line.load("train:quick")
+    command_line.apply_overrides(config, words)
+    early.refuse(config)  # the driver reads them
+    assert "target must be a column" in refused("train", *words, "--config.data.target=prize")
 
 
 def test_the_names_are_those_of_the_drivers():
@@ -45,17 +118,30 @@ def test_the_names_are_those_of_the_drivers():
     assert tuple(perturbations.FAMILIES) == checking.CONSTRUCTIONS
 
 
-def test_a_missing_table_ends_a_run_without_jax():
+@pytest.mark.parametrize(
+    "name, words, said",
+    [
+        (
+            "convergence",
+            ("--config.data.path=no.csv", "--config.data.target=y"),
+            "read_csv: path (data.path in a config) must be a CSV file, got 'no.csv'",
+        ),
+        (
+            "train",
+            ("--config.data.path=docs/data/linnerud.csv", "--config.data.target=wast"),
+            "read_csv: target must be a column of docs/data/linnerud.csv",
+        ),
+    ],
+)
+def test_a_bad_config_ends_a_run_without_jax(name, words, said):
     program = (
         "import sys\nfrom experiments import run\n"
-        "words = ['run', '--config=convergence', *sys.argv[1:]]\n"
+        f"words = ['run', '--config={name}', *sys.argv[1:]]\n"
         "code = run.main(run.parse_flags(words))\n"
         "print(code, *sorted({'flax', 'jax', 'matplotlib', 'scipy'} & set(sys.modules)))"
     )
-    words = ("--config.data.path=no.csv", "--config.data.target=y")
     done = subprocess.run(
         [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout == "2\n", done.stderr
-    said = "error: read_csv: path (data.path in a config) must be a CSV file, got 'no.csv'"
-    assert done.stderr.startswith(said)
+    assert done.stderr.startswith(f"error: {said}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from elsa import training
-from elsa.base import files
+from elsa.base import files, train_settings
 from elsa.training import trackers
 from tests.training import cases
 from tests.training.cases import EVERY, STEPS
@@ -126,4 +126,4 @@ def test_a_missing_package_is_said_before_anything_is_trained(name, tmp_path, mo
 
 
 def test_every_name_of_the_config_has_its_tracker():
-    assert tuple(trackers.OPENS) == training.settings.TRACKERS
+    assert tuple(trackers.OPENS) == train_settings.TRACKERS

@@ -202,7 +202,7 @@ def test_a_table_with_a_separator_and_a_unit_of_its_own_is_the_same_problem(csv)
         np.testing.assert_allclose(found.solution / unit, reference.solution, rtol=1e-9)
     config = table_config.get_config()
     config.data.decimal = ","
-    with pytest.raises(ValueError, match=r"are of a file, name it by data\.path"):
+    with pytest.raises(ValueError, match=r"data\.decimal=',' is of a file; name a CSV file"):
         convergence.check(config)
 
 
@@ -254,7 +254,7 @@ def test_data_without_a_solution_to_compare_with_is_refused(csv, tmp_path):
 @table(
     "changes, message",
     [
-        ({"condition_numbers": (0.5,)}, "condition_number must be at least 1"),
+        ({"condition_numbers": (0.5,)}, "condition_numbers must be at least 1"),
         ({"short_condition_numbers": (1.0,)}, "X is zero and so is the solution"),
         ({"short_condition_numbers": (10.0,), "short_context_length": 6}, "must be below data.dim"),
         ({"ridge_fraction": 0.0}, "ridge_fraction must be above 0"),

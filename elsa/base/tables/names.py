@@ -5,9 +5,9 @@ import os
 import re
 from collections.abc import Sequence
 
-from elsa.base import checks
+from elsa.base import values as checks
+from elsa.base.tables.numbers import Line
 from elsa.base.values import nearest
-from elsa.tasks.table_numbers import Line
 
 
 def column_names(text: str) -> list[str]:

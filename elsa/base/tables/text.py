@@ -2,7 +2,7 @@
 
 import os
 
-from elsa.base.table_path import bytes_of
+from elsa.base.tables.path import bytes_of
 
 _MARKS = (  # the first bytes of a text in UTF-16 or UTF-32, the longer ones first
     *((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32")),

@@ -1,0 +1,1 @@
+"""Text files as rows of numbers, without jax: a bad one is refused before that is imported."""
