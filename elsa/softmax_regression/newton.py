@@ -5,14 +5,18 @@ for problems of large scale, and its trust region takes negative curvature, whic
 as a way down; `Newton-CG`, scipy's line-search variant, stops its inner loop there. optax has none.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
+from scipy.sparse import linalg
 
 from elsa.softmax_regression.descent import Objective, Run
+
+_ROUNDINGS = 8  # of a loss, by which it may seem to rise in a step to its minimum
 
 
 def newton_cg(
@@ -70,5 +74,42 @@ def newton_cg(
             "max_trust_radius": 1000.0 * reach,
         },
     )
-    stuck = result.status not in (0, 1)
-    return Run(place(result.x), result.nit, np.array(losses), np.array(norms), stuck)
+    flat, stuck = result.x, result.status not in (0, 1)
+    if stuck:
+        rounding = _ROUNDINGS * float(jnp.finfo(x.dtype).eps)
+        left = limit - len(losses) + 1
+        flat = _finished(value, product, flat, tolerance / scale, left, rounding, record)
+        stuck = norms[-1] > tolerance
+    return Run(place(flat), len(losses) - 1, np.array(losses), np.array(norms), stuck)
+
+
+def _finished(
+    value: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    product: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    flat: np.ndarray,
+    tolerance: float,
+    limit: int,
+    rounding: float,
+    record: Callable[[np.ndarray], None],
+) -> np.ndarray:
+    """Where the last Newton steps end, which the loss does not tell from no step.
+
+    Near a minimum the loss changes by the square of a step, the gradient by the step itself: it
+    still falls where what the loss gains is below its rounding. A step is taken if the gradient
+    falls by half, and the loss rises by no more than its rounding.
+    """
+    loss, gradient = value(flat)
+    for _ in range(limit):
+        size = float(np.linalg.norm(gradient))
+        if size <= tolerance:
+            break
+        hessian = linalg.LinearOperator(
+            (flat.size, flat.size), matvec=lambda along, at=flat: product(at, along)
+        )
+        step, _ = linalg.cg(hessian, -gradient, rtol=0.1, maxiter=flat.size)
+        then, slope = value(flat + step)
+        if not np.linalg.norm(slope) <= size / 2 or then - loss > rounding * abs(loss):
+            break
+        flat, loss, gradient = flat + step, then, slope
+        record(flat)
+    return flat

@@ -184,7 +184,8 @@ class Problem(Losses):
         singular along them does no harm; no matrix of d1 d2 columns is formed. The rescaled loss
         falls to 0 where all logits fall, too: if some v has A v < 0 in every entry, there is no
         minimiser but at infinity for labels out of reach. A warning and `history.advice` tell of
-        labels of 0 and 1 that some weights sort out, where it is so, too.
+        labels of 0 and 1 that some weights sort out, where it is so, too; and what to do where
+        rounding ("stuck"), or the usual limit of iterations, leaves the gradient above tolerance.
 
         Args:
           method: "newton-cg", "lbfgs" or "gd".

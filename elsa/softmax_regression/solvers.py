@@ -35,8 +35,8 @@ class History:
     tolerance: the gradient norm that was asked for.
     stopped: why it ended: "gradient", its norm is at most the tolerance; "limit", of iterations;
       "stuck", no step improves on rounding.
-    advice: what is the matter with labels of 0 and 1 that no finite weights reach, and what to do;
-      empty where there is nothing to say.
+    advice: what kept the gradient above its tolerance, rounding, the limit or labels of 0 and 1
+      that no finite weights reach, and what to do; empty where there is nothing to say.
     """
 
     loss: Float[np.ndarray, " iterates"]
@@ -89,7 +89,11 @@ def solve(
     reached = norms[-1] <= threshold
     stopped = "gradient" if reached else "stuck" if bool(run.stuck) else "limit"
     advice = stuck.advice(kind, data, run.x, stopped)
-    if advice:
+    is_asked = stopped == "limit" and max_iterations is not None  # so many steps, and no more
+    worth_a_warning = bool(advice) or not is_asked
+    end = stuck.End(stopped, method, made, float(norms[-1]), threshold, relative)
+    advice = advice or stuck.short_of_tolerance(end, data)
+    if advice and worth_a_warning:
         warnings.warn(f"{where}: {advice}", stacklevel=4)
     history = History(losses, norms, threshold, stopped, advice)
     return Solution(run.x, float(losses[-1]), float(norms[-1]), made, history)

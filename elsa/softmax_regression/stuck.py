@@ -1,4 +1,7 @@
-"""Why a solver ends without an answer on labels of 0 and 1, and what to do about it."""
+"""Why a solver ends without an answer, and what to do about it."""
+
+import math
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +12,56 @@ from elsa.softmax_regression.formulas import Data
 
 FAR = 20.0  # of the logits of a row: the softmax is 0 and 1 to 2e-9
 _WAY_OUT = "Penalised(problem, l2=1.0), whose minimiser is finite, or labels between 0 and 1"
+
+
+class End(NamedTuple):
+    """How a solver ended.
+
+    stopped: "gradient", "stuck" or "limit".
+    method, iterations: of the solver, and the steps that it made.
+    norm, threshold: of the gradient, and what was asked for; tolerance is that over its scale.
+    """
+
+    stopped: str
+    method: str
+    iterations: int
+    norm: float
+    threshold: float
+    tolerance: float
+
+
+def short_of_tolerance(end: End, data: Data) -> str:
+    """What kept the gradient above its tolerance, and the ways out; "" where nothing did.
+
+    Near a minimum the loss changes by |gradient|^2 / (2 curvature). Once that is less than the
+    rounding of the loss itself, no comparison of losses tells a step down from one up.
+    """
+    if end.stopped == "gradient":
+        return ""
+    dtype = data.a2.dtype
+    said = (
+        f"the solver stopped, {end.stopped!r}, after {end.iterations} steps with a gradient of "
+        f"{end.norm:.3g}, {end.norm / end.threshold:.3g} times what was asked for"
+    )
+    if not math.isfinite(end.norm):
+        return f"{said}; start nearer to 0 (init), or scale the data down"
+    ways = [f"tolerance={_above(end.tolerance * end.norm / end.threshold)} takes this as solved"]
+    if end.stopped == "limit":
+        more = "solve(init=solution.x) goes on from here, max_iterations allows for more"
+        quick = [] if end.method == "newton-cg" else ["method='newton-cg' needs the fewest steps"]
+        return f"{said}: {'; '.join([more, *quick, *ways])}"
+    said += f": no step lowers the loss by more than the rounding of {dtype}"
+    if dtype != np.float64:
+        x64 = "jax.config.update('jax_enable_x64', True) before the first array"
+        ways.insert(0, f"data in float64 go further, after {x64}")
+    penalty = "a larger l2" if data.l2 is not None else "Penalised(problem, l2=..)"
+    return f"{said}. {'; '.join([*ways, f'{penalty} makes the minimum sharper'])}"
+
+
+def _above(tolerance: float) -> str:
+    """The number in two digits, rounded up."""
+    unit = 10.0 ** (math.floor(math.log10(tolerance)) - 1)
+    return f"{math.ceil(tolerance / unit) * unit:.1e}"
 
 
 def advice(kind: str, data: Data, x: Array, stopped: str) -> str:

@@ -88,6 +88,16 @@ def test_cross_entropy_with_l2_is_multinomial_logistic_regression(n, d, classes,
     np.testing.assert_allclose(ours.T, theirs.fit(x, y, sample_weight=weights).coef_, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_newton_reaches_its_tolerance_where_the_loss_is_flat_to_rounding(dtype):
+    """Twelve rows of one feature: the loss, of order 10, hides steps that the gradient shows."""
+    x, y, weights = classified(12, 1, 4)
+    problem = Problem(x.astype(dtype), np.eye(4, dtype=dtype), np.eye(4, dtype=dtype)[y], KINDS[2])
+    found = Penalised(problem, l2=0.7, sample_weight=weights).solve()
+    assert found.history.stopped == "gradient" and found.history.advice == ""
+    assert found.x.dtype == dtype and found.iterations == len(found.history.loss) - 1 <= 12
+
+
 def test_without_penalty_and_weights_it_is_the_problem_itself():
     x, y, _ = classified(20, 3, 3)
     for kind in KINDS:

@@ -1,12 +1,13 @@
 """Planted solutions are found again; every method stops for the reason it gives."""
 
 import dataclasses
+import re
 
 import jax
 import numpy as np
 import pytest
 
-from elsa.softmax_regression import Problem, newton
+from elsa.softmax_regression import Problem, descent, newton, solvers
 from tests.softmax_regression.cases import KINDS, MATRIX, A, B, planted
 
 PLANTED = [(50, 5, seed) for seed in range(20)] + [(200, 16, seed) for seed in range(20)]
@@ -115,7 +116,9 @@ def test_newton_survives_steps_that_overflow():
 
 
 def test_rounding_stops_newton_when_the_tolerance_asks_for_too_much():
-    found = noisy(1).solve(tolerance=1e-30)
+    with pytest.warns(UserWarning, match="times what was asked for") as warned:
+        found = noisy(1).solve(tolerance=1e-30)
+    assert warned[0].filename == __file__
     assert found.history.stopped in ("stuck", "limit")
     assert found.gradient_norm <= 1e-14
 
@@ -125,6 +128,32 @@ def test_newton_works_in_float32():
     found = problem.solve()
     assert found.x.dtype == np.float32
     assert found.loss <= 1e-8 and error(found, x, problem) <= 1e-2
+
+
+@pytest.mark.parametrize("method", ["newton-cg", "lbfgs"])  # gd goes on to its limit
+def test_a_solver_that_rounding_stops_names_the_ways_out_and_they_are_ways_out(method):
+    problem = jax.tree.map(np.float32, noisy(1, factor=3.0))
+    with pytest.warns(UserWarning, match="solve: the solver stopped, 'stuck'.* float32") as warned:
+        found = problem.solve(method, tolerance=1e-12)
+    assert warned[0].filename == __file__ and found.history.advice in str(warned[0].message)
+    assert "data in float64 go further, after jax.config.update" in found.history.advice
+    tolerance = float(re.search(r"tolerance=(\S+) takes", found.history.advice)[1])
+    assert 1e-12 < tolerance < 1e-4  # of float32, not of the data
+    again = problem.solve(method, tolerance=tolerance)
+    assert again.history.stopped == "gradient" and again.history.advice == ""
+    wide = jax.tree.map(np.float64, problem).solve(method, tolerance=1e-12, max_iterations=10_000)
+    assert wide.history.stopped == "gradient"
+
+
+def test_a_limit_that_was_asked_for_is_no_warning_and_the_usual_one_is(monkeypatch):
+    problem = noisy(1)
+    found = problem.solve("gd", max_iterations=5)
+    assert "solve(init=solution.x) goes on" in found.history.advice
+    assert "method='newton-cg'" in found.history.advice
+    assert "method=" not in problem.solve(max_iterations=1).history.advice
+    monkeypatch.setitem(solvers._SOLVERS, "gd", (descent.gradient_descent, 5))
+    with pytest.warns(UserWarning, match="the solver stopped, 'limit', after 5 steps"):
+        problem.solve("gd")
 
 
 def test_the_module_says_why_this_newton():
