@@ -1,5 +1,7 @@
 """Checks of the arguments of every function of the package, and the error for an overflow."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import jax
@@ -24,6 +26,42 @@ def arrays(where: str, /, **axes: tuple[AnyShape, str]) -> list[jax.Array]:
         raise ValueError(f"{where}: {empty[0]} must not be empty, got sizes {sizes}")
     checks.finite(where, **named)
     return floats(*named.values())
+
+
+@contextlib.contextmanager
+def way_from_classes(a1: AnyShape | None, a2: AnyShape, b: AnyShape) -> Iterator[None]:
+    """Adds to an error that labels do not fit how rows of them are made, where b may be classes.
+
+    Classes are a number, a name or a truth value for each row; labels are a row of numbers.
+
+    Raises:
+      ValueError, TypeError: as what is checked within.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        way = _way_from_classes(a1, a2, b)
+        if not way:
+            raise
+        raise type(error)(f"{error}; {way}") from error
+
+
+def _way_from_classes(a1: AnyShape | None, a2: AnyShape, b: AnyShape) -> str:
+    """How labels are made of what was given; "" where it is no row of classes."""
+    try:
+        shape, kind = np.shape(b), np.asarray(b).dtype.kind
+        rows, count = None if a1 is None else np.shape(a1)[0], np.shape(a2)[0]
+    except (ValueError, TypeError, IndexError):  # ragged lists, tracers, what is no array
+        return ""
+    if kind == "b" and len(shape) == (1 if rows is None else 2):
+        return "truth values are labels of 0 and 1 by np.asarray(b, float)"
+    if rows is None or shape not in ((rows,), (rows, 1)):
+        return ""
+    how = f"np.eye({count})[b]"
+    if kind not in "iu" or len(shape) > 1:
+        whole = "np.asarray(b, int)" if kind in "biuf" else "np.unique(b, return_inverse=True)[1]"
+        how = f"np.eye({count})[classes], with classes = {whole}.ravel()"
+    return f"labels are {count} numbers for each row of a1; of classes 0 .. {count - 1}: {how}"
 
 
 def floats(*arrays: AnyShape) -> list[jax.Array]:

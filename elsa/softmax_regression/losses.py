@@ -41,11 +41,14 @@ class Losses:
     ) -> None:
         where = "Problem" if a1 is not None else "Problem.single"
         checks.one_of(where, "kind", kind, formulas.KINDS)
-        checks.real(where, **({"a": a2} if a1 is None else {"a1": a1, "a2": a2}), b=b)
+        checks.real(where, **({"a": a2} if a1 is None else {"a1": a1, "a2": a2}))
+        with inputs.way_from_classes(a1, a2, b):
+            checks.real(where, b=b)
         # NumPy stays NumPy, with all its digits whatever jax computes in, but the caller's no more
         arrays = (a if a is None or isinstance(a, jax.Array) else np.array(a) for a in (a1, a2, b))
         self._hold(*arrays, kind)
-        inputs.arrays(where, **self._axes)
+        with inputs.way_from_classes(a1, a2, b):
+            inputs.arrays(where, **self._axes)
         if kind == "cross_entropy":
             inputs.refuse_negative_labels(where, b)
 

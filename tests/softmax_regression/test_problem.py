@@ -1,5 +1,7 @@
 """A problem as a value: through jit and vmap, in any dtype, and what it refuses."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,3 +109,36 @@ def test_a_bad_direction_is_refused():
         SINGLE.hvp(X, np.ones(3))
     with pytest.raises(ValueError, match=r"hvp: v must have shape \(d1=2, d2=2\)"):
         Problem(**MATRIX).hvp(MATRIX_X, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "classes, error, way",
+    [
+        (np.array([0, 2, 1, 2]), ValueError, "np.eye(3)[b]"),
+        (np.array([[0], [2], [1], [2]]), ValueError, "np.eye(3)[classes], with classes = np.as"),
+        (np.array([0.0, 2.0, 1.0, 2.0]), ValueError, "np.eye(3)[classes], with classes = np.asa"),
+        (np.array([True, False, True, False]), TypeError, "np.eye(3)[classes], with classes = "),
+        (["cat", "dog", "cow", "dog"], TypeError, "np.eye(3)[classes], with classes = np.unique("),
+        (np.eye(3, dtype=bool)[[0, 2, 1, 2]], TypeError, "np.asarray(b, float)"),
+    ],
+)
+def test_classes_in_the_place_of_labels_name_the_rows_that_they_become(classes, error, way):
+    features = np.ones((4, 2))
+    with pytest.raises(error, match=f"Problem: b must .*{re.escape(way)}") as raised:
+        Problem(features, np.eye(3), classes, "cross_entropy")
+    code = re.search(r"(np\.eye|np\.asarray).*", str(raised.value))[0]  # and what it says works
+    shown, _, made = code.partition(", with classes = ")
+    names = {"np": np, "b": classes}
+    names["classes"] = eval(made, names) if made else None
+    labels = eval(shown, names)
+    assert Problem(features, np.eye(3), labels, "cross_entropy").b.shape == (4, 3)
+    if np.ndim(classes) < 2 or np.shape(classes)[1] == 1:
+        flat = np.ravel(classes)
+        same = flat[:, None] == flat[None, :]
+        np.testing.assert_array_equal(labels @ labels.T == 1, same)
+
+
+def test_labels_that_are_no_classes_have_the_plain_error():
+    with pytest.raises(ValueError, match=r"b must have shape .*n1=4.*") as raised:
+        Problem(np.ones((4, 2)), np.eye(3), np.ones((5, 3)))
+    assert "np.eye" not in str(raised.value)
