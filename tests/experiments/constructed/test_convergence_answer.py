@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 from rich.console import Console
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from configs import convergence as table_config
 from experiments.constructed import convergence
 from experiments.constructed import convergence_answer as answers
+from experiments.constructed import convergence_problems as problems
 from experiments.harness import engine, terminal
 from experiments.harness.experiment import Place
 from tests.helpers import table
@@ -147,3 +148,36 @@ def test_any_method_and_labels_in_any_unit_have_the_same_answer(tmp_path):
     for key in ("coefficients", "intercept", "sklearn_coefficients"):
         np.testing.assert_allclose(np.array(found[key]) * 1e60, reference[key], rtol=1e-8)
     assert found["held_out"]["r2"] == pytest.approx(reference["held_out"]["r2"], rel=1e-8)
+
+
+@pytest.mark.parametrize("lam", [100.0, 1.0])
+def test_the_answer_names_lam_and_one_that_predicts_rows_left_out_better(tmp_path, lam):
+    """Against a fit for each row that is left out, which scikit-learn's RidgeCV makes too."""
+    asked = config(tmp_path, held_out=0.0)
+    asked.lam = lam
+    problem = problems.build(next(iter(problems.names(asked).values())))
+    found = answers.regulariser(problem)
+    x, y = problem.x[0], problem.y[0]
+
+    def left_out(lam):
+        found = RidgeCV(alphas=[lam]).fit(x, y)
+        return 1.0 + found.best_score_ / np.var(y)
+
+    assert found["lam"] == lam and found["left_out_r2"] == pytest.approx(left_out(lam), rel=1e-9)
+    good = found["good_left_out_r2"]
+    assert good == pytest.approx(left_out(found["good_lam"]), abs=1e-3)  # its digits are two
+    best = max(left_out(other) for other in np.logspace(-4, 4, 40))
+    assert good > best - 0.011
+    if lam == 100.0:  # much for 25 rows
+        assert good > found["left_out_r2"] + 0.05
+    summary = answers.summary([{"answer": {**EMPTY, "regulariser": found}}])["answer"]
+    caption = " ".join(answers.table(summary).caption.split())
+    assert f"lam = {lam:g}, which shrinks" in caption
+    assert f"--config.lam={found['good_lam']:g}, with another --workdir" in caption
+    assert "lam" not in answers.table(answers.summary([{"answer": EMPTY}])["answer"]).caption
+
+
+EMPTY = {  # the answer of a run of before, which has no regulariser in it
+    **{"target": "y", "columns": [], "coefficients": [], "sklearn_coefficients": []},
+    **{"intercept": 0.0, "sklearn_intercept": 0.0, "held_out": None},
+}
