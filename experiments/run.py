@@ -207,11 +207,17 @@ def _run(spec: str | None, arguments: list[str]) -> int:
             job=_JOB.value,
             words=command_line.child_command(spec, workdir, words),
         )
-        return 0
+        return _ended(spec)
     from experiments.harness import engine  # only now: it imports jax
 
     with _on_devices():
         engine.run(experiment, config, workdir, extend=_EXTEND.value, branch=branch, **alike)
+    return _ended(spec)
+
+
+def _ended(spec: str) -> int:
+    """The exit code of a run that is done; it is said what a small version's figures are worth."""
+    print(listing.smoke(spec) if _JOB.value is None else "", end="")
     return 0
 
 

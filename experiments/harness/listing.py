@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shlex
 from pathlib import Path
 
 from rich.table import Table
@@ -10,6 +11,11 @@ from rich.table import Table
 from experiments.harness import typed
 
 _SHARED = ("__init__", "base")
+QUICK = "quick"  # the mode of every config's small version
+_MEASURED = (
+    "times: on an idle laptop-class machine with 2 cores; compiling is in them\n"
+    "NAME:quick: a smoke run, for a first look and for tests; its figures are not the result"
+)
 
 
 def table(configs: Path) -> Table:
@@ -18,7 +24,12 @@ def table(configs: Path) -> Table:
     The command `elsa` takes them by name, in any folder; `experiments.run` by path.
     """
     listing = Table(
-        "config", "claim", "time", title="experiments", title_justify="left", show_lines=True
+        *("config", "claim", "time"),
+        title="experiments",
+        caption=_MEASURED,
+        title_justify="left",
+        caption_justify="left",
+        show_lines=True,
     )
     listing.columns[0].no_wrap = True
     for column in listing.columns:
@@ -29,6 +40,16 @@ def table(configs: Path) -> Table:
             name, time = path.stem, time.replace(f"configs/{path.name}", path.stem)
         listing.add_row(name, claim, time)
     return listing
+
+
+def smoke(spec: str) -> str:
+    """A line that says what a small version's figures are worth, and what gives the result; ""
+    of a full one."""
+    name, _, mode = spec.partition(":")
+    if mode != QUICK:
+        return ""
+    full = shlex.join([*typed.run(), *([name] if typed.is_command() else [f"--config={name}"])])
+    return f"{spec} is a smoke run: its figures are not the result, which `{full}` gives\n"
 
 
 def files(configs: Path) -> list[Path]:

@@ -30,9 +30,12 @@ def test_a_run_ends_with_0_in_its_default_folder(entry, capsys):
     )
 
 
-def test_quick_and_full_do_not_share_a_folder(entry):
+def test_quick_and_full_do_not_share_a_folder_and_quick_says_what_it_is(entry, capsys):
     assert entry("--config=configs/squares.py:quick") == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("configs/squares.py:quick is a smoke run: its figures are not the res")
     assert entry("--config=configs/squares.py") == 0
+    assert "smoke run" not in capsys.readouterr().out
     assert sorted(os.listdir("runs")) == ["squares", "squares-quick"]
 
 
