@@ -74,5 +74,7 @@ def _drawn(series: Series, looks: Mapping[str, Chart], runs: int) -> Series:
     if len(looks) == 1:
         ((run, look),) = looks.items()
         return {**series, "run": run, **look}
-    name = series["name"] if len(looks) == runs else f"{series['name']} ({', '.join(looks)})"
+    name = series["name"]
+    if name and len(looks) < runs:
+        name += f" ({', '.join(looks)})"
     return {**series, "name": name, "run": "", "colour": style.THEORY.lower(), "second": False}
