@@ -1,6 +1,6 @@
 """The numbers of a figure, read from the figure itself: nothing is computed a second time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,14 +22,14 @@ def chart(figure: "Figure") -> Chart | None:
       `panels`, from left to right and top to bottom, each with `title`, the axes `x` and `y`
       (`label`, `scale`: linear or log, `range`, `ticks`: pairs of place and text or None), `series`
       and `notes` (texts beside the curves); and `notes` of the whole figure. A series has `name`,
-      `colour`, `dash` (solid, dashed, dotted or none), `marker`, `width`, `x`, `y`, for bars of
-      error `low` and `high`, for a band `band`: true, its outline in x and y, and `fraction`: the
-      axes, of "x" and "y", along which its numbers are shares of the panel. A gap is None.
+      `colour`, `dash` (solid, dashed, dotted or none), `marker`, its `size` (points, across) and
+      whether it is `filled`, `width`, `x`, `y`, for bars of error `low` and `high`, for a band
+      `band`: true, its outline in x and y, and `fraction`: the axes, of "x" and "y", along which
+      its numbers are shares of the panel. A gap is None. A guide, as the line at 0, has no name.
     """
     panels = []
-    for axes in figure.axes:
-        if not axes.get_visible():
-            continue
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    for axes in shown:
         panel = _panel(axes)
         if panel is None:
             return None
@@ -37,13 +37,32 @@ def chart(figure: "Figure") -> Chart | None:
     if not panels:
         return None
     above = {"x": figure.get_supxlabel(), "y": figure.get_supylabel()}
-    for side, shared in above.items():  # only the outer panels say what shared axes are
-        said = [panel[side]["label"] for panel in panels if panel[side]["label"]] or [shared]
-        for panel in panels:
-            panel[side]["label"] = panel[side]["label"] or said[-1 if side == "x" else 0]
+    for side, whole in above.items():
+        own = [panel[side]["label"] for panel in panels]
+        for axes, panel in zip(shown, panels, strict=True):
+            panel[side]["label"] = panel[side]["label"] or _outer(axes, shown, own, side) or whole
     _name(panels)
     notes = [text.get_text() for text in figure.texts if text.get_text() not in above.values()]
     return {"panels": panels, "notes": notes}
+
+
+def _outer(axes: "Axes", others: Sequence["Axes"], labels: Sequence[str], side: str) -> str:
+    """What an outer panel says of an axis that an inner one does not label; "" where none does.
+
+    Of panels that share the axis, and of those in the same column for x, in the same row for y.
+    """
+
+    def line(panel: "Axes") -> list[int]:
+        place = panel.get_subplotspec()
+        return [] if place is None else [*(place.colspan if side == "x" else place.rowspan)]
+
+    shared = getattr(axes, f"get_shared_{side}_axes")()
+    found = [
+        label
+        for other, label in zip(others, labels, strict=True)
+        if label and (shared.joined(axes, other) or line(axes) == line(other) != [])
+    ]
+    return found[-1 if side == "x" else 0] if found else ""
 
 
 def _panel(axes: "Axes") -> Chart | None:
@@ -106,7 +125,8 @@ def _series(axes: "Axes") -> list[Series] | None:
         elif isinstance(artist, PathCollection) and artist.get_array() is None:
             places = np.asarray(artist.get_offsets(), float)
             look = _look(artist, artist.get_facecolor())
-            found.append({**look, **_with_gaps([places]), "marker": "o"})
+            mark = {"marker": "o", "size": 3.5, "filled": False}
+            found.append({**look, **_with_gaps([places]), **mark})
         elif not isinstance(artist, Axis | Spine | Text | Legend):
             return None
     return found
@@ -135,18 +155,33 @@ def _line(axes: "Axes", line: Any) -> Series:
     from matplotlib.colors import to_hex
 
     transform = line.get_transform()
-    fraction: list[str] = []
-    if transform in (axes.get_yaxis_transform(which="grid"), axes.transAxes):
-        fraction.append("x")
-    if transform in (axes.get_xaxis_transform(which="grid"), axes.transAxes):
-        fraction.append("y")
+    whole: dict[str, Any] = {
+        "x": axes.get_yaxis_transform(which="grid"),
+        "y": axes.get_xaxis_transform(which="grid"),
+    }
+    in_data = transform is axes.transData  # which equals transAxes where limits are 0 and 1
+    fraction = [
+        side for side in whole if not in_data and transform in (whole[side], axes.transAxes)
+    ]
     x, y = map(_plain, line.get_data())
     marker, width = str(line.get_marker()), round(float(line.get_linewidth()), 3)
     return {
         **{"name": _said(line), "colour": to_hex(line.get_color()), "x": x, "y": y},
         "dash": _DASHES.get(str(line.get_linestyle()), "none"),
         "marker": None if marker.lower() in ("none", "", " ") else marker,
+        **_mark(line),
         **{"width": width, "fraction": fraction, "every": _every(line.get_markevery())},
+    }
+
+
+def _mark(line: Any) -> Series:
+    """Size of a mark, in points across, and whether it is filled with its own colour."""
+    from matplotlib.colors import to_rgba
+
+    size = float(line.get_markersize()) * (0.5 if line.get_marker() == "." else 1.0)
+    return {
+        "size": size,
+        "filled": to_rgba(line.get_markerfacecolor()) == to_rgba(line.get_color()),
     }
 
 
@@ -189,13 +224,15 @@ def _plain(values: Any) -> list[float | None]:
 def _name(panels: list[Chart]) -> None:
     """Names what has no label by what looks alike, and takes out what is drawn for legends only.
 
+    A level or upright line through the whole panel that has no label is a guide, and has no name.
+
     A legend names a curve by its colour, and the kind of a curve (theory, without the worst
     prompts) by its stroke, in grey.
     """
     series = [one for panel in panels for one in panel["series"]]
     named = [one for one in series if one["name"]]
     for one in series:
-        if not one["name"]:
+        if not one["name"] and not one["fraction"]:
             one["name"] = ", ".join(_names_of(one, named)) or "not named"
     for panel in panels:
         panel["series"] = [one for one in panel["series"] if one["x"]]

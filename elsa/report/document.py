@@ -72,6 +72,7 @@ def table(
     *,
     caption: str,
     differing: bool = False,
+    named: int = 1,
 ) -> str:
     """A table.
 
@@ -79,12 +80,13 @@ def table(
       columns: their heads.
       rows: the entries, as texts but for those that are `Markup`.
       caption: what it shows.
-      differing: marks the rows whose entries, the first aside, are not all the same.
+      differing: marks the rows whose entries, those that name them aside, are not all the same.
+      named: how many entries name a row, from the left.
     """
     heads = "".join(f'<th scope="col">{text(name)}</th>' for name in columns)
     lines = ""
     for row in rows:
-        differs = differing and len(set(map(str, row[1:]))) > 1
+        differs = differing and len(set(map(str, row[named:]))) > 1
         cells = "".join(f"<td>{_entry(entry)}</td>" for entry in row)
         lines += f"<tr{_CLASS.format('differs') if differs else ''}>{cells}</tr>\n"
     return (

@@ -208,7 +208,7 @@ def figure(found: Mapping[str, Any]) -> "Figure":
     """Coefficients beside scikit-learn's, and below them predictions against the truth."""
     shown = min(len(found["columns"]), _SHOWN)
     above = 1.0 + 0.15 * shown
-    below = 2.4 if found["held_out"] else 0.0
+    below = 2.5 if found["held_out"] else 0.0
     ratios: dict[str, Any] = {"height_ratios": [above, below]} if below else {}
     drawn, panels = style.figure(1 + bool(below), height=above + below, squeeze=False, **ratios)
     _coefficients(panels[0, 0], found)
@@ -248,13 +248,13 @@ def _predictions(axes: "Axes", target: str, held_out: Mapping[str, Any]) -> None
     )
     ends = np.array([min(truth.min(), ours.min()), max(truth.max(), ours.max())])
     style.theory(axes, ends, ends, label="prediction = truth", color="#999999")
-    scores = [f", R² = {_number(held_out[key])}" for key in ("r2", "sklearn_r2")]
-    _both(axes, (truth, ours), (truth, theirs), *scores)
+    scores = [_number(held_out[key]) for key in ("r2", "sklearn_r2")]
+    _both(axes, (truth, ours), (truth, theirs))
     style.finish(
         axes,
         x=f"{_short(target)}, rows held out",
         y=f"predicted {_short(target)}",
-        title=f"{len(truth)} rows that were not fitted",
+        title="{} rows that were not fitted:\nR² {}, scikit-learn {}".format(len(truth), *scores),
         legend=False,
     )
 
@@ -263,14 +263,12 @@ def _both(
     axes: "Axes",
     ours: tuple[np.ndarray, np.ndarray],
     theirs: tuple[np.ndarray, np.ndarray],
-    our_score: str = "",
-    their_score: str = "",
 ) -> None:
     """Attention's points as rings, scikit-learn's as dots, which lie inside where they agree."""
     rings: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 5.0}
-    style.measured(axes, *ours, name=0, label=f"attention{our_score}", **rings)
+    style.measured(axes, *ours, name=0, label="attention", **rings)
     dots: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 4.0}
-    style.theory(axes, *theirs, label=f"scikit-learn{their_score}", **dots)
+    style.theory(axes, *theirs, label="scikit-learn", **dots)
 
 
 def _short(name: str) -> str:

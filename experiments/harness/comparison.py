@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from elsa.base import strict_json
-from elsa.report import document, style
+from elsa.report import document
 from elsa.report.charts import Chart
-from experiments.harness import records, run_page, terminal
+from experiments.harness import beside, overlay, records, run_page, terminal
 from experiments.harness.chain import LineError
 from experiments.harness.experiment import RunError
 from experiments.harness.folder import CONFIG, METRICS, PAGE, SUMMARY, SWEEP
 from experiments.harness.sweep_folder import GROUPS
 
-_COLOURS = len(style.PALETTE)
 _CHARTS = re.compile(rf'<script type="application/json" id="{document.NUMBERS}">(.*?)</script>')
 
 
@@ -26,6 +25,8 @@ class Compared:
     Attributes:
       name: what readers call it.
       config, environment, summary: dotted key -> value, for readers; no summary before the end.
+      rows: dotted key of the summary -> the rows that it holds.
+      finished: whether it has come to its end.
       done: cases that are recorded.
       seconds: that they took.
       charts: figure -> its numbers.
@@ -35,6 +36,8 @@ class Compared:
     config: Mapping[str, str]
     environment: Mapping[str, str]
     summary: Mapping[str, str]
+    rows: Mapping[str, Sequence[beside.Row]]
+    finished: bool
     done: int
     seconds: float
     charts: Mapping[str, Chart]
@@ -62,12 +65,14 @@ def page(runs: Sequence[Compared]) -> str:
     places: list[str] = []
     for name in dict.fromkeys(name for run in runs for name in run.charts):
         places.append(document.figure(name, len(charts)))
-        charts.append(overlaid({run.name: run.charts[name] for run in runs if name in run.charts}))
+        charts.append(
+            overlay.overlaid({run.name: run.charts[name] for run in runs if name in run.charts})
+        )
     told = [
         (
             run.name,
             run.config.get("experiment", ""),
-            "finished" if run.summary else "stopped before its end",
+            "finished" if run.finished else "stopped before its end",
             *(run.done, terminal.duration(run.seconds)),
             *(run.environment.get(key, "") for key in ("time_started", "commit")),
         )
@@ -75,68 +80,23 @@ def page(runs: Sequence[Compared]) -> str:
     ]
     heads = ("run", "experiment", "state", "cases recorded", "time", "started", "commit")
     hint = "A colour is a run; what all runs share, as theory of the same problem, is drawn once."
-    if len(runs) > _COLOURS:
+    if len(runs) > overlay.COLOURS:
         hint += " Filled marks and broken lines are of the seventh run to the twelfth."
-    if len(runs) > 2 * _COLOURS:
+    if len(runs) > 2 * overlay.COLOURS:
         hint += (
-            f" From run {2 * _COLOURS + 1} on the looks of the first repeat: switch runs off by "
-            f"their names, or compare {2 * _COLOURS} at a time."
+            f" From run {2 * overlay.COLOURS + 1} on the looks of the first repeat: switch runs "
+            f"off by their names, or compare {2 * overlay.COLOURS} at a time."
         )
     sections = {
         "Runs": document.table(heads, told, caption="the runs, in the order given"),
-        "Figures": document.paragraph(hint, "note") + "".join(places) if places else "",
-        "Results": _beside(runs, "summary", "summary.json; shaded where runs differ"),
         "Config": _differences(runs, "config", "config.json"),
+        "Results": _results(runs),
+        "Figures": document.paragraph(hint, "note") + "".join(places) if places else "",
         "Environment": _differences(runs, "environment", "env.json"),
     }
     shown = {name: inside for name, inside in sections.items() if inside}
     title = f"comparison: {', '.join(run.name for run in runs)}"
     return document.document(title, shown, head="", charts=charts)
-
-
-def overlaid(charts: Mapping[str, Chart]) -> Chart:
-    """One figure of several runs: panels by their place, a colour for each run.
-
-    The second six runs have the colours of the first six, filled marks and strokes with gaps.
-
-    Args:
-      charts: run -> the figure in it.
-    """
-    panels: list[Chart] = []
-    for number, (run, chart) in enumerate(charts.items()):
-        for place, panel in enumerate(chart["panels"]):
-            if place == len(panels):
-                panels.append({**panel, "series": []})
-            held = panels[place]
-            for side in ("x", "y"):
-                ends = [*held[side]["range"], *panel[side]["range"]]
-                held[side] = {**held[side], "range": [min(ends), max(ends)]}
-                if held[side]["ticks"] != panel[side]["ticks"]:
-                    held[side]["ticks"] = None
-            titles = [text for text in dict.fromkeys((held["title"], panel["title"])) if text]
-            held["title"] = " / ".join(titles)
-            look = {"colour": style.colour(number), "second": number // _COLOURS % 2 == 1}
-            for series in panel["series"]:
-                _add(held["series"], series, run, look)
-    shared = len(charts) > 1
-    for panel in panels:
-        for one in panel["series"]:
-            if shared and one.pop("in") == len(charts):
-                one["run"] = ""
-                one |= {"colour": one.pop("own"), "second": False}
-            one.pop("own", None)
-            one.pop("in", None)
-    return {"panels": panels, "notes": next(iter(charts.values()))["notes"]}
-
-
-def _add(held: list[Chart], series: Chart, run: str, look: Chart) -> None:
-    """Adds a curve, unless it is theory that an earlier run has with the same numbers."""
-    if series["dash"] == "dotted":
-        for one in held:
-            if all(one[key] == series[key] for key in ("name", "dash", "x", "y")):
-                one["in"] += 1
-                return
-    held.append({**series, "run": run, **look, "own": series["colour"], "in": 1})
 
 
 def _read(path: Path, name: str) -> Compared:
@@ -149,15 +109,19 @@ def _read(path: Path, name: str) -> Compared:
         config = strict_json.loads_object((path / CONFIG).read_bytes())
         metrics, summary = path / METRICS, path / SUMMARY
         found = records.parse(metrics.read_bytes())[0] if metrics.exists() else []
-        numbers = strict_json.loads_object(summary.read_bytes()) if summary.exists() else {}
-        charts = _charts(path / PAGE) if numbers else {}
+        is_finished = summary.exists()
+        whole = strict_json.loads_object(summary.read_bytes()) if is_finished else {}
+        charts = _charts(path / PAGE) if is_finished else {}
     except (ValueError, OSError, LineError) as error:
         raise RunError(f"cannot read the run in {path}: {error}. Put the file back") from error
+    numbers, rows = beside.split(whole)
     return Compared(
         name=name,
         config=dict(run_page.rows(config)),
         environment=dict(run_page.rows(run_page.environment_of(path))),
         summary=dict(run_page.rows(numbers)),
+        rows=rows,
+        finished=is_finished,
         done=len({record["case"] for record in found}),
         seconds=sum({record["case"]: record["seconds"] for record in found}.values()),
         charts=charts,
@@ -169,6 +133,14 @@ def _charts(path: Path) -> dict[str, Chart]:
     found = _CHARTS.search(path.read_text(encoding="utf-8")) if path.exists() else None
     charts: list[Any] = strict_json.loads(found[1]) if found else []
     return {chart["name"]: chart for chart in charts}
+
+
+def _results(runs: Sequence[Compared]) -> str:
+    """Rows of summary.json by their names, then its single numbers."""
+    lists = dict.fromkeys(name for run in runs for name in run.rows)
+    found = {name: [run.rows.get(name, ()) for run in runs] for name in lists}
+    told = beside.section([run.name for run in runs], found)
+    return told + _beside(runs, "summary", "summary.json; shaded where runs differ")
 
 
 def _beside(runs: Sequence[Compared], what: str, caption: str, *, differing: bool = False) -> str:

@@ -1,6 +1,7 @@
 """Where and with what a run was computed."""
 
 import datetime
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from elsa.base.plain import decoded
 
 
 def environment(config: Mapping[str, Any], command: str) -> dict[str, Any]:
-    """What env.json records: versions, commit, device, precision, seeds, time and command.
+    """What env.json records: versions, commit, device, precision, seeds, time, command, folder.
 
     Args:
       config: the resolved config, whose dtypes and seeds are repeated here.
@@ -18,6 +19,7 @@ def environment(config: Mapping[str, Any], command: str) -> dict[str, Any]:
     return {
         "time_started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": decoded(command),
+        "folder": decoded(os.getcwd()),
         **computed.environment(),
         **{key: config[key] for key in ("dtype", "dtypes", "seed", "seeds") if key in config},
     }

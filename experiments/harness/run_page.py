@@ -1,6 +1,7 @@
 """report.html: a run on one page, from its files and its figures."""
 
 import dataclasses
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -193,7 +194,12 @@ def _again(run: Run) -> str:
     command = str(run.environment.get("command") or run.command)
     if not command:
         return ""
+    here = os.getcwd()
+    folder = str(run.environment.get("folder", here))  # where the command was typed
+    path = run.path if folder == here else run.path.resolve()
     parts = [
+        document.paragraph("Commands are for this folder:"),
+        document.command(shlex.join(["cd", folder])),
         document.paragraph(
             "The same command goes on where a run was stopped, and makes the tables and figures of "
             "a finished one again:"
@@ -201,10 +207,10 @@ def _again(run: Run) -> str:
         document.command(command),
     ]
     if run.grows:
-        train, folder = run.config["train"], shlex.quote(str(run.path))
+        train, own = run.config["train"], shlex.quote(str(path))
         steps = train["num_steps"]
         place = "" if _is_open(train) else ", in a folder of its own"
-        way = f"--branch={folder} --workdir={folder}-longer" if place else "--extend"
+        way = f"--branch={own} --workdir={own}-longer" if place else "--extend"
         parts += [
             document.paragraph(f"To train on from the {steps:,} steps that it has{place}:"),
             document.command(f"{command} --config.train.num_steps={2 * steps} {way}"),
@@ -213,7 +219,7 @@ def _again(run: Run) -> str:
         document.paragraph("Afresh, with what is there moved aside:"),
         document.command(f"{command} --overwrite"),
         document.paragraph("Beside others, on one page:"),
-        document.command(shlex.join([*typed.report(), str(run.path), "OTHER_RUN"])),
+        document.command(shlex.join([*typed.report_from(folder), str(path), "OTHER_RUN"])),
     ]
     return "".join(parts)
 

@@ -1,6 +1,8 @@
 """report.html of a sweep: its figure and table, and the way to the page of every group."""
 
 import dataclasses
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ from urllib.parse import quote
 from elsa.base import files
 from elsa.report import document
 from elsa.report.charts import Chart, chart
-from experiments.harness import run_page
+from experiments.harness import run_page, typed
 from experiments.harness.folder import FIGURES, PAGE
 from experiments.harness.sweep_folder import GROUPS
 
@@ -108,9 +110,11 @@ def _groups(report: SweepReport) -> str:
 def _again(report: SweepReport) -> str:
     if not report.command:
         return ""
-    beside = f"python -m experiments.report {report.path / GROUPS}/*"
+    beside = f"{shlex.join([*typed.report(), str(report.path / GROUPS)])}/*"
     return "".join(
         [
+            document.paragraph("Commands are for this folder:"),
+            document.command(shlex.join(["cd", os.getcwd()])),
             document.paragraph("The same command goes on where the sweep was stopped:"),
             document.command(report.command),
             document.paragraph("Its runs beside one another, on one page:"),

@@ -1,5 +1,6 @@
 """The command that the user typed, for those that are printed to be typed again."""
 
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -33,6 +34,13 @@ def child() -> list[str]:
 def report() -> list[str]:
     """The words that compare runs, their folders left out."""
     return [*_start, "report"] if _start else _module("experiments.report")
+
+
+def report_from(folder: str) -> list[str]:
+    """`report`, to be typed in another folder: what is named by a path is so from the root on."""
+    first, *words = report()
+    is_path = os.path.dirname(first) and folder != os.getcwd()
+    return [os.path.abspath(first) if is_path else first, *words]
 
 
 def lists() -> str:

@@ -55,6 +55,33 @@ def test_panels_share_what_only_the_outer_ones_say_and_names_stand_along_an_axis
     assert found["panels"][0]["x"]["ticks"] == [[0, "one"], [1, "two"]] and not found["notes"]
 
 
+def test_panels_that_share_no_axis_share_no_label_but_along_a_row_or_a_column():
+    figure, grid = style.figure(2, 2)
+    for axes in grid.flat:
+        axes.plot([0, 1], [1, 2], label="a curve")
+    grid[1, 0].set_ylabel("risk")
+    grid[1, 1].set_xlabel("layers")
+    panels = chart(figure)["panels"]
+    assert [panel["y"]["label"] for panel in panels] == ["", "", "risk", "risk"]
+    assert [panel["x"]["label"] for panel in panels] == ["", "layers", "", "layers"]
+    figure, grid = style.figure(2, sharey=True)  # one axis, in two rows
+    grid[0].set_ylabel("risk")
+    assert [panel["y"]["label"] for panel in chart(figure)["panels"]] == ["risk", "risk"]
+
+
+def test_marks_are_as_large_and_filled_as_on_paper_and_guides_have_no_name():
+    figure, axes = style.figure()
+    axes.axvline(0.0, color="#999999")
+    style.theory(axes, [1, 2], [1, 2], label="truth", color="#999999")
+    style.measured(axes, [1, 2], [3, 4], name=0, label="rings", markersize=5.0)
+    style.theory(axes, [1, 2], [3, 4], label="dots", marker=".", markersize=4.0)
+    (panel,) = chart(figure)["panels"]
+    assert [one["name"] for one in panel["series"]] == ["", "truth", "rings", "dots"]
+    found = series(panel)
+    assert (found["rings"]["size"], found["rings"]["filled"]) == (5.0, False)
+    assert (found["dots"]["size"], found["dots"]["filled"]) == (2.0, True)
+
+
 def test_pictures_of_matrices_are_no_charts():
     figure, axes = style.figure()
     axes.imshow(np.eye(2))

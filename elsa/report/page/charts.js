@@ -1,7 +1,7 @@
 "use strict";
 // Interactive figures of the page: hover, keys, logarithmic axes, curves that can be hidden.
 (() => {
-  const { node, number, scale, places, curve, sample, axes } = Drawing;
+  const { node, number, scale, places, curve, sample, axes, lines } = Drawing;
   const data = JSON.parse(document.getElementById("numbers-of-figures").textContent);
 
   function element(name, attributes = {}, text = null) {
@@ -53,12 +53,13 @@
 
     draw() {
       const width = Math.max(240, this.box.clientWidth), slanted = this.panel.x.ticks?.some(([, text]) => text.length > 8);
-      const height = Math.round(Math.min(420, Math.max(230, width * 0.6))) + (slanted ? 50 : 0);
+      const more = 14 * (lines(this.panel.x.label, width).length - 1) + (slanted ? 50 : 0);
+      const height = Math.round(Math.min(420, Math.max(230, width * 0.6))) + more;
       this.size = { width, height };
       const longest = Math.max(0, ...(this.panel.y.ticks ?? []).map(([, text]) => text.length));
       const left = Math.min(Math.max(64, 7 * longest + 10), width / 2); // names of rows as a whole
       this.x = scale(this.range("x"), this.isLog("x"), left, width - 12);
-      this.y = scale(this.range("y"), this.isLog("y"), height - (slanted ? 96 : 46), 26);
+      this.y = scale(this.range("y"), this.isLog("y"), height - 46 - more, 26);
       this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
       this.svg.replaceChildren();
       const id = `clip-${this.figure.id}-${this.figure.panels.indexOf(this)}`, clip = node("clipPath", { id });
@@ -73,7 +74,7 @@
 
     // The points that can be pointed at, curve by curve.
     points() {
-      return this.seen().filter((series) => !series.band).map((series) => ({
+      return this.seen().filter((series) => series.name && !series.band).map((series) => ({
         series,
         points: places(series, this.x, this.y).filter((p) => p && p[0] >= this.x.from - 5 && p[0] <= this.x.to + 5 && p[1] >= this.y.to - 5 && p[1] <= this.y.from + 5),
       })).filter((one) => one.points.length);
@@ -162,7 +163,7 @@
       for (const kind of ["run", "name"])
         for (const series of this.chart.panels.flatMap((panel) => panel.series)) {
           const key = keys(series).find((one) => one.startsWith(`${kind}:`));
-          if (!key || made.has(key)) continue;
+          if (!key || !series[kind] || made.has(key)) continue; // guides have no name
           made.add(key);
           const button = element("button", { type: "button", "aria-pressed": "true" });
           button.append(sample(kind === "run" ? { ...series, dash: "solid", marker: null, band: false } : series), series[kind]);
@@ -189,7 +190,7 @@
       details.append(element("summary", {}, "Numbers of this figure"), box);
       details.addEventListener("toggle", () => {
         if (body.rows.length) return;
-        this.chart.panels.forEach((panel, index) => panel.series.forEach((one) => one.x.forEach((value, at) => {
+        this.chart.panels.forEach((panel, index) => panel.series.filter((one) => one.name).forEach((one) => one.x.forEach((value, at) => {
           const row = element("tr"), bars = [one.low, one.high].map((ends) => (ends ? number(ends[at]) : ""));
           const cells = [panel.title || String(index + 1), one.run ? `${one.run}, ${one.name}` : one.name, number(value), number(one.y[at]), ...bars];
           for (const cell of cells) row.append(element("td", {}, cell));

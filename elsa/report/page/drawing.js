@@ -55,10 +55,27 @@ const Drawing = (() => {
       if (inside.length > 2) return inside;
     }
     const rough = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(rough));
-    const fine = [1, 2, 5, 10].map((part) => part * power).find((part) => part >= rough);
-    const step = isWhole ? Math.max(1, fine) : fine;
+    const steps = [10, 5, 2, 1, 0.5, 0.2].map((part) => part * power);
+    const coarse = steps.filter((step) => step >= rough).pop(); // finer where it leaves one or two
+    const usable = steps.filter((step) => step <= coarse && (!isWhole || (step >= 1 && Number.isInteger(step))));
+    const all = (usable.length ? usable : [1]).map((step) => multiples(step, low, high));
+    return all.find((found) => found.length > 2) ?? all.pop();
+  }
+
+  function multiples(step, low, high) {
     const found = [];
     for (let index = Math.ceil(low / step - 1e-9); index * step <= high + 1e-9 * step; index += 1) found.push(index * step);
+    return found;
+  }
+
+  // A label in lines that a panel of this width has room for.
+  function lines(text, width) {
+    const most = Math.floor(width / 6.5), found = [""];
+    for (const word of text.split(/\s+/)) {
+      const last = found[found.length - 1];
+      if (last && last.length + 1 + word.length > most) found.push(word);
+      else found[found.length - 1] = last ? `${last} ${word}` : word;
+    }
     return found;
   }
 
@@ -76,6 +93,9 @@ const Drawing = (() => {
     if (paths[shape]) return node("path", { ...open, d: paths[shape] });
     return node("circle", { ...open, cx: x, cy: y, r: s });
   }
+
+  // As on paper: as large, and filled where it is there or where its run is of the second six.
+  const mark = (series, x, y, colour) => marker(series.marker, x, y, Math.min(5, Math.max(2, series.size ?? 3.5)), colour, series.second || series.filled);
 
   // Where a series lies in pixels: [x, y, index], null for gaps and what is off a logarithm.
   function places(series, x, y) {
@@ -118,7 +138,7 @@ const Drawing = (() => {
         group.append(node("path", { d: `M${across} ${low}V${high}M${across - 3} ${low}h6M${across - 3} ${high}h6`, stroke: colour, fill: "none" }));
       }
       if (series.marker && index >= first && (index - first) % every === 0)
-        group.append(marker(series.marker, across, up, 3.5, colour, series.second));
+        group.append(mark(series, across, up, colour));
     }
     return group;
   }
@@ -131,7 +151,7 @@ const Drawing = (() => {
     else if (series.dash !== "none") {
       svg.append(node("path", { d: "M1 6H29", stroke: colour, "stroke-width": 2, fill: "none", ...stroke(series) }));
     }
-    if (series.marker) svg.append(marker(series.marker, 15, 6, 3.5, colour, series.second));
+    if (series.marker) svg.append(mark(series, 15, 6, colour));
     return svg;
   }
 
@@ -160,9 +180,12 @@ const Drawing = (() => {
       svg.append(node("text", { x: x.from - 6, y: at + 4, "text-anchor": "end" }, text));
     }
     svg.append(node("path", { class: "frame", d: `M${x.from} ${y.to}V${y.from}H${x.to}` }));
-    svg.append(node("text", { x: (x.from + x.to) / 2, y: size.height - 6, "text-anchor": "middle" }, panel.x.label));
+    const label = lines(panel.x.label, size.width);
+    const half = 3.25 * Math.max(...label.map((line) => line.length)); // kept inside of the picture
+    const middle = Math.max(half, Math.min((x.from + x.to) / 2, size.width - half));
+    label.forEach((line, index) => svg.append(node("text", { x: middle, y: size.height - 6 - 14 * (label.length - 1 - index), "text-anchor": "middle", class: "label" }, line)));
     svg.append(node("text", { x: 4, y: 14 }, panel.y.label));
   }
 
-  return { node, number, scale, places, curve, sample, axes };
+  return { node, number, scale, places, curve, sample, axes, lines };
 })();

@@ -91,7 +91,8 @@ def test_a_run_ends_with_coefficients_predictions_and_r2_beside_scikit_learn(tmp
         assert found[key] == pytest.approx(r2_score(truth, predicted), rel=1e-9)
     assert f"R2 {found['r2']:.4f}, scikit-learn {found['sklearn_r2']:.4f}" in printed
     svg = (tmp_path / "run" / "figures" / "answer.svg").read_text()
-    for text in ("attention, R² =", "scikit-learn, R² =", "prediction = truth", "age  "):
+    scores = f"R² {found['r2']:.4f}, scikit-learn {found['sklearn_r2']:.4f}"
+    for text in (scores, "attention", "prediction = truth", "age  "):
         assert text in svg
     page = (tmp_path / "run" / "report.html").read_text()
     for name in (*COLUMNS, TARGET):

@@ -1,4 +1,4 @@
-"""Runs on one page: their numbers beside one another, theory that they share once."""
+"""Runs on one page: a page of its own kind, and what is refused."""
 
 import shutil
 
@@ -7,25 +7,8 @@ import pytest
 from elsa.report import style
 from elsa.report.charts import chart
 from experiments import report
-from experiments.harness import comparison, engine
+from experiments.harness import comparison, engine, overlay
 from experiments.harness.experiment import RunError
-
-
-def test_curves_have_the_colour_of_their_run_and_theory_they_share_is_drawn_once():
-    charts = {}
-    for number, run in enumerate(("one", "two")):
-        figure, axes = style.figure()
-        style.measured(axes, [1, 2], [3 + number, 4], name="h3")
-        style.theory(axes, [1, 2], [5, 6])
-        axes.set_ylim(0, 7 + number)
-        charts[run] = chart(figure)
-    (panel,) = comparison.overlaid(charts)["panels"]
-    found = {(one["run"], one["name"]): one for one in panel["series"]}
-    assert set(found) == {("one", "h3"), ("two", "h3"), ("", "theory")}
-    assert [found[run, "h3"]["y"][0] for run in ("one", "two")] == [3, 4]
-    looks = [found[run, "h3"]["colour"] for run in ("one", "two")]
-    assert looks == [style.colour(0), style.colour(1)] and panel["y"]["range"] == [0, 8]
-    assert found["", "theory"]["colour"] == style.THEORY.lower()
 
 
 def test_twelve_runs_are_told_apart_and_the_page_says_so_beyond(squares, config, screen, tmp_path):
@@ -34,7 +17,7 @@ def test_twelve_runs_are_told_apart_and_the_page_says_so_beyond(squares, config,
         figure, axes = style.figure()
         style.measured(axes, [1, 2], [number, 4], name="h3")
         charts[f"run {number}"] = chart(figure)
-    (panel,) = comparison.overlaid(charts)["panels"]
+    (panel,) = overlay.overlaid(charts)["panels"]
     looks = [(one["colour"], one["second"]) for one in panel["series"]]
     assert len(set(looks[:12])) == 12 and looks[12] == looks[0]
     engine.run(squares.experiment, config, tmp_path / "0", screen=screen)

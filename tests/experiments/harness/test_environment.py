@@ -1,6 +1,7 @@
 """What env.json says about the machine and the program."""
 
 import json
+import os
 
 import jax
 
@@ -15,5 +16,5 @@ def test_it_names_versions_commit_device_precision_seed_and_command():
     assert set(found["versions"]) == packages
     assert found["device"]["count"] == jax.device_count() and found["device"]["platform"]
     assert found["dtype"] == "float64" and found["seed"] == 3 and found["x64"] is True
-    assert found["command"] == "python -m experiments.run"
+    assert (found["command"], found["folder"]) == ("python -m experiments.run", os.getcwd())
     assert "depth" not in found and "dtypes" not in found

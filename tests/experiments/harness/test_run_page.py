@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from elsa.report import document
-from experiments.harness import engine, run_page
+from experiments.harness import engine, run_page, typed
 from experiments.harness.experiment import RunError
 
 VOID = {"meta", "br", "img", "input", "link"}
@@ -130,3 +130,18 @@ def test_the_command_that_trains_on_is_one_that_is_not_refused(train, way):
         run_page.Run(path=Path("runs/one"), command="elsa run x", grows=True, **shown)
     )
     assert f"elsa run x --config.train.num_steps=400 {way}<" in page
+
+
+def test_commands_name_their_folder_and_hold_in_it_wherever_the_page_is_made(monkeypatch, tmp_path):
+    monkeypatch.setattr(typed, "_start", [".venv/bin/elsa"])
+    monkeypatch.chdir(tmp_path)
+
+    def page(folder):
+        environment = {"command": ".venv/bin/elsa run x --workdir=one", "folder": str(folder)}
+        shown = {"config": {}, "environment": environment, "records": [], "cases": 1}
+        return run_page.page(run_page.Run(path=Path("one"), **shown))
+
+    here, there = page(tmp_path), page(tmp_path / "other")
+    assert f"<code>cd {tmp_path}<" in here and "<code>.venv/bin/elsa report one OTHER_RUN<" in here
+    assert f"<code>cd {tmp_path / 'other'}<" in there
+    assert f"<code>{tmp_path}/.venv/bin/elsa report {tmp_path}/one OTHER_RUN<" in there

@@ -1,6 +1,7 @@
 """The page of a sweep: its figure, its numbers, and links to the pages of its runs."""
 
 import dataclasses
+import os
 import re
 from urllib.parse import unquote
 
@@ -37,4 +38,5 @@ def test_a_sweep_has_a_page_with_figure_table_and_links_to_every_run(
     assert all((folder / unquote(link)).is_file() for link in links)
     assert page.count("<td>finished</td>") == 2 and 'data-chart="0"' in page
     assert "records of the sweep" in page and "make it again" in page
+    assert f"<code>cd {os.getcwd()}<" in page and f"report &#x27;{folder}/groups&#x27;/*<" in page
     assert f"  {folder / 'report.html'}\n" in screen.file.getvalue()

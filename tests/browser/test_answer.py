@@ -1,0 +1,58 @@
+"""The figure of a run on a table: dots within rings, a button for each thing, ticks on a phone."""
+
+import pytest
+
+from elsa.report import document
+from elsa.report.charts import chart
+from experiments.constructed import convergence_answer as answers
+
+pytestmark = pytest.mark.slow
+TRUTH = [245.0, 290.0, 310.0, 350.0, 385.0]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    held_out = {"truth": TRUTH, "r2": 0.6, "sklearn_r2": 0.6}
+    predicted = [300.0, 320.0, 325.0, 345.0, 360.0]
+    held_out |= {"prediction": predicted, "sklearn_prediction": predicted}
+    found = {"target": "price", "columns": ["age", "income"], "spreads": [10.0, 400.0]}
+    found |= {"coefficients": [0.893, 0.0235], "sklearn_coefficients": [0.893, 0.0235]}
+    found = chart(answers.figure({**found, "held_out": held_out}))
+    text = document.document(
+        "a run", {"Figures": document.figure("answer", 0)}, head="", charts=[found]
+    )
+    place = tmp_path_factory.mktemp("answer") / "report.html"
+    place.write_text(text, encoding="utf-8")
+    return place.as_uri()
+
+
+@pytest.mark.parametrize("width, scheme", [(360, "light"), (1440, "dark")])
+def test_both_answers_show_and_every_axis_has_numbers(visit, address, width, scheme):
+    with visit(address, width=width, scheme=scheme, own=address) as page:
+        names = page.locator(".legend button").all_inner_texts()
+        assert sorted(map(str.strip, names)) == ["attention", "prediction = truth", "scikit-learn"]
+        for panel in page.locator(".panel svg").all():
+            rings, dots = (
+                [
+                    {key: float(circle.get_attribute(key)) for key in ("cx", "cy", "r")}
+                    for circle in curve.locator("circle").all()
+                ]
+                for curve in panel.locator(".curves > g").all()[-2:]
+            )
+            assert len(rings) == len(dots) > 1
+            for ring, dot in zip(rings, dots, strict=True):
+                assert (ring["cx"], ring["cy"]) == (dot["cx"], dot["cy"])
+                assert dot["r"] < ring["r"] - 1.4
+            paper, ink = (
+                panel.locator(".curves > g").nth(place).locator("circle").first
+                for place in (-2, -1)
+            )
+            assert paper.get_attribute("fill") == "var(--paper)"
+            assert ink.get_attribute("fill") == ink.get_attribute("stroke")
+            box = panel.bounding_box()
+            below = panel.locator("text[text-anchor=middle]")
+            assert below.count() >= 4  # three ticks and the label
+            for text in below.all():
+                own = text.bounding_box()
+                assert box["x"] <= own["x"] and own["x"] + own["width"] <= box["x"] + box["width"]
+        assert page.locator(".panel").first.get_by_text("predicted price").count() == 0

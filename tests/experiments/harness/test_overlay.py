@@ -1,0 +1,60 @@
+"""Figures of several runs in one: colours of runs, and theory that they share once."""
+
+import numpy as np
+import pytest
+
+from elsa.report import style
+from elsa.report.charts import chart
+from experiments.harness import overlay
+
+
+def drawn(*, measured, lines, end=2):
+    """A chart of a measured curve and lines of theory: label -> heights and stroke."""
+    figure, axes = style.figure()
+    style.measured(axes, [1, 2], measured, name="h3")
+    for label, (heights, stroke) in lines.items():
+        style.theory(
+            axes, np.array([1, end]), np.array(heights), label=label, linestyle=stroke, color="C0"
+        )
+    axes.set_ylim(0, 7)
+    return chart(figure)
+
+
+def curves(charts):
+    (panel,) = overlay.overlaid(charts)["panels"]
+    return {(one["run"], one["name"]): one for one in panel["series"]}, panel
+
+
+def test_curves_have_the_colour_of_their_run_and_marked_ones_are_never_shared():
+    charts = {
+        name: drawn(measured=[3, 4], lines={"theory": ([5, 6], ":")}) for name in ("one", "two")
+    }
+    charts["two"]["panels"][0]["y"]["range"] = [0, 8]
+    found, panel = curves(charts)
+    assert set(found) == {("one", "h3"), ("two", "h3"), ("", "theory")}
+    looks = [found[run, "h3"]["colour"] for run in ("one", "two")]
+    assert looks == [style.colour(0), style.colour(1)] and panel["y"]["range"] == [0, 8]
+    assert found["", "theory"]["colour"] == style.THEORY.lower()
+
+
+@pytest.mark.parametrize("stroke", [":", "--", "-", (0, (4, 3))])
+def test_theory_of_any_stroke_that_runs_share_is_drawn_once_in_ink(stroke):
+    lines = {"theory": ([5, 6], stroke), "Bayes": ([1, 1], stroke)}
+    charts = {name: drawn(measured=[place, 4], lines=lines) for place, name in enumerate("ab")}
+    found, _ = curves(charts)
+    assert set(found) == {("a", "h3"), ("b", "h3"), ("", "theory"), ("", "Bayes")}
+    assert {found["", name]["colour"] for name in lines} == {style.THEORY.lower()}
+
+
+def test_a_level_is_shared_as_far_as_it_goes_and_a_curve_of_some_says_whose_it_is():
+    charts = {
+        "short": drawn(measured=[1, 4], lines={"Bayes": ([1, 1], ":"), "t": ([2, 3], ":")}),
+        "long": drawn(measured=[2, 4], lines={"Bayes": ([1, 1], ":")}, end=9),
+        "third": drawn(measured=[3, 4], lines={"Bayes": ([1, 1], ":"), "t": ([2, 3], ":")}),
+    }
+    found, _ = curves(charts)
+    assert found["", "Bayes"]["x"] == [1, 9]
+    assert set(found) == {*((run, "h3") for run in charts), ("", "Bayes"), ("", "t (short, third)")}
+    charts["third"] = drawn(measured=[3, 4], lines={"Bayes": ([1.1, 1.1], ":")})
+    found, _ = curves(charts)
+    assert ("third", "Bayes") in found and ("short", "t") in found
