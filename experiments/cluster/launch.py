@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from elsa.base.stopping import PREEMPTED
-from experiments.cluster import watching
+from experiments.cluster import plan, watching
 from experiments.cluster.asked import Asked
 from experiments.cluster.ledger import Ledger
 from experiments.cluster.local import Local
@@ -72,7 +72,8 @@ def run(
         watch = watching.Watch(found, folder, ledger)
         finished = not found.ahead
         try:
-            _follow(found, watch, ledger, places, asked, words, folder)
+            of = plan.digest(config, sweep)
+            _follow(found, watch, ledger, places, asked, words, folder, of)
         except KeyboardInterrupt as error:
             again = f"\nTo come back, run:\n  {command}" if command else ""
             raise stopped(error, f". {found.done} {watch.where(places)}{again}") from error
@@ -91,6 +92,7 @@ def _follow(
     asked: Asked,
     words: Sequence[str],
     folder: SweepFolder,
+    of: str,
 ) -> None:
     watch.take_up(list(places.values()))
     missing = watch.missing()
@@ -101,6 +103,9 @@ def _follow(
         terminal.say(found.screen, f"{', '.join(said)}; they print in {ledger.log}")
     name = f"{folder.path.resolve().name}-{uuid.uuid4().hex[:8]}"
     jobs = ledger.plan(hands, cluster=asked.cluster, name=name)
+    by_name = {group.name: group for group in found.groups}
+    for job in jobs:
+        plan.write(ledger.folder(job.number), [by_name[name] for name in job.groups], of)
     try:
         watch.follow(places, jobs, words)
     except RunError:

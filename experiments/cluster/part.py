@@ -7,11 +7,11 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from elsa.base import files
+from experiments.cluster import plan
 from experiments.cluster.ledger import Ledger
 from experiments.harness import groups, sweep_folder, terminal
 from experiments.harness.experiment import FAILED, Experiment, RunError, stopped
 from experiments.harness.gathering import Gathering
-from experiments.harness.grouping import grouped
 from experiments.harness.sweep import Sweep
 from experiments.harness.sweep_folder import GROUPS
 from experiments.harness.table import Outcome
@@ -36,22 +36,16 @@ def run(
       number: of the job.
 
     Raises:
-      RunError: where there is no such job of this sweep; for Ctrl-C and the cluster's signals, once
-        all is saved; at the end, if a group failed.
+      RunError: where there is no such job, or its plan is not of this config and sweep; for Ctrl-C
+        and the cluster's signals, once all is saved; at the end, if a group failed.
     """
     screen = screen or terminal.console()
     ledger = Ledger(Path(workdir))
     job = ledger.job(number)
     if job is None:
         raise RunError(f"--job={number}: {ledger.path} has no such job; --jobs=N submits them")
-    parts = sweep_folder.parts(workdir)
-    every = {
-        group.name: group for group in grouped(experiment, config, sweep.points(), at_least=parts)
-    }
-    foreign = [name for name in job.groups if name not in every]
-    if foreign:
-        raise RunError(f"--job={number}: its group {foreign[0]} is none of this sweep")
-    found = Gathering(experiment, [every[name] for name in job.groups], command, screen)
+    own = plan.read(ledger.folder(number), experiment, config, sweep, Path(workdir))
+    found = Gathering(experiment, own, command, screen)
     done = {name for name, ended in ledger.ended(job).items() if not ended.failure}
     failed = []
     for index, group in enumerate(found.groups, start=1):

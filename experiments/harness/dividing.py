@@ -36,11 +36,15 @@ def cut(points: Sequence[_Point], axes: Sequence[str], count: int) -> list[Seque
     longest = max(axes, key=lambda key: len(values[key]))
     parts = min(count, len(values[longest]))
     below = -(-count // parts)  # of each part, where the axis alone does not give enough
-    return [
-        piece
-        for chunk in _chunks(values[longest], parts)
-        for piece in cut([p for p in points if p[longest] in chunk], axes, below)
-    ]
+    pieces: list[list[_Point]] = [[] for _ in range(parts)]
+    place = {
+        value: index
+        for index, chunk in enumerate(_chunks(values[longest], parts))
+        for value in chunk
+    }
+    for point in points:
+        pieces[place[point[longest]]].append(point)
+    return [piece for part in pieces for piece in cut(part, axes, below)]
 
 
 def dealt(items: Sequence[_Item], hands: int) -> list[Sequence[_Item]]:

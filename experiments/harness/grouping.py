@@ -94,6 +94,27 @@ def grouped(
     ]
 
 
+def configured(
+    experiment: Experiment, config: ConfigDict, points: Sequence[Point], axes: Mapping[str, str]
+) -> ConfigDict:
+    """The config of a group.
+
+    Args:
+      experiment: what runs.
+      config: the base config.
+      points: of the group, which have all keys but those of `axes` in common.
+      axes: dotted key -> name of the axis.
+    """
+    fixed = {key: value for key, value in points[0].items() if key not in axes}
+    changed = sweep.with_values(config, fixed)
+    if not axes or experiment.with_axes is None:
+        return changed
+    values = {
+        name: tuple(dict.fromkeys(point[key] for point in points)) for key, name in axes.items()
+    }
+    return experiment.with_axes(changed.unlock(), values).lock()
+
+
 def _shared(experiment: Experiment, config: ConfigDict, point: Point) -> dict[str, str]:
     """The swept keys that the point's program may vary, and the names of their axes."""
     if experiment.shares is None:
@@ -134,17 +155,10 @@ def _group(
     *,
     is_cut: bool,
 ) -> Group:
-    fixed = {key: value for key, value in points[0].items() if key not in axes}
-    changed = sweep.with_values(config, fixed)
-    if axes and experiment.with_axes is not None:
-        values = {
-            name: tuple(dict.fromkeys(point[key] for point in points)) for key, name in axes.items()
-        }
-        changed = experiment.with_axes(changed.unlock(), values).lock()
-    said = {names[key]: value for key, value in fixed.items()}
+    said = {names[key]: value for key, value in points[0].items() if key not in axes}
     if is_cut:
         said |= {names[key]: _span([point[key] for point in points]) for key in axes}
-    return Group(_name(said), changed, points, axes)
+    return Group(_name(said), configured(experiment, config, points, axes), points, axes)
 
 
 def _span(values: Sequence[Any]) -> Any:

@@ -81,13 +81,12 @@ class Sweep:
         if self.mode == "random":
             return self._drawn()
         lists = [axis for axis in self.axes.values() if isinstance(axis, tuple)]
-        rows = zip(*lists, strict=True) if self.mode == "zip" else itertools.product(*lists)
-        points: list[Point] = [dict(zip(self.axes, row, strict=True)) for row in rows]
-        for index, point in enumerate(points) if self.mode == "zip" else ():
-            if point in points[:index]:
-                place = ", ".join(f"{key} = {value}" for key, value in point.items())
-                raise RunError(f"--sweep_mode=zip: the point {place} comes twice. Nothing was run.")
-        return points
+        is_zip = self.mode == "zip"
+        rows = list(zip(*lists, strict=True) if is_zip else itertools.product(*lists))
+        for twice in _repeated(rows)[:1] if is_zip else ():
+            place = ", ".join(f"{k} = {v}" for k, v in zip(self.axes, twice, strict=True))
+            raise RunError(f"--sweep_mode=zip: the point {place} comes twice. Nothing was run.")
+        return [dict(zip(self.axes, row, strict=True)) for row in rows]
 
     def asked(self) -> dict[str, Any]:
         """The sweep as plain values."""
@@ -228,8 +227,8 @@ def _axis(config: ConfigDict, key: str, values: Any, mode: str) -> tuple[Any, ..
         typed = tuple(_read(config, key, text, argument) for text in _parts(values))
     else:
         typed = _typed(config, key, values, argument)
-    repeated = [value for index, value in enumerate(typed) if value in typed[:index]]
-    if repeated and mode != "zip":
+    repeated = _repeated(typed) if mode != "zip" else []
+    if repeated:
         raise RunError(f"{argument}: {repeated[0]!r} is given twice. Nothing was run.")
     if not typed:
         raise RunError(f"{argument}: values are missing. Nothing was run.")
@@ -281,6 +280,17 @@ def _typed(config: ConfigDict, key: str, values: Any, argument: str) -> tuple[An
             raise RunError(f"{argument}: {error}. Nothing was run.") from error
         typed.append(holder[last])
     return tuple(typed)
+
+
+def _repeated(values: Sequence[Any]) -> list[Any]:
+    """Those that an earlier one equals, in order."""
+    try:
+        count = len(set(values))
+    except TypeError:  # a list has no hash; of those there are few
+        count = -1
+    if count == len(values):
+        return []
+    return [value for index, value in enumerate(values) if value in values[:index]]
 
 
 def _one(axis: tuple[Any, ...] | Span, share: float) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from experiments.harness import command_line, grouping, sweep
 from experiments.harness.experiment import FAILED, REFUSED, RunError
 from tests.experiments.conftest import CONFIG
 
@@ -96,10 +97,15 @@ def test_jobs_are_started_with_the_command_and_their_number(entry, monkeypatch):
 
 
 def test_one_job_of_a_sweep_runs_by_its_number(entry, squares):
+    from experiments.cluster import plan
     from experiments.cluster.ledger import Ledger
 
     words = ["--config=configs/squares.py:quick", "--sweep.shift=1,2", "--workdir=there"]
-    Ledger(Path("there")).plan([["shift=2.0"]], cluster="local", name="sweep")
+    config = command_line.load("configs/squares.py:quick")
+    asked, ledger = sweep.ask(config, {"shift": "1,2"}), Ledger(Path("there"))
+    (job,) = ledger.plan([["shift=2.0"]], cluster="local", name="sweep")
+    (_, second) = grouping.grouped(squares.experiment, config, asked.points())
+    plan.write(ledger.folder(job.number), [second], plan.digest(config, asked))
     assert entry(*words, "--job=1") == 0
     assert os.listdir("there/groups") == ["shift=2.0"] and len(squares.measured) == 1
     assert entry(*words, "--job=1") == 0 and len(squares.measured) == 1

@@ -263,8 +263,40 @@ def test_a_job_of_no_such_number_or_of_another_sweep_is_refused(run, plain, conf
     other = sweep.ask(config, {"shift": "0.0"})
     with pytest.raises(RunError, match=r"--job=7: .*jobs has no such job; --jobs=N submits them"):
         part.run(*about, sweep.ask(config, AXES), folder, 7, screen=screen)
-    with pytest.raises(RunError, match=r"--job=1: its group shift=.* is none of this sweep"):
+    with pytest.raises(
+        RunError, match=r"0001/plan.json is of another sweep: axes.shift was \[0.0, "
+    ):
         part.run(*about, other, folder, 1, screen=screen)
+    config.sizes = (9,)  # a config file that was edited while its jobs waited
+    with pytest.raises(RunError, match=r"config.sizes was \[2\] and is \[9\] now. Run the command"):
+        part.run(*about, sweep.ask(config, AXES), folder, 1, screen=screen)
+
+
+def test_a_job_makes_its_own_groups_alone(
+    run, plain, config, cluster, squares, folder, screen, monkeypatch
+):
+    """The command asks each point what it shares; of its jobs none, and each makes its configs."""
+    asked, made, counts = [], [], []
+    shared = dataclasses.replace(
+        plain,
+        shares=lambda config: asked.append(config) or {"size": "n"},
+        with_axes=lambda config, axes: config,
+    )
+    axes = {"shift": ",".join(map(str, range(12)))}
+    points, with_values = sweep.ask(config, axes), sweep.with_values
+    monkeypatch.setattr(sweep, "with_values", lambda *all: made.append(all) or with_values(*all))
+
+    def one(number):
+        asked.clear(), made.clear()
+        with monkeypatch.context() as job:
+            job.setattr(sweep.Sweep, "points", lambda sweep: pytest.fail("all points"))
+            part.run(shared, config, points, folder, number, screen=screen)
+        counts.append((len(asked), len(made)))
+        return 0
+
+    cluster.run = one
+    assert len(run(jobs=6, axes=axes, experiment=shared)) == 12
+    assert counts == [(0, 2)] * 6 and len(squares.measured) == 12
 
 
 def test_a_job_is_gone_after_some_looks_without_a_sign(run, cluster, folder):
