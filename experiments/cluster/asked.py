@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.cluster import limits
 from experiments.harness.command_line import module_of
 from experiments.harness.experiment import RunError
 
@@ -84,8 +85,8 @@ def ask(
       given: options of sbatch, from the command line.
 
     Raises:
-      RunError: for flags that go without --jobs, options that are ours, and a `slurm()` that
-        returns no mapping.
+      RunError: for flags that go without --jobs, options that are ours, limits that leave a job no
+        time to work, and a `slurm()` that returns no mapping.
     """
     if jobs is None:
         alone = "--cluster" if cluster is not None else next(iter(words(given)), None)
@@ -99,7 +100,9 @@ def ask(
             f"{'' if cluster else ', which has no sbatch'}; leave it out, or take --cluster=slurm"
         )
     options = {**own(spec), **given} if where == "slurm" else {}
-    return Asked(jobs, where, {key: _option(key, value) for key, value in options.items()})
+    read = {key: _option(key, value) for key, value in options.items()}
+    limits.refuse(read)
+    return Asked(jobs, where, read)
 
 
 def own(spec: str) -> dict[str, Any]:

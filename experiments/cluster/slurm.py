@@ -8,6 +8,7 @@ from typing import Any
 
 import submitit
 
+from experiments.cluster import limits
 from experiments.cluster.ledger import Job, Ledger
 from experiments.cluster.places import RUNNING, WAITING, NoAnswerError, State, by_value, command
 from experiments.harness.experiment import FAILED, RunError
@@ -37,7 +38,7 @@ class Slurm:
                 "are submitted, or take --cluster=local. Nothing was run."
             )
         options = dict(self._options)
-        before = options.pop("signal", 90)
+        before = options.pop("signal", limits.BEFORE)
         cpus = options.get("cpus_per_task")
         executor = submitit.SlurmExecutor(folder=self._ledger.log)
         executor.update_parameters(

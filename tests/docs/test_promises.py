@@ -43,6 +43,7 @@ FILES = {
     "sealed": "base/test_sealed_json.py",
     "signals": "training/test_signals.py",
     "slurm": "slurm/test_sweep.py",
+    "limits": "experiments/cluster/test_limits.py",
     "starting": "training/test_starting.py",
     "stopping": "training/test_stopping.py",
     "sweep kills": "experiments/test_sweep_kills.py",
@@ -239,6 +240,9 @@ ELSEWHERE = {
         "a job writes its checkpoint and puts itself back into the queue": [
             ("job's process", "a_job_whose_time_is_nearly_up"),
             ("slurm", "a_job_whose_time_is_up_goes_on"),
+        ],
+        "Limits that leave a job no time to work are refused": [
+            ("limits", "limits_within_which_no_job_works"),
         ],
         "One that is preempted, or whose machine fails, is put back by Slurm.": [
             ("job's process", "a_job_that_slurm_ends_is_left_to_it"),

@@ -121,10 +121,10 @@ def test_200_points_in_20_jobs_survive_ten_kills_and_a_preemption(sweeps):
 
 
 def test_a_job_whose_time_is_up_goes_on_in_its_next_try(sweeps):
-    """Its limit is two minutes; it is told of it within one, saves, and is queued again."""
+    """Its limit is two minutes; it is told of it within the first, saves, and is queued again."""
     folder = sweeps.folder / "limited"
-    words = ["--config.pause=6", "--sweep.model.depth=1", "--jobs=1", f"--workdir={folder}"]
-    code, out, err = sweeps.run(*words, "--cluster=slurm", "--slurm.time=2", "--slurm.signal=70")
+    words = ["--config.pause=7", "--sweep.model.depth=1", "--jobs=1", f"--workdir={folder}"]
+    code, out, err = sweeps.run(*words, "--cluster=slurm", "--slurm.time=2", "--slurm.signal=59")
     assert code == 0, out + err
     (log,) = (folder / "jobs/log").glob("*.out")
     said = log.read_text()

@@ -62,6 +62,7 @@ def test_the_seconds_before_the_end_at_which_a_job_is_told(text, seconds):
         (["--slurm.array=0-3"], {}, "--jobs says how many"),
         (["--slurm.job-name=mine"], {}, "the sweep finds its jobs by their name"),
         (["--slurm.signal=TERM@30"], {}, "give USR2@SECONDS"),
+        (["--slurm.time=2", "--slurm.signal=600"], {}, "time=2 and --slurm.signal=600 leave a job"),
         (["--slurm.time=3"], {"jobs": None, "cluster": None}, "--slurm.time=3 goes with --jobs=N"),
         ([], {"jobs": None}, "--cluster goes with --jobs=N"),
         (["--slurm.time=3"], {"cluster": "local"}, "processes of this machine; leave it out"),
