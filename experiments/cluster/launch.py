@@ -8,7 +8,7 @@ import polars as pl
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from elsa.base.stopping import PREEMPTED
+from elsa.base.stopping import PREEMPTED, Preempted
 from experiments.cluster import plan, watching
 from experiments.cluster.asked import Asked
 from experiments.cluster.ledger import Ledger
@@ -75,6 +75,8 @@ def run(
             of = plan.digest(config, sweep)
             _follow(found, watch, ledger, places, asked, words, folder, of)
         except KeyboardInterrupt as error:
+            if isinstance(error, Preempted):
+                watch.see_who_stops(places)
             again = f"\nTo come back, run:\n  {command}" if command else ""
             raise stopped(error, f". {found.done} {watch.where(places)}{again}") from error
         if watch.lost:

@@ -2,8 +2,8 @@
 
 A job has a folder `jobs/NUMBER`: `job.json` says which groups it runs and how the cluster calls it,
 `id.json` under which number it was accepted. The job itself writes `ended.jsonl`, a line for each
-group that came to its end, and `exit.json` when its last try has ended. `jobs/log` has what jobs
-print.
+group that came to its end, `told.json` when a signal asks it to stop, and `exit.json` when its last
+try has ended. `jobs/log` has what jobs print.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from elsa.base import files, strict_json
 
 JOBS, LOG = "jobs", "log"
 _JOB, _ID, _ENDED, _EXIT = "job.json", "id.json", "ended.jsonl", "exit.json"
+_TOLD = "told.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +139,10 @@ class Ledger:
             except (ValueError, KeyError):
                 continue  # cut off by a kill: that group is asked for again
         return found
+
+    def is_told(self, job: Job) -> bool:
+        """Whether a signal has asked the job's last try to stop."""
+        return (self.folder(job.number) / _TOLD).exists()
 
     def exit_code(self, job: Job) -> int | None:
         """With which code the job's last try ended; None where it could not say."""

@@ -14,7 +14,7 @@ import submitit
 
 from elsa.base import owner
 from experiments.cluster.ledger import Job, Ledger
-from experiments.cluster.places import RUNNING, State, by_value, command
+from experiments.cluster.places import LOCAL, RUNNING, State, by_value, command
 
 _SECONDS_TO_START = 60.0  # until a process holds its job's folder
 _FOREVER = 60 * 24 * 365  # minutes
@@ -23,7 +23,7 @@ _FOREVER = 60 * 24 * 365  # minutes
 class Local:
     """Jobs as processes of this machine, as many at once as it has cores for this process."""
 
-    name, seconds = "local", 1.0
+    name, seconds = LOCAL, 1.0
 
     def __init__(self, ledger: Ledger):
         self._ledger = ledger
@@ -56,15 +56,16 @@ class Local:
         return shlex.join(["kill", *(self._ledger.id(job) for job in jobs)])
 
     def _is_alive(self, job: Job) -> bool:
-        if job.number in self._started:
-            return not self._started[job.number].done()
+        started = self._started.get(job.number)
+        if started is not None and not started.done():
+            return True
         folder = self._ledger.folder(job.number)
         if not (self._ledger.id(job) and job.host == socket.gethostname()):
             return False
         if _is_held(folder):
             return True
         age = time.time() - folder.stat().st_mtime
-        return age < _SECONDS_TO_START and owner.runs(int(self._ledger.id(job)))
+        return started is None and age < _SECONDS_TO_START and owner.runs(int(self._ledger.id(job)))
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ class Command:
       words: the command.
       cwd: where it runs.
       environment: variables that it has otherwise than the job; None for those it has not.
-      folder: of the job, where `exit.json` is written.
+      folder: of the job, where `told.json` is written at a signal, and `exit.json` at the end.
     """
 
     def __init__(
@@ -59,11 +59,12 @@ class Command:
           SystemExit: with any other code of the command.
         """
         lock = self._hold()
+        for of_an_earlier_try in ("exit.json", "told.json"):
+            with contextlib.suppress(OSError):
+                (self.folder / of_an_earlier_try).unlink()
         for told in _TOLD:
             signal.signal(told, self._receive)
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
-        with contextlib.suppress(OSError):
-            (self.folder / "exit.json").unlink()  # of an earlier try
         environment = {**os.environ, **self.environment}
         kept = {name: value for name, value in environment.items() if value is not None}
         self._child = subprocess.Popen(self.words, cwd=self.cwd, env=kept, preexec_fn=_as_child)
@@ -89,6 +90,8 @@ class Command:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         print(f"{signal.Signals(number).name} came", flush=True)
         self._came.append(number)
+        with contextlib.suppress(OSError):
+            (self.folder / "told.json").write_text(json.dumps({"signal": number}) + "\n")
         if self._child is not None:
             self._child.send_signal(_TOLD[signal.Signals(number)])
 

@@ -10,6 +10,7 @@ import cloudpickle
 from experiments.cluster import payload
 from experiments.cluster.ledger import Job, Ledger
 
+LOCAL = "local"  # the place whose jobs a signal to a process group of the command reaches, too
 WAITING, RUNNING = "waiting", "running"
 
 

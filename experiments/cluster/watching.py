@@ -1,11 +1,13 @@
 """Follows the jobs of a sweep, by their folders and the cluster's list, until none is left."""
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from elsa.base.stopping import PREEMPTED
 from experiments.cluster.ledger import Ended, Job, Ledger
-from experiments.cluster.places import Cluster, NoAnswerError, State
+from experiments.cluster.places import LOCAL, Cluster, NoAnswerError, State
 from experiments.cluster.progress import JobProgress, counted
 from experiments.harness import engine, sweep_folder, terminal
 from experiments.harness.gathering import Gathering
@@ -13,6 +15,8 @@ from experiments.harness.grouping import Group
 from experiments.harness.sweep_folder import GROUPS, SweepFolder
 from experiments.harness.table import Outcome
 
+_SECONDS_TO_BE_TOLD = 2.0  # until a job has noted a signal that came to this process as well
+_FASTER = 0.2  # looks at jobs that are about to end, for the seconds of others
 _LOOKS = 3  # without a sign of a job, in its folder and in the list, until it counts as gone
 
 
@@ -74,16 +78,43 @@ class Watch:
                 if self.live:
                     time.sleep(min(places[job.cluster].seconds for job in self.live.values()))
 
+    def see_who_stops(self, places: Mapping[str, Cluster]) -> None:
+        """After a scheduler's signal: waits for the end of those local jobs that it reached too.
+
+        So it does where it was sent to a process group, a container or all that a user has. Ctrl-C
+        leaves them to themselves.
+        """
+        here = {name: place for name, place in places.items() if name == LOCAL}
+        said, until = False, time.monotonic() + _SECONDS_TO_BE_TOLD
+        with contextlib.suppress(KeyboardInterrupt):
+            while own := [job for job in self.live.values() if job.cluster == LOCAL]:
+                told = sum(self._ledger.is_told(job) for job in own)
+                if not told and time.monotonic() > until:
+                    return
+                if told and not said:
+                    text = f"the signal reached jobs, too: waiting until {told} of them have saved"
+                    terminal.say(self._found.screen, text)
+                    said = True
+                time.sleep(here[LOCAL].seconds * _FASTER)
+                self._look(here)
+                self._gather(own, failures=True)
+                self._let_go()
+
     def where(self, places: Mapping[str, Cluster]) -> str:
         """What becomes of the jobs if nobody watches them, and what cancels them."""
-        if not self.live:
-            return "No job is left."
-        lines = [f"The jobs go on: {counted(self._states, 0)}. To cancel them:"]
+        saved = [job for job in self.lost if self._ledger.exit_code(job) == PREEMPTED]
+        others = [job for job in self.lost if job not in saved]
+        lines = [f"Jobs that have saved and stopped, too: {len(saved)}."] if saved else []
+        lines += [lost(others, self._ledger, self._folder.path)] if others else []
+        if self.live:
+            lines.append(f"The jobs go on: {counted(self._states, 0)}. To cancel them:")
+        elif not lines:
+            lines.append("No job is left.")
         for name, place in places.items():
             own = [job for job in self.live.values() if job.cluster == name]
             lines += [f"  {place.cancel(own)}"] if own else []
         if self._queue:
-            lines.append(f"{len(self._queue)} jobs that have not started wait for that command.")
+            lines.append(f"Jobs that the same command starts: {len(self._queue)}.")
         return "\n".join(lines)
 
     def _submit(self, places: Mapping[str, Cluster], words: Sequence[str]) -> None:

@@ -43,6 +43,7 @@ FILES = {
     "sealed": "base/test_sealed_json.py",
     "signals": "training/test_signals.py",
     "slurm": "slurm/test_sweep.py",
+    "process group": "experiments/cluster/test_process_group.py",
     "limits": "experiments/cluster/test_limits.py",
     "starting": "training/test_starting.py",
     "stopping": "training/test_stopping.py",
@@ -262,6 +263,13 @@ ELSEWHERE = {
         ],
         "another `--jobs` later deals the same groups out to more or fewer jobs": [
             ("jobs", "points_of_one_program_are_cut_once"),
+        ],
+        "Ctrl-C and a closed terminal leave these jobs, too.": [
+            ("process group", "ctrl_c_and_a_lost_terminal"),
+        ],
+        "ends them with their checkpoints saved; the command waits for that": [
+            ("process group", "all_save_and_end_with_75"),
+            ("jobs", "a_signal_that_reaches_jobs_too"),
         ],
         "It writes a checkpoint and ends with exit code 75.": [
             ("run", "a_scheduler_s_signal_ends_a_run_with_75"), ("preemption", "ten_preemptions"),

@@ -76,6 +76,7 @@ def plain(squares, monkeypatch):
 
 @pytest.fixture
 def cluster(monkeypatch):
+    monkeypatch.setattr(watching, "_SECONDS_TO_BE_TOLD", 0.0)
     found = Cluster()
     monkeypatch.setattr(launch, "Local", found)
     return found
@@ -221,12 +222,42 @@ def test_ctrl_c_leaves_the_jobs_and_the_same_command_follows_them(
     assert re.fullmatch(
         r"interrupted\. 0 of 6 groups are done\. "
         r"The jobs go on: 0 jobs run, 2 wait \(Resources\)\. To cancel them:"
-        rf"\n  cancel 1 2\n1 jobs that .* wait for that command.\nTo come back, run:\n  {COMMAND}",
+        rf"\n  cancel 1 2\nJobs that the same command starts: 1\.\n"
+        rf"To come back, run:\n  {COMMAND}",
         str(left.value),
     )
     assert len(run(jobs=3)) == 9 and len(squares.measured) == 6
     assert [job.number for job in cluster.submitted] == [1, 2, 4, 5]  # of what the third had
     assert "2 groups in 2 jobs (local); they print in " in screen.file.getvalue()
+
+
+def test_a_signal_that_reaches_jobs_too_ends_the_command_once_they_have_saved(
+    run, squares, cluster, folder, screen
+):
+    """Of three jobs one is told, and saves; one is not; and one has no room yet."""
+    looks = [None, Preempted("SIGTERM came"), None, None]
+    cluster.widest, states = 2, cluster.states
+
+    def seen(jobs):
+        if looks and (error := looks.pop(0)) is not None:
+            cluster.ledger.folder(1).joinpath("told.json").write_text("{}")
+            raise error
+        if looks:
+            return {job.number: State(RUNNING) for job in jobs}
+        cluster.ledger.folder(1).joinpath("exit.json").write_text('{"code": 75}')
+        return {2: State(RUNNING)}
+
+    cluster.states = seen
+    with pytest.raises(RunError) as left:
+        run(jobs=3)
+    assert left.value.exit_code == 75 and str(left.value) == (
+        "preempted. 0 of 6 groups are done. Jobs that have saved and stopped, too: 1.\n"
+        "The jobs go on: 1 job runs, 0 wait. To cancel them:\n  cancel 2\n"
+        f"Jobs that the same command starts: 1.\nTo come back, run:\n  {COMMAND}"
+    )
+    assert "the signal reached jobs, too: waiting until 1 " in screen.file.getvalue()
+    cluster.states = states
+    assert len(run(jobs=3)) == 9 and len(squares.measured) == 6
 
 
 def test_what_jobs_did_while_nobody_watched_is_gathered(run, squares, cluster, folder):
