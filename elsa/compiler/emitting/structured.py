@@ -25,6 +25,7 @@ from elsa.compiler.tracing.graph import Ref, constant_of
 Environment = Mapping[Chain, jax.Array]
 Factor = jax.Array | Applied
 Numbers = Any  # a tree of arrays: the coefficients and constants of some layers
+Term = tuple[float, jax.Array]  # a number and what it multiplies
 
 
 def numbers_of(layers: Sequence[Layer]) -> Numbers:
@@ -96,9 +97,27 @@ def _layers(layers: Sequence[Layer], numbers: Numbers, env: Environment) -> dict
                 for work, constants in zip(works(assign), factors, strict=True)
             ]
             zero = jnp.zeros(assign.target.shape, dtype)
-            written[assign.target] = sum(terms[1:], terms[0]) if terms else zero
+            written[assign.target] = _summed(terms) if terms else zero
         now.update(written)
     return now
+
+
+def _summed(terms: Sequence[Term]) -> jax.Array:
+    """sum_i c_i A_i, where what is multiplied by the same number, but for its sign, is summed first.
+
+    So w - eta A w + eta b - eta lam w is w - eta (A w - b + lam w), as one would write it: one
+    multiplication, and what nearly cancels does so before it is rounded beside w.
+    """
+    groups: dict[float, Term] = {}
+    for coefficient, value in terms:
+        size = abs(coefficient)
+        if size not in groups:
+            groups[size] = coefficient, value
+            continue
+        first, total = groups[size]
+        groups[size] = first, (total + value if first == coefficient else total - value)
+    products = [value if first == 1.0 else first * value for first, value in groups.values()]
+    return sum(products[1:], products[0])
 
 
 def _rounded(constant: Any, dtype: np.dtype) -> Any:
@@ -108,29 +127,28 @@ def _rounded(constant: Any, dtype: np.dtype) -> Any:
     return constant.astype(dtype) if isinstance(constant, Applied) else jnp.asarray(constant, dtype)
 
 
-def _product(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+def _product(like: Product, numbers: Sequence[Any], env: Environment) -> Term:
     coefficient, left, middle, right = numbers
     operands = _operands(like, env)
     value = _ordered([left, *operands[:1], middle], operands[1:], right, like.first)
     if isinstance(coefficient, jax.Array):
-        return coefficient * value
-    return value if coefficient == 1.0 else float(coefficient) * value
+        return 1.0, coefficient * value
+    return float(coefficient), value
 
 
-def _masked(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+def _masked(like: Product, numbers: Sequence[Any], env: Environment) -> Term:
     (mask,), (block, *others) = numbers, _operands(like, env)
-    masked: jax.Array = mask * _ordered([block], others, None, like.first)
-    return masked
+    return 1.0, mask * _ordered([block], others, None, like.first)
 
 
-def _multiple(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+def _multiple(like: Product, numbers: Sequence[Any], env: Environment) -> Term:
     (matrix,), (block, scalar) = numbers, _operands(like, env)
-    return (block if matrix is None else _times(block, matrix)) * scalar
+    return 1.0, (block if matrix is None else _times(block, matrix)) * scalar
 
 
-def _inner(like: Product, numbers: Sequence[Any], env: Environment) -> jax.Array:
+def _inner(like: Product, numbers: Sequence[Any], env: Environment) -> Term:
     (left, right), (a, b) = numbers, _operands(like, env)
-    return jnp.sum((left @ a) * (b @ right).T).reshape(1, 1)
+    return 1.0, jnp.sum((left @ a) * (b @ right).T).reshape(1, 1)
 
 
 _COMPUTED = {"product": _product, "mask": _masked, "multiple": _multiple, "inner": _inner}
