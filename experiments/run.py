@@ -103,10 +103,7 @@ _MAX_SECONDS = flags.DEFINE_float(
     lower_bound=0.0,
 )
 _DEVICES = flags.DEFINE_integer(
-    "devices",
-    None,
-    "How many of the devices that jax finds are used; all by default.",
-    lower_bound=1,
+    "devices", None, "How many of jax's devices are used; all by default.", lower_bound=1
 )
 _LIST = flags.DEFINE_bool("list", False, "Show every config with its claim and its time.")
 
