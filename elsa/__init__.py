@@ -6,7 +6,11 @@ Names are loaded when they are first used, so that `import elsa` costs next to n
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from elsa.base.compiler_faults import avoid as _avoid
+
 __version__ = "0.1.0"
+
+_avoid()  # before jax computes
 
 # Public functions and classes -> the module that defines them.
 _FROM = {

@@ -27,7 +27,10 @@ code=$?
 echo $code >>{folder}/codes
 exit $code
 """
-WORDS = "--config.train.num_steps=400 --config.train.evaluate_every=20"
+WORDS = (
+    "--config.train.num_steps=400 --config.train.evaluate_every=20 "
+    "--config.train.checkpoint_seconds=0"
+)
 
 
 class Script:
@@ -111,6 +114,11 @@ class Script:
         subprocess.run(["scancel", self.job], env=self._environment, check=False)
 
 
+def saved(trained):
+    """The whole checkpoints of a run, which have the number of their step as name."""
+    return [path for path in trained.rglob("checkpoints/*") if path.name.isdigit()]
+
+
 @pytest.fixture
 def script(slurm, tmp_path):
     found = Script(tmp_path, slurm)
@@ -121,7 +129,7 @@ def script(slurm, tmp_path):
 def test_two_tasks_of_srun_train_one_run_and_go_on_where_one_is_killed(script):
     """The tasks find each other from Slurm's variables; one is killed, and all is queued again."""
     trained = script.run / "training"
-    script.until(lambda: script.codes or list(trained.rglob("metrics.jsonl")))
+    script.until(lambda: script.codes or saved(trained))
     assert script.codes == [], script.log
     lost = script.until(lambda: script.task(1))
     os.kill(lost, signal.SIGKILL)
@@ -132,6 +140,7 @@ def test_two_tasks_of_srun_train_one_run_and_go_on_where_one_is_killed(script):
     assert "process 1 on" in script.log and "the same commands go on" in script.log
     script.until(lambda: len(script.codes) == 2)
     assert script.codes == [137, 0], script.log
+    assert "going on from step" in script.log
     environment = json.loads((script.run / "env.json").read_text())
     assert environment["device"]["processes"] == 2, environment
     summaries = list(script.folder.rglob("summary.json"))

@@ -103,7 +103,7 @@ def _layers(layers: Sequence[Layer], numbers: Numbers, env: Environment) -> dict
 
 
 def _summed(terms: Sequence[Term]) -> jax.Array:
-    """sum_i c_i A_i, where what is multiplied by the same number, but for its sign, is summed first.
+    """sum_i c_i A_i; what is multiplied by the same number, but for its sign, is summed first.
 
     So w - eta A w + eta b - eta lam w is w - eta (A w - b + lam w), as one would write it: one
     multiplication, and what nearly cancels does so before it is rounded beside w.

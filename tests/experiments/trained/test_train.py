@@ -203,7 +203,7 @@ def test_keys_that_do_nothing_are_refused():
         for other in ("task.name=table", "model.architecture=gpt2"):
             with pytest.raises(ValueError, match=rf"train: {word[:-4]} must be finite, got inf"):
                 train.check(small(other, word))
-    with pytest.raises(ValueError, match=r"name it by data\.path"):
+    with pytest.raises(ValueError, match=r"name a CSV file by data\.path"):
         train.check(small("data.target=price"))
 
 
