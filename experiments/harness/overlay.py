@@ -1,9 +1,11 @@
 """Figures of several runs in one: a colour for each run, and what they share drawn once."""
 
+import copy
 from collections.abc import Mapping
 
 from elsa.report import style
 from elsa.report.charts import Chart, Series
+from experiments.harness import named_axes
 
 COLOURS = len(style.PALETTE)
 
@@ -22,10 +24,12 @@ def overlaid(charts: Mapping[str, Chart]) -> Chart:
     curves: list[list[tuple[Series, dict[str, Chart]]]] = []  # of each panel, with its runs' looks
     for number, (run, chart) in enumerate(charts.items()):
         look = {"colour": style.colour(number), "second": number // COLOURS % 2 == 1}
-        for place, panel in enumerate(chart["panels"]):
+        for place, panel in enumerate(copy.deepcopy(chart["panels"])):
             if place == len(panels):
                 panels.append({**panel, "series": []})
                 curves.append([])
+            for side in ("x", "y"):
+                named_axes.align(panels[place], panel, side)
             _widen(panels[place], panel)
             for series in panel["series"]:
                 _add(curves[place], series, run, look)

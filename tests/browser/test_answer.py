@@ -16,7 +16,7 @@ def address(tmp_path_factory):
     predicted = [300.0, 320.0, 325.0, 345.0, 360.0]
     held_out |= {"prediction": predicted, "sklearn_prediction": predicted}
     found = {"target": "price", "columns": ["age", "income"], "spreads": [10.0, 400.0]}
-    found |= {"coefficients": [0.893, 0.0235], "sklearn_coefficients": [0.893, 0.0235]}
+    found |= {"coefficients": [-0.893, 0.0235], "sklearn_coefficients": [-0.893, 0.0235]}
     found = chart(answers.figure({**found, "held_out": held_out}))
     text = document.document(
         "a run", {"Figures": document.figure("answer", 0)}, head="", charts=[found]
@@ -56,3 +56,15 @@ def test_both_answers_show_and_every_axis_has_numbers(visit, address, width, sch
                 own = text.bounding_box()
                 assert box["x"] <= own["x"] and own["x"] + own["width"] <= box["x"] + box["width"]
         assert page.locator(".panel").first.get_by_text("predicted price").count() == 0
+
+
+def test_an_axis_of_names_stays_and_points_below_zero_are_said(visit, address):
+    with visit(address, width=1440, scheme="light", own=address) as page:
+        columns, predictions = page.locator(".panel").all()
+        before = columns.locator("svg").inner_html()
+        page.get_by_label("logarithmic vertical axis").check()
+        assert columns.locator("svg").inner_html() == before  # its places are names
+        page.get_by_label("logarithmic horizontal axis").check()
+        assert columns.get_by_text("Not shown, as they are not above 0: 2 points.").is_visible()
+        assert predictions.get_by_text("Not shown").count() == 0
+        assert "age  -0.893" in columns.locator("svg").inner_html()

@@ -24,6 +24,8 @@
       this.tip = element("div", { class: "tip", hidden: "" });
       this.box.append(this.svg, this.tip);
       for (const note of panel.notes) this.box.append(element("p", { class: "note" }, note));
+      this.unplaced = element("p", { class: "note", hidden: "" });
+      this.box.append(this.unplaced);
       this.svg.addEventListener("pointermove", (event) => this.hover(event));
       this.svg.addEventListener("pointerleave", () => this.show(null));
       this.svg.addEventListener("blur", () => this.show(null));
@@ -35,15 +37,32 @@
     }
 
     isLog(side) {
-      return this.figure.log[side] ?? this.panel[side].scale === "log";
+      const own = this.panel[side].scale === "log";
+      return own || this.mayBeLog(side) ? this.figure.log[side] ?? own : false;
+    }
+
+    values(side) {
+      return this.panel.series.filter((one) => !one.fraction.includes(side)).flatMap((one) => one[side]);
+    }
+
+    // Names along an axis have places, no sizes.
+    mayBeLog(side) {
+      const named = this.panel[side].ticks?.some(([, text]) => Number.isNaN(Number(text)));
+      return !named && this.values(side).some((value) => value > 0);
+    }
+
+    // What a logarithmic axis has no place for, where paper has one that is not.
+    lost() {
+      const sides = ["x", "y"].filter((side) => this.isLog(side) && this.panel[side].scale !== "log");
+      const count = sides.flatMap((side) => this.values(side)).filter((value) => value !== null && value <= 0).length;
+      return count ? `Not shown, as they are not above 0: ${count} ${count > 1 ? "points" : "point"}.` : "";
     }
 
     // As drawn on paper; where the scale is changed, what the numbers span.
     range(side) {
       const own = this.panel[side], isLog = this.isLog(side);
       if (isLog === (own.scale === "log")) return own.range;
-      const values = this.panel.series.filter((one) => !one.fraction.includes(side)).flatMap((one) => one[side]);
-      const usable = values.filter((value) => value !== null && (!isLog || value > 0));
+      const usable = this.values(side).filter((value) => value !== null && (!isLog || value > 0));
       if (!usable.length) return isLog ? [1, 10] : own.range;
       const low = usable.reduce((a, b) => Math.min(a, b)), high = usable.reduce((a, b) => Math.max(a, b));
       if (isLog) return [low / 1.15, high * 1.15];
@@ -61,6 +80,8 @@
       this.x = scale(this.range("x"), this.isLog("x"), left, width - 12);
       this.y = scale(this.range("y"), this.isLog("y"), height - 46 - more, 26);
       this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      this.unplaced.textContent = this.lost();
+      this.unplaced.hidden = !this.unplaced.textContent;
       this.svg.replaceChildren();
       const id = `clip-${this.figure.id}-${this.figure.panels.indexOf(this)}`, clip = node("clipPath", { id });
       clip.append(node("rect", { x: this.x.from - 5, y: this.y.to - 5, width: this.x.to - this.x.from + 10, height: this.y.from - this.y.to + 10 }));
@@ -147,10 +168,9 @@
     scales() {
       const tools = element("div", { class: "tools" });
       for (const side of ["x", "y"]) {
-        const values = this.chart.panels.flatMap((panel) => panel.series.filter((one) => !one.fraction.includes(side)).flatMap((one) => one[side]));
         const label = element("label"), box = element("input", { type: "checkbox", name: `log-${side}` });
         box.checked = this.chart.panels.every((panel) => panel[side].scale === "log");
-        box.disabled = !box.checked && !values.some((value) => value > 0);
+        box.disabled = !box.checked && !this.panels.some((panel) => panel.mayBeLog(side));
         box.addEventListener("change", () => { this.log[side] = box.checked; this.draw(); });
         label.append(box, `logarithmic ${side === "x" ? "horizontal" : "vertical"} axis`);
         tools.append(label);

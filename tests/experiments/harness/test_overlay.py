@@ -58,3 +58,24 @@ def test_a_level_is_shared_as_far_as_it_goes_and_a_curve_of_some_says_whose_it_i
     charts["third"] = drawn(measured=[3, 4], lines={"Bayes": ([1.1, 1.1], ":")})
     found, _ = curves(charts)
     assert ("third", "Bayes") in found and ("short", "t") in found
+
+
+def columns(**coefficients):
+    """A chart of coefficients by column, as the answer about a table draws them."""
+    figure, axes = style.figure()
+    places = range(len(coefficients))
+    axes.set_yticks(places, [f"{name}  {value:g}" for name, value in coefficients.items()])
+    style.measured(axes, list(coefficients.values()), list(places), name="attention")
+    return chart(figure)
+
+
+def test_names_along_an_axis_have_one_place_in_all_runs():
+    """Runs order their columns by size: a column's points lie on one line, under its name."""
+    charts = {"one": columns(age=1, rooms=2, size=3), "two": columns(rooms=2, town=4, age=5)}
+    before = charts["two"]["panels"][0]["series"][0]["y"]
+    (panel,) = overlay.overlaid(charts)["panels"]
+    assert panel["y"]["ticks"] == [[0, "age"], [1, "rooms  2"], [2, "size  3"], [3, "town  4"]]
+    found = {one["run"]: dict(zip(one["y"], one["x"], strict=True)) for one in panel["series"]}
+    assert found == {"one": {0: 1, 1: 2, 2: 3}, "two": {1: 2, 3: 4, 0: 5}}
+    assert panel["y"]["range"][1] >= 3.0
+    assert charts["two"]["panels"][0]["series"][0]["y"] == before  # the run's own stays
