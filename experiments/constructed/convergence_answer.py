@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LAMS = np.logspace(-5, 2, 15)  # over the number of rows, which a column's squares sum to
 _SHOWN = 25  # coefficients of the figure and of the printed table
+_VISIBLE = 0.005  # of R2: less is no reason for another lam
 # of a problem, and of rows in its standard form or None: w, and the predictions there
 Solve = Callable[[Problems, np.ndarray | None], tuple[np.ndarray, np.ndarray | None]]
 
@@ -75,7 +76,7 @@ def regulariser(problem: Problems) -> Record:
 
     Each row from the others: e_i = r_i / (1 - h_i), with the residuals r of the fit to all rows and
     h_i = 1/n + x_i^T (X^T X + lam I)^-1 x_i (Golub, Heath and Wahba 1979). R2 is of all e_i. Among
-    two lam a decade the largest is taken whose R2 is within .01 of the best, as it asks for the
+    two lam a decade the largest is taken whose R2 is within .001 of the best, as it asks for the
     fewest layers. The columns keep their scale: it is for a choice, the rows held out are to judge.
     """
     x, y = problem.x[0], problem.y[0] / np.abs(problem.y[0]).max()
@@ -90,7 +91,7 @@ def regulariser(problem: Problems) -> Record:
 
     lams = (len(y) * _LAMS).tolist()
     scores = [r2(lam) for lam in lams]
-    good = max(place for place, score in enumerate(scores) if score >= max(scores) - 0.01)
+    good = max(place for place, score in enumerate(scores) if score >= max(scores) - 0.001)
     return {
         "lam": problem.lam,
         "left_out_r2": r2(problem.lam),
@@ -192,11 +193,15 @@ def _of_lam(found: Mapping[str, Any] | None) -> str:
         return ""
     own, other = (_number(found[key]) for key in ("left_out_r2", "good_left_out_r2"))
     lam = f"{found['good_lam']:g}"
-    return (
+    said = (
         f"\nlam = {found['lam']:g}, which shrinks the coefficients of the standardised columns: R2 "
-        f"{own} where each row is\npredicted from all others; lam = {lam} has {other}: "
-        f"--config.lam={lam}, with another --workdir"
+        f"{own} where each row is\npredicted from all others; "
     )
+    if max(found["left_out_r2"], found["good_left_out_r2"]) <= 0:
+        return f"{said}the columns predict nothing here, at any lam"
+    if found["good_left_out_r2"] < found["left_out_r2"] + _VISIBLE:
+        return f"{said}this lam is about the best"
+    return f"{said}lam = {lam} has {other}: --config.lam={lam}, with another --workdir"
 
 
 def _number(value: float | None) -> str:

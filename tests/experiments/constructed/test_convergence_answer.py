@@ -174,7 +174,8 @@ def test_the_answer_names_lam_and_one_that_predicts_rows_left_out_better(tmp_pat
     summary = answers.summary([{"answer": {**EMPTY, "regulariser": found}}])["answer"]
     caption = " ".join(answers.table(summary).caption.split())
     assert f"lam = {lam:g}, which shrinks" in caption
-    assert f"--config.lam={found['good_lam']:g}, with another --workdir" in caption
+    better = found["good_left_out_r2"] >= found["left_out_r2"] + 0.005
+    assert (f"--config.lam={found['good_lam']:g}, with another --workdir" in caption) == better
     assert "lam" not in answers.table(answers.summary([{"answer": EMPTY}])["answer"]).caption
 
 
@@ -182,3 +183,18 @@ EMPTY = {  # the answer of a run of before, which has no regulariser in it
     **{"target": "y", "columns": [], "coefficients": [], "sklearn_coefficients": []},
     **{"intercept": 0.0, "sklearn_intercept": 0.0, "held_out": None},
 }
+
+
+@pytest.mark.parametrize(
+    ("own", "good", "said"),
+    [
+        (0.977, 0.9684, "this lam is about the best"),
+        (0.977, 0.978, "this lam is about the best"),
+        (-0.2, -0.01, "the columns predict nothing here"),
+        (0.9, 0.95, "--config.lam=6"),
+    ],
+)
+def test_only_a_lam_that_is_visibly_better_is_recommended(own, good, said):
+    found = {"lam": 1.0, "left_out_r2": own, "good_lam": 6.0, "good_left_out_r2": good}
+    told = answers._of_lam(found)
+    assert said in told and ("--config" in told) == ("--config" in said)
