@@ -235,7 +235,7 @@ def _about(
 
 def _write_stopped(about_it: run_page.Run) -> None:
     """Writes the page of a run that ends early, whose error counts more than one of the page."""
-    with contextlib.suppress(WriteError, ReplacedError):
+    with contextlib.suppress(WriteError, ReplacedError, OSError):
         run_page.write(about_it)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from elsa.base.stopping import INTERRUPTED
 from elsa.report import document
 from experiments.harness import engine, run_page, typed
 from experiments.harness.experiment import RunError
@@ -113,6 +114,22 @@ def test_a_run_that_was_stopped_has_a_page_that_says_so(run, squares, error, tmp
     assert charts_of(page) == []
     squares.before = lambda n: None
     assert "Finished: 3 cases" in run()
+
+
+def test_a_page_that_cannot_be_written_leaves_the_exit_code_of_the_stop(run, squares, monkeypatch):
+    """As where the folder that the command was typed in is gone."""
+
+    def gone(about_it):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    def stop(n):
+        raise KeyboardInterrupt
+
+    squares.before = stop
+    monkeypatch.setattr(run_page, "write", gone)
+    with pytest.raises(RunError) as stopped:
+        run()
+    assert stopped.value.exit_code == INTERRUPTED
 
 
 @pytest.mark.parametrize(
