@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.slurm import running
 from tests.slurm.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -99,14 +99,9 @@ class Script:
     def task(self, number):
         """The id of a task's process; None where there is none."""
         has = f"SLURM_JOB_ID={self.job}\0", f"SLURM_PROCID={number}\0"
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (path / "cmdline").read_bytes().split(b"\0")
-                inside = (path / "environ").read_bytes()
-            except OSError:
-                continue
+        for pid, words, inside in running.processes():
             if b"experiments.run" in words and all(text.encode() in inside for text in has):
-                return int(path.name)
+                return pid
         return None
 
     def end(self):

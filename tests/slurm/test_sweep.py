@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.slurm import running
 from tests.slurm.driver import EVERY, STEPS
 
 pytestmark = pytest.mark.slow  # it is `make test-slurm` that runs these
@@ -27,16 +28,11 @@ def table(folder):
 
 def processes(environment_of):
     """Ids of processes whose environment holds a text: of a job, its child alone."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (path / "cmdline").read_bytes().split(b"\0")
-            inside = (path / "environ").read_bytes()
-        except OSError:
-            continue
-        if environment_of.encode() in inside and any(w.startswith(b"--job=") for w in words):
-            found.append(int(path.name))
-    return found
+    return [
+        pid
+        for pid, words, inside in running.processes()
+        if environment_of.encode() in inside and any(w.startswith(b"--job=") for w in words)
+    ]
 
 
 def steps(folder):
