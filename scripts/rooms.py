@@ -119,8 +119,8 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
             (
                 *("elsa.base", "elsa.attention", "elsa.prompts", "elsa.nn", "elsa.algorithms"),
                 *("elsa.constructions", "elsa.compiler"),
-                *("elsa.tasks.BlockPrompt", "elsa.tasks.GramPrompt", "elsa.tasks.PairPrompt"),
-                "elsa.tasks.Prompt",
+                *("elsa.tasks.BlockPrompt", "elsa.tasks.CountedPrompt", "elsa.tasks.GramPrompt"),
+                *("elsa.tasks.PairPrompt", "elsa.tasks.Prompt"),
             ),
             ("flax",),
         ),

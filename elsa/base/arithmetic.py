@@ -11,13 +11,14 @@ back to that for its steps.
     4    all random variables of prompts compiled apart from what reads them
     5    labels of `elsa.tasks.Drift` and predictions of `elsa.models.LinearAttention` without what
          short contexts can spare: a weight vector for every row, a Gram matrix for every prompt
+    6    what depends on one axis of a sweep once for all values of the others
 """
 
 import contextlib
 import contextvars
 from collections.abc import Iterator
 
-LATEST = 5
+LATEST = 6
 _version = contextvars.ContextVar("arithmetic", default=LATEST)
 
 

@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 from elsa.attention import gram
 from elsa.base import checks
 from elsa.base.precision import EXACT, at_own_precision, exact, known
-from elsa.models.inputs import AnyPrompt, query_row, rows_of
-from elsa.tasks import PairPrompt, Prompt
+from elsa.models.inputs import AnyPrompt, SummedPrompt, query_row, require_fit, rows_of
+from elsa.tasks import CountedPrompt, PairPrompt, Prompt
 
 
 class LongFilter(nnx.Module):
@@ -237,6 +237,7 @@ class MergedH3(nnx.Module):
     """
 
     takes_gram = False
+    takes_counts = True
     weighs_rows = True
 
     def __init__(
@@ -270,13 +271,18 @@ class MergedH3(nnx.Module):
         return self.scale * self.weight[...]
 
     @at_own_precision
-    def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
+    def __call__(self, prompt: SummedPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 
         Raises:
           ValueError: for prompts that do not fit the model, naming the shape received.
         """
-        context = rows_of(prompt, self, self.weight.shape[0])
-        weighted_BxN = context.y * self.sample_weights(context.y.shape[1])[None, :]
-        moment_BxD = jnp.einsum("bnd,bn->bd", context.x, weighted_BxN)
-        return jnp.einsum("bd,bd->b", context.query_x @ self.preconditioner, moment_BxD)
+        weights_N: float | Array = 1.0
+        if isinstance(prompt, CountedPrompt):
+            require_fit(prompt, self, self.weight.shape[0])
+            weights_N = prompt.counts
+        else:
+            prompt = rows_of(prompt, self, self.weight.shape[0])
+        weights_N = weights_N * self.sample_weights(prompt.y.shape[1])
+        moment_BxD = jnp.einsum("bnd,bn->bd", prompt.x, prompt.y * weights_N[None, :])
+        return jnp.einsum("bd,bd->b", prompt.query_x @ self.preconditioner, moment_BxD)

@@ -10,9 +10,10 @@ from jaxtyping import Array, Float
 
 from elsa.attention import gram
 from elsa.base import checks
-from elsa.tasks import GramPrompt, PairPrompt, Prompt
+from elsa.tasks import CountedPrompt, GramPrompt, PairPrompt, Prompt
 
 AnyPrompt = Prompt | GramPrompt
+SummedPrompt = AnyPrompt | CountedPrompt  # for models that sum over the context's rows
 
 
 class ByLayer(NamedTuple):
@@ -27,14 +28,18 @@ class ByLayer(NamedTuple):
     w: Float[Array, "layers batch d"] | None
 
 
-def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
-    """Refuses anything but a batch of prompts with as many covariates as the model has.
+def require_fit(prompt: SummedPrompt, model: nnx.Module, dim: int) -> None:
+    """Refuses anything but a batch of prompts with as many covariates as the model has; a
+    CountedPrompt where the model has no `takes_counts`.
 
     Raises:
       ValueError: naming the model, the shape received and the shape expected.
     """
     where = type(model).__name__
-    checks.instance(where, Prompt | GramPrompt, "a tasks.Prompt or GramPrompt", prompt=prompt)
+    kind, said = AnyPrompt, "a tasks.Prompt or GramPrompt"
+    if getattr(model, "takes_counts", False):
+        kind, said = SummedPrompt, "a tasks.Prompt, GramPrompt or CountedPrompt"
+    checks.instance(where, kind, said, prompt=prompt)
     for name, array in prompt._asdict().items():
         if name != "query_y":  # the label to predict
             checks.instance(where, jax.Array | np.ndarray, "an array", **{name: array})
@@ -49,6 +54,7 @@ def require_fit(prompt: AnyPrompt, model: nnx.Module, dim: int) -> None:
             x=(prompt.x, "batch n d"),
             y=(prompt.y, "batch n"),
             query_x=(prompt.query_x, "batch d"),
+            **({"counts": (prompt.counts, "n")} if isinstance(prompt, CountedPrompt) else {}),
         )
         context_dim = sizes["d"]
     if (context_dim, sizes["d"]) != (dim, dim):
@@ -66,26 +72,31 @@ def rows_of(prompt: AnyPrompt, model: nnx.Module, dim: int) -> Prompt:
       ValueError: as `require_fit`.
     """
     require_fit(prompt, model, dim)
-    if isinstance(prompt, GramPrompt):
-        name = type(model).__name__
-        raise TypeError(f"{name} needs the rows of the context, a Prompt; got a GramPrompt")
+    if not isinstance(prompt, Prompt):
+        name, came = type(model).__name__, type(prompt).__name__
+        raise TypeError(f"{name} needs the rows of the context, a Prompt; got a {came}")
     return prompt
 
 
-def context_gram(prompt: AnyPrompt, precision: str) -> Float[Array, "batch m m"]:
+def context_gram(prompt: SummedPrompt, precision: str) -> Float[Array, "batch m m"]:
     """[X y]^T [X y] of every context."""
     if isinstance(prompt, GramPrompt):
         return prompt.gram
+    if isinstance(prompt, CountedPrompt):
+        counts_N = prompt.counts[None, :]
+        x, y = prompt.x * counts_N[:, :, None], prompt.y * counts_N
+        return gram.context_gram(x, y, precision=precision)
     return gram.context_gram(prompt.x, prompt.y, precision=precision)
 
 
-def label_moment(prompt: AnyPrompt) -> Float[Array, "batch d"]:
+def label_moment(prompt: SummedPrompt) -> Float[Array, "batch d"]:
     """X^T y of every context."""
     if isinstance(prompt, GramPrompt):
         return prompt.gram[:, :-1, -1]
-    return jnp.einsum("bnd,bn->bd", prompt.x, prompt.y)
+    y = prompt.y * prompt.counts[None, :] if isinstance(prompt, CountedPrompt) else prompt.y
+    return jnp.einsum("bnd,bn->bd", prompt.x, y)
 
 
-def query_row(prompt: AnyPrompt | PairPrompt) -> Float[Array, "batch m"]:
+def query_row(prompt: SummedPrompt | PairPrompt) -> Float[Array, "batch m"]:
     """The query's token [x, 0]."""
     return jnp.pad(prompt.query_x, ((0, 0), (0, 1)))

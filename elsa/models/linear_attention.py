@@ -1,5 +1,7 @@
 """One layer of linear attention with all its weights, and softmax attention to compare with."""
 
+from typing import TypeGuard
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -10,8 +12,15 @@ from elsa.attention import gram
 from elsa.base import arithmetic, checks
 from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.models import readout
-from elsa.models.inputs import AnyPrompt, context_gram, query_row, require_fit, rows_of
-from elsa.tasks import GramPrompt
+from elsa.models.inputs import (
+    AnyPrompt,
+    SummedPrompt,
+    context_gram,
+    query_row,
+    require_fit,
+    rows_of,
+)
+from elsa.tasks import CountedPrompt, GramPrompt, Prompt
 
 # Rows of a context, in multiples of m, up to which two products with its rows cost less than one
 # with a Gram matrix, also where a sweep's models share that.
@@ -45,6 +54,7 @@ class LinearAttention(nnx.Module):
     """
 
     takes_gram = True
+    takes_counts = True
     weighs_rows = False
 
     def __init__(
@@ -91,7 +101,7 @@ class LinearAttention(nnx.Module):
         return covariates[:, :-1] * value[-1] + jnp.outer(covariates[:, -1], value[:-1])
 
     @at_own_precision
-    def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
+    def __call__(self, prompt: SummedPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts, given as rows or as Gram matrices.
 
         Raises:
@@ -100,18 +110,24 @@ class LinearAttention(nnx.Module):
         channels = self.wq.shape[0]
         require_fit(prompt, self, channels - 1)
         keyed, value = query_row(prompt) @ self.query_key, self.wv[...][:, readout.LABEL]
-        if (
-            not isinstance(prompt, GramPrompt)
-            and prompt.x.shape[1] <= _FEW_ROWS * channels
-            and arithmetic.version() >= 5
-        ):
+        if _is_short(prompt, channels):
             # covariates and labels apart: a sweep over what moves the labels shares the covariates
             scores_BxN = jnp.einsum("bnd,bd->bn", prompt.x, keyed[:, :-1])
             scores_BxN += prompt.y * keyed[:, -1:]
             values_BxN = prompt.x @ value[:-1] + prompt.y * value[-1]
+            if isinstance(prompt, CountedPrompt):
+                values_BxN = values_BxN * prompt.counts[None, :]
             return jnp.einsum("bn,bn->b", scores_BxN, values_BxN)
         values = context_gram(prompt, self.precision) @ value
         return jnp.einsum("bi,bi->b", keyed, values)
+
+
+def _is_short(prompt: SummedPrompt, channels: int) -> TypeGuard[Prompt | CountedPrompt]:
+    """Whether the rows of a context are read as the formula stands."""
+    if isinstance(prompt, GramPrompt):
+        return False
+    few = prompt.x.shape[1] <= _FEW_ROWS * channels and arithmetic.version() >= 5
+    return few or isinstance(prompt, CountedPrompt)
 
 
 class SoftmaxAttention(nnx.Module):

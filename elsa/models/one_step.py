@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Real
 from elsa.base import checks
 from elsa.base.arrays import Rows
 from elsa.base.precision import EXACT, at_own_precision, exact, known
-from elsa.models.inputs import AnyPrompt, label_moment, require_fit
+from elsa.models.inputs import SummedPrompt, label_moment, require_fit
 
 _SMALL = 32  # dimensions up to which B d^2 numbers are no burden
 
@@ -42,6 +42,7 @@ class MergedAttention(nnx.Module):
     """
 
     takes_gram = True
+    takes_counts = True
     weighs_rows = False
 
     def __init__(
@@ -68,7 +69,7 @@ class MergedAttention(nnx.Module):
         return self.scale * self.weight[...]
 
     @at_own_precision
-    def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
+    def __call__(self, prompt: SummedPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 
         Raises:
@@ -95,6 +96,7 @@ class LowRankAttention(nnx.Module):
     """
 
     takes_gram = True
+    takes_counts = True
     weighs_rows = False
     sweeps = ("rank",)
 
@@ -127,7 +129,7 @@ class LowRankAttention(nnx.Module):
         return self.scale * (self.left[...] * self.keeps[...][None, :]) @ self.right[...].T
 
     @at_own_precision
-    def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
+    def __call__(self, prompt: SummedPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 
         Raises:
@@ -156,6 +158,7 @@ class LoraAttention(nnx.Module):
     """
 
     takes_gram = True
+    takes_counts = True
     weighs_rows = False
     sweeps = ("rank",)
     arrays: ClassVar[Mapping[str, str]] = {"base_weight": "d d"}
@@ -193,7 +196,7 @@ class LoraAttention(nnx.Module):
         return self.base_weight[...] + self.scale * addition
 
     @at_own_precision
-    def __call__(self, prompt: AnyPrompt) -> Float[Array, " batch"]:
+    def __call__(self, prompt: SummedPrompt) -> Float[Array, " batch"]:
         """The predictions for a batch of prompts.
 
         Raises:
@@ -203,7 +206,7 @@ class LoraAttention(nnx.Module):
         return bilinear(prompt, self.preconditioner)
 
 
-def bilinear(prompt: AnyPrompt, weight: Float[Array, "d d"]) -> Float[Array, " batch"]:
+def bilinear(prompt: SummedPrompt, weight: Float[Array, "d d"]) -> Float[Array, " batch"]:
     """<query_x, W X^T y>: of the context only X^T y enters, which no weight changes.
 
     For small d it is <W, query_x (X^T y)^T> with the outer products formed first: they hold no

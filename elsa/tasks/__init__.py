@@ -4,6 +4,7 @@ from elsa.tasks.affine import AffineRegression
 from elsa.tasks.alignment import Alignment
 from elsa.tasks.block_prompt import BlockPrompt, BlockTask
 from elsa.tasks.contexts import TableContexts
+from elsa.tasks.counted import CountedPrompt, counted_prompt
 from elsa.tasks.drift import Drift, autoregressive
 from elsa.tasks.linear_regression import LinearRegression
 from elsa.tasks.pairs import PairPrompt, pair_prompt
@@ -25,6 +26,7 @@ __all__ = [
     "Alignment",
     "BlockPrompt",
     "BlockTask",
+    "CountedPrompt",
     "Drift",
     "GramPrompt",
     "Linear",
@@ -43,6 +45,7 @@ __all__ = [
     "Task",
     "autoregressive",
     "build",
+    "counted_prompt",
     "diabetes",
     "gram_prompt",
     "keep_last",

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from elsa import models, tasks
-from elsa.tasks import GramPrompt, PairPrompt
+from elsa.tasks import CountedPrompt, GramPrompt, PairPrompt
 from elsa.training import kinds
 from elsa.training.errors import TrainingError
 
@@ -43,7 +43,7 @@ def check_prompts(name: str, sampler: str, draw: Any, point: Any) -> None:
     """Refuses prompts whose shapes differ from the task's sizes; a loss would broadcast them.
 
     Args:
-      sampler: "rows", "gram" or "pairs".
+      sampler: as `sampling.choose` gives it.
       draw: (point, key, batch) -> prompts.
       point: the task, at the longest context, and how much of it counts.
 
@@ -72,7 +72,8 @@ def _check_shapes(name: str, sampler: str, draw: Any, structure: Any, held: _Hel
     found = jax.eval_shape(
         lambda point, key: draw(point, key, _BATCH), held.value, jax.random.key(0)
     )
-    kind = {"gram": GramPrompt, "pairs": PairPrompt}.get(sampler) or kinds.of(task)
+    drawn = {"counted": CountedPrompt, "gram": GramPrompt, "pairs": PairPrompt}
+    kind = drawn.get(sampler) or kinds.of(task)
     where = f"train: sample of task {name!r} ({type(task).__name__})"
     if not isinstance(found, kind):
         raise TypeError(f"{where} must return a tasks.{kind.__name__}, got {type(found).__name__}")

@@ -21,6 +21,7 @@ from elsa import tasks
 from elsa.base import checks
 from elsa.tasks.shifts import SHIFTS
 from elsa.training import answers, contracts, kinds, progress, sampling
+from elsa.training.grid import Grid
 from elsa.training.lengths import graph_at
 from elsa.training.pieces import Pace
 from elsa.training.program import EVALUATION
@@ -63,7 +64,7 @@ class _Group(NamedTuple):
     which: indices of the points.
     points, axes: themselves as one tree, and the axes to map it over, as a `Sweep` has them.
     graph: of their models.
-    sampler: "rows", "gram" or "pairs".
+    sampler: as `sampling.choose` gives it.
     """
 
     which: list[int]
@@ -155,7 +156,8 @@ def _group(trained: "Trained", which: list[int], drawn: Sequence[Any]) -> _Group
     asked = program.settings.train.sampler
     asked = "rows" if asked == "rows" else "auto"  # another task need not have the others
     stacked, axes = stack(points)
-    crowd = sampling.Crowd.of(axes, len(points), program.settings, share_data=True)
+    line = Grid.line(stacked, axes, len(points))
+    crowd = sampling.Crowd.of(line, program.settings, share_data=True)
     sampler = sampling.choose(asked, program.bare(), points[0], crowd)
     kind = type(drawn[0]).__name__
     contracts.check_prompts(kind, sampler, sampling.SAMPLE[sampler], points[0])

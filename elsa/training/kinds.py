@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Array, Float
 
 from elsa import models
-from elsa.tasks import BlockPrompt, GramPrompt, PairPrompt, Prompt
+from elsa.tasks import BlockPrompt, CountedPrompt, GramPrompt, PairPrompt, Prompt
 from elsa.tasks.pairs import num_pairs
 
 Shape = tuple[int, ...]
@@ -55,7 +55,7 @@ def _pairs(task: Any) -> dict[str, Shape]:
     }
 
 
-def _of_pairs(prompt: PairPrompt) -> dict[str, Any]:
+def _without_counts(prompt: CountedPrompt | PairPrompt) -> dict[str, Any]:
     return {name: array for name, array in prompt._asdict().items() if name != "counts"}
 
 
@@ -73,7 +73,8 @@ _SIZES = ("dim", "context_length", "sample")  # what is called comes last
 KINDS: Mapping[type, Kind] = {
     Prompt: Kind(_SIZES, _rows, lambda prompt: prompt._asdict(), lambda prompt: prompt.query_y),
     GramPrompt: Kind(_SIZES, _gram, lambda prompt: prompt._asdict(), lambda prompt: prompt.query_y),
-    PairPrompt: Kind(_SIZES, _pairs, _of_pairs, lambda prompt: prompt.query_y),
+    CountedPrompt: Kind(_SIZES, _rows, _without_counts, lambda prompt: prompt.query_y),
+    PairPrompt: Kind(_SIZES, _pairs, _without_counts, lambda prompt: prompt.query_y),
     BlockPrompt: Kind(
         ("blocks", "target_shape", *_SIZES),
         _blocks,

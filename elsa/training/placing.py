@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from elsa.base import devices
 from elsa.base.devices import MODEL, TASK
-from elsa.tasks import PairPrompt
+from elsa.tasks import CountedPrompt, PairPrompt
 from elsa.training.moments import Moments
 from elsa.training.state import TrainState
 
@@ -111,7 +111,9 @@ class Placing(NamedTuple):
 
         divided = jax.tree.map(placed, batch)
         # which rows count is the same for all prompts
-        return divided._replace(counts=batch.counts) if isinstance(batch, PairPrompt) else divided
+        if isinstance(batch, CountedPrompt | PairPrompt):
+            return divided._replace(counts=batch.counts)
+        return divided
 
     def gathered(self, state: TrainState) -> TrainState:
         """The state on one device again, where models can be called on arrays of that device.

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from elsa import models
 from elsa.base import arithmetic
 from elsa.training import answers, compiling, contracts, descent, kinds, moments, sampling, stretch
+from elsa.training.grid import Grid
 from elsa.training.placing import Placing
 from elsa.training.settings import RunSettings
 from elsa.training.state import Skipped, TrainState
@@ -20,18 +21,19 @@ from elsa.training.sweep import Point, Sweep, pick
 
 # Streams of randomness below the root key, named once.
 INIT, DATA, EVALUATION = 0, 1, 2
+_BY_AXIS = 6  # the version of the arithmetic from which on points are mapped over axis by axis
 Watch = Callable[[Any, Any], dict[str, Any]]  # (model, task) -> numbers by name
 
 
 class Program:
     """What is compiled for a run, once each: the initial state, a stretch of steps, evaluation.
 
-    Draws that do not depend on the point are made once for all points: the sampler is mapped over
-    points with the key unmapped, and only over seeds with a key of their own.
+    Draws are made once for all points that do not differ in what they depend on: the sampler is
+    mapped over the axes of the sweep with the key unmapped, and only over seeds with their own key.
 
     Attributes:
       settings, sweep: as given.
-      sampler: "rows", "gram" or "pairs". arithmetic: the version (`base.arithmetic`) of its steps.
+      sampler: as `sampling.choose` says. arithmetic: the version (`base.arithmetic`) of its steps.
       placing: the devices that its models and prompts are divided over.
     """
 
@@ -48,7 +50,8 @@ class Program:
             contracts.check_model(named, models.MODELS[named])
         model = self.bare()
         self._graph: Any = nnx.split(model)[0]
-        crowd = sampling.Crowd.of(sweep.axes, len(sweep), settings, settings.train.share_data)
+        self._grid = Grid.of(settings.sweep, sweep.points, sweep.axes)
+        crowd = sampling.Crowd.of(self._grid, settings, settings.train.share_data)
         self.sampler = sampling.choose(settings.train.sampler, model, point, crowd)
         contracts.check_prompts(name, self.sampler, sampling.SAMPLE[self.sampler], point)
         self._options = options = compiling.options(settings.train.optimise)
@@ -72,8 +75,8 @@ class Program:
         return jax.jit(function, compiler_options=self._options)
 
     def bare(self, **sizes: Any) -> Any:
-        """The run's model with shapes in place of arrays, for another context_length and scale
-        than those trained with where `sizes` holds them."""
+        """The run's model with shapes in place of arrays, of another context_length and scale where
+        `sizes` holds them."""
         # the sweep's smallest, in plain numbers: a model checks them only while they are known
         smallest = {axis: min(self.settings.sweep[axis]) for axis in self.sweep.points.model}
         # its shapes are enough: nothing is drawn, and no operation compiled, to check a config
@@ -94,10 +97,7 @@ class Program:
         return self.compiled(jax.vmap(jax.vmap(one)))(self.weights(state), state.fixed)
 
     def watcher(self, watch: Watch) -> Callable[[TrainState], dict[str, Array]]:
-        """`watch(model, task)` of every model as one compiled function of the state.
-
-        Returns:
-          A function to name -> [seeds, points].
+        """`watch(model, task)` of every model, as a compiled function to name -> [seeds, points].
 
         Raises:
           TypeError, ValueError: where `watch` gives anything but a flat dict of real numbers.
@@ -163,7 +163,7 @@ class Program:
         shape = (self.settings.num_seeds, len(self.sweep))
         return TrainState(
             params,
-            # a copy: what `advance` is given must not hold an array twice
+            # a copy: what is given away must not hold an array twice
             jax.tree.map(jnp.copy, params) if self.settings.train.average else (),
             fixed,
             optimizer,
@@ -203,12 +203,16 @@ class Program:
         train, seeds = self.settings.train, jnp.arange(self.settings.num_seeds)
         own_data = None if train.share_data else 0
         keys = jax.vmap(lambda seed: self._data_key(seed, step))(seeds)
-        update = functools.partial(self._update, step)
-        axes, count = (0, self.sweep.axes, None), len(self.sweep)
-        lies = {axis: self.placing.along(axis) for axis in ("seeds", "points")}
-        points = jax.vmap(update, axes, axis_size=count, spmd_axis_name=lies["points"])
-        every = jax.vmap(points, (0, None, own_data), spmd_axis_name=lies["seeds"])
-        return every(state, self.sweep.points, keys[0] if train.share_data else keys)
+        points = self._over_points(functools.partial(self._update, step))
+        every = jax.vmap(points, (0, own_data), spmd_axis_name=self.placing.along("seeds"))
+        found: tuple[TrainState, Array] = every(state, keys[0] if train.share_data else keys)
+        return found
+
+    def _over_points(self, one: Callable[[Any, Point, Any], Any]) -> Callable[[Any, Any], Any]:
+        """`one(own, point, shared)` of all points, as `Grid.over`."""
+        if (divided := self.placing.along("points")) or self.arithmetic < _BY_AXIS:
+            return Grid.line(self.sweep.points, self.sweep.axes, len(self.sweep)).over(one, divided)
+        return self._grid.over(one)
 
     def _data_key(self, seed: Array, step: Array) -> Array:
         return jax.random.fold_in(jax.random.fold_in(self._root(DATA), seed), step)
@@ -281,19 +285,16 @@ class Program:
     def _moments(
         self, state: TrainState, index: Array
     ) -> tuple[Float[Array, "seeds points"], Float[Array, "seeds points"]]:
-        """Mean squared error on fresh prompts, the same for all models, and mean fourth power.
+        """Mean square and mean fourth power of errors on the prompts of the batch of this number,
+        the same for all models."""
 
-        The prompts are those of the batch of this number.
-        """
-
-        def one(params: Any, fixed: Any, point: Point, key: Array) -> tuple[Array, Array]:
+        def one(own: tuple[Any, Any], point: Point, key: Array) -> tuple[Array, Array]:
             prompt = self._draw(point, key, self.settings.train.batch)
-            model: Any = nnx.merge(self._graph, params, fixed)
+            model: Any = nnx.merge(self._graph, *own)
             squares = answers.squares(self._residuals(model, prompt))
             return squares.mean(), (squares**2).mean()
 
-        points = jax.vmap(one, in_axes=(0, 0, self.sweep.axes, None))
-        seeds = jax.vmap(points, in_axes=(0, 0, None, None))
+        seeds = jax.vmap(self._over_points(one), in_axes=(0, None))
         key = jax.random.fold_in(self._root(EVALUATION), index)
-        found: tuple[Array, Array] = seeds(self.weights(state), state.fixed, self.sweep.points, key)
+        found: tuple[Array, Array] = seeds((self.weights(state), state.fixed), key)
         return found

@@ -1,26 +1,28 @@
 """How a point's prompts are drawn: by rows, as Gram matrices at once, or as products of entries."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 from jaxtyping import Array
 
 from elsa import tasks
 from elsa.base.precision import exact
-from elsa.tasks import GramPrompt, PairPrompt, Prompt
+from elsa.tasks import CountedPrompt, GramPrompt, PairPrompt, Prompt
 from elsa.tasks.pairs import num_pairs
 from elsa.training import kinds
+from elsa.training.grid import Grid
 from elsa.training.settings import RunSettings
 from elsa.training.sweep import Point
 
-Sampler = Callable[[Point, Array, int], Prompt | GramPrompt | PairPrompt]
+Sampler = Callable[[Point, Array, int], Prompt | GramPrompt | CountedPrompt | PairPrompt]
 
 # Costs in normal draws (about 12 ns on a CPU core), fitted to ten sweeps timed with both samplers.
 _CHI_SQUARE = 10
 _ROW_ENTRY = 0.3  # an entry of the rows made and masked for one point
 _MULTIPLY_ADD = 0.01  # in the product of rows or triangles
-
+_COUNTED_ENTRY = 0.2  # an entry of rows that several models count, read by one
+_GRAM_ENTRY = 1.0  # an entry of a Gram matrix that one model alone has, formed and read
 
 # Pairs take as long to form as the sums of one model over rows, or a little longer, and their own
 # sums a fifth of that: measured forward and backward at d = 20, n = 40 and 60, batch 256.
@@ -31,36 +33,42 @@ _MOST_PAIRS = 1 << 26  # numbers held at once: 256 MB in float32
 class Crowd(NamedTuple):
     """How many models see what is drawn.
 
-    points: of the sweep.
+    points: of the sweep. tasks, lengths: how many different ones they have.
     models: that see the same rows, of which each may count as many of the last as it will.
     rows_drawn: prompts of which the rows are held at once.
     """
 
     points: int
+    tasks: int
+    lengths: int
     models: int
     rows_drawn: int
 
     @classmethod
-    def of(cls, axes: Point, points: int, settings: RunSettings, share_data: bool) -> "Crowd":
-        """Of a sweep mapped over its points along these axes.
+    def of(cls, grid: Grid, settings: RunSettings, share_data: bool) -> "Crowd":
+        """Of a sweep.
 
         Args:
-          points: how many there are.
+          grid: its points.
           settings: of the run, for its seeds and the prompts of a batch.
           share_data: whether all seeds see the same prompts.
         """
-        one_task = not jax.tree.leaves(axes.task)
-        drawn = (1 if share_data else settings.num_seeds) * (1 if one_task else points)
-        return cls(points, points * settings.num_seeds // drawn, drawn * settings.train.batch)
+        points, tasks = math.prod(grid.sizes), grid.differ(lambda point: point.task)
+        lengths = grid.differ(lambda point: point.length)
+        drawn = (1 if share_data else settings.num_seeds) * tasks
+        models = points * settings.num_seeds // drawn
+        return cls(points, tasks, lengths, models, drawn * settings.train.batch)
 
 
 def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
-    """ "rows", "gram" or "pairs", the cheapest one that is possible for "auto".
+    """ "rows", "counted", "gram" or "pairs", the cheapest one that is possible for "auto".
 
     Rows are n (d + 1) normals, drawn once for all points; every point makes its own rows of them
-    and multiplies these. A Gram matrix is (d + 1)(d + 2) / 2 normals and d + 1 chi-squares, for
-    each point where context lengths differ, and a product of triangles. Pairs are the rows' and
-    (d + 2) / 2 times as many products, once for all models that see the rows.
+    and multiplies these. Where lengths differ, a model that counts rows reads those of its task,
+    which are made once for all lengths: "counted", for "rows" as well. A Gram matrix is
+    (d + 1)(d + 2) / 2 normals and d + 1 chi-squares, for each length, and a product of triangles
+    for each point. Pairs are the rows' and (d + 2) / 2 times as many products, once for all models
+    that see the rows.
 
     Raises:
       ValueError: for "gram" where the model needs rows or the task cannot draw a Gram matrix; for
@@ -85,20 +93,32 @@ def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
         raise ValueError(
             f"train: sampler must be 'rows' or 'auto', got {asked!r}, but {lacks[asked]}"
         )
+    by_rows = "rows" if point.length is None or not _counts(model, rows) else "counted"
     if asked != "auto":
-        return asked
+        return by_rows if asked == "rows" else asked
     if not lacks["pairs"]:
         held = crowd.rows_drawn * num_pairs(task.dim) * task.context_length
         return "pairs" if crowd.models >= _MODELS_FOR_PAIRS and held <= _MOST_PAIRS else "rows"
-    if lacks["gram"]:
-        return "rows"
+    return by_rows if lacks["gram"] or _rows_cost_less(by_rows, task, crowd) else "gram"
+
+
+def _counts(model: Any, rows: bool) -> bool:
+    return rows and bool(getattr(model, "takes_counts", False))
+
+
+def _rows_cost_less(by_rows: str, task: Any, crowd: Crowd) -> bool:
+    """Whether rows, or rows that are counted, cost less than Gram matrices."""
     channels = task.dim + 1
-    draws = crowd.points if point.length is not None else 1
     drawn = channels * ((channels + 1) / 2 + _CHI_SQUARE)
-    by_gram = draws * (drawn + _MULTIPLY_ADD * channels**3 / 3)
     entries = task.context_length * channels
-    by_rows = entries * (1 + crowd.points * (_ROW_ENTRY + _MULTIPLY_ADD * channels))
-    return "gram" if by_gram < by_rows else "rows"
+    if by_rows == "counted":
+        gram = crowd.lengths * drawn + crowd.points * _GRAM_ENTRY * channels**2
+        made = 1 + crowd.tasks * _ROW_ENTRY + crowd.points * _COUNTED_ENTRY
+    else:
+        gram = crowd.lengths * drawn + crowd.points * _MULTIPLY_ADD * channels**3 / 3
+        made = 1 + crowd.points * (_ROW_ENTRY + _MULTIPLY_ADD * channels)
+    costs_less: bool = entries * made <= gram
+    return costs_less
 
 
 @exact
@@ -106,6 +126,13 @@ def sample_rows(point: Point, key: Array, batch: int) -> Prompt:
     """Prompts drawn row by row; rows beyond the point's length are zero."""
     prompt = point.task.sample(key, batch)
     return prompt if point.length is None else tasks.keep_last(prompt, point.length)
+
+
+@exact
+def sample_counted(point: Point, key: Array, batch: int) -> CountedPrompt:
+    """Prompts drawn row by row, the same ones for every length, and which of the rows count."""
+    prompt: CountedPrompt = tasks.counted_prompt(point.task.sample(key, batch), point.length)
+    return prompt
 
 
 @exact
@@ -123,4 +150,9 @@ def sample_pairs(point: Point, key: Array, batch: int) -> PairPrompt:
     return prompt
 
 
-SAMPLE: dict[str, Sampler] = {"rows": sample_rows, "gram": sample_gram, "pairs": sample_pairs}
+SAMPLE: dict[str, Sampler] = {
+    "rows": sample_rows,
+    "counted": sample_counted,
+    "gram": sample_gram,
+    "pairs": sample_pairs,
+}

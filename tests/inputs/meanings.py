@@ -117,6 +117,7 @@ PASS_NAN = {
     "prompts.BlockLayout.block",
     "prompts.BlockLayout.unpack",
     "prompts.edits.edited",
+    "tasks.counted_prompt",
     "tasks.gram_prompt",
     "tasks.keep_last",
     "tasks.pair_prompt",

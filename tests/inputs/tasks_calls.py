@@ -115,6 +115,7 @@ def _tasks() -> dict[str, Call]:
         "build": call(
             tasks.build, settings={"name": "linear_regression", "dim": 2, "context_length": 3}
         ),
+        "counted_prompt": call(tasks.counted_prompt, prompt=_SHORT, length=2),
         "diabetes": call(tasks.diabetes),
         "gram_prompt": call(tasks.gram_prompt, prompt=_SHORT),
         "pair_prompt": call(tasks.pair_prompt, prompt=_SHORT, length=2),

@@ -170,5 +170,5 @@ def test_h3_refuses_pairs_that_do_not_fit():
         models.H3(2, 3, shift=1, rngs=RNGS)(pairs)
     with pytest.raises(ValueError, match="model's d = 4 covariates, 15 pairs and 4, got 6 and 2"):
         models.H3(4, 3, rngs=RNGS)(pairs)
-    with pytest.raises(TypeError, match=r"MergedH3: prompt must be a tasks\.Prompt or GramPrompt"):
+    with pytest.raises(TypeError, match=r"MergedH3: prompt must be a .* CountedPrompt, got Pair"):
         models.MergedH3(2, 3, rngs=RNGS)(pairs)

@@ -145,6 +145,7 @@ def _tasks() -> dict[str, Case]:
         ),
         "tasks.diabetes": Run(tasks.diabetes),
         "tasks.gram_prompt": traced(tasks.gram_prompt, PROMPT),
+        "tasks.counted_prompt": without(lambda prompt: tasks.counted_prompt(prompt, 2), PROMPT),
         "tasks.pair_prompt": without(tasks.pair_prompt, PROMPT),
         "tasks.keep_last": without(lambda prompt: tasks.keep_last(prompt, 2), PROMPT),
         "tasks.read_csv": Run(lambda: tasks.read_csv(_CSV, "waist")),

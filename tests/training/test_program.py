@@ -129,7 +129,8 @@ def test_a_float32_run_stays_float32_where_jax_computes_in_float64(name):
         # 3 channels: a Gram matrix costs 3 (2 + 10) normals a draw, n rows cost 3 n (1 + 0.33)
         ({"task": {"context_length": 4}}, "rows"),
         ({"task": {"context_length": 20}, "sweep": {}}, "gram"),
-        ({"sweep": {"context_length": (5, 10, 15, 20)}}, "rows"),  # a draw for each length
+        # a draw for each length, and rows are made once for all
+        ({"sweep": {"context_length": (5, 10, 15, 20)}}, "counted"),
         ({"sweep": {"context_length": (5, 10, 15, 100)}}, "gram"),
         ({"task": {"context_length": 100, "covariates": "sphere"}}, "rows"),
         ({"model": {"name": "merged_h3"}, "task": {"context_length": 100}}, "rows"),
@@ -149,6 +150,9 @@ def test_a_float32_run_stays_float32_where_jax_computes_in_float64(name):
         ),
         ({"task": {"context_length": 4}, "train": {"sampler": "gram"}}, "gram"),
         ({"task": {"context_length": 100}, "train": {"sampler": "rows"}}, "rows"),
+        ({"sweep": {"context_length": (5, 100)}, "train": {"sampler": "rows"}}, "counted"),
+        ({"model": {"name": "merged_h3"}, "sweep": {"context_length": (5, 100)}}, "counted"),
+        ({"model": {"name": "softmax_attention"}, "sweep": {"context_length": (5, 6)}}, "rows"),
     ],
 )
 def test_the_cheaper_sampler_is_taken_where_both_are_possible(changes, expected):
