@@ -17,12 +17,14 @@ from elsa.training.sweep import Point
 
 Sampler = Callable[[Point, Array, int], Prompt | GramPrompt | CountedPrompt | PairPrompt]
 
-# Costs in normal draws (about 12 ns on a CPU core), fitted to ten sweeps timed with both samplers.
+# Costs in normal draws (about 12 ns on a CPU core), fitted to twenty sweeps timed with both.
 _CHI_SQUARE = 10
+# of models that reduce rows to a Gram matrix
 _ROW_ENTRY = 0.3  # an entry of the rows made and masked for one point
 _MULTIPLY_ADD = 0.01  # in the product of rows or triangles
-_COUNTED_ENTRY = 0.2  # an entry of rows that several models count, read by one
-_GRAM_ENTRY = 1.0  # an entry of a Gram matrix that one model alone has, formed and read
+# of models that sum over rows as they are
+_ROW_MADE, _ROW_READ = 0.2, 0.1  # an entry of the rows, for one task, by one model
+_GRAM_MADE, _GRAM_READ = 0.9, 0.07  # an entry of a Gram matrix
 
 # Pairs take as long to form as the sums of one model over rows, or a little longer, and their own
 # sums a fifth of that: measured forward and backward at d = 20, n = 40 and 60, batch 256.
@@ -33,7 +35,8 @@ _MOST_PAIRS = 1 << 26  # numbers held at once: 256 MB in float32
 class Crowd(NamedTuple):
     """How many models see what is drawn.
 
-    points: of the sweep. tasks, lengths: how many different ones they have.
+    points: of the sweep. tasks, lengths, contexts: how many different tasks, lengths and both
+      together they have.
     models: that see the same rows, of which each may count as many of the last as it will.
     rows_drawn: prompts of which the rows are held at once.
     """
@@ -41,6 +44,7 @@ class Crowd(NamedTuple):
     points: int
     tasks: int
     lengths: int
+    contexts: int
     models: int
     rows_drawn: int
 
@@ -55,9 +59,10 @@ class Crowd(NamedTuple):
         """
         points, tasks = math.prod(grid.sizes), grid.differ(lambda point: point.task)
         lengths = grid.differ(lambda point: point.length)
+        contexts = grid.differ(lambda point: (point.task, point.length))
         drawn = (1 if share_data else settings.num_seeds) * tasks
         models = points * settings.num_seeds // drawn
-        return cls(points, tasks, lengths, models, drawn * settings.train.batch)
+        return cls(points, tasks, lengths, contexts, models, drawn * settings.train.batch)
 
 
 def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
@@ -93,32 +98,42 @@ def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
         raise ValueError(
             f"train: sampler must be 'rows' or 'auto', got {asked!r}, but {lacks[asked]}"
         )
-    by_rows = "rows" if point.length is None or not _counts(model, rows) else "counted"
+    sums = rows and bool(getattr(model, "takes_counts", False))
+    by_rows = "counted" if sums and point.length is not None else "rows"
     if asked != "auto":
         return by_rows if asked == "rows" else asked
     if not lacks["pairs"]:
         held = crowd.rows_drawn * num_pairs(task.dim) * task.context_length
         return "pairs" if crowd.models >= _MODELS_FOR_PAIRS and held <= _MOST_PAIRS else "rows"
-    return by_rows if lacks["gram"] or _rows_cost_less(by_rows, task, crowd) else "gram"
+    if lacks["gram"]:
+        return by_rows
+    cost = _of_sums(task, crowd) if sums else _of_gram_models(task, crowd)
+    return "gram" if cost["gram"] < cost["rows"] else by_rows
 
 
-def _counts(model: Any, rows: bool) -> bool:
-    return rows and bool(getattr(model, "takes_counts", False))
+def _of_sums(task: Any, crowd: Crowd) -> dict[str, float]:
+    """What a prompt costs models that sum over rows, which a task has once for all lengths."""
+    channels, entries = task.dim + 1, task.context_length * (task.dim + 1)
+    made = crowd.lengths * _drawn(channels) + crowd.contexts * _GRAM_MADE * channels**2
+    return {
+        "rows": entries * (1 + crowd.tasks * _ROW_MADE + crowd.points * _ROW_READ),
+        "gram": made + crowd.points * _GRAM_READ * channels**2,
+    }
 
 
-def _rows_cost_less(by_rows: str, task: Any, crowd: Crowd) -> bool:
-    """Whether rows, or rows that are counted, cost less than Gram matrices."""
-    channels = task.dim + 1
-    drawn = channels * ((channels + 1) / 2 + _CHI_SQUARE)
-    entries = task.context_length * channels
-    if by_rows == "counted":
-        gram = crowd.lengths * drawn + crowd.points * _GRAM_ENTRY * channels**2
-        made = 1 + crowd.tasks * _ROW_ENTRY + crowd.points * _COUNTED_ENTRY
-    else:
-        gram = crowd.lengths * drawn + crowd.points * _MULTIPLY_ADD * channels**3 / 3
-        made = 1 + crowd.points * (_ROW_ENTRY + _MULTIPLY_ADD * channels)
-    costs_less: bool = entries * made <= gram
-    return costs_less
+def _of_gram_models(task: Any, crowd: Crowd) -> dict[str, float]:
+    """What a prompt costs models that reduce rows to a Gram matrix."""
+    channels, entries = task.dim + 1, task.context_length * (task.dim + 1)
+    multiplied = crowd.points * _MULTIPLY_ADD * channels**3 / 3
+    return {
+        "rows": entries * (1 + crowd.points * (_ROW_ENTRY + _MULTIPLY_ADD * channels)),
+        "gram": crowd.lengths * _drawn(channels) + multiplied,
+    }
+
+
+def _drawn(channels: int) -> float:
+    """A triangle: normals below the diagonal, chi-squares on it."""
+    return channels * ((channels + 1) / 2 + _CHI_SQUARE)
 
 
 @exact
