@@ -11,7 +11,8 @@ back to that for its steps.
     4    all random variables of prompts compiled apart from what reads them
     5    labels of `elsa.tasks.Drift` and predictions of `elsa.models.LinearAttention` without what
          short contexts can spare: a weight vector for every row, a Gram matrix for every prompt
-    6    what depends on one axis of a sweep once for all values of the others
+    6    what depends on one axis of a sweep once for all values of the others; in `elsa.models.H3`
+         of pairs the covariates' own before those with labels
 """
 
 import contextlib

@@ -8,10 +8,13 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from elsa.attention import gram
-from elsa.base import checks
+from elsa.base import arithmetic, checks
 from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.models.inputs import AnyPrompt, SummedPrompt, query_row, require_fit, rows_of
 from elsa.tasks import CountedPrompt, PairPrompt, Prompt
+from elsa.tasks.pairs import entries, num_pairs, together
+
+_COVARIATES_APART = 6  # version of the arithmetic
 
 
 class LongFilter(nnx.Module):
@@ -185,9 +188,15 @@ class H3(nnx.Module):
         """The same of products: (h Wk)_c (h Wv)_c = sum_{j <= k} h_j h_k (Wk_jc Wv_kc + Wk_kc
         Wv_jc), the bracket halved where j = k."""
         taps_N = self.sample_weights(prompt.counts.shape[0]) * prompt.counts
-        moments_BxP = jnp.einsum("bpn,n->bp", prompt.pairs, taps_N)
         key, value = self.wk[...], self.wv[...]
-        first, second = np.triu_indices(key.shape[0])
+        if arithmetic.version() < _COVARIATES_APART:
+            pairs, (first, second) = together(prompt), np.triu_indices(key.shape[0])
+            moments_BxP = jnp.einsum("bpn,n->bp", pairs, taps_N)
+        else:
+            parts = prompt.pairs, prompt.label_pairs
+            moments = [jnp.einsum("bpn,n->bp", part, taps_N) for part in parts]
+            moments_BxP = jnp.concatenate(moments, axis=1)
+            first, second = entries(key.shape[0] - 1)
         both_ways = key[first] * value[second] + key[second] * value[first]
         halved = np.where(first == second, 0.5, 1.0)[:, None].astype(both_ways.dtype)
         return moments_BxP @ (both_ways * halved)
@@ -199,17 +208,19 @@ class H3(nnx.Module):
                 "rows with others; give a Prompt"
             )
         dim = self.wq.shape[0] - 1
-        pairs = (dim + 1) * (dim + 2) // 2
+        pairs = num_pairs(dim)
         sizes = checks.shapes(
             "H3",
             pairs=(prompt.pairs, "batch pairs n"),
+            label_pairs=(prompt.label_pairs, "batch m n"),
             counts=(prompt.counts, "n"),
             query_x=(prompt.query_x, "batch d"),
         )
-        if (sizes["pairs"], sizes["d"]) != (pairs, dim):
+        came = tuple(sizes[name] for name in ("pairs", "m", "d"))
+        if came != (pairs, dim + 1, dim):
             raise ValueError(
-                f"H3: pairs and query_x must be those of the model's d = {dim} covariates, "
-                f"{pairs} pairs and {dim}, got {sizes['pairs']} and {sizes['d']}"
+                f"H3: pairs, label_pairs and query_x must be those of the model's d = {dim} "
+                f"covariates, {pairs}, {dim + 1} and {dim}, got {came[0]}, {came[1]} and {came[2]}"
             )
 
 

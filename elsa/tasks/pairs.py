@@ -16,23 +16,26 @@ class PairPrompt(NamedTuple):
     A sum of (h_i Wk) * (h_i Wv) over weighted rows is one of these products and two weights. They
     are of the prompts alone: many models that see the same prompts, also of several context
     lengths, share them, and their sums are one product of matrices with a column for each model.
+    Most are of the covariates alone, which prompts share that differ in their labels only.
 
-    pairs: h_ij h_ik of every row h_i = [x_i, y_i], for j <= k in the order of `numpy.triu_indices`,
-      [batch, (d + 1)(d + 2) / 2, n].
+    pairs: x_ij x_ik of every row, for j <= k in the order of `numpy.triu_indices`,
+      [batch, d (d + 1) / 2, n].
+    label_pairs: x_ij y_i of every row, and last y_i^2, [batch, d + 1, n].
     counts: 1 for the rows that count and 0 for the others, [n].
     query_x: covariates of the query, [batch, d].
     query_y: its label, [batch].
     """
 
     pairs: Float[Array, "batch pairs n"]
+    label_pairs: Float[Array, "batch d+1 n"]
     counts: Float[Array, " n"]
     query_x: Float[Array, "batch d"]
     query_y: Float[Array, " batch"]
 
 
 def num_pairs(dim: int) -> int:
-    """(d + 1)(d + 2) / 2, the products of the entries of a row [x, y]."""
-    return (dim + 1) * (dim + 2) // 2
+    """d (d + 1) / 2, the products of a row's covariates."""
+    return dim * (dim + 1) // 2
 
 
 @exact
@@ -48,10 +51,25 @@ def pair_prompt(prompt: Prompt, length: int | Int[Array, ""] | None = None) -> P
     """
     sizes = sizes_of("pair_prompt", prompt)
     kept = last_rows("pair_prompt", sizes["n"], sizes["n"] if length is None else length)
-    entries_BxMxN = jnp.concatenate(
-        [jnp.swapaxes(jnp.asarray(prompt.x), 1, 2), jnp.asarray(prompt.y)[:, None, :]], axis=1
-    )
-    first, second = np.triu_indices(sizes["d"] + 1)
-    pairs_BxPxN = entries_BxMxN[:, first] * entries_BxMxN[:, second]
+    x_BxDxN, y_Bx1xN = jnp.swapaxes(jnp.asarray(prompt.x), 1, 2), jnp.asarray(prompt.y)[:, None]
+    first, second = np.triu_indices(sizes["d"])
+    pairs_BxPxN = x_BxDxN[:, first] * x_BxDxN[:, second]
+    label_pairs_BxMxN = jnp.concatenate([x_BxDxN * y_Bx1xN, y_Bx1xN * y_Bx1xN], axis=1)
     query = jnp.asarray(prompt.query_x), jnp.asarray(prompt.query_y)
-    return PairPrompt(pairs_BxPxN, kept.astype(pairs_BxPxN.dtype), *query)
+    return PairPrompt(pairs_BxPxN, label_pairs_BxMxN, kept.astype(pairs_BxPxN.dtype), *query)
+
+
+def entries(dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which entries j <= k of a row [x, y] the products of a PairPrompt are of: covariates first,
+    then each with the label, and last the label with itself."""
+    first, second = np.triu_indices(dim)
+    with_label = np.full(dim + 1, dim)
+    return np.append(first, np.arange(dim + 1)), np.append(second, with_label)
+
+
+def together(prompt: PairPrompt) -> Float[Array, "batch all n"]:
+    """All products in the order of `numpy.triu_indices(d + 1)`, as arithmetic before 6 has them."""
+    dim = prompt.query_x.shape[1]
+    place = {pair: at for at, pair in enumerate(zip(*entries(dim), strict=True))}
+    order = np.array([place[pair] for pair in zip(*np.triu_indices(dim + 1), strict=True)])
+    return jnp.concatenate([prompt.pairs, prompt.label_pairs], axis=1)[:, order]

@@ -1,6 +1,7 @@
 """The points of a sweep as the grid that they are, so that what depends on one axis is computed
 once for all values of the others."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -51,10 +52,27 @@ class Grid(NamedTuple):
             tuple(structure.unflatten(own) for own in by_axis),
         )
 
-    def differ(self, part: Callable[[Any], Any]) -> int:
-        """How many different values a part of the tree has."""
-        along = zip(self.sizes, self.axes, strict=True)
-        return int(np.prod([n for n, axes in along if jax.tree.leaves(part(axes))], dtype=int))
+    def differ(self, of_point: Callable[[Any], Any]) -> int:
+        """How many different values a function of a point has: it is traced, not computed."""
+        return math.prod(
+            size for axis, size in enumerate(self.sizes) if self._differs(of_point, axis)
+        )
+
+    def _differs(self, of_point: Callable[[Any], Any], axis: int) -> bool:
+        """Whether its value depends on what differs along this axis."""
+        leaves, tree = jax.tree.flatten(self.points)
+        structure: Any = tree
+        has_axes = zip(*map(structure.flatten_up_to, self.axes), strict=True)
+        others_at_0 = [
+            leaf[tuple(slice(None) if at == axis else 0 for at, own in enumerate(has) if own == 0)]
+            for leaf, has in zip(leaves, has_axes, strict=True)
+        ]
+        along = jax.vmap(of_point, (self.axes[axis],), out_axes=None, axis_size=self.sizes[axis])
+        try:
+            jax.eval_shape(along, structure.unflatten(others_at_0))
+        except ValueError:  # jax's: what is mapped over cannot come out without an axis
+            return True
+        return False
 
     def over(
         self, function: Callable[[Any, Any, Any], Any], spmd_axis_name: str | None = None

@@ -50,6 +50,7 @@ def _gram(task: Any) -> dict[str, Shape]:
 def _pairs(task: Any) -> dict[str, Shape]:
     return {
         "pairs": (num_pairs(task.dim), task.context_length),
+        "label_pairs": (task.dim + 1, task.context_length),
         "query_x": (task.dim,),
         "query_y": (),
     }

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 from jaxtyping import Array
 
 from elsa import tasks
@@ -36,17 +37,20 @@ class Crowd(NamedTuple):
     """How many models see what is drawn.
 
     points: of the sweep. tasks, lengths, contexts: how many different tasks, lengths and both
-      together they have.
-    models: that see the same rows, of which each may count as many of the last as it will.
-    rows_drawn: prompts of which the rows are held at once.
+      together they have. covariates: how many different covariates their tasks draw.
+    draws: of prompts for each of them, one of all seeds or one of each.
+    models: with the seeds, of which each may count as many of the last rows as it will.
+    batch: prompts of a draw.
     """
 
     points: int
     tasks: int
     lengths: int
     contexts: int
+    covariates: int
+    draws: int
     models: int
-    rows_drawn: int
+    batch: int
 
     @classmethod
     def of(cls, grid: Grid, settings: RunSettings, share_data: bool) -> "Crowd":
@@ -57,12 +61,27 @@ class Crowd(NamedTuple):
           settings: of the run, for its seeds and the prompts of a batch.
           share_data: whether all seeds see the same prompts.
         """
-        points, tasks = math.prod(grid.sizes), grid.differ(lambda point: point.task)
-        lengths = grid.differ(lambda point: point.length)
-        contexts = grid.differ(lambda point: (point.task, point.length))
-        drawn = (1 if share_data else settings.num_seeds) * tasks
-        models = points * settings.num_seeds // drawn
-        return cls(points, tasks, lengths, contexts, models, drawn * settings.train.batch)
+
+        def covariates(point: Point) -> Any:
+            drawn = point.task.sample(jax.random.key(0), 1)
+            return drawn.x if isinstance(drawn, Prompt) else drawn
+
+        points = math.prod(grid.sizes)
+        return cls(
+            points,
+            grid.differ(lambda point: point.task),
+            grid.differ(lambda point: point.length),
+            grid.differ(lambda point: (point.task, point.length)),
+            grid.differ(covariates),
+            1 if share_data else settings.num_seeds,
+            points * settings.num_seeds,
+            settings.train.batch,
+        )
+
+    @property
+    def pairs_held(self) -> int:
+        """Prompts of which the products of covariates are held at once."""
+        return self.draws * self.covariates * self.batch
 
 
 def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
@@ -73,7 +92,7 @@ def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
     which are made once for all lengths: "counted", for "rows" as well. A Gram matrix is
     (d + 1)(d + 2) / 2 normals and d + 1 chi-squares, for each length, and a product of triangles
     for each point. Pairs are the rows' and (d + 2) / 2 times as many products, once for all models
-    that see the rows.
+    that see the same covariates.
 
     Raises:
       ValueError: for "gram" where the model needs rows or the task cannot draw a Gram matrix; for
@@ -103,8 +122,9 @@ def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
     if asked != "auto":
         return by_rows if asked == "rows" else asked
     if not lacks["pairs"]:
-        held = crowd.rows_drawn * num_pairs(task.dim) * task.context_length
-        return "pairs" if crowd.models >= _MODELS_FOR_PAIRS and held <= _MOST_PAIRS else "rows"
+        held = crowd.pairs_held * num_pairs(task.dim) * task.context_length
+        share = crowd.models // (crowd.draws * crowd.covariates)
+        return "pairs" if share >= _MODELS_FOR_PAIRS and held <= _MOST_PAIRS else "rows"
     if lacks["gram"]:
         return by_rows
     cost = _of_sums(task, crowd) if sums else _of_gram_models(task, crowd)

@@ -168,7 +168,7 @@ def test_h3_refuses_pairs_that_do_not_fit():
     pairs = tasks.pair_prompt(prompt_of((2, 3, 2)))
     with pytest.raises(ValueError, match="PairPrompt has products within rows, and shift=1 mult"):
         models.H3(2, 3, shift=1, rngs=RNGS)(pairs)
-    with pytest.raises(ValueError, match="model's d = 4 covariates, 15 pairs and 4, got 6 and 2"):
+    with pytest.raises(ValueError, match="model's d = 4 covariates, 10, 5 and 4, got 3, 3 and 2"):
         models.H3(4, 3, rngs=RNGS)(pairs)
     with pytest.raises(TypeError, match=r"MergedH3: prompt must be a .* CountedPrompt, got Pair"):
         models.MergedH3(2, 3, rngs=RNGS)(pairs)

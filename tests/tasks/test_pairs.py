@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elsa import tasks
+from elsa.tasks import pairs
 
 SIZE = st.integers(1, 4)
 
@@ -24,9 +25,16 @@ def test_pairs_are_the_products_of_a_row_s_entries(batch, n, d, data):
     found = tasks.pair_prompt(prompt, length)
     for b in range(batch):
         for i in range(n):
-            row = np.append(prompt.x[b, i], prompt.y[b, i])
-            expected = [row[j] * row[k] for j in range(d + 1) for k in range(j, d + 1)]
+            x, y = prompt.x[b, i], prompt.y[b, i]
+            expected = [x[j] * x[k] for j in range(d) for k in range(j, d)]
             np.testing.assert_allclose(found.pairs[b, :, i], expected, rtol=1e-15)
+            with_label = [*(x * y), y * y]
+            np.testing.assert_allclose(found.label_pairs[b, :, i], with_label, rtol=1e-15)
+            row = np.append(x, y)
+            of_entries = [row[j] * row[k] for j, k in zip(*pairs.entries(d), strict=True)]
+            np.testing.assert_allclose([*expected, *with_label], of_entries, rtol=1e-15)
+            in_order = [row[j] * row[k] for j in range(d + 1) for k in range(j, d + 1)]
+            np.testing.assert_allclose(pairs.together(found)[b, :, i], in_order, rtol=1e-15)
     kept = n if length is None else length
     np.testing.assert_array_equal(found.counts, [0.0] * (n - kept) + [1.0] * kept)
     np.testing.assert_array_equal(found.query_x, prompt.query_x)
@@ -36,12 +44,22 @@ def test_pairs_are_the_products_of_a_row_s_entries(batch, n, d, data):
 def test_lengths_share_their_products():
     """A map over lengths leaves the products without an axis of their own."""
     lengths = jax.vmap(
-        tasks.pair_prompt, in_axes=(None, 0), out_axes=tasks.PairPrompt(None, 0, None, None)
+        tasks.pair_prompt, in_axes=(None, 0), out_axes=tasks.PairPrompt(None, None, 0, None, None)
     )
     shapes = jax.eval_shape(
         lambda prompt, of: tuple(lengths(prompt, of)), prompt_of(2, 5, 3), np.array([1, 4])
     )
-    assert [leaf.shape for leaf in shapes] == [(2, 10, 5), (2, 5), (2, 3), (2,)]
+    assert [leaf.shape for leaf in shapes] == [(2, 6, 5), (2, 4, 5), (2, 5), (2, 3), (2,)]
+
+
+def test_prompts_that_differ_in_their_labels_share_the_products_of_their_covariates():
+    prompt = prompt_of(2, 5, 3)
+    labels = jax.vmap(
+        lambda y: tasks.pair_prompt(prompt._replace(y=y)),
+        out_axes=tasks.PairPrompt(None, 0, None, None, None),
+    )
+    shapes = jax.eval_shape(lambda y: tuple(labels(y)), np.ones((7, 2, 5)))
+    assert [leaf.shape for leaf in shapes] == [(2, 6, 5), (7, 2, 4, 5), (5,), (2, 3), (2,)]
 
 
 @pytest.mark.parametrize(

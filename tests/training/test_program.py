@@ -138,7 +138,9 @@ def test_a_float32_run_stays_float32_where_jax_computes_in_float64(name):
         ({"model": {"name": "h3"}, "sweep": {"context_length": (3, 5)}}, "pairs"),
         ({"model": {"name": "h3"}, "sweep": {}, "train": {"share_data": True}}, "pairs"),
         ({"model": {"name": "h3"}, "sweep": {}}, "rows"),  # each seed has rows of its own
-        ({"model": {"name": "h3"}, "sweep": {"noise_var": (0.0, 0.5)}}, "rows"),  # each point
+        # noises differ in labels alone, covariances in all
+        ({"model": {"name": "h3"}, "sweep": {"noise_var": (0.0, 0.5)}}, "pairs"),
+        ({"model": {"name": "h3"}, "sweep": {"cov_x": ((1.0, 2.0), (2.0, 1.0))}}, "rows"),
         ({"model": {"name": "h3", "shift": 1}, "sweep": {"context_length": (3, 5)}}, "rows"),
         (
             {
