@@ -3,6 +3,7 @@
 #   make demo ARGS="--config.seed=1 --workdir=runs/other"    further arguments of the command
 #   make test ARGS="-k layout"
 #   make figures MODE=:quick                                 the small version of each
+#   make figures JOBS=1                                      one after the other
 #   make test PYTHON=python3.12                              the interpreter .venv is made from
 #   make test-newest PYTHON=python3.13                       the newest jax asks for a newer Python
 
@@ -23,7 +24,8 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
   --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 # The experiments of `make figures` and its like; MODE=:quick runs their small versions.
-ESTIMATION := attention_vs_h3 retrieval alignment low_rank lora drift depth
+# The longest come first: as many run side by side as there are cores, or as JOBS says.
+ESTIMATION := attention_vs_h3 drift retrieval alignment depth low_rank lora
 BLOCK := block_vs_attention prior_mean_gap gd_beta_flow mlp_ablation
 MODE ?=
 
@@ -79,8 +81,7 @@ block-figures: $(STAMP)  ## the same about the linear transformer block: four ex
 literature-figures: EXPERIMENTS := literature
 literature-figures: $(STAMP)  ## linear transformers by depth and context length, held to theory
 figures block-figures literature-figures:
-	@for name in $(EXPERIMENTS); do \
-	  $(BIN)/python -m experiments.run --config=configs/$$name.py$(MODE) $(ARGS) || exit $$?; done
+	@$(BIN)/python scripts/side_by_side.py $(EXPERIMENTS) $(JOBS:%=--jobs=%) $(MODE:%=--mode=%) -- $(ARGS)
 
 # Environments that hold what .venv lacks, and see the packages that it has.
 BESIDE := .venv-browser .venv-docs .venv-torch .venv-trackers
