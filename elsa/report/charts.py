@@ -20,12 +20,13 @@ def chart(figure: "Figure") -> Chart | None:
 
     Returns:
       `panels`, from left to right and top to bottom, each with `title`, the axes `x` and `y`
-      (`label`, `scale`: linear or log, `range`, `ticks`: pairs of place and text or None), `series`
-      and `notes` (texts beside the curves); and `notes` of the whole figure. A series has `name`,
-      `colour`, `dash` (solid, dashed, dotted or none), `marker`, its `size` (points, across) and
-      whether it is `filled`, `width`, `x`, `y`, for bars of error `low` and `high`, for a band
-      `band`: true, its outline in x and y, and `fraction`: the axes, of "x" and "y", along which
-      its numbers are shares of the panel. A gap is None. A guide, as the line at 0, has no name.
+      (`label`, `scale`: linear or log, `range`, `ticks`: pairs of place and text or None, `named`:
+      whether the places stand for names, as of columns), `series` and `notes` (texts beside the
+      curves); and `notes` of the whole figure. A series has `name`, `colour`, `dash` (solid,
+      dashed, dotted or none), `marker`, its `size` (points, across) and whether it is `filled`,
+      `width`, `x`, `y`, for bars of error `low` and `high`, for a band `band`: true, its outline in
+      x and y, and `fraction`: the axes, of "x" and "y", along which its numbers are shares of the
+      panel. A gap is None. A guide, as the line at 0, has no name.
     """
     panels = []
     shown = [axes for axes in figure.axes if axes.get_visible()]
@@ -95,7 +96,17 @@ def _side(axes: "Axes", side: str) -> Chart:
         ]
     scale = getattr(axes, f"get_{side}scale")()
     label = getattr(axes, f"get_{side}label")()
-    return {"label": label, "scale": scale, "range": [low, high], "ticks": ticks or None}
+    is_named = scale == "linear" and not all(_is_number(text) for _, text in ticks or ())
+    about = {"label": label, "scale": scale, "named": is_named}
+    return {**about, "range": [low, high], "ticks": ticks or None}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace("\N{MINUS SIGN}", "-"))
+    except ValueError:
+        return False
+    return True
 
 
 def _series(axes: "Axes") -> list[Series] | None:

@@ -9,6 +9,7 @@ as much as its numbers, where a plotting library for browsers would add 3 to 5 M
 import base64
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -17,6 +18,9 @@ from elsa.report.charts import Chart
 
 NUMBERS = "numbers-of-figures"  # where a page holds its charts, as JSON
 _CLASS = ' class="{}"'
+_NUMBER = re.compile(r"[+\-−]?\d[\d.,]*(e[+-]?\d+)?( ± \d[\d.]*(e[+-]?\d+)?)?")  # a whole entry
+# What browsers would break behind a hyphen: flags, and numbers with an exponent.
+_UNBROKEN = re.compile(r"(?<![\w-])(--\w[\w.-]*|-?\d[\d.]*e[+-]?\d+)")
 # Browsers are told that the page may load nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
@@ -87,7 +91,7 @@ def table(
     lines = ""
     for row in rows:
         differs = differing and len(set(map(str, row[named:]))) > 1
-        cells = "".join(f"<td>{_entry(entry)}</td>" for entry in row)
+        cells = "".join(map(_cell, row))
         lines += f"<tr{_CLASS.format('differs') if differs else ''}>{cells}</tr>\n"
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table>'
@@ -117,7 +121,7 @@ def picture(name: str, png: bytes) -> str:
 
 def paragraph(words: str, kind: str = "") -> str:
     """A paragraph, of a class of the style."""
-    return f"<p{_CLASS.format(kind) if kind else ''}>{text(words)}</p>\n"
+    return f"<p{_CLASS.format(kind) if kind else ''}>{_unbroken(words)}</p>\n"
 
 
 def command(words: str) -> str:
@@ -130,8 +134,17 @@ def folded(name: str, inside: str) -> str:
     return f"<details><summary>{text(name)}</summary>\n{inside}</details>\n"
 
 
-def _entry(value: Any) -> str:
-    return str(value) if isinstance(value, Markup) else text(value)
+def _cell(value: Any) -> str:
+    if isinstance(value, Markup):
+        return f"<td>{value}</td>"
+    if _NUMBER.fullmatch(str(value)):
+        return f"<td{_CLASS.format('number')}>{text(value)}</td>"
+    return f"<td>{_unbroken(value)}</td>"
+
+
+def _unbroken(value: Any) -> str:
+    """Text whose flags and numbers stay in one line."""
+    return _UNBROKEN.sub(r'<span class="whole">\1</span>', text(value))
 
 
 def _anchor(name: str) -> str:

@@ -195,7 +195,7 @@ def _of_lam(found: Mapping[str, Any] | None) -> str:
     lam = f"{found['good_lam']:g}"
     said = (
         f"\nlam = {found['lam']:g}, which shrinks the coefficients of the standardised columns: R2 "
-        f"{own} where each row is\npredicted from all others; "
+        f"{own} where each row is predicted from all others; "
     )
     if max(found["left_out_r2"], found["good_left_out_r2"]) <= 0:
         return f"{said}the columns predict nothing here, at any lam"

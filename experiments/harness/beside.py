@@ -123,7 +123,7 @@ def _of_list(name: str, names: Sequence[str], rows: Sequence[Sequence[Row]]) -> 
     table = document.table(
         ("number", *_heads(found.keys), *names),
         lines,
-        caption=f"{name} of summary.json; shaded where runs differ",
+        caption=f"{name} of summary.json; shaded where runs differ in the six digits shown",
         differing=True,
         named=1 + len(found.keys),
     )
@@ -200,7 +200,7 @@ def _shown(row: Row | None, field: str) -> str:
     """A value for readers; lists of lists, as of watched layers, stay in summary.json."""
     value = (row or {}).get(field, "")
     is_deep = isinstance(value, list) and any(isinstance(part, list) for part in value)
-    return "" if is_deep else run_page.shown(value)
+    return "" if is_deep else run_page.shown(run_page.rounded(value))
 
 
 def _theory(row: Row | None, field: str) -> str:

@@ -119,13 +119,30 @@ def _read(path: Path, name: str) -> Compared:
         name=name,
         config=dict(run_page.rows(config)),
         environment=dict(run_page.rows(run_page.environment_of(path))),
-        summary=dict(run_page.rows(numbers)),
+        summary={
+            key: run_page.shown(run_page.rounded(one)) for key, one in _named(numbers).items()
+        },
         rows=rows,
         finished=is_finished,
         done=len({record["case"] for record in found}),
         seconds=sum({record["case"]: record["seconds"] for record in found}.values()),
         charts=charts,
     )
+
+
+def _named(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists of a number for each of a table's `columns` as single numbers, named by them."""
+    found: dict[str, Any] = {}
+    for key, value in numbers.items():
+        above, dot, last = key.rpartition(".")
+        columns = numbers.get(f"{above}{dot}columns")
+        if not (isinstance(columns, list) and isinstance(value, list)):
+            found[key] = value
+        elif last != "columns" and len(columns) == len(value):
+            found |= {f"{key}, {column}": one for column, one in zip(columns, value, strict=True)}
+        elif last != "columns":
+            found[key] = value
+    return found
 
 
 def _charts(path: Path) -> dict[str, Chart]:
@@ -140,7 +157,9 @@ def _results(runs: Sequence[Compared]) -> str:
     lists = dict.fromkeys(name for run in runs for name in run.rows)
     found = {name: [run.rows.get(name, ()) for run in runs] for name in lists}
     told = beside.section([run.name for run in runs], found)
-    return told + _beside(runs, "summary", "summary.json; shaded where runs differ")
+    return told + _beside(
+        runs, "summary", "summary.json; shaded where runs differ in the six digits shown"
+    )
 
 
 def _beside(runs: Sequence[Compared], what: str, caption: str, *, differing: bool = False) -> str:

@@ -1,7 +1,5 @@
 """Axes whose places are names, as those of columns, brought into one order for several runs."""
 
-from typing import Any
-
 from elsa.report.charts import Chart
 
 _BESIDE = "  "  # between a name and a number that is said with it
@@ -40,11 +38,7 @@ def _is_named(axis: Chart) -> bool:
     """Whether places 0, 1, .. stand for names."""
     ticks = axis["ticks"] or []
     in_order = [place for place, _ in ticks] == [float(place) for place in range(len(ticks))]
-    return bool(ticks) and axis["scale"] == "linear" and in_order and not _are_numbers(ticks)
-
-
-def _are_numbers(ticks: Any) -> bool:
-    return all(text.replace(".", "", 1).isdigit() for _, text in ticks)
+    return bool(axis.get("named")) and in_order  # pages from before the field name no axis
 
 
 def _name(text: str) -> str:

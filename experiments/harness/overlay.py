@@ -1,13 +1,14 @@
 """Figures of several runs in one: a colour for each run, and what they share drawn once."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from elsa.report import style
 from elsa.report.charts import Chart, Series
 from experiments.harness import named_axes
 
 COLOURS = len(style.PALETTE)
+_STROKES = ("dotted", "dashed", "dashdot", "sparse")  # of lines without marks, as theory
 
 
 def overlaid(charts: Mapping[str, Chart]) -> Chart:
@@ -22,31 +23,54 @@ def overlaid(charts: Mapping[str, Chart]) -> Chart:
     """
     panels: list[Chart] = []
     curves: list[list[tuple[Series, dict[str, Chart]]]] = []  # of each panel, with its runs' looks
+    titles: list[dict[str, list[str]]] = []  # of each panel: title -> the runs that have it
     for number, (run, chart) in enumerate(charts.items()):
         look = {"colour": style.colour(number), "second": number // COLOURS % 2 == 1}
         for place, panel in enumerate(copy.deepcopy(chart["panels"])):
             if place == len(panels):
                 panels.append({**panel, "series": []})
                 curves.append([])
+                titles.append({})
+            titles[place].setdefault(panel["title"], []).append(run)
             for side in ("x", "y"):
                 named_axes.align(panels[place], panel, side)
             _widen(panels[place], panel)
             for series in panel["series"]:
                 _add(curves[place], series, run, look)
-    for panel, held in zip(panels, curves, strict=True):
+    _tell_apart([series for held in curves for series, _ in held])
+    for panel, held, named in zip(panels, curves, titles, strict=True):
+        panel["title"] = _title(named)
         panel["series"] = [_drawn(series, looks, len(charts)) for series, looks in held]
     return {"panels": panels, "notes": next(iter(charts.values()))["notes"]}
 
 
+def _tell_apart(curves: Sequence[Series]) -> None:
+    """Gives lines of different names strokes of their own: their colours say which run they are."""
+    strokes: dict[str, str] = {}
+    for one in curves:
+        if not one["name"] or one["marker"] or one["dash"] not in _STROKES:
+            continue
+        if one["name"] not in strokes:
+            free = [stroke for stroke in _STROKES if stroke not in strokes.values()]
+            is_free = one["dash"] in free or not free
+            strokes[one["name"]] = one["dash"] if is_free else free[0]
+        one["dash"] = strokes[one["name"]]
+
+
 def _widen(held: Chart, panel: Chart) -> None:
-    """Lets a panel hold another run's curves, under the titles of both."""
+    """Lets a panel hold another run's curves."""
     for side in ("x", "y"):
         ends = [*held[side]["range"], *panel[side]["range"]]
         held[side] = {**held[side], "range": [min(ends), max(ends)]}
         if held[side]["ticks"] != panel[side]["ticks"]:
             held[side]["ticks"] = None
-    titles = [text for text in dict.fromkeys((held["title"], panel["title"])) if text]
-    held["title"] = " / ".join(titles)
+
+
+def _title(found: Mapping[str, Sequence[str]]) -> str:
+    """The title that all runs have; of several, each with its runs."""
+    if len(found) == 1:
+        return next(iter(found))
+    return " / ".join(f"{', '.join(runs)}: {text}" for text, runs in found.items() if text)
 
 
 def _add(
@@ -55,22 +79,29 @@ def _add(
     """Adds a curve, or its run to a curve that another run has with the same numbers."""
     for place, (one, looks) in enumerate(held):
         if run not in looks and _is_shared(one, series):
-            x = [value for value in (*one["x"], *series["x"]) if value is not None]
-            if one["x"] != series["x"]:  # levels: as far as the longest goes
-                held[place] = ({**one, "x": [min(x), max(x)]}, looks)
+            if one["x"] != series["x"]:  # as far as the longest goes
+                x = [min(*one["x"], *series["x"]), max(*one["x"], *series["x"])]
+                held[place] = ({**one, "x": x, **({"y": x} if _is_diagonal(one) else {})}, looks)
             looks[run] = look
             return
     held.append((series, {run: look}))
 
 
 def _is_shared(one: Series, other: Series) -> bool:
-    """Whether two curves without marks are the same numbers; of two levels, the same height."""
+    """Whether two curves without marks are the same numbers, one level, or both the line y = x."""
     if any(series["marker"] or "low" in series or "band" in series for series in (one, other)):
         return False
-    if any(one[key] != other[key] for key in ("name", "dash", "fraction", "y")):
+    if any(one[key] != other[key] for key in ("name", "dash", "fraction")):
         return False
+    if _is_diagonal(one) and _is_diagonal(other):
+        return True
     is_level = len(one["y"]) == 2 and one["y"][0] == one["y"][1] is not None
-    return bool(one["x"] == other["x"] or is_level)
+    return bool(one["y"] == other["y"] and (one["x"] == other["x"] or is_level))
+
+
+def _is_diagonal(series: Series) -> bool:
+    """Whether a curve is a piece of y = x, as the one that predictions lie on."""
+    return len(series["x"]) == 2 and series["x"] == series["y"] and None not in series["x"]
 
 
 def _drawn(series: Series, looks: Mapping[str, Chart], runs: int) -> Series:

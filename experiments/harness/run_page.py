@@ -87,8 +87,8 @@ def page(run: Run) -> str:
     """The page; the same files give the same bytes."""
     charts = [{"name": name, **chart} for name, chart in run.charts.items() if chart is not None]
     sections = {
-        "Figures": _figures(run),
         "Results": _results(run),
+        "Figures": _figures(run),
         "Progress": _progress(run),
         "Config": document.table(
             ("key", "value"), rows(run.config), caption="config.json: the config as it was resolved"
@@ -112,6 +112,13 @@ def shown(value: Any) -> str:
         first = strict_json.dumps(value[:_LONGEST], where="value")
         return f"{first[:-1]}, ... {len(value) - _LONGEST} more]"
     return value if isinstance(value, str) else strict_json.dumps(value, where="value")
+
+
+def rounded(value: Any) -> Any:
+    """A value with six digits of its floats, of lists too."""
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _status(run: Run) -> str:
@@ -159,8 +166,9 @@ def printed(table: "Table") -> str:
 
     columns = [str(column.header) for column in table.columns]
     lines = zip(*(map(str, column.cells) for column in table.columns), strict=True)
-    parts = [str(part) for part in (table.title, table.caption) if part]
-    return document.table(columns, list(lines), caption="\n".join(parts) or "results")
+    title, below = (str(part) if part else "" for part in (table.title, table.caption))
+    told = document.table(columns, list(lines), caption=title or "results")
+    return told + (document.paragraph(below, "note") if below else "")
 
 
 def _progress(run: Run) -> str:

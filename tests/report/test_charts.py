@@ -1,6 +1,7 @@
 """Numbers of figures, as their pages hold them: those that were drawn, under the legend's names."""
 
 import numpy as np
+import pytest
 
 from elsa.report import style
 from elsa.report.charts import chart
@@ -86,3 +87,15 @@ def test_pictures_of_matrices_are_no_charts():
     figure, axes = style.figure()
     axes.imshow(np.eye(2))
     assert chart(figure) is None
+
+
+@pytest.mark.parametrize(
+    "texts, named",
+    [(["age", "sex"], True), (["1", "\N{MINUS SIGN}2.5"], False), (["1e-3", "b"], True)],
+)
+def test_an_axis_says_whether_its_places_stand_for_names(texts, named):
+    figure, axes = style.figure()
+    axes.set_yticks([0, 1], texts)
+    style.measured(axes, [1, 2], [0, 1], name="attention")
+    (panel,) = chart(figure)["panels"]
+    assert panel["y"]["named"] is named and panel["x"]["named"] is False

@@ -41,20 +41,19 @@
       return own || this.mayBeLog(side) ? this.figure.log[side] ?? own : false;
     }
 
-    values(side) {
-      return this.panel.series.filter((one) => !one.fraction.includes(side)).flatMap((one) => one[side]);
+    values(side, curves = this.panel.series) {
+      return curves.filter((one) => !one.fraction.includes(side)).flatMap((one) => one[side]);
     }
 
     // Names along an axis have places, no sizes.
     mayBeLog(side) {
-      const named = this.panel[side].ticks?.some(([, text]) => Number.isNaN(Number(text)));
-      return !named && this.values(side).some((value) => value > 0);
+      return !this.panel[side].named && this.values(side).some((value) => value > 0);
     }
 
-    // What a logarithmic axis has no place for, where paper has one that is not.
+    // What a logarithmic axis has no place for, of curves that are shown, where paper has a linear one.
     lost() {
       const sides = ["x", "y"].filter((side) => this.isLog(side) && this.panel[side].scale !== "log");
-      const count = sides.flatMap((side) => this.values(side)).filter((value) => value !== null && value <= 0).length;
+      const count = sides.flatMap((side) => this.values(side, this.seen())).filter((value) => value !== null && value <= 0).length;
       return count ? `Not shown, as they are not above 0: ${count} ${count > 1 ? "points" : "point"}.` : "";
     }
 

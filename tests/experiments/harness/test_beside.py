@@ -93,4 +93,5 @@ def test_a_page_has_no_cell_of_rows_as_text_and_the_config_stands_first(tmp_path
     assert "context_length&quot;" not in page and page.count("finished") == 2
     places = [page.index(f'<h2 id="{name}"') for name in ("runs", "config", "results")]
     assert places == sorted(places)
-    assert "<td>1.5 ± 0.05</td><td>2.5 ± 0.05</td><td>+1 ± 0.071</td><td>1</td>" in page
+    numbers = ("1.5 ± 0.05", "2.5 ± 0.05", "+1 ± 0.071", "1")
+    assert "".join(f'<td class="number">{one}</td>' for one in numbers) in page

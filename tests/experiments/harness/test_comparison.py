@@ -1,5 +1,6 @@
 """Runs on one page: a page of its own kind, and what is refused."""
 
+import json
 import shutil
 
 import pytest
@@ -60,3 +61,17 @@ def test_the_command_writes_one_page_and_refuses_what_is_no_run_and_no_compariso
     (one / "summary.json").write_text("[")
     with pytest.raises(RunError, match="cannot read the run in"):
         comparison.read([one])
+
+
+def test_numbers_of_a_tables_columns_are_named_rounded_and_no_difference_where_they_look_alike(
+    tmp_path,
+):
+    for name, last in {"one": 0.1 + 0.2, "two": 0.3}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps({"experiment": "x"}))
+        answer = {"columns": ["age", "bmi"], "coefficients": [last, 1 / 3], "shape": [1, 2, 3]}
+        (tmp_path / name / "summary.json").write_text(json.dumps({"answer": answer}))
+    page = comparison.page(comparison.read([tmp_path / "one", tmp_path / "two"]))
+    assert "answer.coefficients, age" in page and page.count(">0.333333<") == 2
+    assert page.count(">0.3<") == 2 and 'class="differs"' not in page
+    assert "answer.columns" not in page and page.count("[1, 2, 3]") == 2

@@ -79,3 +79,30 @@ def test_names_along_an_axis_have_one_place_in_all_runs():
     assert found == {"one": {0: 1, 1: 2, 2: 3}, "two": {1: 2, 3: 4, 0: 5}}
     assert panel["y"]["range"][1] >= 3.0
     assert charts["two"]["panels"][0]["series"][0]["y"] == before  # the run's own stays
+
+
+def test_lines_of_one_stroke_and_different_names_are_told_apart_without_colours():
+    lines = {"exact": ([5, 6], ":"), "worst case": ([6, 7], ":"), "Bayes": ([1, 2], "--")}
+    charts = {name: drawn(measured=[place, 4], lines=lines) for place, name in enumerate("ab")}
+    charts["b"]["panels"][0]["series"][1]["y"] = [5, 6.5]
+    found, _ = curves(charts)
+    strokes = {key: one["dash"] for key, one in found.items() if not one["marker"]}
+    assert strokes["a", "exact"] == strokes["b", "exact"] == "dotted"
+    assert len({strokes["a", "exact"], strokes["", "worst case"], strokes["", "Bayes"]}) == 3
+
+
+def test_the_line_on_which_predictions_are_true_is_shared_however_far_it_goes():
+    charts = {}
+    for name, ends in {"a": (1, 5), "b": (2, 9)}.items():
+        charts[name] = drawn(measured=[1, 2], lines={"prediction = truth": (ends, ":")})
+        charts[name]["panels"][0]["series"][-1]["x"] = list(ends)
+    found, _ = curves(charts)
+    line = found["", "prediction = truth"]
+    assert line["x"] == line["y"] == [1, 9] and len(found) == 3
+
+
+def test_titles_that_differ_say_whose_they_are():
+    charts = {name: drawn(measured=[1, 2], lines={}) for name in "abc"}
+    for name, title in {"a": "88 rows", "b": "9 rows", "c": "88 rows"}.items():
+        charts[name]["panels"][0]["title"] = title
+    assert curves(charts)[1]["title"] == "a, c: 88 rows / b: 9 rows"

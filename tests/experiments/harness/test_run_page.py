@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.table import Table
 
 from elsa.base.stopping import INTERRUPTED
 from elsa.report import document
@@ -162,3 +163,13 @@ def test_commands_name_their_folder_and_hold_in_it_wherever_the_page_is_made(mon
     assert f"<code>cd {tmp_path}<" in here and "<code>.venv/bin/elsa report one OTHER_RUN<" in here
     assert f"<code>cd {tmp_path / 'other'}<" in there
     assert f"<code>{tmp_path}/.venv/bin/elsa report {tmp_path}/one OTHER_RUN<" in there
+
+
+def test_numbers_and_flags_of_tables_break_nowhere_and_what_is_below_a_table_stays_there():
+    table = Table("key", "value", title="above", caption="see --config.lam=44")
+    table.add_row("a", "-1.5e-06")
+    table.add_row("b", "x --config.seed=1")
+    page = run_page.printed(table)
+    assert '<td class="number">-1.5e-06</td>' in page
+    assert '<td>x <span class="whole">--config.seed</span>=1</td>' in page
+    assert page.index("above") < page.index("-1.5e-06") < page.index("config.lam")
