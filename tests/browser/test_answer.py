@@ -68,3 +68,5 @@ def test_an_axis_of_names_stays_and_points_below_zero_are_said(visit, address):
         assert columns.get_by_text("Not shown, as they are not above 0: 2 points.").is_visible()
         assert predictions.get_by_text("Not shown").count() == 0
         assert "age  -0.893" in columns.locator("svg").inner_html()
+        page.get_by_role("button", name="scikit-learn").click()
+        assert columns.get_by_text("Not shown, as they are not above 0: 1 point.").is_visible()
