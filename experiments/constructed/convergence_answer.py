@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LAMS = np.logspace(-5, 2, 15)  # over the number of rows, which a column's squares sum to
 _SHOWN = 25  # coefficients of the figure and of the printed table
+_LETTERS = 23  # of a column's name and its coefficient, beside which the titles have room
 _VISIBLE = 0.005  # of R2: less is no reason for another lam
 # of a problem, and of rows in its standard form or None: w, and the predictions there
 Solve = Callable[[Problems, np.ndarray | None], tuple[np.ndarray, np.ndarray | None]]
@@ -231,18 +232,24 @@ def _coefficients(axes: "Axes", found: Mapping[str, Any]) -> None:
     )
     chosen = np.argsort(-np.abs(theirs), kind="stable")[:_SHOWN][::-1]
     places = np.arange(len(chosen))
-    names = [f"{_short(found['columns'][j])}  {found['coefficients'][j]:.3g}" for j in chosen]
+    numbers = [f"{found['coefficients'][j]:.3g}" for j in chosen]
+    room = _LETTERS - max(map(len, numbers), default=0)
+    names = [
+        f"{_short(found['columns'][j], room)}  {number}"
+        for j, number in zip(chosen, numbers, strict=True)
+    ]
     with style.applied():
         axes.axvline(0.0, color="#999999", linewidth=0.6)
         axes.set_yticks(places, names)
         axes.set_ylim(-0.7, len(chosen) - 0.3)
+    style.linear(axes, "x")
     _both(axes, (ours[chosen], places), (theirs[chosen], places))
-    more = f" (largest {_SHOWN} of {len(spreads)})" if len(spreads) > _SHOWN else ""
+    more = f"\n(largest {_SHOWN} of {len(spreads)})" if len(spreads) > _SHOWN else ""
     style.finish(
         axes,
         x=f"coefficient × standard deviation\n(units of {_short(found['target'])})",
         y="",
-        title=f"column, coefficient in the table's units{more}",
+        title=f"coefficients in the table's units{more}",
         legend=False,
     )
 
@@ -253,6 +260,8 @@ def _predictions(axes: "Axes", target: str, held_out: Mapping[str, Any]) -> None
     )
     ends = np.array([min(truth.min(), ours.min()), max(truth.max(), ours.max())])
     style.theory(axes, ends, ends, label="prediction = truth", color="#999999")
+    style.linear(axes, "x")
+    style.linear(axes, "y")
     scores = [_number(held_out[key]) for key in ("r2", "sklearn_r2")]
     _both(axes, (truth, ours), (truth, theirs))
     style.finish(
@@ -276,5 +285,5 @@ def _both(
     style.theory(axes, *theirs, label="scikit-learn", **dots)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 20 else f"{name[:19]}…"
+def _short(name: str, most: int = 16) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from experiments.harness import listing, typed
+from experiments.harness import listing
 
 FULL = '''"""The error of gradient descent in context falls by the factor that theory
 gives.
@@ -53,17 +53,3 @@ def test_the_table_names_every_config_as_it_is_reached_from_here(tmp_path, monke
     assert "times: on an idle laptop-class machine with 2 cores" in shown
     assert "NAME:quick: a smoke run" in shown and "its figures are not the result" in shown
     assert "(quick: 5 s)" in shown and "Second." in shown and "…" not in shown
-
-
-def test_a_small_version_says_what_its_figures_are_worth(monkeypatch):
-    monkeypatch.setattr(typed, "run", lambda: ["python", "-m", "experiments.run"])
-    said = listing.smoke("configs/train.py:quick")
-    assert said.startswith("configs/train.py:quick is a smoke run: its figures are not the result")
-    assert "`python -m experiments.run --config=configs/train.py`" in said
-    assert listing.smoke("configs/train.py") == listing.smoke("configs/train.py:full") == ""
-    typed.started_by(["elsa"])
-    monkeypatch.undo()
-    try:
-        assert "`elsa run train`" in listing.smoke("train:quick")
-    finally:
-        typed.started_by([])
