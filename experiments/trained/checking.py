@@ -8,19 +8,26 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from elsa.base import train_settings
+from elsa.base import known_names, train_settings
 from elsa.base import values as checks
 from experiments.harness import table_keys
+from experiments.trained import architecture_table
 
 
 def runs(config: ConfigDict) -> None:
-    """Refuses bad numbers of prompts and models, and of the training of any run."""
+    """Refuses bad numbers of prompts and models, names of none, and the training of any run."""
     checks.integer("trained", eval_prompts=(config.eval_prompts, 1))
+    for name, run in config.runs.items():
+        for what in ("task", "model"):
+            if "name" in run.get(what, {}):
+                known_names.refuse("trained", what, f"runs.{name}.{what}.name", run[what].name)
     _training(config, [run.to_dict() for run in config.runs.values()])
 
 
 def train(config: ConfigDict) -> None:
-    """Refuses bad numbers, and a table that is none or has no such columns."""
+    """Refuses bad numbers, unknown names, and a table that is none or has no such columns."""
+    known_names.refuse("train", "task", "task.name", config.task.name)
+    architecture_table.refuse(config)
     checks.integer(
         "train", eval_prompts=(config.eval_prompts, 1), watch_prompts=(config.watch_prompts, 1)
     )
