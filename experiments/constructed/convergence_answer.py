@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elsa import tasks
+from elsa.base.counting import counted
 from elsa.report import style
 from elsa.tasks.table import held_out_rows
 from experiments.constructed import convergence_problems as problems
@@ -166,13 +167,13 @@ def table(found: Mapping[str, Any]) -> "Table":
     caption = "no rows were held out"
     if found["rows_held_out"]:
         caption = (
-            f"{found['rows_held_out']} rows held out, predicted from the others: R2 "
+            f"{counted(found['rows_held_out'], 'row')} held out, predicted from the others: R2 "
             f"{_number(found['r2'])}, scikit-learn {_number(found['sklearn_r2'])}"
         )
     caption += _of_lam(found.get("regulariser"))
     left_out = len(found["columns"]) - _SHOWN
     if left_out > 0:
-        caption += f"\n{left_out} more columns: coefficients.csv"
+        caption += f"\n{left_out} more {'columns' if left_out > 1 else 'column'}: coefficients.csv"
     made = Table(
         *("column", "attention", "scikit-learn"),
         title=f"{target} = intercept + sum of coefficient x column, in the table's own units",
@@ -268,7 +269,9 @@ def _predictions(axes: "Axes", target: str, held_out: Mapping[str, Any]) -> None
         axes,
         x=f"{_short(target)}, rows held out",
         y=f"predicted {_short(target)}",
-        title="{} rows that were not fitted:\nR² {}, scikit-learn {}".format(len(truth), *scores),
+        title="{} that {} not fitted:\nR² {}, scikit-learn {}".format(
+            counted(len(truth), "row"), "were" if len(truth) > 1 else "was", *scores
+        ),
         legend=False,
     )
 

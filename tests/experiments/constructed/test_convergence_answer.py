@@ -129,7 +129,7 @@ def test_no_rows_are_held_out_where_none_are_asked_for_and_older_runs_have_no_an
         ),
         ({"drop": ""}, ValueError, "column 'name': expected a finite number, got 'p0'"),
         ({"held_out": 1.0}, ValueError, "held_out must be a share of the rows below 1, got 1.0"),
-        ({"held_out": 0.95}, ValueError, r"These are the 1 rows that data.held_out=0.95 leaves of"),
+        ({"held_out": 0.95}, ValueError, r"data.held_out=0.95 leaves 1 row of 25; data.held_out=0"),
         ({"path": "", "target": ""}, ValueError, "data.drop=.* is of a file; name a CSV"),
     ],
 )

@@ -1,11 +1,12 @@
 """What `--list` reads from a config's docstring."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
-from experiments.harness import listing
+from experiments.harness import command_line, listing
 
 FULL = '''"""The error of gradient descent in context falls by the factor that theory
 gives.
@@ -53,3 +54,10 @@ def test_the_table_names_every_config_as_it_is_reached_from_here(tmp_path, monke
     assert "times: on an idle laptop-class machine with 2 cores" in shown
     assert "NAME:quick: a smoke run" in shown and "its figures are not the result" in shown
     assert "(quick: 5 s)" in shown and "Second." in shown and "…" not in shown
+
+
+def test_times_of_all_configs_are_written_alike():
+    kind = re.compile(r"\d+ (s|min) (on 2 CPU cores|of one CPU core)(, [^;]+)?; NAME:quick \d+ s")
+    for path in listing.files(command_line.CONFIGS):
+        _, time = listing.claim_and_time(path.read_text("utf-8"))
+        assert kind.fullmatch(time.replace(f"configs/{path.name}", "NAME")), f"{path.name}: {time}"
