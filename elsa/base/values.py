@@ -125,7 +125,9 @@ def known_names(where: str, what: str, given: Iterable[Any], known: Iterable[str
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message that asks for the nearest known names; empty where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=3)
+    small = {option.casefold(): option for option in known}  # of two alike but for case, the last
+    found = difflib.get_close_matches(name.casefold(), small, n=3)
+    near = [small[option] for option in found]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
