@@ -47,6 +47,12 @@ def gd_beta_flow(config: ConfigDict) -> None:
     where = "gd_beta_flow"
     checks.integer(where, num_starts=(config.num_starts, 1), num_times=(config.num_times, 20))
     checks.positive(where, spread=config.spread, decades=config.decades)
+    checks.at_least(where, spread=(config.spread, 1e-6))
+    if config.decades > config.num_times:
+        raise ValueError(
+            f"{where}: decades must be at most num_times={config.num_times}, one time for each at "
+            f"least, got {config.decades:g}"
+        )
 
 
 def _training(config: ConfigDict, own: Iterable[Mapping[str, Any]]) -> None:
