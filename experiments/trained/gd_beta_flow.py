@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from elsa import tasks, theory
 from elsa.report import style
-from elsa.theory.flow import RESOLVED
+from elsa.theory.flow import LOST, RESOLVED
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 from experiments.trained import checking, predictions, report
 
@@ -62,12 +62,14 @@ def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
 
 
 def late_rate(times: np.ndarray, distances: np.ndarray) -> float:
-    """The rate of the last times whose distances the integrator resolves.
+    """The rate of the last times, or of the last resolved ones where the end is not resolved.
 
-    A start whose fast modes hold nearly all of its distance ends below what it does.
+    A start whose fast modes hold nearly all of its distance ends below what the integrator sees.
     """
-    resolved = np.flatnonzero(distances >= RESOLVED * max(float(distances[0]), 1.0))
-    late = resolved[-max(2, int(_LATE * len(resolved))) :]
+    unit, seen = max(float(distances[0]), 1.0), np.arange(len(times))
+    if distances[-1] < LOST * unit:
+        seen = np.flatnonzero(distances >= RESOLVED * unit)
+    late = seen[-max(2, int(_LATE * len(seen))) :]
     return float(-np.polyfit(times[late], np.log(distances[late]), 1)[0])
 
 
