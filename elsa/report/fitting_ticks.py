@@ -89,8 +89,8 @@ def _classes() -> tuple[type["Locator"], type["Formatter"]]:
             return [float(ticks[0])]  # two have no room
 
         def _needed(self, ticks: Any, size: float) -> float:
-            assert self.axis is not None
-            if self.axis.axis_name == "y":
+            axis: Any = self.axis
+            if axis.axis_name == "y":
                 return _LINE * size
             return size * (_LETTER * _longest(texts(ticks)) + _GAP)
 
@@ -99,8 +99,8 @@ def _classes() -> tuple[type["Locator"], type["Formatter"]]:
 
     class Short(Formatter):
         def __call__(self, x: float, pos: int | None = None) -> str:
-            assert self.axis is not None
-            places = [*self.axis.get_majorticklocs()]
+            axis: Any = self.axis
+            places = [*axis.get_majorticklocs()]
             return self.fix_minus(dict(zip(places, texts(places), strict=True)).get(x, f"{x:g}"))
 
         def format_ticks(self, values: Any) -> list[str]:
