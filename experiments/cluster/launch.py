@@ -100,13 +100,13 @@ def _follow(
     watch.take_up(list(places.values()))
     missing = watch.missing()
     hands = dividing.dealt(missing, asked.jobs)
-    groups, jobs, live = (
+    of_groups, of_jobs, of_live = (
         counted(len(many), name)
         for many, name in ((missing, "group"), (hands, "job"), (watch.live, "job"))
     )
-    said = [f"{groups} in {jobs} ({asked.cluster})"] if hands else []
+    said = [f"{of_groups} in {of_jobs} ({asked.cluster})"] if hands else []
     go = "goes" if len(watch.live) == 1 else "go"
-    said += [f"{live} of an earlier command {go} on"] if watch.live else []
+    said += [f"{of_live} of an earlier command {go} on"] if watch.live else []
     if said:
         terminal.say(found.screen, f"{', '.join(said)}; they print in {ledger.log}")
     name = f"{folder.path.resolve().name}-{uuid.uuid4().hex[:8]}"
