@@ -18,7 +18,7 @@ Expect: unperturbed errors below 1e-10. Bias-free weights survive moves of whole
         those with biases (ridge_elsa) forget their start and solve every problem posed in place;
         the latter ignore what lies beside the blocks, and are rebuilt for every layout at one more
         layer. Noise shifts answers by a closed form.
-Time:   110 s on 2 CPU cores; configs/layout_ablation.py:quick 20 s
+Time:   2 min on 2 CPU cores; configs/layout_ablation.py:quick 20 s
 """
 
 from ml_collections import ConfigDict

@@ -7,7 +7,7 @@ Run:    python -m experiments.run --config=configs/softmax_regression.py
 Vary:   --config.problems="('single 500x32', 'matrix 300x8')" (n x d) --config.methods="('lbfgs',)"
 Expect: Newton-CG and L-BFGS end at a normalized loss below 1e-16 with the planted weights to 1e-8
         or better; gradient descent with step 1/L keeps most of the normalized loss at n = 2048
-Time:   about 3 min on 2 cores (quick: 10 s)
+Time:   3 min on 2 CPU cores; configs/softmax_regression.py:quick 10 s
 """
 
 from ml_collections import ConfigDict

@@ -4,6 +4,7 @@ import importlib
 
 from ml_collections import ConfigDict
 
+from experiments.harness import seeds
 from experiments.harness.experiment import RunError, message_of
 
 _CONSTRUCTED = (
@@ -26,10 +27,10 @@ def refuse(config: ConfigDict) -> None:
       RunError: as the driver's `check` would end the run, seconds later.
     """
     check = CHECKS.get(config.experiment, _OF_RUNS if {"runs", "train"} <= {*config} else None)
-    if check is None:
-        return
-    module, _, function = check.rpartition(".")
     try:
-        getattr(importlib.import_module(module), function)(config)
+        if check is not None:
+            module, _, function = check.rpartition(".")
+            getattr(importlib.import_module(module), function)(config)
+        seeds.refuse(config)
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise RunError(message_of(error)) from error

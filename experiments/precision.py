@@ -1,7 +1,11 @@
-"""The switch of jax that a config's numbers need."""
+"""What jax is told before a run: the switch that the config's numbers need, and the devices."""
+
+import contextlib
+from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
+from elsa.base import stopping
 from experiments.harness.experiment import RunError
 
 _DTYPES = ("float64", "float32", "float16", "bfloat16")
@@ -21,3 +25,21 @@ def use_precision(config: ConfigDict) -> None:
         import jax
 
         jax.config.update("jax_enable_x64", "float64" in dtypes)
+
+
+@contextlib.contextmanager
+def on_devices(count: int | None) -> Iterator[None]:
+    """Computes on as many devices as --devices says.
+
+    Raises:
+      RunError: where there are fewer.
+    """
+    from elsa.base import devices
+
+    with contextlib.ExitStack() as limit:
+        try:
+            limit.enter_context(devices.limited(count))
+        except ValueError as error:
+            raise RunError(f"--devices={count}: {error}") from error
+        stopping.begins()  # all that the run needs is imported
+        yield

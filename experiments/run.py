@@ -15,11 +15,11 @@ errors that say only what is wrong also say where they were raised.
 Several processes share one run: --coordinator=HOST:PORT --processes=N --process=I each, or srun.
 """
 
-import contextlib
+import functools
 import importlib
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,18 @@ from elsa.base.stopping import INTERRUPTED, PREEMPTED
 from experiments import early, sweeping
 from experiments.cluster import asked as jobs
 from experiments.drivers import DRIVERS
-from experiments.harness import command_line, going_on, listing, processes, sweep, terminal, typed
+from experiments.harness import (
+    command_line,
+    going_on,
+    listing,
+    processes,
+    smoke,
+    sweep,
+    terminal,
+    typed,
+)
 from experiments.harness.experiment import REFUSED, RunError, stopped
-from experiments.precision import use_precision
+from experiments.precision import on_devices, use_precision
 
 _CONFIG = flags.DEFINE_string(
     "config", None, "Config file; FILE:quick is its small version, --config.KEY=VALUE sets a key."
@@ -192,44 +201,31 @@ def _run(spec: str | None, arguments: list[str]) -> int:
         raise RunError("--extend and --branch take one run, and no sweep. Nothing was run.")
     branch = None if _BRANCH.value is None else going_on.branch_of(_BRANCH.value)
     processes.join(job, {"command": command_line.repeat_command(spec, workdir, words)})
+    limited = functools.partial(on_devices, _DEVICES.value)
     if job is not None and not job.leads:
-        with _on_devices():
+        with limited():
             return processes.follow(experiment)
     if swept is not None:
         sweeping.run(
             (experiment, config, swept, workdir),
             {**alike, "prepare": use_precision},
-            _on_devices,
+            limited,
             asked=asked,
             job=_JOB.value,
             words=command_line.child_command(spec, workdir, words),
         )
-        return _ended(spec)
+        return _ended(spec, [*overrides, *_sweep_words(axes)])
     from experiments.harness import engine  # only now: it imports jax
 
-    with _on_devices():
+    with limited():
         engine.run(experiment, config, workdir, extend=_EXTEND.value, branch=branch, **alike)
-    return _ended(spec)
+    return _ended(spec, overrides)
 
 
-def _ended(spec: str) -> int:
+def _ended(spec: str, words: list[str]) -> int:
     """The exit code of a run that is done; it is said what a small version's figures are worth."""
-    print(listing.smoke(spec) if _JOB.value is None else "", end="")
+    print(smoke.line(spec, words) if _JOB.value is None else "", end="")
     return 0
-
-
-@contextlib.contextmanager
-def _on_devices() -> Iterator[None]:
-    """Computes on as many devices as --devices says."""
-    from elsa.base import devices
-
-    with contextlib.ExitStack() as limit:
-        try:
-            limit.enter_context(devices.limited(_DEVICES.value))
-        except ValueError as error:
-            raise RunError(f"--devices={_DEVICES.value}: {error}") from error
-        stopping.begins()  # all that the run needs is imported
-        yield
 
 
 def _asked(spec: str, config: ConfigDict, axes: Mapping[str, str]) -> sweep.Sweep | None:

@@ -19,9 +19,9 @@ def streamed_gram(rows: RowSource, *, screen: "Console | None" = None) -> Float[
     are float64, whatever the rows come in.
 
     Args:
-      rows: an array [n, m], an iterable of blocks [k, m], or a function that makes one; `tasks`
-        has `NpyRows` and `ParquetRows` for files. A block may be a tuple of arrays side by side,
-        as (X, y).
+      rows: an array or a data frame [n, m], an iterable of blocks [k, m], or a function that makes
+        one; `tasks` has `NpyRows` and `ParquetRows` for files. A block may be a tuple of arrays
+        side by side, as (X, y).
       screen: where a long pass shows how far it is; silent where None.
 
     Raises:

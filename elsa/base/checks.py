@@ -27,6 +27,7 @@ from elsa.base.values import mapping as mapping
 from elsa.base.values import names as names
 from elsa.base.values import one_of as one_of
 from elsa.base.values import positive as positive
+from elsa.base.values import seed as seed
 from elsa.base.values import size as size
 
 

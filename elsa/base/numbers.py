@@ -35,6 +35,10 @@ def real(where: str, /, **arrays: Any) -> None:
             continue
         import jax.numpy as jnp
 
+        try:
+            jnp.issubdtype(dtype, jnp.number)
+        except TypeError:  # of a table's column, which has dtypes of its own
+            dtype = np.asarray(array).dtype
         if not jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.complexfloating):
             raise TypeError(f"{where}: {name} must hold real numbers, got dtype {dtype}")
 

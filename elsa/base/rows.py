@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 RowSource: TypeAlias = Any
-"""An array [n, m], an iterable of blocks, or a function without arguments that returns one."""
+"""An array or data frame [n, m], an iterable of blocks, or a function that returns such blocks."""
 
 _PIECE = 2**18  # numbers that are worked on at once: 2 MiB of float64, which a cache holds
 
@@ -61,6 +61,14 @@ class Rows:
             )
         if isinstance(source, jax.core.Tracer):
             raise TypeError(f"{where}: rows are read one after another, which jax cannot trace")
+        if hasattr(source, "collect") and not isinstance(source, Iterable):
+            raise TypeError(
+                f"{where}: rows must be numbers, got a plan of a table ({type(source).__name__}); "
+                ".collect() makes it a table, which is taken as it is"
+            )
+        if hasattr(source, "to_numpy"):  # a table, which would be iterated over by its columns
+            source = source.to_numpy()
+            checks.real(where, rows=source)
         if isinstance(source, np.ndarray | jax.Array):
             checks.shapes(where, rows=(source, "n m"))
             self._make: Callable[[], Iterable[Any]] = lambda: (source,)

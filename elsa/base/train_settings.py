@@ -143,8 +143,6 @@ def refuse_models(seed: Any, num_seeds: Any, dtype: Any) -> None:
     Raises:
       TypeError, ValueError: naming the one, with what it must be.
     """
-    checks.integer("training", seed=(seed, 0))
+    checks.seed("training", seed)
     checks.size("training", num_seeds=(num_seeds, 1))
-    if seed >= 2**32:  # jax would keep the lower 32 bits, silently
-        raise ValueError(f"training: seed must be below 2**32, got {seed}")
     checks.one_of("training", "dtype", dtype, ("float32", "float64"))

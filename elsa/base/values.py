@@ -74,6 +74,13 @@ def size(where: str, /, **sizes: tuple[Any, int]) -> None:
             raise ValueError(f"{where}: {name} must be below {SIZES}, got {value}")
 
 
+def seed(where: str, value: Any) -> None:
+    """Refuses anything but an integer from 0 to 2**32 - 1, of which jax makes a key."""
+    integer(where, seed=(value, 0))
+    if value >= 2**32:  # jax would keep the lower 32 bits, silently
+        raise ValueError(f"{where}: seed must be below 2**32, got {value}")
+
+
 def instance(where: str, kind: Any, wanted: str, /, **values: Any) -> None:
     """Refuses anything but an instance of a class, which `wanted` describes in words."""
     for name, value in values.items():
@@ -95,10 +102,12 @@ def boolean(where: str, /, **flags: Any) -> None:
 
 
 def one_of(where: str, name: str, value: Any, known: Iterable[Any]) -> None:
-    """Refuses a choice that is not on the list, and shows the list."""
+    """Refuses a choice that is not on the list, and shows the list and the nearest names."""
     options = list(known)
     if not isinstance(value, str | int | None) or value not in options:  # arrays compare by entry
-        raise ValueError(f"{where}: {name} must be one of {options}, got {value!r}")
+        texts = [option for option in options if isinstance(option, str)]
+        near = nearest(value, texts) if isinstance(value, str) else ""
+        raise ValueError(f"{where}: {name} must be one of {options}, got {value!r}{near}")
 
 
 def known_names(where: str, what: str, given: Iterable[Any], known: Iterable[str]) -> None:
@@ -116,7 +125,9 @@ def known_names(where: str, what: str, given: Iterable[Any], known: Iterable[str
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message that asks for the nearest known names; empty where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=3)
+    small = {option.casefold(): option for option in known}  # of two alike but for case, the last
+    found = difflib.get_close_matches(name.casefold(), small, n=3)
+    near = [small[option] for option in found]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Real
 
 from elsa.base import checks
 from elsa.base.arrays import AnyShape, Rows
+from elsa.base.counting import counted
 from elsa.base.precision import exact
 from elsa.compiler.dense import MAX_BYTES, Weights, placeholder
 from elsa.compiler.emitting.slots import Placed, readout
@@ -236,11 +237,11 @@ class CompiledStack(BlockStack):
     def __str__(self) -> str:
         """Counts and plan, then a line for each head, in its formula."""
         traced, plan, placed, heads, _ = self.stages
-        rows, channels = placed.shape
         lines = [
-            f"{getattr(traced.step, '__name__', 'step')}, {self.depth} steps: {self.num_layers} "
-            f"layers, {self.num_heads} heads, prompt {rows} x {channels}, {self.num_parameters} "
-            f"parameters stored, {self.num_nonzeros} not zero",
+            f"{getattr(traced.step, '__name__', 'step')}, {counted(self.depth, 'step')}: "
+            f"{counted(self.num_layers, 'layer')}, {counted(self.num_heads, 'head')}, prompt "
+            f"{' x '.join(map(str, placed.shape))}, {self.num_parameters} parameters stored, "
+            f"{self.num_nonzeros} not zero",
             f"  plan: {plan.words}",
         ]
         return "\n".join(lines + heads_by_layer(*heads.once(), edited_heads(self)))

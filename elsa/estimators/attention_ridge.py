@@ -13,6 +13,7 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from elsa.base import checks
+from elsa.base.counting import counted
 from elsa.base.rows import RowSource
 from elsa.estimators import streamed
 from elsa.estimators.solving import ALGORITHMS, Solved, solve
@@ -196,8 +197,8 @@ class AttentionRidge(RegressorMixin, BaseEstimator):  # scikit-learn's order
         """What a fit says that did not come to the solution."""
         limit = ALGORITHMS[self.algorithm].depth(solved.condition_number)
         said = (
-            f"{where}: {solved.depth} steps of {self.algorithm} end at a relative distance of "
-            f"{solved.distance:.2g} from the ridge solution (condition number "
+            f"{where}: {counted(solved.depth, 'step')} of {self.algorithm} end at a relative "
+            f"distance of {solved.distance:.2g} from the ridge solution (condition number "
             f"{solved.condition_number:.3g})"
         )
         if solved.depth < limit:

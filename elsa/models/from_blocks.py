@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from flax import nnx
 
+from elsa.base.known_names import PROMPTS as NAMES
 from elsa.models import registry, stack_layers, starts
 from elsa.models.stack_model import StackModel
 from elsa.nn.block_stack import BlockStack
 from elsa.nn.layers import ELSA
 from elsa.prompts.layout import BlockLayout
-from elsa.prompts.named import NAMES, named_format
+from elsa.prompts.named import named_format
 
 _DATA = ("X", "y", "query_x", "lam")
 _FROM_ZERO = ("w", "prediction", "residual", "fit")  # packing leaves them at zero

@@ -10,19 +10,16 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Float
 
 from elsa.base import checks
+from elsa.base.known_names import BIASES, INITS, LAYOUTS
 from elsa.base.precision import EXACT, at_own_precision, known
 from elsa.models import masking, stack_layers, starts
 from elsa.models.boxed import boxed_format
 from elsa.models.inputs import AnyPrompt, ByLayer, rows_of
 from elsa.prompts import PackedPrompt, PromptFormat, named_format, packed
 from elsa.prompts.layout import BlockLayout
-from elsa.prompts.named import NAMES, Boxes
+from elsa.prompts.named import Boxes
 from elsa.prompts.roles import Role, role_indicator
 from elsa.tasks import Prompt
-
-LAYOUTS = (*NAMES, "custom")
-INITS = ("random", "construction", "compiled")
-BIASES = ("role", "position")
 
 
 class StackModel(nnx.Module):

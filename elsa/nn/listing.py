@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from elsa.base.counting import counted
 from elsa.heads.listing import heads_by_layer
 
 if TYPE_CHECKING:
@@ -12,7 +13,8 @@ def one_line(stack: "BlockStack") -> str:
     """Name and counts."""
     n, m = stack.readout.shape
     return (
-        f"{stack.name}: {stack.num_layers} layers, {stack.num_heads} heads, prompt {n} x {m}, "
+        f"{stack.name}: {counted(stack.num_layers, 'layer')}, "
+        f"{counted(stack.num_heads, 'head')}, prompt {n} x {m}, "
         f"{stack.dtype}"
     )
 

@@ -5,11 +5,11 @@ import functools
 from collections.abc import Callable, Mapping
 
 from elsa.base import checks
+from elsa.base.known_names import PROMPTS as NAMES
 from elsa.prompts.layout import BlockLayout
 from elsa.prompts.roles import Role, row_roles
 
 Boxes = Mapping[str, tuple[int, int, int, int]]
-NAMES = ("stacked", "stacked_roles", "natural", "designed", "source", "transposed")
 # What packing may write into a block; a block that is not among a format's `holds` starts at zero.
 HELD = ("X", "y", "query_x", "lam", "lam I", "sqrt(lam) I", "sqrt(eta) I", "eta I", "roles")
 

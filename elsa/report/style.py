@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Real
 
 from elsa.base.arrays import Numbers
-from elsa.report import legends, ticks
+from elsa.report import fitting_ticks, legends, ticks
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -222,6 +222,14 @@ def logarithmic(axes: "Axes", side: Literal["x", "y"] = "y") -> None:
     axis.set_major_locator(locator)
     axis.set_major_formatter(formatter)
     axis.set_minor_locator(NullLocator())
+
+
+def linear(axes: "Axes", side: Literal["x", "y"] = "y") -> None:
+    """As many ticks as have room, whatever the numbers' length, and no offset beside the axis."""
+    axis = axes.yaxis if side == "y" else axes.xaxis
+    locator, formatter = fitting_ticks.linear()
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(formatter)
 
 
 def kind(axes: "Axes", label: str, colours: Sequence[str], **line: Any) -> None:

@@ -57,11 +57,35 @@ def _way_from_classes(a1: AnyShape | None, a2: AnyShape, b: AnyShape) -> str:
         return "truth values are labels of 0 and 1 by np.asarray(b, float)"
     if rows is None or shape not in ((rows,), (rows, 1)):
         return ""
-    how = f"np.eye({count})[b]"
-    if kind not in "iu" or len(shape) > 1:
-        whole = "np.asarray(b, int)" if kind in "biuf" else "np.unique(b, return_inverse=True)[1]"
-        how = f"np.eye({count})[classes], with classes = {whole}.ravel()"
-    return f"labels are {count} numbers for each row of a1; of classes 0 .. {count - 1}: {how}"
+    return f"labels are {count} numbers for each row of a1{_of_classes(np.asarray(b), count)}"
+
+
+def _of_classes(b: np.ndarray, count: int) -> str:
+    """How labels are made of a number or a name for each row, with as many columns as keys."""
+    given_integers = b.dtype.kind in "iu"  # truth values choose, as an index
+    if b.dtype.kind == "b":
+        b = b.astype(int)
+    try:
+        found = np.unique(b)
+    except TypeError:  # names and numbers, or None among them
+        return ""
+    if len(found) > count:
+        return (
+            f"; b holds {len(found)} different values, and a2 has {count} rows, one for each class"
+        )
+    flat = ".ravel()" if b.ndim > 1 else ""
+    whole = b.dtype.kind in "iu" or (
+        b.dtype.kind == "f" and np.isfinite(b).all() and (b % 1 == 0).all()
+    )
+    if not whole or int(found[-1]) - int(found[0]) >= count:
+        classes = f"np.unique(b, return_inverse=True)[1]{flat}"
+        return f"; of any classes: np.eye({count})[classes], with classes = {classes}"
+    first = int(found[0]) if not 0 <= found[0] <= found[-1] < count else 0
+    less = "" if not first else f" - {first}" if first > 0 else f" + {-first}"
+    said = f"; of classes {first} .. {first + count - 1}: np.eye({count})"
+    if given_integers and not flat:
+        return f"{said}[b{less}]"
+    return f"{said}[classes], with classes = np.asarray(b, int){flat}{less}"
 
 
 def floats(*arrays: AnyShape) -> list[jax.Array]:

@@ -58,11 +58,12 @@ class Penalised:
         checks.finite(where, l2=l2, sample_weight=weights)
         checks.at_least(where, l2=(l2, 0.0))
         given = np.array(weights, np.float64)
-        if given.shape != (rows,) or (given < 0).any():
-            raise ValueError(
-                f"{where}: sample_weight must be {rows} numbers of at least 0, one for each row of "
-                f"the labels, got shape {given.shape}, the smallest {given.min(initial=0.0):g}"
-            )
+        needed = f"{where}: sample_weight must be {rows} numbers of at least 0, one for each row of"
+        if given.shape != (rows,):
+            raise ValueError(f"{needed} the labels, got {given.size}")
+        if (given < 0).any():
+            first = int(np.flatnonzero(given < 0)[0])
+            raise ValueError(f"{needed} the labels, got {given[first]:g} at index {first}")
         held = {"problem": problem, "l2": float(np.asarray(l2)), "sample_weight": given}
         for name, value in held.items():
             object.__setattr__(self, name, value)

@@ -71,13 +71,16 @@ def advice(kind: str, data: Data, x: Array, stopped: str) -> str:
     sort the rows out, and the squared losses are flat where the softmax is 0 and 1 but wrong.
     """
     labels = np.asarray(data.labels)
-    one_hot = ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
-    if not one_hot or labels.shape[1] == 1 or (data.l2 is not None and float(data.l2) > 0):
+    binary = ((labels == 0) | (labels == 1)).all()
+    if not binary or labels.shape[1] == 1 or (data.l2 is not None and float(data.l2) > 0):
         return ""
     logits = np.asarray(formulas.logits(x, data))
     spread = float((logits.max(axis=1) - logits.min(axis=1)).max())
     if stopped == "gradient" and spread < FAR:
         return ""
+    ones = labels.sum(axis=1)
+    if (ones != 1).any():
+        return _of_several(kind, data, ones, f"{stopped!r}, with logits up to {spread:.3g} apart")
     right = float(jnp.mean(logits.argmax(axis=1) == labels.argmax(axis=1)))
     said = (
         f"the labels are 0 and 1, which no finite weights reach: the solver stopped, {stopped!r}, "
@@ -89,3 +92,27 @@ def advice(kind: str, data: Data, x: Array, stopped: str) -> str:
         f"{said}. A squared loss is also flat where it is wrong and sure of it. Use kind "
         f"'cross_entropy', which is convex, with {_WAY_OUT}"
     )
+
+
+def _of_several(kind: str, data: Data, ones: np.ndarray, ended: str) -> str:
+    """What to do about labels of 0 and 1 where a softmax, which sums to 1, cannot have them."""
+    if data.a1 is None:
+        what = f"{ones[0]:g} ones in all"
+        shared = "b / b.sum()" if ones[0] else ""
+        each = "each row of a by itself is Problem(a, [[0.0], [1.0]], np.eye(2)[b.astype(int)]"
+    else:
+        least, most = ones.min(), ones.max()
+        what = f"{least:g} to {most:g} ones in a row" if least < most else f"{most:g} in each row"
+        shared = "b / b.sum(axis=1, keepdims=True)"
+        if not ones.all():
+            shared += ", of the rows with a one,"
+        each = (
+            "each column j by itself is Problem(a1, [[0.0], [1.0]], np.eye(2)[b[:, j].astype(int)]"
+        )
+    half = f"{shared} share it out; " if shared else ""
+    said = (
+        f"the labels are 0 and 1, {what}, and a softmax shares out a single 1: the solver stopped, "
+        f"{ended}. {half}yes or no of {each}, 'cross_entropy')"
+    )
+    convex = "" if kind == "cross_entropy" else "; kind 'cross_entropy' is convex"
+    return f"{said}. Either with {_WAY_OUT}{convex}"

@@ -12,7 +12,9 @@ from elsa.theory.matrices import Vector
 from elsa.theory.setting import Setting, require
 
 _RELATIVE = 1e-10  # tolerance of the integrator, of every entry
-_ABSOLUTE = 1e-20  # in units of the start's distance; the deviations keep their digits down to it
+_ABSOLUTE = 1e-20  # in units of the start's distance, or of 1 where that is smaller
+RESOLVED = 1e5 * _ABSOLUTE  # distances above this, in the same units, are right to five digits,
+LOST = 10.0 * _ABSOLUTE  # and below this to none
 
 
 class GdBetaFlow(NamedTuple):

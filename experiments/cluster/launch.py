@@ -8,6 +8,7 @@ import polars as pl
 from ml_collections import ConfigDict
 from rich.console import Console
 
+from elsa.base.counting import counted
 from elsa.base.stopping import PREEMPTED, Preempted
 from experiments.cluster import plan, watching
 from experiments.cluster.asked import Asked
@@ -99,8 +100,13 @@ def _follow(
     watch.take_up(list(places.values()))
     missing = watch.missing()
     hands = dividing.dealt(missing, asked.jobs)
-    said = [f"{len(missing)} groups in {len(hands)} jobs ({asked.cluster})"] if hands else []
-    said += [f"{len(watch.live)} jobs of an earlier command go on"] if watch.live else []
+    of_groups, of_jobs, of_live = (
+        counted(len(many), name)
+        for many, name in ((missing, "group"), (hands, "job"), (watch.live, "job"))
+    )
+    said = [f"{of_groups} in {of_jobs} ({asked.cluster})"] if hands else []
+    go = "goes" if len(watch.live) == 1 else "go"
+    said += [f"{of_live} of an earlier command {go} on"] if watch.live else []
     if said:
         terminal.say(found.screen, f"{', '.join(said)}; they print in {ledger.log}")
     name = f"{folder.path.resolve().name}-{uuid.uuid4().hex[:8]}"

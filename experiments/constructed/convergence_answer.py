@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from elsa import tasks
+from elsa.base.counting import counted
 from elsa.report import style
 from elsa.tasks.table import held_out_rows
 from experiments.constructed import convergence_problems as problems
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _LAMS = np.logspace(-5, 2, 15)  # over the number of rows, which a column's squares sum to
 _SHOWN = 25  # coefficients of the figure and of the printed table
+_LETTERS = 23  # of a column's name and its coefficient, beside which the titles have room
 _VISIBLE = 0.005  # of R2: less is no reason for another lam
 # of a problem, and of rows in its standard form or None: w, and the predictions there
 Solve = Callable[[Problems, np.ndarray | None], tuple[np.ndarray, np.ndarray | None]]
@@ -165,13 +167,13 @@ def table(found: Mapping[str, Any]) -> "Table":
     caption = "no rows were held out"
     if found["rows_held_out"]:
         caption = (
-            f"{found['rows_held_out']} rows held out, predicted from the others: R2 "
+            f"{counted(found['rows_held_out'], 'row')} held out, predicted from the others: R2 "
             f"{_number(found['r2'])}, scikit-learn {_number(found['sklearn_r2'])}"
         )
     caption += _of_lam(found.get("regulariser"))
     left_out = len(found["columns"]) - _SHOWN
     if left_out > 0:
-        caption += f"\n{left_out} more columns: coefficients.csv"
+        caption += f"\n{left_out} more {'columns' if left_out > 1 else 'column'}: coefficients.csv"
     made = Table(
         *("column", "attention", "scikit-learn"),
         title=f"{target} = intercept + sum of coefficient x column, in the table's own units",
@@ -231,18 +233,24 @@ def _coefficients(axes: "Axes", found: Mapping[str, Any]) -> None:
     )
     chosen = np.argsort(-np.abs(theirs), kind="stable")[:_SHOWN][::-1]
     places = np.arange(len(chosen))
-    names = [f"{_short(found['columns'][j])}  {found['coefficients'][j]:.3g}" for j in chosen]
+    numbers = [f"{found['coefficients'][j]:.3g}" for j in chosen]
+    room = _LETTERS - max(map(len, numbers), default=0)
+    names = [
+        f"{_short(found['columns'][j], room)}  {number}"
+        for j, number in zip(chosen, numbers, strict=True)
+    ]
     with style.applied():
         axes.axvline(0.0, color="#999999", linewidth=0.6)
         axes.set_yticks(places, names)
         axes.set_ylim(-0.7, len(chosen) - 0.3)
+    style.linear(axes, "x")
     _both(axes, (ours[chosen], places), (theirs[chosen], places))
-    more = f" (largest {_SHOWN} of {len(spreads)})" if len(spreads) > _SHOWN else ""
+    more = f"\n(largest {_SHOWN} of {len(spreads)})" if len(spreads) > _SHOWN else ""
     style.finish(
         axes,
         x=f"coefficient × standard deviation\n(units of {_short(found['target'])})",
         y="",
-        title=f"column, coefficient in the table's units{more}",
+        title=f"coefficients in the table's units{more}",
         legend=False,
     )
 
@@ -253,13 +261,17 @@ def _predictions(axes: "Axes", target: str, held_out: Mapping[str, Any]) -> None
     )
     ends = np.array([min(truth.min(), ours.min()), max(truth.max(), ours.max())])
     style.theory(axes, ends, ends, label="prediction = truth", color="#999999")
+    style.linear(axes, "x")
+    style.linear(axes, "y")
     scores = [_number(held_out[key]) for key in ("r2", "sklearn_r2")]
     _both(axes, (truth, ours), (truth, theirs))
     style.finish(
         axes,
         x=f"{_short(target)}, rows held out",
         y=f"predicted {_short(target)}",
-        title="{} rows that were not fitted:\nR² {}, scikit-learn {}".format(len(truth), *scores),
+        title="{} that {} not fitted:\nR² {}, scikit-learn {}".format(
+            counted(len(truth), "row"), "were" if len(truth) > 1 else "was", *scores
+        ),
         legend=False,
     )
 
@@ -276,5 +288,5 @@ def _both(
     style.theory(axes, *theirs, label="scikit-learn", **dots)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 20 else f"{name[:19]}…"
+def _short(name: str, most: int = 16) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from elsa import metrics, predictors, tasks, theory
+from elsa.base.counting import counted
 from elsa.base.tables.names import column_names
 from elsa.tasks.table import split
 
@@ -122,7 +123,7 @@ def kept(settings: Mapping[str, Any], share: float) -> tuple[Problems, tasks.Tab
         return _of_table(own, settings["lam"]), held_out
     except ValueError as error:
         raise ValueError(
-            f"{error}. These are the {len(own.y)} rows that data.held_out={share:g} leaves of "
+            f"{error}. data.held_out={share:g} leaves {counted(len(own.y), 'row')} of "
             f"{len(own.y) + len(held_out.y)}; data.held_out=0 takes all"
         ) from error
 

@@ -8,6 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import constructions, report, theory
+from elsa.base.counting import counted
 from elsa.report import style
 from experiments.constructed import convergence_answer as answers
 from experiments.constructed import convergence_problems as problems
@@ -35,14 +36,16 @@ def _table(name: str, entry: Mapping[str, Any], summary: Summary) -> "Table":
     batch = f"largest of {entry['tasks']} tasks" if entry["tasks"] > 1 else "|w_T - w| / |w|"
     reference = "scikit-learn's Ridge" if entry["tasks"] == 1 else "the ridge solution"
     title = [
-        f"{name}: {entry['context_length']} rows, {entry['dim']} covariates, lam "
+        f"{name}: {counted(entry['context_length'], 'row')}, "
+        f"{counted(entry['dim'], 'covariate')}, lam "
         f"{entry['lam']:.4g}, condition number {kappa:.6g}, step size {entry['step_size']:.4g}",
         f"distance to {reference} after T steps, {batch}",
     ]
     caption = [] if kappa > 1 else ["at condition number 1 one step is exact: there is no decay"]
     if entry["depth_needed"] > steps:
         caption.append(
-            f"stopped at max_depth={steps}: theory asks for {entry['depth_needed']} steps to reach "
+            f"stopped at max_depth={steps}: theory asks for "
+            f"{counted(entry['depth_needed'], 'step')} to reach "
             f"{summary['tolerance']:g} at this condition number"
         )
     for dtype in dict.fromkeys(row["dtype"] for row in entry["rows"]) if kappa > 1 else ():

@@ -14,7 +14,7 @@ from elsa.base import strict_json
 from elsa.base.files import ReplacedError, WriteError
 from elsa.base.refusal import RefusalError
 from elsa.report.charts import Chart, chart
-from experiments.harness import diverged, going_on, run_page, terminal
+from experiments.harness import diverged, going_on, run_page, seeds, terminal
 from experiments.harness.environment import environment
 from experiments.harness.experiment import (
     FAILED,
@@ -147,6 +147,7 @@ def question(
     try:
         if experiment.check is not None:
             experiment.check(config)
+        seeds.refuse(config)
         settings = config.to_dict()
         strict_json.dumps(settings, where="config")
     except (ValueError, TypeError, KeyError, OSError, RefusalError) as error:

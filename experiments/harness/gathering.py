@@ -8,6 +8,7 @@ import polars as pl
 from rich.console import Console
 
 from elsa.base import files, strict_json
+from elsa.base.counting import counted
 from experiments.harness import (
     diverged,
     marks,
@@ -77,7 +78,8 @@ class Gathering:
                 self.take(Outcome(group, kept))
         points = sum(len(group.points) for group in self.groups)
         kept_text = f", of which {len(self.outcomes)} are kept" if self.outcomes else ""
-        text = f"{points} points in {len(self.groups)} groups{kept_text}, in {folder.path}"
+        said = f"{counted(points, 'point')} in {counted(len(self.groups), 'group')}"
+        text = f"{said}{kept_text}, in {folder.path}"
         terminal.say(self.screen, text)
 
     def add(self, outcomes: Sequence[Outcome], folder: SweepFolder) -> None:

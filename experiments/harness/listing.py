@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import shlex
 from pathlib import Path
 
 from rich.table import Table
@@ -11,7 +10,6 @@ from rich.table import Table
 from experiments.harness import typed
 
 _SHARED = ("__init__", "base")
-QUICK = "quick"  # the mode of every config's small version
 _MEASURED = (
     "times: on an idle laptop-class machine with 2 cores; compiling is in them\n"
     "NAME:quick: a smoke run, for a first look and for tests; its figures are not the result"
@@ -40,16 +38,6 @@ def table(configs: Path) -> Table:
             name, time = path.stem, time.replace(f"configs/{path.name}", path.stem)
         listing.add_row(name, claim, time)
     return listing
-
-
-def smoke(spec: str) -> str:
-    """A line that says what a small version's figures are worth, and what gives the result; ""
-    of a full one."""
-    name, _, mode = spec.partition(":")
-    if mode != QUICK:
-        return ""
-    full = shlex.join([*typed.run(), *([name] if typed.is_command() else [f"--config={name}"])])
-    return f"{spec} is a smoke run: its figures are not the result, which `{full}` gives\n"
 
 
 def files(configs: Path) -> list[Path]:

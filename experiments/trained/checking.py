@@ -8,19 +8,26 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from elsa.base import train_settings
+from elsa.base import known_names, train_settings
 from elsa.base import values as checks
 from experiments.harness import table_keys
+from experiments.trained import architecture_table
 
 
 def runs(config: ConfigDict) -> None:
-    """Refuses bad numbers of prompts and models, and of the training of any run."""
+    """Refuses bad numbers of prompts and models, names of none, and the training of any run."""
     checks.integer("trained", eval_prompts=(config.eval_prompts, 1))
+    for name, run in config.runs.items():
+        for what in ("task", "model"):
+            if "name" in run.get(what, {}):
+                known_names.refuse("trained", what, f"runs.{name}.{what}.name", run[what].name)
     _training(config, [run.to_dict() for run in config.runs.values()])
 
 
 def train(config: ConfigDict) -> None:
-    """Refuses bad numbers, and a table that is none or has no such columns."""
+    """Refuses bad numbers, unknown names, and a table that is none or has no such columns."""
+    known_names.refuse("train", "task", "task.name", config.task.name)
+    architecture_table.refuse(config)
     checks.integer(
         "train", eval_prompts=(config.eval_prompts, 1), watch_prompts=(config.watch_prompts, 1)
     )
@@ -40,6 +47,12 @@ def gd_beta_flow(config: ConfigDict) -> None:
     where = "gd_beta_flow"
     checks.integer(where, num_starts=(config.num_starts, 1), num_times=(config.num_times, 20))
     checks.positive(where, spread=config.spread, decades=config.decades)
+    checks.at_least(where, spread=(config.spread, 1e-6))
+    if config.decades > config.num_times:
+        raise ValueError(
+            f"{where}: decades must be at most num_times={config.num_times}, one time for each at "
+            f"least, got {config.decades:g}"
+        )
 
 
 def _training(config: ConfigDict, own: Iterable[Mapping[str, Any]]) -> None:

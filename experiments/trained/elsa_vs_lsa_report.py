@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import tasks
+from elsa.base.counting import counted
 from elsa.report import style
 from experiments.harness.experiment import Record, Summary
 from experiments.trained import biases, measure, report
@@ -75,7 +76,8 @@ def tables(summary: Summary) -> list["Table"]:
         *("without the worst 0.1 %",),
         title=(
             "risk of trained stacks beside the closed forms of one layer, or the bound of deeper\n"
-            f"ones; {summary['num_seeds']} seeds, {summary['eval_prompts']:,} fresh prompts"
+            f"ones; {counted(summary['num_seeds'], 'seed')}, "
+            f"{summary['eval_prompts']:,} fresh prompts"
         ),
         caption=(
             f"± s.e.: over seeds; the prompts, the same for all, add up to {100 * prompts:.2g} %\n"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from elsa.base.counting import counted
 from elsa.report import style
 from experiments.harness.experiment import Record, Summary
 from experiments.trained import report
@@ -38,7 +39,7 @@ def tables(summary: Summary) -> list["Table"]:
         *(*(f"n = {n}" for n in lengths), "step sizes before", "after"),
         title=(
             "risk of stacks that start from weights written by hand, before and after training;\n"
-            f"{summary['num_seeds']} seeds, {summary['eval_prompts']:,} fresh prompts"
+            f"{counted(summary['num_seeds'], 'seed')}, {summary['eval_prompts']:,} fresh prompts"
         ),
         caption=(
             "moved: |W - W0| over all weights and biases; n: the worst seed on other lengths;\n"

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from elsa import tasks, theory
 from elsa.report import style
+from elsa.theory.flow import LOST, RESOLVED
 from experiments.harness.experiment import Case, Experiment, Place, Record, Summary
 from experiments.trained import checking, predictions, report
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _CLOSE = 1e-8  # distance below which the minimum counts as reached
-_LATE = 0.25  # share of the time, at its end, that the rate is fitted on
+_LATE = 0.25  # share of the times, at their end, that the rate is fitted on
 
 
 def cases(config: ConfigDict) -> Mapping[str, Case]:
@@ -39,14 +40,12 @@ def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
     mean, dim = setting.task_mean, setting.dim
     slowest, fastest = theory.gd_beta_rates(setting)
     times = np.linspace(0.0, config.decades * np.log(10.0) / slowest, config.num_times)
-    late = slice(-int(_LATE * config.num_times), None)
     rng = np.random.default_rng(config.seed)
     records = []
     for start in range(config.num_starts):
         init = mean + config.spread * rng.normal(size=dim)
         gamma = config.spread * rng.normal(size=(dim, dim))
         flow = theory.gd_beta_flow(init, gamma, setting, times)
-        rate = -np.polyfit(times[late], np.log(flow.distances[late]), 1)[0]
         records.append(
             {
                 "setting": case["setting"],
@@ -54,12 +53,24 @@ def measure(config: ConfigDict, case: Case, place: Place) -> list[Record]:
                 "times": times.tolist(),
                 "distances": flow.distances.tolist(),
                 "excess_risks": flow.excess_risks.tolist(),
-                "rate": float(rate),
+                "rate": late_rate(times, flow.distances),
                 "slowest": slowest,
                 "fastest": fastest,
             }
         )
     return records
+
+
+def late_rate(times: np.ndarray, distances: np.ndarray) -> float:
+    """The rate of the last times, or of the last resolved ones where the end is not resolved.
+
+    A start whose fast modes hold nearly all of its distance ends below what the integrator sees.
+    """
+    unit, seen = max(float(distances[0]), 1.0), np.arange(len(times))
+    if distances[-1] < LOST * unit:
+        seen = np.flatnonzero(distances >= RESOLVED * unit)
+    late = seen[-max(2, int(_LATE * len(seen))) :]
+    return float(-np.polyfit(times[late], np.log(distances[late]), 1)[0])
 
 
 def summarise(config: ConfigDict, records: list[Record]) -> Summary:

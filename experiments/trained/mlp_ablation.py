@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from elsa import training
+from elsa.base.counting import counted
 from elsa.report import style
 from experiments.harness.experiment import Case, Record, Summary
 from experiments.trained import measure, predictions, prior_mean, prior_mean_report, report
@@ -74,7 +75,7 @@ def tables(summary: Summary) -> list["Table"]:
 
     runs = Table(
         *("model", "|β*|", "risk", "± s.e.", "lowest", "highest", *_SHOWN),
-        title=f"{SPEC.title}, {summary['num_seeds']} seeds",
+        title=f"{SPEC.title}, {counted(summary['num_seeds'], 'seed')}",
         title_justify="left",
     )
     for row in summary["rows"]:

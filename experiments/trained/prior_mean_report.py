@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from elsa.base.counting import counted
 from elsa.report import style
 from experiments.harness.experiment import Experiment, Record, Summary
 from experiments.trained import prior_mean, report
@@ -79,7 +80,10 @@ def tables(summary: Summary, *, title: str) -> list["Table"]:
     made = Table(
         *("model", "|β*|", "n", "best seed", "mean", "± s.e.", "theory", "excess", "Bayes"),
         *("there", "stalled", "start", "Γ", "residual"),
-        title=f"{title}\n{summary['num_seeds']} seeds, {summary['eval_prompts']:,} fresh prompts",
+        title=(
+            f"{title}\n{counted(summary['num_seeds'], 'seed')}, "
+            f"{summary['eval_prompts']:,} fresh prompts"
+        ),
         caption=(
             "± s.e.: of seeds and prompts, which all seeds share; excess: of the best seed over "
             "theory;\nthere: seeds within 2 % of theory; stalled: seeds within 5 % of the best "

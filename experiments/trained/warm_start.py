@@ -19,7 +19,8 @@ from elsa.nn import BlockStack
 from elsa.training.loading import all_models
 from elsa.training.setup import bare_program
 from elsa.training.starting import from_init
-from experiments.trained.architectures import ARCHITECTURES, CHECKPOINT, DEFAULTS, step_size
+from experiments.trained.architecture_table import ARCHITECTURES, CHECKPOINT, DEFAULTS
+from experiments.trained.architectures import step_size
 
 
 def asked(config: ConfigDict) -> bool:

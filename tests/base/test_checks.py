@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars
 import pytest
 from flax import nnx
 
@@ -153,6 +154,20 @@ def test_names_suggests_for_an_unknown_name_and_lists_for_a_distant_one():
         checks.names("pack", "block", [*known, "queryx"], known)
     with pytest.raises(KeyError, match=r"pack: unknown block 'zzz', known are \[.*\]\"$"):
         checks.names("pack", "block", ["zzz"], known)
+
+
+@pytest.mark.parametrize("name", ["PRICE", "Prize", "pric"])
+def test_a_name_is_near_in_whatever_case(name):
+    with pytest.raises(ValueError, match=r"got '.*'; did you mean 'Price'\?"):
+        checks.one_of("f", "column", name, ["Price", "age", None])
+
+
+def test_columns_of_tables_are_numbers_where_arrays_are_taken():
+    checks.finite("f", x=polars.Series([1.0, 2.0]), y=polars.Series([1, 2]))
+    with pytest.raises(ValueError, match="f: x must be finite, got inf at index"):
+        checks.finite("f", x=polars.Series([1.0, np.inf]))
+    with pytest.raises(TypeError, match="f: x must hold real numbers, got dtype"):
+        checks.finite("f", x=polars.Series(["a"]))
 
 
 def test_names_lists_what_is_missing():

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import jax
 import numpy as np
+import polars
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +41,9 @@ class Again:
         (Again(), True),
         ([(X[:, 0], X[:, 1])], True),
         ([(X[:, :1], X[:, 1])], True),
+        (polars.DataFrame(X), True),
+        ([polars.DataFrame(X[:2]), polars.DataFrame(X[2:])], True),
+        ([(polars.DataFrame(X[:, :1]), polars.Series(X[:, 1]))], True),
         ([X.astype(np.int8)], True),
         ([X.astype(np.float32).tolist()], True),
     ],
@@ -56,6 +60,13 @@ NAN, FLOAT32 = np.where(X == 1.0, np.nan, X), X.astype(np.float32)
     "source, error, message",
     [
         ("rows.npy", TypeError, "f: rows must be blocks of rows, got the path 'rows.npy'; tasks.N"),
+        (polars.DataFrame(X).lazy(), TypeError, r"f: rows .* \(LazyFrame\); .collect\(\) makes it"),
+        (
+            polars.DataFrame({"a": ["x"]}),
+            TypeError,
+            "f: rows must hold real numbers, got dtype obj",
+        ),
+        (polars.Series([1.0]), ValueError, r"f: rows must have 2 axes \(n, m\), got shape \(1,\)"),
         (5, TypeError, "f: rows must be an array, an iterable of blocks .* got 5"),
         ({"X": X}, TypeError, "f: rows must be an array"),
         (X[0], ValueError, "rows must have 2 axes"),

@@ -158,7 +158,7 @@ def test_a_condition_number_that_costs_digits_and_too_few_steps_warn():
     x[:, 2] = x[:, 0] + 1e-4 * x[:, 0].std() * noise
     with pytest.warns(ConvergenceWarning, match="rounding of the products of columns may show"):
         AttentionRidge(0.0).fit_stream(np.c_[x, y])
-    with pytest.warns(ConvergenceWarning, match="fit_stream: 1 steps of newton_schulz end at"):
+    with pytest.warns(ConvergenceWarning, match="fit_stream: 1 step of newton_schulz end at"):
         AttentionRidge(depth=1).fit_stream(np.c_[drawn(12, 3)[0], drawn(12, 3)[1]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

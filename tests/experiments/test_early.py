@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from elsa.base import known_names
 from experiments import early, run
 from experiments.constructed import checking, depth_to_accuracy, perturbations
-from experiments.harness import command_line
+from experiments.harness import command_line, listing
 from experiments.harness.experiment import RunError
+from experiments.trained import architecture_table
 
 ROOT = Path(run.__file__).parents[1]
 BAD = {  # of each experiment that is asked early: what is wrong, and the message
@@ -40,6 +42,15 @@ PLAIN = [  # further numbers of the groups train and data, and columns that are 
     ("train", "train.tracker=wandbb", "tracker must be one of .*, got 'wandbb'"),
     ("train", "train.matmul_precision=low", "matmul_precision must be one of .*, got 'low'"),
     ("train", "dtype=float16", "dtype must be one of .*, got 'float16'"),
+    ("train", "model.architecture=elssa", "architecture='elssa' is unknown; did you mean elsa"),
+    ("train", "model.init=ramdom", "model.init='ramdom' is unknown; did you mean random"),
+    ("train", "model.biases=rol", "model.biases='rol' is unknown; did you mean role"),
+    ("train", "prompt.layout=staked", "prompt.layout='staked' is unknown; did you mean stacked"),
+    ("train", "model.depth=-1", "cannot be built with model.depth=-1.\nWhat can be built:"),
+    ("train", "task.name=linear_regresion", "unknown task.name .*; did you mean 'linear_regress"),
+    ("depth", "runs.layers_2.task.name=drfit", "runs.layers_2.task.name 'drfit', .* 'drift'"),
+    ("depth", "runs.layers_2.model.name=gtp2", "runs.layers_2.model.name 'gtp2', .* 'gpt2'"),
+    ("train", "train.decay=cosin", "decay must be one of .*, got 'cosin'; did you mean 'cosine'"),
     ("train", "data.held_out=1.0", "data.held_out must be a share of the rows below 1, got 1.0"),
     ("train", "data.drop=age", "data.drop='age' is of a file; name a CSV file by data.path"),
     ("algorithm_match", "train.batch=0", "batch must be at least 1, got 0"),
@@ -48,6 +59,14 @@ PLAIN = [  # further numbers of the groups train and data, and columns that are 
     ("convergence_synthetic", "data.ridge_fraction=2.0", "ridge_fraction must be at most 1, got 2"),
     ("depth_to_accuracy", "data.noise_var=-1", "data.noise_var must be at least 0.0, got -1"),
     ("depth_to_accuracy", "data.diabetes_lam=0", "data.diabetes_lam must be finite and above 0"),
+]
+CONFIGS = [file.stem for file in listing.files(command_line.CONFIGS)]
+SEEDS = [  # in every config that has one
+    ("-1", "seed must be at least 0, got -1"),
+    ("4294967296", r"seed must be below 2\*\*32, got 4294967296"),
+    ("1.5", "seed is an integer .*, got '1.5'"),
+    ("a", "seed is an integer .*, got 'a'"),
+    ("None", "seed is an integer .*, got 'None'"),
 ]
 TABLE = "age,sex,price\n1,0,2.5\n2,1,3.5\n4,0,1.5\n"
 COLUMNS = [  # of such a table: what a newcomer gets wrong
@@ -67,8 +86,8 @@ def refused(name, *words):
     """What the early check says of a config that it takes without these words."""
     config = command_line.load(f"{name}:quick")
     early.refuse(config)
-    command_line.apply_overrides(config, words)
     with pytest.raises(RunError) as error:
+        command_line.apply_overrides(config, words)
         early.refuse(config)
     return str(error.value)
 
@@ -77,6 +96,14 @@ def refused(name, *words):
 def test_the_early_check_takes_the_config_and_refuses_what_is_wrong_in_it(name):
     word, message = BAD[name]
     assert re.search(message, refused(name, word))
+
+
+def test_a_seed_that_makes_no_key_is_refused_early_by_every_experiment():
+    drawn = [name for name in CONFIGS if "seed" in command_line.load(f"{name}:quick")]
+    assert set(CONFIGS) - set(drawn) == {"convergence"}  # of a table
+    for name in drawn:
+        for text, message in SEEDS:
+            assert re.search(message, refused(name, f"--config.seed={text}")), name
 
 
 @pytest.mark.parametrize("name, word, message", PLAIN)
@@ -118,9 +145,43 @@ def test_the_names_are_those_of_the_drivers():
     assert tuple(perturbations.FAMILIES) == checking.CONSTRUCTIONS
 
 
+def test_names_that_are_known_early_are_those_that_stand_for_something():
+    from elsa import models, tasks
+    from elsa.models import starts
+
+    assert list(known_names.MODELS) == list(models.MODELS)
+    assert list(known_names.TASKS) == list(tasks.TASKS)
+    there = {layout: list(known) for layout, known in starts.CONSTRUCTIONS.items()}
+    assert {k: list(v) for k, v in known_names.CONSTRUCTIONS.items()} == there
+    assert list(known_names.ALGORITHMS) == list(starts.ALGORITHMS)
+    for init in known_names.INITS[1:]:
+        there = {layout: [*known] for layout, known in starts.table(init).items()}
+        assert {k: [*v] for k, v in architecture_table.starts(init).items()} == there
+    assert {each.name for each in architecture_table.ARCHITECTURES.values()} < {*models.MODELS}
+
+
+def test_a_task_that_a_program_adds_is_known_early(monkeypatch):
+    from elsa import tasks
+
+    monkeypatch.setitem(tasks.TASKS, "sparse", tasks.LinearRegression)
+    known_names.refuse("train", "task", "task.name", "sparse")
+    with pytest.raises(KeyError, match=r"unknown task.name 'spars', .*; did you mean 'sparse'"):
+        known_names.refuse("train", "task", "task.name", "spars")
+
+
 @pytest.mark.parametrize(
     "name, words, said",
     [
+        (
+            "train",
+            ("--config.model.architecture=elssa",),
+            "model.architecture='elssa' is unknown; did you mean elsa",
+        ),
+        (
+            "train",
+            ("--config.task.name=linear_regresion",),
+            "train: unknown task.name 'linear_regresion', known are",
+        ),
         (
             "convergence",
             ("--config.data.path=no.csv", "--config.data.target=y"),

@@ -8,8 +8,8 @@ import pytest
 from flax import nnx
 
 from elsa import exchange, models, predictors, tasks
+from elsa.base.known_names import INITS, LAYOUTS
 from elsa.models import starts
-from elsa.models.stack_model import INITS, LAYOUTS
 
 N, D, BATCH, LAM, ETA = 6, 3, 4, 0.4, 0.3
 DEPTHS = (0, 1, 2, 5)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from elsa import constructions, prompts
-from elsa.prompts.named import NAMES
+from elsa.base.known_names import PROMPTS as NAMES
 
 SIZES = [(1, 1), (2, 5), (6, 3)]  # (n, d)
 

@@ -1,5 +1,7 @@
 """Cross-entropy, L2 and weights of the rows, against scikit-learn and dense NumPy."""
 
+import re
+
 import jax
 import numpy as np
 import pytest
@@ -140,14 +142,44 @@ def test_labels_of_0_and_1_that_weights_sort_out_say_why_it_is_stuck_and_what_to
     assert Penalised(problem, l2=0.1).solve().history.advice == ""  # what it says helps
 
 
+@pytest.mark.parametrize("single", [False, True])
+def test_labels_of_several_ones_say_that_a_softmax_has_one_and_what_to_do(single):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(40, 3)), rng.normal(size=(3, 4))
+    logits = x @ w
+    b = (logits >= np.sort(logits, axis=1)[:, [-2]]).astype(float)  # two of four
+    keys = (x, np.eye(4))
+    if single:
+        b, keys = (rng.normal(size=40) > 0).astype(float), (None, x)
+    with pytest.warns(UserWarning, match="Problem.solve: the labels are 0 and 1, ") as warned:
+        found = Problem(*keys, b).solve()
+    said = str(warned[0].message)
+    assert found.history.advice in said and "a softmax shares out a single 1" in said
+    assert (f"{b.sum():g} ones in all" if single else "2 in each row") in said
+    names = {"np": np, "Problem": Problem, "b": b, "a": x, "a1": x, "j": 1}
+    shared = eval(re.search(r"b / b\.sum\(.*?\)", said)[0], names)
+    np.testing.assert_allclose(np.atleast_2d(shared).sum(axis=1), 1.0)
+    each = eval(re.search(r"Problem\(a.*'cross_entropy'\)", said)[0], names)
+    for problem in (each, Problem(*keys, shared, "cross_entropy")):  # what it says helps
+        assert Penalised(problem, l2=1.0).solve().history.advice == ""
+    theirs = LogisticRegression(fit_intercept=False).fit(x, b if single else b[:, 1])
+    ours = Penalised(each, l2=1.0).solve().x.ravel()
+    np.testing.assert_allclose(ours, theirs.coef_[0], atol=1e-3)
+
+
 def test_what_does_not_fit_is_refused_with_the_way_out():
     problem = Problem(np.ones((2, 1)), np.eye(3), np.full((2, 3), 1 / 3), "cross_entropy")
     with pytest.raises(ValueError, match=r"Problem: labels b .* at least 0.* kind 'normalized'"):
         Problem(np.ones((1, 1)), np.ones((1, 1)), [[-0.1]], "cross_entropy")
     with pytest.raises(ValueError, match="l2 must be at least 0"):
         Penalised(problem, l2=-1.0)
-    for weights in ([1.0], [1.0, -1.0], [[1.0, 1.0]]):
-        with pytest.raises(ValueError, match="sample_weight"):
+    for weights, message in (
+        ([1.0], r"sample_weight must be 2 numbers .* one for each row of the labels, got 1$"),
+        ([1.0] * 3, "sample_weight must be 2 numbers .*, got 3$"),
+        ([1.0, -1.0], "sample_weight must be 2 numbers of at least 0, .*, got -1 at index 1"),
+        ([[1.0, 1.0]], "sample_weight must have 1 ax"),
+    ):
+        with pytest.raises(ValueError, match=message):
             Penalised(problem, sample_weight=weights)
     with pytest.raises(TypeError, match="must be a Problem"):
         Penalised(np.ones(3))

@@ -117,6 +117,11 @@ def test_a_bad_direction_is_refused():
         (np.array([0, 2, 1, 2]), ValueError, "np.eye(3)[b]"),
         (np.array([[0], [2], [1], [2]]), ValueError, "np.eye(3)[classes], with classes = np.as"),
         (np.array([0.0, 2.0, 1.0, 2.0]), ValueError, "np.eye(3)[classes], with classes = np.asa"),
+        (np.array([1, 3, 2, 3]), ValueError, "of classes 1 .. 3: np.eye(3)[b - 1]"),
+        (np.array([-1, 1, 0, 1]), ValueError, "of classes -1 .. 1: np.eye(3)[b + 1]"),
+        (np.array([[3.0], [1.0], [2.0], [1.0]]), ValueError, "= np.asarray(b, int).ravel() - 1"),
+        (np.array([10, 30, 20, 30]), ValueError, "of any classes: np.eye(3)[classes], with"),
+        (np.array([0.5, 1.5, 0.5, 0.7]), ValueError, "of any classes: np.eye(3)[classes], with"),
         (np.array([True, False, True, False]), TypeError, "np.eye(3)[classes], with classes = "),
         (["cat", "dog", "cow", "dog"], TypeError, "np.eye(3)[classes], with classes = np.unique("),
         (np.eye(3, dtype=bool)[[0, 2, 1, 2]], TypeError, "np.asarray(b, float)"),
@@ -138,7 +143,16 @@ def test_classes_in_the_place_of_labels_name_the_rows_that_they_become(classes, 
         np.testing.assert_array_equal(labels @ labels.T == 1, same)
 
 
+@pytest.mark.parametrize("b", [[1, 2, 3, 4], ["a", "b", "c", "d"], [0.1, 0.2, 0.3, 0.4]])
+def test_more_classes_than_keys_are_counted(b):
+    with pytest.raises((ValueError, TypeError), match=r"b holds 4 different .*, and a2 has 3 rows"):
+        Problem(np.ones((4, 2)), np.eye(3), b)
+
+
 def test_labels_that_are_no_classes_have_the_plain_error():
+    with pytest.raises(TypeError, match="b must") as raised:
+        Problem(np.ones((4, 2)), np.eye(3), [None, "a", 1, 2])
+    assert "np.eye" not in str(raised.value)
     with pytest.raises(ValueError, match=r"b must have shape .*n1=4.*") as raised:
         Problem(np.ones((4, 2)), np.eye(3), np.ones((5, 3)))
     assert "np.eye" not in str(raised.value)

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from configs import convergence as table_config
+from elsa.report import fitting_ticks, style
 from experiments.constructed import convergence
 from experiments.constructed import convergence_answer as answers
 from experiments.constructed import convergence_problems as problems
@@ -128,7 +129,7 @@ def test_no_rows_are_held_out_where_none_are_asked_for_and_older_runs_have_no_an
         ),
         ({"drop": ""}, ValueError, "column 'name': expected a finite number, got 'p0'"),
         ({"held_out": 1.0}, ValueError, "held_out must be a share of the rows below 1, got 1.0"),
-        ({"held_out": 0.95}, ValueError, r"These are the 1 rows that data.held_out=0.95 leaves of"),
+        ({"held_out": 0.95}, ValueError, r"data.held_out=0.95 leaves 1 row of 25; data.held_out=0"),
         ({"path": "", "target": ""}, ValueError, "data.drop=.* is of a file; name a CSV"),
     ],
 )
@@ -198,3 +199,69 @@ def test_only_a_lam_that_is_visibly_better_is_recommended(own, good, said):
     found = {"lam": 1.0, "left_out_r2": own, "good_lam": 6.0, "good_left_out_r2": good}
     told = answers._of_lam(found)
     assert said in told and ("--config" in told) == ("--config" in said)
+
+
+def unseen(low, high, name="price", column="size"):
+    """An answer whose targets lie between low and high, for its figure alone."""
+    places = np.linspace(low, high, 9)
+    sizes = [high - low, -(high - low) / 3, 1.23456e-10]
+    held_out = {key: places.tolist() for key in ("truth", "prediction", "sklearn_prediction")}
+    return {
+        **{"target": name, "columns": [column, f"{column} 2", "age"], "spreads": [1.0, 1.0, 1.0]},
+        **{"coefficients": sizes, "sklearn_coefficients": sizes},
+        "held_out": {**held_out, "r2": 0.9, "sklearn_r2": 0.9},
+    }
+
+
+@table(
+    "low, high, name, column",
+    [
+        (1e5, 9e5, "price", "size"),
+        (1e5, 4.5e5, "price", "the area of the whole garden"),
+        (2.1e5, 2.2e5, "selling price in euro", "the area of the whole garden"),
+        (-9e5, -1e5, "price", "size"),
+        (-1.234e6, 5.6e8, "price", "size"),
+        (1e-6, 9e-6, "mass", "length"),
+        (-3e-6, 2e-6, "mass", "the length of the whole animal"),
+        (1_000_001.0, 1_000_008.0, "year", "size"),
+        (-4.999, -4.991, "depth", "size"),
+        (20.0, 90.0, "waist", "size"),
+    ],
+)
+def test_texts_of_the_figure_lie_beside_each_other_and_within_its_85_mm(low, high, name, column):
+    figure = answers.figure(unseen(low, high, name, column))
+    with style.applied():
+        figure.draw_without_rendering()
+        inside = figure.get_tightbbox()
+    assert inside.x0 >= -1e-6 and inside.x1 <= style.WIDTH + 1e-6
+    for axes in figure.axes:
+        for axis, place in ((axes.xaxis, 0), (axes.yaxis, 1)):
+            assert axis.get_offset_text().get_text() == ""
+            view = sorted(axis.get_view_interval())
+            labels = [
+                label
+                for label, tick in zip(
+                    axis.get_majorticklabels(), axis.get_majorticklocs(), strict=True
+                )
+                if view[0] <= tick <= view[1]
+            ]
+            assert len(labels) >= 2 and len({label.get_text() for label in labels}) == len(labels)
+            boxes = np.array([label.get_window_extent().get_points() for label in labels])
+            ends = boxes[np.argsort(boxes[:, 0, place]), :, place]
+            assert (ends[1:, 0] > ends[:-1, 1]).all(), [label.get_text() for label in labels]
+
+
+@table(
+    "places, said",
+    [
+        ((2e5, 4e5), ["200000", "400000"]),
+        ((-2e6, 0.0, 5e5), ["-2e6", "0", "0.5e6"]),
+        ((2e-6, 2.5e-6), ["2e-6", "2.5e-6"]),
+        ((1_000_001.0, 1_000_002.0), ["1000001", "1000002"]),
+        ((-0.1, 0.1 + 0.2), ["-0.1", "0.3"]),
+        ((0.0,), ["0"]),
+        ((), []),
+    ],
+)
+def test_texts_of_ticks_have_the_digits_of_their_step(places, said):
+    assert fitting_ticks.texts(places) == said

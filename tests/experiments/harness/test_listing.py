@@ -1,11 +1,12 @@
 """What `--list` reads from a config's docstring."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
-from experiments.harness import listing, typed
+from experiments.harness import command_line, listing
 
 FULL = '''"""The error of gradient descent in context falls by the factor that theory
 gives.
@@ -55,15 +56,8 @@ def test_the_table_names_every_config_as_it_is_reached_from_here(tmp_path, monke
     assert "(quick: 5 s)" in shown and "Second." in shown and "…" not in shown
 
 
-def test_a_small_version_says_what_its_figures_are_worth(monkeypatch):
-    monkeypatch.setattr(typed, "run", lambda: ["python", "-m", "experiments.run"])
-    said = listing.smoke("configs/train.py:quick")
-    assert said.startswith("configs/train.py:quick is a smoke run: its figures are not the result")
-    assert "`python -m experiments.run --config=configs/train.py`" in said
-    assert listing.smoke("configs/train.py") == listing.smoke("configs/train.py:full") == ""
-    typed.started_by(["elsa"])
-    monkeypatch.undo()
-    try:
-        assert "`elsa run train`" in listing.smoke("train:quick")
-    finally:
-        typed.started_by([])
+def test_times_of_all_configs_are_written_alike():
+    kind = re.compile(r"\d+ (s|min) (on 2 CPU cores|of one CPU core)(, [^;]+)?; NAME:quick \d+ s")
+    for path in listing.files(command_line.CONFIGS):
+        _, time = listing.claim_and_time(path.read_text("utf-8"))
+        assert kind.fullmatch(time.replace(f"configs/{path.name}", "NAME")), f"{path.name}: {time}"

@@ -14,7 +14,7 @@ from elsa import theory, training
 from elsa.training import progress
 from experiments.harness import command_line, engine, sweep
 from experiments.harness.experiment import RunError
-from experiments.trained import architectures, closed_forms, train, train_figures
+from experiments.trained import architecture_table, closed_forms, train, train_figures
 
 BY_HAND = ["model.init=construction", "prompt.layout=natural", "train.num_steps=0"]
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_built_is_refused_with_what_can():
         with pytest.raises(ValueError, match="What can be built") as refused:
             train.check(small(*words))
         listed = str(refused.value)
-        assert all(name in listed for name in architectures.ARCHITECTURES), case
+        assert all(name in listed for name in architecture_table.ARCHITECTURES), case
         near = {"naturl": "natural", "compild": "compiled", "newton_schulz": "newton_schulz_ridge"}
         _, _, value = words[-1].partition("=")
         assert value not in near or f"did you mean {near[value]}" in listed, case
@@ -207,7 +207,7 @@ def test_keys_that_do_nothing_are_refused():
         train.check(small("data.target=price"))
 
 
-@pytest.mark.parametrize("name", architectures.ARCHITECTURES)
+@pytest.mark.parametrize("name", architecture_table.ARCHITECTURES)
 def test_every_architecture_is_built_by_its_name_alone(name):
     train.check(small(f"model.architecture={name}"))
 

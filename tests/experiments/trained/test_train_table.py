@@ -19,7 +19,7 @@ from elsa.prompts import BlockLayout, packing
 from elsa.prompts.roles import role_indicator
 from elsa.training.setup import bare_program
 from experiments.harness import command_line
-from experiments.trained import architectures, measure, plain, ridge_distance, train
+from experiments.trained import architecture_table, measure, plain, ridge_distance, train
 from tests.experiments.trained import formulas
 from tests.models.test_stack_model import BOXES, DEPTHS, D, N
 
@@ -193,7 +193,7 @@ def test_where_there_is_w_its_distance_to_ridge_is_right_in_single_precision(ent
 
 def refused(entries):
     """That each entry is refused with the one list of what can be built."""
-    listed = architectures.what_can()
+    listed = architecture_table.what_can()
     for entry in entries:
         with pytest.raises(ValueError, match="What can be built") as error:
             train.check(config_of(*entry))
