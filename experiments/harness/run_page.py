@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from elsa.base import files, sealed_json, strict_json
 from elsa.report import document
 from elsa.report.charts import Chart
-from experiments.harness import diverged, terminal, typed
-from experiments.harness.experiment import Experiment, Record
+from experiments.harness import diverged, smoke, terminal, typed
+from experiments.harness.experiment import Experiment, Record, RunError
 from experiments.harness.folder import ENV, FIGURES, PAGE
 from experiments.harness.newer import NEWER
 from experiments.harness.table import flat
@@ -121,6 +121,23 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
+def command_of(run: Run) -> str:
+    """The command that began the run, or else the one that repeats it."""
+    return str(run.environment.get("command") or run.command)
+
+
+def smoke_line(command: str) -> str:
+    """What the page of a small version says of its numbers; nothing on a full one's."""
+    try:
+        full = smoke.of_command(command)
+    except RunError:  # its config is no longer there
+        return ""
+    if not full:
+        return ""
+    said = "This is a small version, a smoke run: its numbers are not the result, which this gives:"
+    return document.paragraph(said, "status stopped") + document.command(full)
+
+
 def _status(run: Run) -> str:
     seconds = sum({r["case"]: r["seconds"] for r in run.records}.values())
     took = f"{terminal.duration(seconds)} of measuring"
@@ -131,6 +148,7 @@ def _status(run: Run) -> str:
     else:
         text = f"Stopped before its end: {run.done} of {run.cases} cases are recorded, {took}."
         said = document.paragraph(text, "status stopped")
+    said += smoke_line(command_of(run))
     lost = diverged.lines(run.records)
     if lost:
         text = diverged.said(lost, of=len(run.records))
@@ -199,7 +217,7 @@ def _environment(run: Run) -> str:
 
 
 def _again(run: Run) -> str:
-    command = str(run.environment.get("command") or run.command)
+    command = command_of(run)
     if not command:
         return ""
     here = os.getcwd()

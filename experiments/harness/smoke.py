@@ -25,6 +25,22 @@ def line(spec: str, words: Iterable[str]) -> str:
     Returns:
       "" for a full one.
     """
+    command = _full(spec, words)
+    said = f"{spec} is a smoke run: its figures are not the result, which `{command}` gives\n"
+    return said if command else ""
+
+
+def of_command(command: str) -> str:
+    """The command of the full run, of one that repeats a small version's; "" of a full one's."""
+    words = shlex.split(command)
+    named = (word.removeprefix("--config=") for word in words if word.endswith(f":{QUICK}"))
+    spec = next(named, "")
+    own = ("--config=", "--workdir=")
+    given = [word for word in words if word.startswith("--") and not word.startswith(own)]
+    return _full(spec, given)
+
+
+def _full(spec: str, words: Iterable[str]) -> str:
     name, _, mode = spec.partition(":")
     if mode != QUICK:
         return ""
@@ -35,8 +51,7 @@ def line(spec: str, words: Iterable[str]) -> str:
         small += [word for word in given if _is_small(word, full, _OF_STEPS)]
     kept = [word for word in given if word not in small]
     config = name if typed.is_command() else f"--config={name}"
-    command = shlex.join([*typed.run(), config, *kept])
-    return f"{spec} is a smoke run: its figures are not the result, which `{command}` gives\n"
+    return shlex.join([*typed.run(), config, *kept])
 
 
 def _key(word: str) -> str:

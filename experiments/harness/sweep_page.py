@@ -81,6 +81,7 @@ def page(report: SweepReport) -> str:
     head = document.paragraph(
         f"{points} points in {len(report.groups)} runs, of which {behind} are behind.", "status"
     )
+    head += run_page.smoke_line(report.command)
     return document.document(title, shown, head=head, charts=charts)
 
 

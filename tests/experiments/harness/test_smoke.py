@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from experiments.harness import smoke, typed
+from experiments.harness import run_page, smoke, typed
 
 
 @pytest.fixture
@@ -55,3 +55,19 @@ def test_the_full_run_leaves_out_what_only_makes_a_run_small(command):
 def test_the_command_elsa_takes_the_name(monkeypatch):
     monkeypatch.setattr(typed, "_start", ["elsa"])
     assert "`elsa run train --config.seed=2`" in smoke.line("train:quick", ["--config.seed=2"])
+
+
+def test_the_command_of_a_run_tells_that_of_the_full_one(monkeypatch):
+    began = "/env/bin/python -m experiments.run --config=configs/train.py:quick --workdir='a b'"
+    monkeypatch.setattr(typed, "run", lambda: ["python", "-m", "experiments.run"])
+    found = smoke.of_command(f"{began} --config.seed=2 --config.num_seeds=1")
+    assert found == "python -m experiments.run --config=configs/train.py --config.seed=2"
+    assert smoke.of_command(began.replace(":quick", "")) == smoke.of_command("") == ""
+
+
+def test_the_page_of_a_small_version_names_the_full_one(monkeypatch):
+    monkeypatch.setattr(typed, "run", lambda: ["python", "-m", "experiments.run"])
+    said = run_page.smoke_line("python -m experiments.run --config=configs/train.py:quick")
+    assert "a smoke run" in said and "--config=configs/train.py</" in said
+    assert run_page.smoke_line("python -m experiments.run --config=configs/train.py") == ""
+    assert run_page.smoke_line("python -m experiments.run --config=gone/away.py:quick") == ""
