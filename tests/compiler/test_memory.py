@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +38,28 @@ def test_memory_grows_with_the_blocks(name):
     print(name, found)
     assert found["error"] <= 1e-12
     assert found["gigabytes"] <= (1.5 if name in LONG_DATA else 1.0)
+
+
+@pytest.mark.parametrize("name", ["first order", "mean", "centred"])
+def test_planning_takes_no_memory_for_each_row(name):
+    """What holds of all rows alike is kept once; only a mean over rows has numbers beside them."""
+    rows = 100_000 if name == "centred" else 100_000_000
+
+    def step(X, y, w):
+        centred = X - X.mean(0, keepdims=True) if name == "centred" else X
+        scale = 1 / rows if name == "mean" else 1e-9
+        return {"w": w - scale * (centred.T @ (centred @ w - y))}
+
+    shapes = {"X": (rows, 20), "y": (rows, 1), "w": (20, 1)}
+    tracemalloc.start()
+    try:
+        stack = elsa.compile(step, shapes, depth=10)
+        streamed = stack.streamed("X", "y", form="rows")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert streamed.passes == (11 if name == "centred" else 10)
+    assert peak <= (100 * rows if name == "centred" else 0) + 20e6
 
 
 def measured(name):

@@ -1,5 +1,6 @@
 """Where a value can hold anything but zero, and which constants only put entries in places."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -47,16 +48,18 @@ def _found(node: Node) -> Places:
     if node.kind == "add":
         boxes = tuple(box for part in parts for box in part)
         return boxes if len(boxes) <= _MAX_BOXES else (_all(boxes),)
-    return (_Box(*(np.ones(size, bool) for size in node.shape)),)
+    return (_Box(*(_everywhere(size) for size in node.shape)),)
 
 
 def _filled(constant: Constant) -> Places:
     """The places of a constant: rows that are filled alike are one box, a large one is one."""
     if not isinstance(constant, np.ndarray):
         sides = constant, constants.transposed(constant)
-        rows, columns = (constants.reached(c, np.ones(c.shape[2], bool)) for c in sides)
+        rows, columns = (constants.reached(c, _everywhere(c.shape[2])) for c in sides)
         return (_Box(rows, columns),)
     entries = (constant != 0).any(axis=0)
+    if entries.all():
+        return (_Box(*map(_everywhere, entries.shape)),)
     patterns, which = np.unique(entries, axis=0, return_inverse=True)
     boxes = tuple(_Box(which.ravel() == i, pattern) for i, pattern in enumerate(patterns))
     return (
@@ -67,8 +70,21 @@ def _filled(constant: Constant) -> Places:
 
 
 def _all(boxes: Places) -> _Box:
-    rows, columns = (np.stack(lines) for lines in zip(*boxes, strict=True))
-    return _Box(np.logical_or.reduce(rows), np.logical_or.reduce(columns))
+    return _Box(*(functools.reduce(_either, lines) for lines in zip(*boxes, strict=True)))
+
+
+def _either(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where one of two is true; most are everywhere, or one array, and nothing is made of them."""
+    everywhere = _everywhere(some.size)
+    if some is everywhere or others is everywhere:
+        return everywhere
+    return some if some is others else some | others
+
+
+@functools.lru_cache(maxsize=64)
+def _everywhere(size: int) -> np.ndarray:
+    """Truth values of all positions, in the memory of one; read-only."""
+    return np.broadcast_to(np.True_, size)
 
 
 def are_apart(node: Node) -> bool:

@@ -133,10 +133,10 @@ class Graph:
             else:
                 total[ref] = total.get(ref, 0.0) + coefficient
         parts = [(c, ref) for ref, c in total.items() if np.any(c != 0)]
-        constant = constants.summed(fixed) if fixed else np.zeros((self.variants, *shape))
+        constant = constants.summed(fixed) if fixed else None
         if not parts:
-            return self.const(constant)
-        if not constants.is_zero(constant):
+            return self.const(np.zeros((self.variants, *shape)) if constant is None else constant)
+        if constant is not None and not constants.is_zero(constant):
             parts.append((self.coefficient(1.0), self.const(constant)))
         if len(parts) == 1 and np.all(parts[0][0] == 1.0):
             return parts[0][1]
