@@ -11,6 +11,7 @@ import contextvars
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Shaped
@@ -87,7 +88,9 @@ def mesh(*, model: int = 1, task: int = 1, context: int = 1) -> Mesh:
     return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
-def split(array: Shaped[Array, "..."], on: Mesh, **axes: int) -> Shaped[Array, "..."]:
+def split(
+    array: Shaped[Array, "..."], on: Mesh, *, zeros: bool = False, **axes: int
+) -> Shaped[Array, "..."]:
     """An array divided over a mesh, whole along all axes that are not named.
 
         h = devices.split(h, devices.mesh(context=8), context=0)   # the rows over 8 devices
@@ -98,14 +101,21 @@ def split(array: Shaped[Array, "..."], on: Mesh, **axes: int) -> Shaped[Array, "
     Args:
       array: any.
       on: a mesh, as of `mesh`.
+      zeros: whether zeros follow at the end of an axis that the devices do not divide, up to the
+        next multiple of their number. Sums over rows do not see rows of zeros; means do, and a
+        stack has to be made for as many rows as the result has.
       **axes: name of a mesh's axis -> the axis of the array that is divided along it.
 
     Raises:
       KeyError: for a name that the mesh has not.
-      ValueError: for an axis that the array has not, and one that the devices do not divide.
+      TypeError: for `zeros` that is no bool.
+      ValueError: for an axis that the array has not, and one that the devices do not divide, unless
+        zeros may follow.
     """
+    checks.boolean("split", zeros=zeros)
     checks.known_names("split", "axis of the mesh", axes, on.axis_names)
     parts: list[str | None] = [None] * array.ndim
+    added = [(0, 0)] * array.ndim
     for name, axis in axes.items():
         if not 0 <= axis < array.ndim:
             raise ValueError(
@@ -114,13 +124,16 @@ def split(array: Shaped[Array, "..."], on: Mesh, **axes: int) -> Shaped[Array, "
         if parts[axis] is not None:
             raise ValueError(f"split: {parts[axis]} and {name} must be two axes, got {axis} twice")
         count, size = on.shape[name], array.shape[axis]
-        if size % count:
+        more = -size % count
+        if more and not zeros:
             raise ValueError(
                 f"split: {name}={axis} must be an axis whose size the {count} devices divide, got "
-                f"{size}; take a mesh of {np.gcd(size, count)}"
+                f"{size}; take a mesh of {np.gcd(size, count)}, or zeros=True, which puts {more} "
+                "zeros at the end, if what is computed only sums over this axis"
             )
-        parts[axis] = name
-    divided: Array = jax.device_put(array, NamedSharding(on, PartitionSpec(*parts)))
+        parts[axis], added[axis] = name, (0, more)
+    whole = jnp.pad(array, added) if any(more for _, more in added) else array
+    divided: Array = jax.device_put(whole, NamedSharding(on, PartitionSpec(*parts)))
     return divided
 
 
