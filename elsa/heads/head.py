@@ -96,14 +96,26 @@ def stack_dense(
     """The dense weights of the heads of one layer along a leading axis, keys padded with zeros.
 
     Only entries that a head has are written: of large arrays the rest is memory never touched.
+
+    Raises:
+      MemoryError: where they do not fit, with what takes as many rows.
     """
     (n, m), key_size = shape, max(head.key_size for head in heads)
     widths = {"q": key_size, "k": key_size, "v": m}
-    made = {
-        f"{kind}{factor}": _zeros((len(heads), size, width), np.dtype(dtype))
-        for kind, size in (("w", m), ("b", n))
-        for factor, width in widths.items()
-    }
+    try:
+        made = {
+            f"{kind}{factor}": _zeros((len(heads), size, width), np.dtype(dtype))
+            for kind, size in (("w", m), ("b", n))
+            for factor, width in widths.items()
+        }
+    except MemoryError as error:
+        size = num_parameters(heads, shape) * np.dtype(dtype).itemsize
+        raise MemoryError(
+            f"the weights of a layer for prompts of {n} rows, biases of as many rows among them, "
+            f"take {size / 1e9:,.0f} GB, which is more than there is; ridge_lsa_state has no "
+            "biases, and a stack made for few rows takes any number that is read from a source: "
+            "stack.streamed(..., any_length=True)"
+        ) from error
     for number, head in enumerate(heads):
         keys, into = slice(0, head.key_size), slice(head.into.start, head.into.stop)
         factors = (("q", head.query, keys), ("k", head.key, keys), ("v", head.value, into))

@@ -8,6 +8,7 @@ import pytest
 
 from elsa import BlockLayout
 from elsa.constructions import ridge_elsa, ridge_lsa
+from elsa.heads import head
 from tests.constructions.ridge_cases import elsa_forms, forms, forms_with_zero
 from tests.helpers import RIDGE_FORMS, relative_error, ridge_problem, table
 
@@ -21,6 +22,15 @@ def blocks(**changed):
 
 
 # When the stack is made.
+
+
+def test_biases_that_do_not_fit_into_memory_name_what_takes_as_many_rows(monkeypatch):
+    def full(shape, dtype):
+        raise MemoryError(f"Unable to allocate an array with shape {shape}")
+
+    monkeypatch.setattr(head, "_zeros", full)
+    with pytest.raises(MemoryError, match=r"prompts of 100000000 rows.*take .* GB.*any_length"):
+        ridge_elsa(100_000_000, 3, 2, 0.1)
 
 
 @forms
