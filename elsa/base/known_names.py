@@ -3,8 +3,11 @@
 Rooms above hold what the names stand for; tests hold both to each other.
 """
 
+import ast
+import functools
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from elsa.base import values as checks
 
@@ -20,19 +23,25 @@ CONSTRUCTIONS: Mapping[str, Sequence[str]] = {  # layout -> weights by hand, the
     "custom": ("ridge_elsa", "ridge_elsa_one_layer"),
 }
 ALGORITHMS = ("gradient_descent", "newton_schulz_ridge")  # steps that are compiled
-MODELS = (
-    *("block_elsa", "block_lsa", "elsa", "gpt2", "h3", "linear_attention", "linear_transformer"),
-    *("linear_transformer_block", "lora_attention", "low_rank_attention", "lsa"),
-    *("merged_attention", "merged_h3", "softmax_attention"),
-)
-TASKS = (
-    *("affine_regression", "alignment", "drift", "linear_regression", "prescribed_spectrum"),
-    *("products", "retrieval", "shifted_regression", "table"),
-)
-_REGISTRIES = {  # where a program adds names of its own
-    "task": ("elsa.tasks.registry", "TASKS", TASKS),
-    "model": ("elsa.models.registry", "MODELS", MODELS),
-}
+_REGISTRIES = {"task": ("tasks", "TASKS"), "model": ("models", "MODELS")}
+
+
+@functools.cache
+def written(what: str) -> tuple[str, ...]:
+    """The names in the registry of tasks or models, read from its file, so that nothing is imported
+    and no second list is kept.
+
+    Args:
+      what: "task" or "model".
+    """
+    room, registry = _REGISTRIES[what]
+    path = Path(__file__).parents[1] / room / "registry.py"
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict):
+            keys = [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
+            if isinstance(node.target, ast.Name) and node.target.id == registry:
+                return tuple(map(str, keys))
+    raise AssertionError(f"{path} has no {registry}")
 
 
 def refuse(where: str, what: str, key: str, name: str) -> None:
@@ -47,6 +56,7 @@ def refuse(where: str, what: str, key: str, name: str) -> None:
     Raises:
       KeyError: with the known and the nearest names.
     """
-    module, registry, known = _REGISTRIES[what]
-    registered = getattr(sys.modules.get(module), registry, known)  # once it is imported
-    checks.known_names(where, key, [name], registered)
+    room, registry = _REGISTRIES[what]
+    # where it is imported already, a program may have added names of its own
+    imported = sys.modules.get(f"elsa.{room}.registry")
+    checks.known_names(where, key, [name], getattr(imported, registry, None) or written(what))

@@ -12,7 +12,6 @@ from elsa.base import arithmetic, checks
 from elsa.base.precision import EXACT, at_own_precision, exact, known
 from elsa.models.inputs import AnyPrompt, SummedPrompt, query_row, require_fit, rows_of
 from elsa.tasks import CountedPrompt, PairPrompt, Prompt
-from elsa.tasks.pairs import entries, num_pairs, together
 
 _COVARIATES_APART = 6  # version of the arithmetic
 
@@ -190,13 +189,13 @@ class H3(nnx.Module):
         taps_N = self.sample_weights(prompt.counts.shape[0]) * prompt.counts
         key, value = self.wk[...], self.wv[...]
         if arithmetic.version() < _COVARIATES_APART:
-            pairs, (first, second) = together(prompt), np.triu_indices(key.shape[0])
+            pairs, (first, second) = prompt.together(), np.triu_indices(key.shape[0])
             moments_BxP = jnp.einsum("bpn,n->bp", pairs, taps_N)
         else:
             parts = prompt.pairs, prompt.label_pairs
             moments = [jnp.einsum("bpn,n->bp", part, taps_N) for part in parts]
             moments_BxP = jnp.concatenate(moments, axis=1)
-            first, second = entries(key.shape[0] - 1)
+            first, second = prompt.entries()
         both_ways = key[first] * value[second] + key[second] * value[first]
         halved = np.where(first == second, 0.5, 1.0)[:, None].astype(both_ways.dtype)
         return moments_BxP @ (both_ways * halved)
@@ -208,7 +207,7 @@ class H3(nnx.Module):
                 "rows with others; give a Prompt"
             )
         dim = self.wq.shape[0] - 1
-        pairs = num_pairs(dim)
+        pairs = dim * (dim + 1) // 2
         sizes = checks.shapes(
             "H3",
             pairs=(prompt.pairs, "batch pairs n"),

@@ -18,7 +18,9 @@ from elsa.report.charts import Chart
 
 NUMBERS = "numbers-of-figures"  # where a page holds its charts, as JSON
 _CLASS = ' class="{}"'
-_NUMBER = re.compile(r"[+\-−]?\d[\d.,]*(e[+-]?\d+)?( ± \d[\d.]*(e[+-]?\d+)?)?")  # a whole entry
+_NUMBER = re.compile(
+    r"[+\-\u2212]?\d[\d.,]*(e[+-]?\d+)?( \xb1 \d[\d.]*(e[+-]?\d+)?)?"
+)  # a whole entry
 # What browsers would break behind a hyphen: flags, and numbers with an exponent.
 _UNBROKEN = re.compile(r"(?<![\w-])(--\w[\w.-]*|-?\d[\d.]*e[+-]?\d+)")
 # Browsers are told that the page may load nothing.

@@ -32,6 +32,19 @@ class PairPrompt(NamedTuple):
     query_x: Float[Array, "batch d"]
     query_y: Float[Array, " batch"]
 
+    def entries(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which entries j <= k of a row [x, y] they are products of, `pairs` first."""
+        dim = self.query_x.shape[1]
+        first, second = np.triu_indices(dim)
+        return np.append(first, np.arange(dim + 1)), np.append(second, np.full(dim + 1, dim))
+
+    def together(self) -> Float[Array, "batch all n"]:
+        """All products in the order of `numpy.triu_indices(d + 1)`, as before arithmetic 6."""
+        place = {pair: at for at, pair in enumerate(zip(*self.entries(), strict=True))}
+        in_order = np.triu_indices(self.query_x.shape[1] + 1)
+        order = np.array([place[pair] for pair in zip(*in_order, strict=True)])
+        return jnp.concatenate([self.pairs, self.label_pairs], axis=1)[:, order]
+
 
 def num_pairs(dim: int) -> int:
     """d (d + 1) / 2, the products of a row's covariates."""
@@ -57,19 +70,3 @@ def pair_prompt(prompt: Prompt, length: int | Int[Array, ""] | None = None) -> P
     label_pairs_BxMxN = jnp.concatenate([x_BxDxN * y_Bx1xN, y_Bx1xN * y_Bx1xN], axis=1)
     query = jnp.asarray(prompt.query_x), jnp.asarray(prompt.query_y)
     return PairPrompt(pairs_BxPxN, label_pairs_BxMxN, kept.astype(pairs_BxPxN.dtype), *query)
-
-
-def entries(dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which entries j <= k of a row [x, y] the products of a PairPrompt are of: covariates first,
-    then each with the label, and last the label with itself."""
-    first, second = np.triu_indices(dim)
-    with_label = np.full(dim + 1, dim)
-    return np.append(first, np.arange(dim + 1)), np.append(second, with_label)
-
-
-def together(prompt: PairPrompt) -> Float[Array, "batch all n"]:
-    """All products in the order of `numpy.triu_indices(d + 1)`, as arithmetic before 6 has them."""
-    dim = prompt.query_x.shape[1]
-    place = {pair: at for at, pair in enumerate(zip(*entries(dim), strict=True))}
-    order = np.array([place[pair] for pair in zip(*np.triu_indices(dim + 1), strict=True)])
-    return jnp.concatenate([prompt.pairs, prompt.label_pairs], axis=1)[:, order]

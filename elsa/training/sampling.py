@@ -36,18 +36,13 @@ _MOST_PAIRS = 1 << 26  # numbers held at once: 256 MB in float32
 class Crowd(NamedTuple):
     """How many models see what is drawn.
 
-    points: of the sweep. tasks, lengths, contexts: how many different tasks, lengths and both
-      together they have. covariates: how many different covariates their tasks draw.
-    draws: of prompts for each of them, one of all seeds or one of each.
+    grid: the points of the sweep.
+    draws: of prompts for each task: one for all seeds, or one for each.
     models: with the seeds, of which each may count as many of the last rows as it will.
     batch: prompts of a draw.
     """
 
-    points: int
-    tasks: int
-    lengths: int
-    contexts: int
-    covariates: int
+    grid: Grid
     draws: int
     models: int
     batch: int
@@ -61,27 +56,22 @@ class Crowd(NamedTuple):
           settings: of the run, for its seeds and the prompts of a batch.
           share_data: whether all seeds see the same prompts.
         """
+        seeds = settings.num_seeds
+        draws = 1 if share_data else seeds
+        return cls(grid, draws, math.prod(grid.sizes) * seeds, settings.train.batch)
+
+    def different(self, of_point: Callable[[Point], Any]) -> int:
+        """How many different values a function of a point has among those of the sweep."""
+        return self.grid.differ(of_point)
+
+    def draws_of_covariates(self) -> int:
+        """How many contexts' covariates are drawn for each prompt of a batch."""
 
         def covariates(point: Point) -> Any:
             drawn = point.task.sample(jax.random.key(0), 1)
             return drawn.x if isinstance(drawn, Prompt) else drawn
 
-        points = math.prod(grid.sizes)
-        return cls(
-            points,
-            grid.differ(lambda point: point.task),
-            grid.differ(lambda point: point.length),
-            grid.differ(lambda point: (point.task, point.length)),
-            grid.differ(covariates),
-            1 if share_data else settings.num_seeds,
-            points * settings.num_seeds,
-            settings.train.batch,
-        )
-
-    @property
-    def pairs_held(self) -> int:
-        """Prompts of which the products of covariates are held at once."""
-        return self.draws * self.covariates * self.batch
+        return self.draws * self.different(covariates)
 
 
 def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
@@ -122,8 +112,9 @@ def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
     if asked != "auto":
         return by_rows if asked == "rows" else asked
     if not lacks["pairs"]:
-        held = crowd.pairs_held * num_pairs(task.dim) * task.context_length
-        share = crowd.models // (crowd.draws * crowd.covariates)
+        drawn = crowd.draws_of_covariates()
+        held = drawn * crowd.batch * num_pairs(task.dim) * task.context_length
+        share = crowd.models // drawn
         return "pairs" if share >= _MODELS_FOR_PAIRS and held <= _MOST_PAIRS else "rows"
     if lacks["gram"]:
         return by_rows
@@ -134,20 +125,24 @@ def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
 def _of_sums(task: Any, crowd: Crowd) -> dict[str, float]:
     """What a prompt costs models that sum over rows, which a task has once for all lengths."""
     channels, entries = task.dim + 1, task.context_length * (task.dim + 1)
-    made = crowd.lengths * _drawn(channels) + crowd.contexts * _GRAM_MADE * channels**2
+    points, tasks = math.prod(crowd.grid.sizes), crowd.different(lambda point: point.task)
+    lengths = crowd.different(lambda point: point.length)
+    contexts = crowd.different(lambda point: (point.task, point.length))
+    made = lengths * _drawn(channels) + contexts * _GRAM_MADE * channels**2
     return {
-        "rows": entries * (1 + crowd.tasks * _ROW_MADE + crowd.points * _ROW_READ),
-        "gram": made + crowd.points * _GRAM_READ * channels**2,
+        "rows": entries * (1 + tasks * _ROW_MADE + points * _ROW_READ),
+        "gram": made + points * _GRAM_READ * channels**2,
     }
 
 
 def _of_gram_models(task: Any, crowd: Crowd) -> dict[str, float]:
     """What a prompt costs models that reduce rows to a Gram matrix."""
     channels, entries = task.dim + 1, task.context_length * (task.dim + 1)
-    multiplied = crowd.points * _MULTIPLY_ADD * channels**3 / 3
+    points = math.prod(crowd.grid.sizes)
+    multiplied = points * _MULTIPLY_ADD * channels**3 / 3
     return {
-        "rows": entries * (1 + crowd.points * (_ROW_ENTRY + _MULTIPLY_ADD * channels)),
-        "gram": crowd.lengths * _drawn(channels) + multiplied,
+        "rows": entries * (1 + points * (_ROW_ENTRY + _MULTIPLY_ADD * channels)),
+        "gram": crowd.different(lambda point: point.length) * _drawn(channels) + multiplied,
     }
 
 

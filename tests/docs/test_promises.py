@@ -216,7 +216,7 @@ ELSEWHERE = {
         ],
     },
     "docs/howto/devices.md": {
-        "A signal to any process stops all at one step, with one checkpoint and exit code 75.": [
+        "A signal to any process stops all at one step, with one checkpoint and exit code 75": [
             ("processes", "a_signal_to_one_stops_all"),
         ],
         "the others end with one line and exit code 75": [

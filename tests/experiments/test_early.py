@@ -149,8 +149,8 @@ def test_names_that_are_known_early_are_those_that_stand_for_something():
     from elsa import models, tasks
     from elsa.models import starts
 
-    assert list(known_names.MODELS) == list(models.MODELS)
-    assert list(known_names.TASKS) == list(tasks.TASKS)
+    assert known_names.written("model") == tuple(models.MODELS)
+    assert known_names.written("task") == tuple(tasks.TASKS)
     there = {layout: list(known) for layout, known in starts.CONSTRUCTIONS.items()}
     assert {k: list(v) for k, v in known_names.CONSTRUCTIONS.items()} == there
     assert list(known_names.ALGORITHMS) == list(starts.ALGORITHMS)

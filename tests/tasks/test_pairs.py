@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elsa import tasks
-from elsa.tasks import pairs
 
 SIZE = st.integers(1, 4)
 
@@ -31,10 +30,10 @@ def test_pairs_are_the_products_of_a_row_s_entries(batch, n, d, data):
             with_label = [*(x * y), y * y]
             np.testing.assert_allclose(found.label_pairs[b, :, i], with_label, rtol=1e-15)
             row = np.append(x, y)
-            of_entries = [row[j] * row[k] for j, k in zip(*pairs.entries(d), strict=True)]
+            of_entries = [row[j] * row[k] for j, k in zip(*found.entries(), strict=True)]
             np.testing.assert_allclose([*expected, *with_label], of_entries, rtol=1e-15)
             in_order = [row[j] * row[k] for j in range(d + 1) for k in range(j, d + 1)]
-            np.testing.assert_allclose(pairs.together(found)[b, :, i], in_order, rtol=1e-15)
+            np.testing.assert_allclose(found.together()[b, :, i], in_order, rtol=1e-15)
     kept = n if length is None else length
     np.testing.assert_array_equal(found.counts, [0.0] * (n - kept) + [1.0] * kept)
     np.testing.assert_array_equal(found.query_x, prompt.query_x)
