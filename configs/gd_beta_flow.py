@@ -7,7 +7,7 @@ eigenvalue of the Hessian predicts (Zhang, Wu, Bartlett, arXiv:2402.14951).
 
 Run:    python -m experiments.run --config=configs/gd_beta_flow.py
 Vary:   --config.num_starts=200, --config.spread=30.0
-Expect: every start within 1e-8 of the minimum, late rates within 0.01% of the Hessian's
+Expect: every start within 1e-8 of the minimum, late rates within 0.1% of the Hessian's
 Time:   30 s on 2 CPU cores; configs/gd_beta_flow.py:quick 5 s
 """
 
