@@ -131,6 +131,36 @@ def test_other_advice(tmp_path, content, message):
         tasks.read_csv(written(tmp_path, content), target)
 
 
+def test_all_columns_with_text_or_missing_entries_are_named_at_once(tmp_path):
+    rows = "age,city,size,late fee,y\n1,Rome,3,NA,1\nNA,Bern,4,x,2\n?,Rome,5,1,3\n"
+    path = written(tmp_path, rows)
+    with pytest.raises(ValueError, match="line 2, column 'city'") as refused:
+        tasks.read_csv(path, "y")
+    assert str(refused.value).splitlines()[1] == (
+        "3 of 5 columns are so: 'age' (2 missing, of 3), 'city' (3 not a number, as 'Rome', of 3), "
+        "'late fee' (1 missing and 1 not a number, as 'x', of 3); fill missing entries or drop "
+        "their rows; or pandas.get_dummies(table, columns=['city', 'late fee'], dtype=float) for "
+        "text; or leave columns out, by drop=('age', 'city', 'late fee') or "
+        "'--config.data.drop=age,city,late fee' on a command line"
+    )
+    assert tasks.read_csv(path, "y", drop=("age", "city", "late fee")).x.shape == (3, 1)
+
+
+@table(
+    "rows, message",
+    [
+        ("a,b,y\nx,1,1\nz,2,3\nx,2,3\n", r"--config.data.drop=a on its command line\)$"),
+        ('"p, q",b,y\nx,1,1\nz,2,3\n', r"'--config.data.drop=\"p, q\"' on its"),
+        ("a,b,y\n1,2,1\n,2,NA\n", r"\n2 of 3 columns are so: 'a' \(1 missing, of 2\), 'y' \(1 mi"),
+        ("a,y\nx,NA\nz,1\n", r"columns=\['a'\], dtype=float\) for text$"),  # no other covariate
+        ("a,b,y\nNA,1_0,1\n", r"fill or drop missing entries first, 1 of 1 in this column$"),
+    ],
+)
+def test_columns_of_no_numbers_are_left_out_by_a_word_that_a_shell_takes(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
+        tasks.read_csv(written(tmp_path, rows), "y")
+
+
 def test_a_table_of_one_row_is_told_so(tmp_path):
     one = tasks.read_csv(written(tmp_path, "a,y\n1,2\n"), "y")
     with pytest.raises(ValueError, match=r"sizes has 1 row, .*; give it more rows"):

@@ -1,7 +1,10 @@
 """Entries of a text file as numbers, and what to do about those that are none."""
 
+import csv
+import io
 import math
 import re
+import shlex
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -59,7 +62,7 @@ def numbers(
                 cut = f"{entry[:_SHOWN]!r}.." if len(entry) > _SHOWN else repr(entry)
                 raise ValueError(
                     f"{where}, line {line}, column {header[place]!r}: expected a finite number, "
-                    f"got {cut}; {hint}"
+                    f"got {cut}; {hint}{_of_all(header, lines, target, shape)}"
                 )
             values[index, place] = value
     return values
@@ -71,6 +74,50 @@ class Column(NamedTuple):
     name: str
     entries: list[str]
     is_target: bool
+
+
+def _of_all(
+    header: Sequence[str], lines: Sequence[Line], target: str, shape: re.Pattern[str]
+) -> str:
+    """All columns with missing entries or text, where there are several, and how to do without."""
+    said, dropped, texts = [], [], []
+    for place, name in enumerate(header):
+        entries = [row[place].strip() for _, row in lines]
+        lost = sum(entry.lower() in _MISSING for entry in entries)
+        wrong = [entry for entry in entries if _is_text(entry, shape)]
+        parts = [f"{lost} missing"] if lost else []
+        if wrong:
+            parts.append(f"{len(wrong)} not a number, as {wrong[0][:_SHOWN]!r}")
+            texts.append(name)
+        if parts:
+            said.append(f"{name!r} ({' and '.join(parts)}, of {len(entries)})")
+            dropped.append(name)
+    if len(said) < 2:
+        return ""
+    dropped = [name for name in dropped if name != target]
+    texts = [name for name in texts if name != target]
+    ways = ["fill missing entries or drop their rows"] if len(dropped) > len(texts) else []
+    ways += [f"pandas.get_dummies(table, columns={texts}, dtype=float) for text"] if texts else []
+    if dropped and len(dropped) < len(header) - 1:  # else no covariate is left
+        ways.append(
+            f"leave columns out, by drop={tuple(dropped)} or {_drop_key(dropped)} on a command line"
+        )
+    return f"\n{len(said)} of {len(header)} columns are so: {', '.join(said)}; {'; or '.join(ways)}"
+
+
+def _is_text(entry: str, shape: re.Pattern[str]) -> bool:
+    """Whether an entry is no number in any spelling, and not missing."""
+    if entry.lower() in _MISSING or entry.lower().strip("+-") in ("inf", "infinity"):
+        return False
+    spelt = re.fullmatch(rf"{_THOUSANDS}|[+-]?[\d_.,]+([eEdD][+-]?\d+)?", entry, re.ASCII)
+    return spelt is None and shape.fullmatch(entry) is None
+
+
+def _drop_key(columns: Sequence[str]) -> str:
+    """The word of a command line that leaves columns out, as a shell takes it."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(columns)
+    return shlex.quote(f"--config.data.drop={text.getvalue()}")
 
 
 def _fraction(header: Sequence[str], lines: Sequence[Line], mark: str) -> str | None:
@@ -175,7 +222,8 @@ def _of_text(column: Column, kinds: Sequence[str]) -> str:
             f"a target is a number in every row, and this column holds {shown}: write a number for "
             "each of them, or name another target (data.target in a config)"
         )
-    leave_out = f"leave the column out, by drop=({column.name!r},) (data.drop in a config)"
+    leave_out = f"leave the column out, by drop=({column.name!r},) (data.drop in a config, "
+    leave_out += f"{_drop_key([column.name])} on its command line)"
     if len(kinds) == len(column.entries) > 5:
         return f"its text is another one in every row; {leave_out}"
     return (
