@@ -139,11 +139,15 @@ def test_all_columns_with_text_or_missing_entries_are_named_at_once(tmp_path):
     assert str(refused.value).splitlines()[1] == (
         "3 of 5 columns are so: 'age' (2 missing, of 3), 'city' (3 not a number, as 'Rome', of 3), "
         "'late fee' (1 missing and 1 not a number, as 'x', of 3); fill missing entries or drop "
-        "their rows; or pandas.get_dummies(table, columns=['city', 'late fee'], dtype=float) for "
+        "their rows, and pandas.get_dummies(table, columns=['city', 'late fee'], dtype=float) for "
         "text; or leave columns out, by drop=('age', 'city', 'late fee') or "
         "'--config.data.drop=age,city,late fee' on a command line"
     )
     assert tasks.read_csv(path, "y", drop=("age", "city", "late fee")).x.shape == (3, 1)
+    with pytest.raises(ValueError, match=r"'--config.data.drop=age,city,late fee' on a comm"):
+        tasks.read_csv(path, "y", drop=("age",))
+    with pytest.raises(ValueError, match=r"drop=\('late fee', 'age', 'city'\) \(data.drop in a c"):
+        tasks.read_csv(path, "y", drop=("late fee", "age"))
 
 
 @table(

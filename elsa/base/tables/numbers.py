@@ -33,6 +33,7 @@ def numbers(
     target: str,
     separator: str,
     decimal: str,
+    dropped: Sequence[str] = (),
 ) -> Float[np.ndarray, "n d"]:
     """The entries as numbers.
 
@@ -43,9 +44,11 @@ def numbers(
       target: the name among them that is no covariate's.
       separator: of the file.
       decimal: "." or ","; "" finds out which.
+      dropped: columns left out already; errors name them with those to be left out.
 
     Raises:
-      ValueError: for an entry that is not a finite number, naming its line and column.
+      ValueError: for an entry that is not a finite number, naming its line and column, and every
+        column with missing entries or text where there are several.
     """
     mark = decimal or _decimal(lines, separator)
     shape, is_sure = _shape(mark), not decimal and mark == ","  # it is found where it is sure
@@ -54,15 +57,14 @@ def numbers(
         for place, entry in enumerate(row):
             value = _number(entry, mark, shape)
             if value is None:
-                column = Column(
-                    header[place], [own[place] for _, own in lines], header[place] == target
-                )
+                entries, is_target = [own[place] for _, own in lines], header[place] == target
+                column = Column(header[place], entries, is_target, dropped)
                 other = None if is_sure else _fraction(header, lines, mark)
                 hint = _hint(entry, column, mark, other, is_sure=is_sure)
                 cut = f"{entry[:_SHOWN]!r}.." if len(entry) > _SHOWN else repr(entry)
                 raise ValueError(
                     f"{where}, line {line}, column {header[place]!r}: expected a finite number, "
-                    f"got {cut}; {hint}{_of_all(header, lines, target, shape)}"
+                    f"got {cut}; {hint}{_of_all(header, lines, target, shape, dropped)}"
                 )
             values[index, place] = value
     return values
@@ -74,33 +76,39 @@ class Column(NamedTuple):
     name: str
     entries: list[str]
     is_target: bool
+    dropped: Sequence[str]  # other columns that are left out
 
 
 def _of_all(
-    header: Sequence[str], lines: Sequence[Line], target: str, shape: re.Pattern[str]
+    header: Sequence[str],
+    lines: Sequence[Line],
+    target: str,
+    shape: re.Pattern[str],
+    dropped: Sequence[str],
 ) -> str:
     """All columns with missing entries or text, where there are several, and how to do without."""
-    said, dropped, texts = [], [], []
+    said, names, texts, gaps = [], [], [], 0
     for place, name in enumerate(header):
         entries = [row[place].strip() for _, row in lines]
         lost = sum(entry.lower() in _MISSING for entry in entries)
         wrong = [entry for entry in entries if _is_text(entry, shape)]
-        parts = [f"{lost} missing"] if lost else []
+        parts, gaps = [f"{lost} missing"] if lost else [], gaps + lost
         if wrong:
             parts.append(f"{len(wrong)} not a number, as {wrong[0][:_SHOWN]!r}")
             texts.append(name)
         if parts:
             said.append(f"{name!r} ({' and '.join(parts)}, of {len(entries)})")
-            dropped.append(name)
+            names.append(name)
     if len(said) < 2:
         return ""
-    dropped = [name for name in dropped if name != target]
-    texts = [name for name in texts if name != target]
-    ways = ["fill missing entries or drop their rows"] if len(dropped) > len(texts) else []
-    ways += [f"pandas.get_dummies(table, columns={texts}, dtype=float) for text"] if texts else []
-    if dropped and len(dropped) < len(header) - 1:  # else no covariate is left
+    names, texts = ([name for name in own if name != target] for own in (names, texts))
+    mends = ["fill missing entries or drop their rows"] if gaps else []
+    mends += [f"pandas.get_dummies(table, columns={texts}, dtype=float) for text"] if texts else []
+    ways = [", and ".join(mends)] if mends else ["write numbers"]
+    if names and len(names) < len(header) - 1:  # else no covariate is left
+        out = [*dropped, *names]
         ways.append(
-            f"leave columns out, by drop={tuple(dropped)} or {_drop_key(dropped)} on a command line"
+            f"leave columns out, by drop={tuple(out)} or {_drop_key(out)} on a command line"
         )
     return f"\n{len(said)} of {len(header)} columns are so: {', '.join(said)}; {'; or '.join(ways)}"
 
@@ -222,8 +230,11 @@ def _of_text(column: Column, kinds: Sequence[str]) -> str:
             f"a target is a number in every row, and this column holds {shown}: write a number for "
             "each of them, or name another target (data.target in a config)"
         )
-    leave_out = f"leave the column out, by drop=({column.name!r},) (data.drop in a config, "
-    leave_out += f"{_drop_key([column.name])} on its command line)"
+    out = (*column.dropped, column.name)
+    leave_out = (
+        f"leave the column out, by drop={out} (data.drop in a config, {_drop_key(out)} on its "
+        "command line)"
+    )
     if len(kinds) == len(column.entries) > 5:
         return f"its text is another one in every row; {leave_out}"
     return (

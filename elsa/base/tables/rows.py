@@ -55,6 +55,7 @@ def numbers_of(
         target=target,
         separator=found.separator,
         decimal=decimal,
+        dropped=drop,
     )
     return found.header, values
 
