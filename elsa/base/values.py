@@ -30,9 +30,9 @@ def finite(where: str, /, **arrays: Any) -> None:
         bad = ~np.isfinite(values.astype(np.float64))
         if bad.any():
             index = tuple(int(i) for i in np.argwhere(bad)[0])
+            place = f" at index {index} ({int(bad.sum())} of {bad.size} entries are not finite)"
             raise ValueError(
-                f"{where}: {name} must be finite, got {values[index]} at index {index} "
-                f"({int(bad.sum())} of {bad.size} entries are not finite)"
+                f"{where}: {name} must be finite, got {values[index]}{place if index else ''}"
             )
 
 

@@ -19,6 +19,7 @@ from experiments.harness.experiment import RunError, message_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 _OVERRIDE = re.compile(r"--?(?P<no>no)?config\.(?P<key>[^=]*)(?P<value>=.*)?", re.DOTALL)
+_MEANT = {"name": "architecture", "lr": "learning_rate"}  # what keys are called elsewhere
 _KINDS = {
     bool: "true or false",
     int: "an integer",
@@ -219,7 +220,7 @@ def holder_of(config: ConfigDict, key: str) -> tuple[ConfigDict, str]:
 def _unexpected(argument: str, known: Iterable[str]) -> str:
     """Why a word that is not an override is refused, with the flag it may have meant."""
     if not argument.startswith("-"):
-        return f"unexpected argument {argument!r}. Nothing was run."
+        return f"unexpected argument {argument!r}. Nothing was run.{_as_config(argument)}"
     name = argument.lstrip("-").partition("=")[0]
     flags = ["config", "workdir", "overwrite", "list", "extend", "branch"]
     flags += ["sweep", "sweep_mode", "sweep_samples", "jobs", "cluster"]
@@ -228,6 +229,16 @@ def _unexpected(argument: str, known: Iterable[str]) -> str:
     ]
     hint = f"; did you mean {' or '.join(f'--{flag}' for flag in near)}?" if near else "."
     return f"unknown flag {argument}{hint} Nothing was run."
+
+
+def _as_config(word: str) -> str:
+    """How a word that names a config is given; empty for another."""
+    path, colon, mode = word.partition(":")
+    file = next((each for each in listing.files(CONFIGS) if each.stem == Path(path).stem), None)
+    if file is None:
+        return ""
+    spec = file.stem if typed.is_command() else f"--config={os.path.relpath(file)}"
+    return f" To run that config: {shlex.join([*typed.run(), f'{spec}{colon}{mode}'])}"
 
 
 def refuse_unknown_key(config: ConfigDict, key: str, *, argument: str) -> None:
@@ -248,10 +259,21 @@ def refuse_unknown_key(config: ConfigDict, key: str, *, argument: str) -> None:
 
 
 def _nearest(key: str, known: Iterable[str]) -> list[str]:
-    """At most three known keys that look like the one given, as a whole or in their last part."""
+    """At most three known keys that look like the one given, as a whole or in their last part.
+
+    Keys of the same group come first: only where none is near are others looked at.
+    """
+    parent, dot, last = key.rpartition(".")
+    known = list(known)
+    meant = f"{parent}{dot}{_MEANT.get(last)}"
+    if meant in known:
+        return [meant]
+    beside = {name.rpartition(".")[2]: name for name in known if name.rpartition(".")[0] == parent}
+    if dot and (near := difflib.get_close_matches(last, beside, n=3)):
+        return [beside[name] for name in near]
 
     def likeness(name: str) -> float:
-        pairs = [(key, name), (key.rpartition(".")[2], name.rpartition(".")[2])]
+        pairs = [(key, name), (last, name.rpartition(".")[2])]
         return max(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
 
     ranked = sorted(known, key=likeness, reverse=True)

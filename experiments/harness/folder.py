@@ -216,13 +216,9 @@ class RunFolder:
         steps = None if extend is None else going_on.fewer_steps(before, wanted)
         if steps is not None:
             before["train"]["num_steps"] = wanted["train"]["num_steps"]
-        difference = strict_json.first_difference(before, wanted)
-        if difference:
-            key, there, asked = difference
-            raise FolderError(
-                f"{self.path} holds a {self.what} with another config: "
-                f"{key} is {there} there, {asked} is asked for. {ways_out(self.path)}"
-            )
+        refusal = going_on.difference(before, wanted, self.what)
+        if refusal:
+            raise FolderError(f"{self.path} {refusal}. {ways_out(self.path)}")
         if extend is not None and steps is not None:
             self._go_on(wanted, steps, extend)
         elif taken_over(written, wanted) != written:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from elsa.base import files, sealed_json
+from elsa.base import files, sealed_json, strict_json
 from experiments.harness.experiment import Branch, Case, Experiment, RunError, message_of
 
 ORIGIN = "origin.json"  # of a run that starts from others: their folder, and the checkpoint
@@ -124,6 +124,25 @@ def fewer_steps(there: Mapping[str, Any], asked: Mapping[str, Any]) -> int | Non
     """The steps of the config that is there, where another number of them is asked for."""
     before, now = (config.get("train", {}).get("num_steps") for config in (there, asked))
     return before if isinstance(before, int) and isinstance(now, int) and before != now else None
+
+
+def difference(there: Mapping[str, Any], asked: Mapping[str, Any], what: str) -> str | None:
+    """What a folder holds in the place of what is asked for, another experiment first.
+
+    Args:
+      there: the folder's config.json, or the sweep.json of a sweep, with the config inside.
+      asked: the same of what is to be run.
+      what: "run" or "sweep".
+    """
+    configs = (there.get("config", there), asked.get("config", asked))
+    before, now = (own.get("experiment") if isinstance(own, Mapping) else None for own in configs)
+    if isinstance(before, str) and isinstance(now, str) and before != now:
+        return f"is a {what} of {before}, not of {now}"
+    found = strict_json.first_difference(there, asked)
+    if found is None:
+        return None
+    key, was, wanted = found
+    return f"holds a {what} with another config: {key} is {was} there, {wanted} is asked for"
 
 
 def fill_in(there: Any, wanted: Any, key: Sequence[str], value: Any) -> None:

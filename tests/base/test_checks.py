@@ -54,6 +54,12 @@ def test_finite_names_array_entry_and_count(bad, dtype):
         checks.finite("pack", y=np.zeros(2), X=array)
 
 
+@table("bad", [float("nan"), np.float32("-inf"), np.array(np.inf)])
+def test_finite_says_of_a_single_number_what_it_is_and_no_place(bad):
+    with pytest.raises(ValueError, match=r"^pack: lam must be finite, got (nan|-?inf)$"):
+        checks.finite("pack", lam=bad)
+
+
 def test_in_range_names_the_entry_that_would_become_infinite():
     checks.in_range("f", np.float32, X=np.array([3e38, np.inf]), n=1, none=np.zeros((0, 3)))
     with pytest.raises(ValueError, match=r"f: X must lie in the range of float16, .*got 70000.0"):

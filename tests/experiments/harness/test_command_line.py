@@ -1,11 +1,12 @@
 """From words to a config: files, modes, keys and values, and what each mistake is told."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict, config_dict
 
-from experiments.harness import command_line
+from experiments.harness import command_line, typed
 from experiments.harness.experiment import RunError
 from tests.helpers import table
 
@@ -199,6 +200,33 @@ def test_overrides_come_back_in_one_form(config):
 )
 def test_every_mistake_is_told_what_is_known(config, words, message):
     assert message in refused(config, *words)
+
+
+@pytest.mark.parametrize(
+    "word, message",
+    [
+        ("model.name=gpt2", "no key 'model.name'; did you mean model.architecture? Nothing"),
+        ("train.lr=1", "no key 'train.lr'; did you mean train.learning_rate? Nothing"),
+        ("model.heads=2", "no key 'model.heads'; did you mean model.num_heads? Nothing"),
+        ("prompt.dim=2", "no key 'prompt.dim'; did you mean task.dim? Nothing"),
+    ],
+)
+def test_keys_of_the_same_group_are_the_nearest(word, message):
+    assert message in refused(command_line.load("train"), f"--config.{word}")
+
+
+@pytest.mark.parametrize("word", ["convergence", "convergence:quick", "configs/convergence.py"])
+def test_a_config_without_its_flag_is_told_the_command(monkeypatch, word):
+    monkeypatch.chdir(command_line.CONFIGS.parent)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "experiments.run", word])
+    monkeypatch.setattr(typed, "_start", [])
+    end = ":quick" if "quick" in word else ""
+    with pytest.raises(RunError) as error:
+        command_line.refuse_flags([word])
+    assert str(error.value) == (
+        f"unexpected argument {word!r}. Nothing was run. To run that config: "
+        f"python -m experiments.run --config=configs/convergence.py{end}"
+    )
 
 
 def test_without_a_config_only_what_is_no_override_is_refused():

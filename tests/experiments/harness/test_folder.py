@@ -11,6 +11,7 @@ import pytest
 from elsa.base import files
 from experiments.harness import folder as folder_module
 from experiments.harness.folder import FolderError, RunFolder
+from experiments.harness.sweep_folder import SweepFolder
 
 CONFIG = {"experiment": "fake", "task": {"dim": 5, "noise_var": 0.0}, "depths": (1, 2)}
 BOTH_WAYS = "Give another --workdir, or --overwrite, which moves the folder to "
@@ -88,6 +89,18 @@ def test_a_run_that_lost_its_config_is_to_have_it_back(run):
         RunFolder.open(run, CONFIG)
     assert BOTH_WAYS in str(refused.value)
     assert tree(run) == before
+
+
+@pytest.mark.parametrize("kind", [RunFolder, SweepFolder])
+def test_a_folder_of_another_experiment_is_told_so_before_its_keys(tmp_path, kind):
+    other = {"axes": {}, **changed(dim=7), "experiment": "convergence"}
+    held = [{"config": own} if kind is SweepFolder else own for own in (CONFIG, other)]
+    kind.open(tmp_path / "name", held[0]).close()
+    before = tree(tmp_path)
+    what = rf"name is a {kind.what} of fake, not of convergence\. {BOTH_WAYS}"
+    with pytest.raises(FolderError, match=what):
+        kind.open(tmp_path / "name", held[1])
+    assert tree(tmp_path) == before
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
