@@ -27,6 +27,10 @@ def runs(config: ConfigDict) -> None:
 def train(config: ConfigDict) -> None:
     """Refuses bad numbers, unknown names, and a table that is none or has no such columns."""
     known_names.refuse("train", "task", "task.name", config.task.name)
+    sizes = {"task.context_length": (config.task.context_length, 1)}
+    if config.task.name != "table" and not config.data.path:  # else the table says
+        sizes["task.dim"] = (config.task.dim, 1)
+    checks.size("train", **sizes)
     architecture_table.refuse(config)
     checks.integer(
         "train", eval_prompts=(config.eval_prompts, 1), watch_prompts=(config.watch_prompts, 1)
