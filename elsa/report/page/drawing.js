@@ -130,6 +130,7 @@ const Drawing = (() => {
       group.append(node("path", { d: path(points), fill: "none", stroke: colour, "stroke-width": width, ...stroke(series) }));
     }
     const [first, every] = series.every;
+    const isMarked = (index) => series.marked?.includes(index) ?? (index >= first && (index - first) % every === 0);
     for (const point of points) {
       if (point === null) continue;
       const [across, up, index] = point;
@@ -137,7 +138,7 @@ const Drawing = (() => {
         const low = y.at(series.low[index]) ?? y.from, high = y.at(series.high[index]) ?? y.from;
         group.append(node("path", { d: `M${across} ${low}V${high}M${across - 3} ${low}h6M${across - 3} ${high}h6`, stroke: colour, fill: "none" }));
       }
-      if (series.marker && index >= first && (index - first) % every === 0)
+      if (series.marker && isMarked(index))
         group.append(mark(series, across, up, colour));
     }
     return group;
