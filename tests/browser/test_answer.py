@@ -81,8 +81,8 @@ def large(tmp_path_factory):
     predicted = [-1.9e5, 3.3e5, 4.4e5, 6.1e5, 7.7e5]
     held_out = {"truth": truth, "prediction": predicted, "sklearn_prediction": predicted}
     held_out |= {"r2": 0.6, "sklearn_r2": 0.6}
-    found = {"target": "price", "columns": ["age", "income"], "spreads": [1.0, 1.0]}
-    size = [-21000.0, 190000.0]
+    found = {"target": "price", "columns": ["average_age", "median_income"], "spreads": [1.0, 1.0]}
+    size = [-21000.0, 90000.0]  # beside long names, 24 pixels from one to the next
     found |= {"coefficients": size, "sklearn_coefficients": size, "held_out": held_out}
     drawn = chart(answers.figure(found))
     text = document.document(
