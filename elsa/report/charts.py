@@ -24,9 +24,10 @@ def chart(figure: "Figure") -> Chart | None:
       whether the places stand for names, as of columns), `series` and `notes` (texts beside the
       curves); and `notes` of the whole figure. A series has `name`, `colour`, `dash` (solid,
       dashed, dotted or none), `marker`, its `size` (points, across) and whether it is `filled`,
-      `width`, `x`, `y`, for bars of error `low` and `high`, for a band `band`: true, its outline in
-      x and y, and `fraction`: the axes, of "x" and "y", along which its numbers are shares of the
-      panel. A gap is None. A guide, as the line at 0, has no name.
+      `width`, `x`, `y`, `every`: the first point with a marker and the step to the next, or
+      `marked`: all points that have one; for bars of error `low` and `high`, for a band `band`:
+      true, its outline in x and y, and `fraction`: the axes, of "x" and "y", along which its
+      numbers are shares of the panel. A gap is None. A guide, as the line at 0, has no name.
     """
     panels = []
     shown = [axes for axes in figure.axes if axes.get_visible()]
@@ -181,7 +182,7 @@ def _line(axes: "Axes", line: Any) -> Series:
         "dash": _DASHES.get(str(line.get_linestyle()), "none"),
         "marker": None if marker.lower() in ("none", "", " ") else marker,
         **_mark(line),
-        **{"width": width, "fraction": fraction, "every": _every(line.get_markevery())},
+        **{"width": width, "fraction": fraction, **_every(line.get_markevery())},
     }
 
 
@@ -196,13 +197,15 @@ def _mark(line: Any) -> Series:
     }
 
 
-def _every(markevery: Any) -> list[int]:
-    """First marked point, and how many it is from each to the next."""
+def _every(markevery: Any) -> Series:
+    """First marked point, and how many it is from each to the next; or all that are marked."""
     if isinstance(markevery, int):
-        return [0, markevery]
+        return {"every": [0, markevery]}
     if isinstance(markevery, tuple) and all(isinstance(part, int) for part in markevery):
-        return list(markevery)
-    return [0, 1]
+        return {"every": list(markevery)}
+    if isinstance(markevery, list):
+        return {"every": [0, 1], "marked": [int(place) for place in markevery]}
+    return {"every": [0, 1]}
 
 
 def _look(artist: Any, colours: Any) -> Series:

@@ -1,5 +1,7 @@
 """The figure of a run on a table: dots within rings, a button for each thing, ticks on a phone."""
 
+import itertools
+
 import pytest
 
 from elsa.report import document
@@ -70,3 +72,37 @@ def test_an_axis_of_names_stays_and_points_below_zero_are_said(visit, address):
         assert "age  -0.893" in columns.locator("svg").inner_html()
         page.get_by_role("button", name="scikit-learn").click()
         assert columns.get_by_text("Not shown, as they are not above 0: 1 point.").is_visible()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """The same with targets of six digits, as prices of houses are, and one that is below zero."""
+    truth = [1.2e5, 3.1e5, 4.6e5, 6.9e5, 8.8e5]
+    predicted = [-1.9e5, 3.3e5, 4.4e5, 6.1e5, 7.7e5]
+    held_out = {"truth": truth, "prediction": predicted, "sklearn_prediction": predicted}
+    held_out |= {"r2": 0.6, "sklearn_r2": 0.6}
+    found = {"target": "price", "columns": ["average_age", "median_income"], "spreads": [1.0, 1.0]}
+    size = [-21000.0, 90000.0]  # beside long names, 24 pixels from one to the next
+    found |= {"coefficients": size, "sklearn_coefficients": size, "held_out": held_out}
+    drawn = chart(answers.figure(found))
+    text = document.document(
+        "a run", {"Figures": document.figure("answer", 0)}, head="", charts=[drawn]
+    )
+    place = tmp_path_factory.mktemp("large") / "report.html"
+    place.write_text(text, encoding="utf-8")
+    return place.as_uri()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_no_two_numbers_along_an_axis_touch(visit, large, width):
+    with visit(large, width=width, scheme="light", own=large) as page:
+        for is_log in (False, True):
+            page.get_by_label("logarithmic horizontal axis").set_checked(is_log)
+            for panel in page.locator(".panel svg").all():
+                whole = panel.bounding_box()
+                ticks = panel.locator("text[text-anchor=middle]:not(.label)").all()
+                boxes = sorted((one.bounding_box() for one in ticks), key=lambda box: box["x"])
+                assert len(boxes) >= (1 if is_log else 2)
+                for left, right in itertools.pairwise(boxes):
+                    assert right["x"] - left["x"] - left["width"] >= 4
+                assert boxes[-1]["x"] + boxes[-1]["width"] <= whole["x"] + whole["width"]

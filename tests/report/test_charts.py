@@ -83,6 +83,22 @@ def test_marks_are_as_large_and_filled_as_on_paper_and_guides_have_no_name():
     assert (found["dots"]["size"], found["dots"]["filled"]) == (2.0, True)
 
 
+@pytest.mark.parametrize(
+    "places, found",
+    [
+        (None, {"every": [0, 1]}),
+        (3, {"every": [0, 3]}),
+        ((1, 2), {"every": [1, 2]}),
+        ([1, 4], {"every": [0, 1], "marked": [1, 4]}),
+    ],
+)
+def test_marks_are_at_the_points_that_have_one_on_paper(places, found):
+    figure, axes = style.figure()
+    style.measured(axes, range(6), range(6), name="h3", markevery=places)
+    (one,) = chart(figure)["panels"][0]["series"]
+    assert {key: one[key] for key in ("every", "marked") if key in one} == found
+
+
 def test_pictures_of_matrices_are_no_charts():
     figure, axes = style.figure()
     axes.imshow(np.eye(2))

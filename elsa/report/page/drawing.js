@@ -130,6 +130,7 @@ const Drawing = (() => {
       group.append(node("path", { d: path(points), fill: "none", stroke: colour, "stroke-width": width, ...stroke(series) }));
     }
     const [first, every] = series.every;
+    const isMarked = (index) => series.marked?.includes(index) ?? (index >= first && (index - first) % every === 0);
     for (const point of points) {
       if (point === null) continue;
       const [across, up, index] = point;
@@ -137,7 +138,7 @@ const Drawing = (() => {
         const low = y.at(series.low[index]) ?? y.from, high = y.at(series.high[index]) ?? y.from;
         group.append(node("path", { d: `M${across} ${low}V${high}M${across - 3} ${low}h6M${across - 3} ${high}h6`, stroke: colour, fill: "none" }));
       }
-      if (series.marker && index >= first && (index - first) % every === 0)
+      if (series.marker && isMarked(index))
         group.append(mark(series, across, up, colour));
     }
     return group;
@@ -158,22 +159,39 @@ const Drawing = (() => {
   // Whether all places along an axis are whole numbers, as steps and layers are.
   const isWhole = (panel, side) => panel.series.every((one) => one.fraction.includes(side) || one[side].every((value) => value === null || Number.isInteger(value)));
 
+  // Texts beside each other never touch: two numbers would read as one. Of numbers every second,
+  // third and so on stays, of names each that has room, and all of them inside of the picture.
+  function spread(texts, isEven, width) {
+    const boxes = texts.map((made) => {
+      const half = (made.getComputedTextLength() || 7 * made.textContent.length) / 2;
+      const at = Math.min(Number(made.getAttribute("x")), width - half - 1);
+      made.setAttribute("x", at);
+      return { made, from: at - half - 3, to: at + half + 3 };
+    }).sort((a, b) => a.from - b.from);
+    const fit = (some) => some.every((box, index) => index === 0 || box.from >= some[index - 1].to);
+    let kept = [];
+    if (isEven) {
+      let step = 1;
+      do kept = boxes.filter((_, index) => index % step === 0); while (!fit(kept) && (step += 1));
+    } else for (const box of boxes) if (fit([...kept.slice(-1), box])) kept.push(box);
+    for (const { made } of boxes.filter((box) => !kept.includes(box))) made.remove();
+  }
+
   function axes(svg, panel, x, y, size) {
     const side = (axis, along, count) =>
       panel[axis].ticks
         ? panel[axis].ticks.map(([place, text]) => [along.at(place), text])
         : ticks(along.range, along.isLog, count, isWhole(panel, axis)).map((value) => [along.at(value), number(value, 4)]);
-    const names = side("x", x, Math.max(3, Math.floor((x.to - x.from) / 80)));
-    let last = -Infinity;
+    const names = side("x", x, Math.max(3, Math.floor((x.to - x.from) / 80))).filter(([at]) => at !== null && at >= x.from - 1 && at <= x.to + 1);
     const slanted = panel.x.ticks !== null && names.some(([, text]) => text.length > 8);
-    for (const [at, text] of names) {
-      if (at === null || at < x.from - 1 || at > x.to + 1) continue;
-      svg.append(node("path", { class: "grid", d: `M${at} ${y.to}V${y.from}` }));
-      if (!slanted && at - last < 7 * text.length + 4) continue;
-      last = at;
+    for (const [at] of names) svg.append(node("path", { class: "grid", d: `M${at} ${y.to}V${y.from}` }));
+    const texts = names.map(([at, text]) => {
       const turned = slanted ? { transform: `rotate(-25 ${at} ${y.from + 14})`, "text-anchor": "end" } : { "text-anchor": "middle" };
-      svg.append(node("text", { x: at, y: y.from + 16, ...turned }, text));
-    }
+      const made = node("text", { x: at, y: y.from + 16, ...turned }, text);
+      svg.append(made);
+      return made;
+    });
+    if (!slanted) spread(texts, panel.x.ticks === null, size.width);
     for (const [at, text] of side("y", y, 5)) {
       if (at === null || at > y.from + 1 || at < y.to - 1) continue;
       svg.append(node("path", { class: "grid", d: `M${x.from} ${at}H${x.to}` }));
