@@ -78,14 +78,10 @@ def rows_of(prompt: AnyPrompt, model: nnx.Module, dim: int) -> Prompt:
     return prompt
 
 
-def context_gram(prompt: SummedPrompt, precision: str) -> Float[Array, "batch m m"]:
+def context_gram(prompt: AnyPrompt, precision: str) -> Float[Array, "batch m m"]:
     """[X y]^T [X y] of every context."""
     if isinstance(prompt, GramPrompt):
         return prompt.gram
-    if isinstance(prompt, CountedPrompt):
-        counts_N = prompt.counts[None, :]
-        x, y = prompt.x * counts_N[:, :, None], prompt.y * counts_N
-        return gram.context_gram(x, y, precision=precision)
     return gram.context_gram(prompt.x, prompt.y, precision=precision)
 
 

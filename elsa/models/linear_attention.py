@@ -110,7 +110,7 @@ class LinearAttention(nnx.Module):
         channels = self.wq.shape[0]
         require_fit(prompt, self, channels - 1)
         keyed, value = query_row(prompt) @ self.query_key, self.wv[...][:, readout.LABEL]
-        if _is_short(prompt, channels):
+        if isinstance(prompt, CountedPrompt) or _is_short(prompt, channels):
             # covariates and labels apart: a sweep over what moves the labels shares the covariates
             scores_BxN = jnp.einsum("bnd,bd->bn", prompt.x, keyed[:, :-1])
             scores_BxN += prompt.y * keyed[:, -1:]
@@ -122,12 +122,11 @@ class LinearAttention(nnx.Module):
         return jnp.einsum("bi,bi->b", keyed, values)
 
 
-def _is_short(prompt: SummedPrompt, channels: int) -> TypeGuard[Prompt | CountedPrompt]:
-    """Whether the rows of a context are read as the formula stands."""
+def _is_short(prompt: AnyPrompt, channels: int) -> TypeGuard[Prompt]:
+    """Whether the rows of a context are few enough to be read as the formula stands."""
     if isinstance(prompt, GramPrompt):
         return False
-    few = prompt.x.shape[1] <= _FEW_ROWS * channels and arithmetic.version() >= 5
-    return few or isinstance(prompt, CountedPrompt)
+    return prompt.x.shape[1] <= _FEW_ROWS * channels and arithmetic.version() >= 5
 
 
 class SoftmaxAttention(nnx.Module):

@@ -60,10 +60,6 @@ class Crowd(NamedTuple):
         draws = 1 if share_data else seeds
         return cls(grid, draws, math.prod(grid.sizes) * seeds, settings.train.batch)
 
-    def different(self, of_point: Callable[[Point], Any]) -> int:
-        """How many different values a function of a point has among those of the sweep."""
-        return self.grid.differ(of_point)
-
     def draws_of_covariates(self) -> int:
         """How many contexts' covariates are drawn for each prompt of a batch."""
 
@@ -71,7 +67,7 @@ class Crowd(NamedTuple):
             drawn = point.task.sample(jax.random.key(0), 1)
             return drawn.x if isinstance(drawn, Prompt) else drawn
 
-        return self.draws * self.different(covariates)
+        return self.draws * self.grid.differ(covariates)
 
 
 def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
@@ -125,9 +121,9 @@ def choose(asked: str, model: Any, point: Point, crowd: Crowd) -> str:
 def _of_sums(task: Any, crowd: Crowd) -> dict[str, float]:
     """What a prompt costs models that sum over rows, which a task has once for all lengths."""
     channels, entries = task.dim + 1, task.context_length * (task.dim + 1)
-    points, tasks = math.prod(crowd.grid.sizes), crowd.different(lambda point: point.task)
-    lengths = crowd.different(lambda point: point.length)
-    contexts = crowd.different(lambda point: (point.task, point.length))
+    points, tasks = math.prod(crowd.grid.sizes), crowd.grid.differ(lambda point: point.task)
+    lengths = crowd.grid.differ(lambda point: point.length)
+    contexts = crowd.grid.differ(lambda point: (point.task, point.length))
     made = lengths * _drawn(channels) + contexts * _GRAM_MADE * channels**2
     return {
         "rows": entries * (1 + tasks * _ROW_MADE + points * _ROW_READ),
@@ -142,7 +138,7 @@ def _of_gram_models(task: Any, crowd: Crowd) -> dict[str, float]:
     multiplied = points * _MULTIPLY_ADD * channels**3 / 3
     return {
         "rows": entries * (1 + points * (_ROW_ENTRY + _MULTIPLY_ADD * channels)),
-        "gram": crowd.different(lambda point: point.length) * _drawn(channels) + multiplied,
+        "gram": crowd.grid.differ(lambda point: point.length) * _drawn(channels) + multiplied,
     }
 
 
