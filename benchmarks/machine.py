@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.harness import Row, sample
-from elsa.base import environment
+from elsa.base import cores, environment
 
 _PEERS = ("scipy", "scikit-learn", "torch")  # beside what every run's environment lists
 _SIDE = 1024  # of the square matrices
@@ -27,9 +27,7 @@ def description() -> dict[str, Any]:
     """Processor, cores, threads, versions and the load, as plain JSON values."""
     return {
         "cpu": processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": cores.own(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "load": load(),
         "peers": {name: _version(name) for name in _PEERS},

@@ -9,7 +9,6 @@ saves, and the same command goes on. Where one fails, those that run end, and no
 """
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
+
+from elsa.base import cores
 
 _LOOKS = 0.2  # seconds between two looks for an experiment that has ended
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
@@ -104,8 +105,7 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("names", nargs="+", help="configs/NAME.py")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parser.add_argument("--jobs", type=int, default=cores or 1, help="at once; one for each core")
+    parser.add_argument("--jobs", type=int, default=cores.own(), help="at once; one for each core")
     parser.add_argument("--mode", default="", help=":quick for the small version of each")
     own = sys.argv[1:]
     rest = own[own.index("--") + 1 :] if "--" in own else []

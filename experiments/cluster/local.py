@@ -12,7 +12,7 @@ from pathlib import Path
 
 import submitit
 
-from elsa.base import owner
+from elsa.base import cores, owner
 from experiments.cluster.ledger import Job, Ledger
 from experiments.cluster.places import LOCAL, RUNNING, State, by_value, command
 
@@ -28,8 +28,7 @@ class Local:
     def __init__(self, ledger: Ledger):
         self._ledger = ledger
         self._started: dict[int, submitit.Job[int]] = {}
-        affinity = getattr(os, "sched_getaffinity", None)
-        self._cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+        self._cores = cores.own()
 
     def room(self, alive: int) -> int:
         """As many as there are cores without a job."""
