@@ -53,7 +53,9 @@ def test_a_curve_can_be_hidden_and_an_axis_made_linear(page):
     page.get_by_label("logarithmic vertical axis").uncheck()
     assert page.locator(".curves path").first.get_attribute("d") != before
     page.get_by_text("Numbers of this figure").click()
-    assert page.locator("figure tbody tr").count() == 12
+    rows = page.locator("figure tbody tr")
+    rows.first.wait_for()  # browsers tell of what is unfolded some time after the click
+    assert rows.count() == 12
 
 
 def test_numbers_are_read_by_pointer_and_by_keys_alone(page):
