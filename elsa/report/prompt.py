@@ -46,8 +46,10 @@ def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
     head's formula, and of them the rows and columns of blocks where they are not zero. Where a
     block is longer than 6 rows or channels, 4 in weights, those in its middle are left out. What is
     left out is a hatched strip. Colours are symmetric about zero; where magnitudes differ much the
-    scale is logarithmic beyond the inner two ticks of the colour bar, as its label says. Memory
-    grows with depth times prompt, as every layer's prompt is computed.
+    scale is logarithmic beyond the inner two ticks of the colour bar, as its label says. Where the
+    largest entries of two blocks of the prompt are more than 1,000-fold apart, each block is drawn
+    over its own, and all of them are listed. Memory grows with depth times prompt, as every layer's
+    prompt is computed.
 
     Args:
       stack: of a construction or compiled.
@@ -72,19 +74,21 @@ def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
         Map(rows, channels, named),
         *(Line(line) for line in key),
     ]
-    outlines = [box for _, *box in boxes]
+    outlines = [(down, across) for _, down, across in boxes]
     cell = _cell(len(channels.shown), len(chosen))
+    largest = [float(np.abs(prompts[chosen][box]).max()) for box in _boxes(outlines)]
+    sizes = [size for size in largest if size > 0]
+    is_relative = bool(sizes) and max(sizes) > _RANGE * min(sizes)
     for index in chosen:
         title = "input" if index == 0 else f"after layer {index}"
-        places = [(down, across) for down, across in outlines]
-        items.append(
-            Panel(title, prompts[index], rows, channels, places, cell=cell, has_ticks=False)
-        )
-    largest = [
-        np.abs(prompts[chosen][:, down.start : down.stop, across.start : across.stop]).max()
-        for down, across in outlines
-    ]
-    items.append(Scale("entries of the prompt", _linear_below(largest, largest)))
+        values = _over(prompts[index], outlines, largest) if is_relative else prompts[index]
+        items.append(Panel(title, values, rows, channels, outlines, cell=cell, has_ticks=False))
+    if is_relative:
+        items.append(Scale("entries of the prompt over the largest of their block", math.inf))
+        each = [f"{name} {size:.3g}" for (name, *_), size in zip(boxes, largest, strict=True)]
+        items += [Line(line) for line in _lines([f"largest: {each[0]}", *each[1:]], ", ")]
+    else:
+        items.append(Scale("entries of the prompt", _linear_below(largest, largest)))
     weights = list(_weights(stack, rows, channels))
     drawn = [w for w in weights if isinstance(w, Panel)]
     sizes = [np.abs(w.values[w.values != 0]) for w in drawn]
@@ -98,6 +102,28 @@ def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
     return draw(items)
 
 
+def _boxes(outlines: Sequence[tuple[range, range]]) -> list[tuple[Any, ...]]:
+    """An index of each block, of one prompt or of several."""
+    return [
+        np.s_[..., down.start : down.stop, across.start : across.stop] for down, across in outlines
+    ]
+
+
+def _over(
+    prompt: Float[np.ndarray, "n m"],
+    outlines: Sequence[tuple[range, range]],
+    largest: Sequence[float],
+) -> Float[np.ndarray, "n m"]:
+    """Every block over its largest size: one scale for all would leave small ones white.
+
+    As covariates are beside prices.
+    """
+    scaled = np.zeros_like(prompt)
+    for box, size in zip(_boxes(outlines), largest, strict=True):
+        scaled[box] = prompt[box] / (size or 1.0)
+    return scaled
+
+
 def _cell(columns: int, panels: int) -> float:
     """Inches of an entry, so that all prompts are side by side, or two and two of large ones."""
     beside = panels if columns * 0.05 * panels < style.WIDTH - 0.1 * panels else 2
@@ -108,7 +134,7 @@ def _kinds(panels: Sequence[Panel]) -> list[str]:
     """Which arrays there are, and what their rows and columns count."""
     found: dict[str, list[str]] = {}
     for panel in sorted(panels, key=lambda panel: list(_ARRAYS).index(panel.title.lower())):
-        titles = found.setdefault(rf"{panel.rows.name} $\times$ {panel.columns.name}", [])
+        titles = found.setdefault(f"{panel.rows.name} × {panel.columns.name}", [])
         titles += [panel.title] * (panel.title not in titles)
     return [f"{', '.join(titles)}: {sides}" for sides, titles in found.items()]
 

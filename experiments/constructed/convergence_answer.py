@@ -9,20 +9,16 @@ import numpy as np
 
 from elsa import tasks
 from elsa.base.counting import counted
-from elsa.report import style
 from elsa.tasks.table import held_out_rows
 from experiments.constructed import convergence_problems as problems
 from experiments.constructed.convergence_problems import Problems
 from experiments.harness.experiment import Record, Summary
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from rich.table import Table
 
 _LAMS = np.logspace(-5, 2, 15)  # over the number of rows, which a column's squares sum to
-_SHOWN = 25  # coefficients of the figure and of the printed table
-_LETTERS = 23  # of a column's name and its coefficient, beside which the titles have room
+SHOWN = 25  # coefficients of the figure and of the printed table
 _VISIBLE = 0.005  # of R2: less is no reason for another lam
 # of a problem, and of rows in its standard form or None: w, and the predictions there
 Solve = Callable[[Problems, np.ndarray | None], tuple[np.ndarray, np.ndarray | None]]
@@ -168,10 +164,10 @@ def table(found: Mapping[str, Any]) -> "Table":
     if found["rows_held_out"]:
         caption = (
             f"{counted(found['rows_held_out'], 'row')} held out, predicted from the others: R2 "
-            f"{_number(found['r2'])}, scikit-learn {_number(found['sklearn_r2'])}"
+            f"{number(found['r2'])}, scikit-learn {number(found['sklearn_r2'])}"
         )
     caption += _of_lam(found.get("regulariser"))
-    left_out = len(found["columns"]) - _SHOWN
+    left_out = len(found["columns"]) - SHOWN
     if left_out > 0:
         caption += f"\n{left_out} more {'columns' if left_out > 1 else 'column'}: coefficients.csv"
     made = Table(
@@ -182,7 +178,7 @@ def table(found: Mapping[str, Any]) -> "Table":
         caption_justify="left",
     )
     pairs = zip(found["coefficients"], found["sklearn_coefficients"], strict=True)
-    for name, (ours, theirs) in list(zip(found["columns"], pairs, strict=True))[:_SHOWN]:
+    for name, (ours, theirs) in list(zip(found["columns"], pairs, strict=True))[:SHOWN]:
         made.add_row(name, f"{ours:.6g}", f"{theirs:.6g}")
     made.add_section()
     made.add_row("(intercept)", *(f"{found[k]:.6g}" for k in ("intercept", "sklearn_intercept")))
@@ -193,7 +189,7 @@ def _of_lam(found: Mapping[str, Any] | None) -> str:
     """What the regulariser is, and what another one would give; runs of before do not say."""
     if found is None:
         return ""
-    own, other = (_number(found[key]) for key in ("left_out_r2", "good_left_out_r2"))
+    own, other = (number(found[key]) for key in ("left_out_r2", "good_left_out_r2"))
     lam = f"{found['good_lam']:g}"
     said = (
         f"\nlam = {found['lam']:g}, which shrinks the coefficients of the standardised columns: R2 "
@@ -206,87 +202,6 @@ def _of_lam(found: Mapping[str, Any] | None) -> str:
     return f"{said}lam = {lam} has {other}: --config.lam={lam}, with another --workdir"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A share of the variance, R2, for people."""
     return "-" if value is None else f"{value:.4f}"
-
-
-@style.applied(literal=True)
-def figure(found: Mapping[str, Any]) -> "Figure":
-    """Coefficients beside scikit-learn's, and below them predictions against the truth."""
-    shown = min(len(found["columns"]), _SHOWN)
-    above = 1.0 + 0.15 * shown
-    below = 2.5 if found["held_out"] else 0.0
-    ratios: dict[str, Any] = {"height_ratios": [above, below]} if below else {}
-    drawn, panels = style.figure(1 + bool(below), height=above + below, squeeze=False, **ratios)
-    _coefficients(panels[0, 0], found)
-    if below:
-        _predictions(panels[1, 0], found["target"], found["held_out"])
-    style.legend_outside(drawn, panels[-1, 0], place="upper")
-    return drawn
-
-
-def _coefficients(axes: "Axes", found: Mapping[str, Any]) -> None:
-    """The largest of them, each times its column's standard deviation: all in the label's unit."""
-    spreads = np.array(found["spreads"])
-    ours, theirs = (
-        np.array(found[key]) * spreads for key in ("coefficients", "sklearn_coefficients")
-    )
-    chosen = np.argsort(-np.abs(theirs), kind="stable")[:_SHOWN][::-1]
-    places = np.arange(len(chosen))
-    numbers = [f"{found['coefficients'][j]:.3g}" for j in chosen]
-    room = _LETTERS - max(map(len, numbers), default=0)
-    names = [
-        f"{_short(found['columns'][j], room)}  {number}"
-        for j, number in zip(chosen, numbers, strict=True)
-    ]
-    with style.applied():
-        axes.axvline(0.0, color="#999999", linewidth=0.6)
-        axes.set_yticks(places, names)
-        axes.set_ylim(-0.7, len(chosen) - 0.3)
-    style.linear(axes, "x")
-    _both(axes, (ours[chosen], places), (theirs[chosen], places))
-    more = f"\n(largest {_SHOWN} of {len(spreads)})" if len(spreads) > _SHOWN else ""
-    style.finish(
-        axes,
-        x=f"coefficient × standard deviation\n(units of {_short(found['target'])})",
-        y="",
-        title=f"coefficients in the table's units{more}",
-        legend=False,
-    )
-
-
-def _predictions(axes: "Axes", target: str, held_out: Mapping[str, Any]) -> None:
-    truth, ours, theirs = (
-        np.array(held_out[key]) for key in ("truth", "prediction", "sklearn_prediction")
-    )
-    ends = np.array([min(truth.min(), ours.min()), max(truth.max(), ours.max())])
-    style.theory(axes, ends, ends, label="prediction = truth", color="#999999")
-    style.linear(axes, "x")
-    style.linear(axes, "y")
-    scores = [_number(held_out[key]) for key in ("r2", "sklearn_r2")]
-    _both(axes, (truth, ours), (truth, theirs))
-    style.finish(
-        axes,
-        x=f"{_short(target)}, rows held out",
-        y=f"predicted {_short(target)}",
-        title="{} that {} not fitted:\nR² {}, scikit-learn {}".format(
-            counted(len(truth), "row"), "were" if len(truth) > 1 else "was", *scores
-        ),
-        legend=False,
-    )
-
-
-def _both(
-    axes: "Axes",
-    ours: tuple[np.ndarray, np.ndarray],
-    theirs: tuple[np.ndarray, np.ndarray],
-) -> None:
-    """Attention's points as rings, scikit-learn's as dots, which lie inside where they agree."""
-    rings: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 5.0}
-    style.measured(axes, *ours, name=0, label="attention", **rings)
-    dots: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 4.0}
-    style.theory(axes, *theirs, label="scikit-learn", **dots)
-
-
-def _short(name: str, most: int = 16) -> str:
-    return name if len(name) <= most else f"{name[: most - 1]}…"

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from elsa import constructions, report, theory
 from elsa.base.counting import counted
 from elsa.report import style
+from experiments.constructed import answer_figure
 from experiments.constructed import convergence_answer as answers
 from experiments.constructed import convergence_problems as problems
 from experiments.harness.experiment import Record, Summary
@@ -91,7 +92,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Mapp
     if "path" in config.data:
         made["prompt"] = _prompt(config)
     for answer in answers.of(records):
-        made["answer"] = answers.figure(answer)
+        made["answer"] = answer_figure.figure(answer)
     return made
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from elsa.report import document
 from elsa.report.charts import chart
-from experiments.constructed import convergence_answer as answers
+from experiments.constructed import answer_figure
 
 pytestmark = pytest.mark.slow
 TRUTH = [245.0, 290.0, 310.0, 350.0, 385.0]
@@ -19,7 +19,7 @@ def address(tmp_path_factory):
     held_out |= {"prediction": predicted, "sklearn_prediction": predicted}
     found = {"target": "price", "columns": ["age", "income"], "spreads": [10.0, 400.0]}
     found |= {"coefficients": [-0.893, 0.0235], "sklearn_coefficients": [-0.893, 0.0235]}
-    found = chart(answers.figure({**found, "held_out": held_out}))
+    found = chart(answer_figure.figure({**found, "held_out": held_out}))
     text = document.document(
         "a run", {"Figures": document.figure("answer", 0)}, head="", charts=[found]
     )
@@ -84,7 +84,7 @@ def large(tmp_path_factory):
     found = {"target": "price", "columns": ["average_age", "median_income"], "spreads": [1.0, 1.0]}
     size = [-21000.0, 90000.0]  # beside long names, 24 pixels from one to the next
     found |= {"coefficients": size, "sklearn_coefficients": size, "held_out": held_out}
-    drawn = chart(answers.figure(found))
+    drawn = chart(answer_figure.figure(found))
     text = document.document(
         "a run", {"Figures": document.figure("answer", 0)}, head="", charts=[drawn]
     )

@@ -158,6 +158,21 @@ def test_traces_of_training_do_not_look_like_weights_and_small_steps_keep_their_
     assert _linear_below([0.5], [2.0]) == _linear_below([], []) == np.inf
 
 
+@pytest.mark.parametrize("unit, is_relative", [(1.0, False), (1e6, True), (1e-6, True)])
+def test_no_block_is_white_beside_another_whatever_the_unit_of_the_labels(unit, is_relative):
+    n, d = 6, 3
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(n, d)), unit * rng.normal(size=n)
+    figure = prompt_figure(constructions.ridge_lsa(n, d, 3, 0.05), X=x, y=y, lam=0.5)
+    first = next(axes for axes in figure.axes if axes.get_title() == "input").images[0]
+    colours = np.abs(first.norm(first.get_array()) - 0.5)
+    for block in (np.s_[:, :d], np.s_[:, d]):
+        assert colours[block].max() > 0.15
+    shown = texts(figure)
+    assert any("over the largest of their block" in text for text in shown) == is_relative
+    assert any(f"y {np.abs(y).max():.3g}" in text for text in shown) == is_relative
+
+
 def test_values_of_the_stack_itself_are_named_and_names_that_do_not_fit_have_letters():
     def step(X, regulariser, w):
         return {"w": w - X.T @ (X @ w) - w @ regulariser}

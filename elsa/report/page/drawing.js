@@ -202,7 +202,7 @@ const Drawing = (() => {
     const half = 3.25 * Math.max(...label.map((line) => line.length)); // kept inside of the picture
     const middle = Math.max(half, Math.min((x.from + x.to) / 2, size.width - half));
     label.forEach((line, index) => svg.append(node("text", { x: middle, y: size.height - 6 - 14 * (label.length - 1 - index), "text-anchor": "middle", class: "label" }, line)));
-    svg.append(node("text", { x: 4, y: 14 }, panel.y.label));
+    lines(panel.y.label, size.width).forEach((line, index) => svg.append(node("text", { x: 4, y: 14 + 14 * index }, line)));
   }
 
   return { node, number, scale, places, curve, sample, axes, lines };

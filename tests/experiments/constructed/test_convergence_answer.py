@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from configs import convergence as table_config
 from elsa.report import fitting_ticks, style
-from experiments.constructed import convergence
+from experiments.constructed import answer_figure, convergence
 from experiments.constructed import convergence_answer as answers
 from experiments.constructed import convergence_problems as problems
 from experiments.harness import engine, terminal
@@ -107,7 +107,7 @@ def test_no_rows_are_held_out_where_none_are_asked_for_and_older_runs_have_no_an
         "coefficients.csv"
     ]
     assert "no rows were held out" in answers.table(answers.summary([record])["answer"]).caption
-    assert len(answers.figure(record["answer"]).axes) == 1
+    assert len(answer_figure.figure(record["answer"]).axes) == 1
     del record["answer"]
     assert answers.files([record]) == answers.summary([record]) == {}
     assert len(convergence.EXPERIMENT.tables(convergence.summarise(asked, [record]))) == 1
@@ -229,7 +229,7 @@ def unseen(low, high, name="price", column="size"):
     ],
 )
 def test_texts_of_the_figure_lie_beside_each_other_and_within_its_85_mm(low, high, name, column):
-    figure = answers.figure(unseen(low, high, name, column))
+    figure = answer_figure.figure(unseen(low, high, name, column))
     with style.applied():
         figure.draw_without_rendering()
         inside = figure.get_tightbbox()
@@ -249,6 +249,19 @@ def test_texts_of_the_figure_lie_beside_each_other_and_within_its_85_mm(low, hig
             boxes = np.array([label.get_window_extent().get_points() for label in labels])
             ends = boxes[np.argsort(boxes[:, 0, place]), :, place]
             assert (ends[1:, 0] > ends[:-1, 1]).all(), [label.get_text() for label in labels]
+
+
+def test_long_names_keep_their_units_and_coefficients_their_digits():
+    found = unseen(1e5, 9e5, "median price of an owner-occupied house (USD)", "size")
+    found["columns"] = ["average age of the occupants (years)", "rooms", "w" * 80 + " (km)"]
+    found["coefficients"] = [40429.8, 4.17238, 41.4507]
+    above, below = answer_figure.figure(found).axes
+    names = [text.get_text() for text in above.get_yticklabels()]
+    assert "average age of the\noccupants (years)\n40,430" in names and "rooms  4.17" in names
+    assert any(name.endswith("w (km)\n41.5") and "…" in name for name in names)
+    for label in (above.get_xlabel(), below.get_xlabel(), below.get_ylabel()):
+        assert "…" not in label or "(USD)" in label
+        assert "(USD)" in label
 
 
 @table(
