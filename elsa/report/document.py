@@ -18,6 +18,8 @@ from elsa.report.charts import Chart
 
 NUMBERS = "numbers-of-figures"  # where a page holds its charts, as JSON
 _CLASS = ' class="{}"'
+# A key with its parts, as problems.diabetes.lam or largest_distance, breaks between them alone.
+_KEY, _PART = re.compile(r"[A-Za-z]\w*([._]\w+)+(, .+)?"), re.compile(r"(?<=\w[._])(?=[A-Za-z])")
 _NUMBER = re.compile(
     r"[+\-\u2212]?\d[\d.,]*(e[+-]?\d+)?( \xb1 \d[\d.]*(e[+-]?\d+)?)?"
 )  # a whole entry
@@ -141,6 +143,8 @@ def _cell(value: Any) -> str:
         return f"<td>{value}</td>"
     if _NUMBER.fullmatch(str(value)):
         return f"<td{_CLASS.format('number')}>{text(value)}</td>"
+    if _KEY.fullmatch(str(value)):
+        return f"<td>{_PART.sub('<wbr>', text(value))}</td>"
     return f"<td>{_unbroken(value)}</td>"
 
 

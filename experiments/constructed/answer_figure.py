@@ -65,7 +65,7 @@ def _coefficients(
         axes,
         x=f"coefficient × standard deviation,\n{units}",
         y="",
-        title=f"beside each name its coefficient\nin the table's units{more}",
+        title=f"coefficients  (beside the names\nin the table's units){more}",
         legend=False,
     )
 

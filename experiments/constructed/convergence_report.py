@@ -147,7 +147,7 @@ def _panel(axes: "Axes", config: ConfigDict, records: list[Record], *, alone: bo
         np.maximum(curve, lowest) for curve in (first["exact"]["median"], first["bound"])
     )
     style.theory(axes, depths, exact, label="theory, exact")
-    style.theory(axes, depths, bound, label="theory, worst case", color="#999999")
+    style.theory(axes, depths, bound, label="theory, worst case", color="#999999", linestyle="--")
     axes.set_yscale("log")
     axes.set_ylim(lowest, 5.0)
     axes.locator_params(axis="x", nbins=5 if alone else 3, integer=True)

@@ -34,6 +34,13 @@ def align(held: Chart, panel: Chart, side: str) -> None:
             series[side] = [moved.get(value, value) for value in series[side]]
 
 
+def title(panel: Chart, text: str) -> str:
+    """A panel's title, without what it says of numbers beside names where they are left out."""
+    ticks = [panel[side]["ticks"] for side in ("x", "y") if _is_named(panel[side])]
+    is_beside = any(_BESIDE in said for axis in ticks for _, said in axis)
+    return text if is_beside or not ticks else _name(text)
+
+
 def _is_named(axis: Chart) -> bool:
     """Whether places 0, 1, .. stand for names."""
     ticks = axis["ticks"] or []

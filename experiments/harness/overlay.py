@@ -8,7 +8,9 @@ from elsa.report.charts import Chart, Series
 from experiments.harness import named_axes
 
 COLOURS = len(style.PALETTE)
-_STROKES = ("dotted", "dashed", "dashdot", "sparse")  # of lines without marks, as theory
+# for lines without marks, as theory, and for marks, of names that would look alike
+_STROKES = ("dotted", "dashed", "dashdot", "sparse", "longdash", "dashdotdot")
+_MARKERS = "osD^vPX"
 
 
 def overlaid(charts: Mapping[str, Chart]) -> Chart:
@@ -39,22 +41,27 @@ def overlaid(charts: Mapping[str, Chart]) -> Chart:
                 _add(curves[place], series, run, look)
     _tell_apart([series for held in curves for series, _ in held])
     for panel, held, named in zip(panels, curves, titles, strict=True):
-        panel["title"] = _title(named)
+        panel["title"] = named_axes.title(panel, _title(named))
         panel["series"] = [_drawn(series, looks, len(charts)) for series, looks in held]
     return {"panels": panels, "notes": next(iter(charts.values()))["notes"]}
 
 
 def _tell_apart(curves: Sequence[Series]) -> None:
-    """Gives lines of different names strokes of their own: their colours say which run they are."""
-    strokes: dict[str, str] = {}
-    for one in curves:
-        if not one["name"] or one["marker"] or one["dash"] not in _STROKES:
-            continue
-        if one["name"] not in strokes:
-            free = [stroke for stroke in _STROKES if stroke not in strokes.values()]
-            is_free = one["dash"] in free or not free
-            strokes[one["name"]] = one["dash"] if is_free else free[0]
-        one["dash"] = strokes[one["name"]]
+    """Gives curves of different names looks of their own: their colours say which run they are.
+
+    The first name that has a look keeps it, so that theory stays dotted.
+    """
+    named = [one for one in curves if one["name"] and "band" not in one]
+    owners: dict[tuple[str | None, str], str] = {}
+    for one in named:
+        owners.setdefault((one["marker"], one["dash"]), one["name"])
+    for one in named:
+        own = (one["marker"], one["dash"])
+        others = [(mark, own[1]) for mark in _MARKERS] if own[0] else [(None, s) for s in _STROKES]
+        for look in (own, *others):
+            if owners.setdefault(look, one["name"]) == one["name"]:
+                one["marker"], one["dash"] = look
+                break
 
 
 def _widen(held: Chart, panel: Chart) -> None:

@@ -185,7 +185,9 @@
           if (!key || !series[kind] || made.has(key)) continue; // guides have no name
           made.add(key);
           const button = element("button", { type: "button", "aria-pressed": "true" });
-          button.append(sample(kind === "run" ? { ...series, dash: "solid", marker: null, band: false } : series), series[kind]);
+          // on a page of several runs a colour is a run, and a name is a stroke and a mark
+          const look = kind === "run" ? { dash: "solid", marker: null, band: false } : series.run ? { colour: "#000000", second: false } : {};
+          button.append(sample({ ...series, ...look }), series[kind]);
           button.addEventListener("click", () => {
             const isShown = this.hidden.delete(key);
             if (!isShown) this.hidden.add(key);

@@ -2,8 +2,8 @@
 // Scales, ticks and marks of a panel as SVG. `charts.js` makes them interactive.
 const Drawing = (() => {
   const NAMESPACE = "http://www.w3.org/2000/svg";
-  const DASHES = { dashed: "6 3", dotted: "2 3", dashdot: "9 3 2 3", sparse: "2 8" };
-  const SECOND = { solid: "9 3 2 3", dashed: "6 3 6 8", dotted: "2 3 2 8", dashdot: "9 3 2 8", sparse: "2 8 2 14" }; // of runs 7 to 12
+  const DASHES = { dashed: "6 3", dotted: "2 3", dashdot: "9 3 2 3", sparse: "2 8", longdash: "14 4", dashdotdot: "9 3 2 3 2 3" };
+  const SECOND = { solid: "9 3 2 3", dashed: "6 3 6 8", dotted: "2 3 2 8", dashdot: "9 3 2 8", sparse: "2 8 2 14", longdash: "14 4 14 12", dashdotdot: "9 3 2 3 2 9" }; // of runs 7 to 12
   const stroke = (series) => {
     const dashes = (series.second ? SECOND : DASHES)[series.dash];
     return dashes ? { "stroke-dasharray": dashes } : {};

@@ -91,6 +91,31 @@ def test_lines_of_one_stroke_and_different_names_are_told_apart_without_colours(
     assert len({strokes["a", "exact"], strokes["", "worst case"], strokes["", "Bayes"]}) == 3
 
 
+def test_no_two_names_look_alike_on_a_page_of_several_runs():
+    """Colours tell names apart on a page of one run alone."""
+    figure, axes = style.figure()
+    for height, name in enumerate(("ridge_lsa", "newton_schulz", "linear_attention")):
+        style.measured(axes, [1, 2], [height, height + 1], name=name)  # all with rings
+        axes.plot([1, 2], [height, height + 2], label=f"{name} in float32", color=f"C{height}")
+    style.measured(axes, [1, 2], [7, 8], name="ridge_lsa", label="points", linestyle="none")
+    style.theory(axes, [1, 2], [5, 6])
+    style.theory(axes, [1, 2], [6, 7], label="bound", linestyle="--")
+    found, _ = curves({"a": chart(figure), "b": chart(figure)})
+    looks = {(one["name"], one["marker"], one["dash"]) for one in found.values()}
+    assert len(looks) == len({(marker, dash) for _, marker, dash in looks}) == 9
+    assert ("points", "o", "none") in looks and ("theory", None, "dotted") in looks
+
+
+def test_numbers_beside_names_and_what_a_title_says_of_them_go_together():
+    charts = {"one": columns(age=1, rooms=2), "two": columns(age=3, rooms=4)}
+    for held in charts.values():
+        held["panels"][0]["title"] = "coefficients  (beside the names)"
+    (panel,) = overlay.overlaid(charts)["panels"]
+    assert panel["y"]["ticks"] == [[0, "age"], [1, "rooms"]] and panel["title"] == "coefficients"
+    (panel,) = overlay.overlaid({"one": charts["one"]})["panels"]
+    assert panel["title"] == "coefficients  (beside the names)"
+
+
 def test_the_line_on_which_predictions_are_true_is_shared_however_far_it_goes():
     charts = {}
     for name, ends in {"a": (1, 5), "b": (2, 9)}.items():
