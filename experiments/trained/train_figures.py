@@ -223,7 +223,10 @@ def _predictions(records: Sequence[Record]) -> "Figure":
     ridge = np.concatenate([record["shown"]["ridge"] for record in records])
     ends = np.array([ridge.min(), ridge.max()])
     style.theory(axes, ends, ends, label="ridge itself")
-    span = 1.5 * np.abs(ends).max()
+    model = np.concatenate([record["shown"]["model"] for record in records]).astype(np.float64)
+    largest = np.nanmax(np.abs(model), initial=np.abs(ends).max())
+    # one prediction far off, as before training, would leave the others a dot
+    span = min(1.06 * largest, 1.5 * np.abs(ends).max())
     axes.set_xlim(-span, span)
     axes.set_ylim(-span, span)
     axes.locator_params(nbins=5, steps=[1, 2, 5, 10])

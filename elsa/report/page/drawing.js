@@ -160,7 +160,7 @@ const Drawing = (() => {
   const isWhole = (panel, side) => panel.series.every((one) => one.fraction.includes(side) || one[side].every((value) => value === null || Number.isInteger(value)));
 
   // Texts beside each other never touch: two numbers would read as one. Of numbers every second,
-  // third and so on stays, of names each that has room, and all of them inside of the picture.
+  // third and so on stays, with 0 if it is there, of names each that has room, and all of them inside of the picture.
   function spread(texts, isEven, width) {
     const boxes = texts.map((made) => {
       const half = (made.getComputedTextLength() || 7 * made.textContent.length) / 2;
@@ -172,7 +172,8 @@ const Drawing = (() => {
     let kept = [];
     if (isEven) {
       let step = 1;
-      do kept = boxes.filter((_, index) => index % step === 0); while (!fit(kept) && (step += 1));
+      const zero = Math.max(0, boxes.findIndex(({ made }) => made.textContent === "0")); // stays
+      do kept = boxes.filter((_, index) => (index - zero) % step === 0); while (!fit(kept) && (step += 1));
     } else for (const box of boxes) if (fit([...kept.slice(-1), box])) kept.push(box);
     for (const { made } of boxes.filter((box) => !kept.includes(box))) made.remove();
   }
