@@ -23,8 +23,8 @@ def figure(found: Mapping[str, Any]) -> "Figure":
     """Coefficients beside scikit-learn's, and below them predictions against the truth."""
     rows = _largest(found)
     names = [_name(found["columns"][j], found["coefficients"][j]) for j in rows]
-    lines = sum(max(2, name.count("\n") + 1) for name in names)
-    above = 1.3 + _LINE * lines
+    tallest = max(name.count("\n") + 1 for name in names)
+    above = 1.1 + (_LINE * tallest + 0.02) * len(names)
     below = 2.5 if found["held_out"] else 0.0
     ratios: dict[str, Any] = {"height_ratios": [above, below]} if below else {}
     drawn, panels = style.figure(1 + bool(below), height=above + below, squeeze=False, **ratios)
