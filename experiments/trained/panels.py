@@ -116,7 +116,9 @@ def _draw_panel(
         style.logarithmic(axes)
     else:
         axes.margins(y=0.15)  # room for the highest marker
-        axes.set_ylim(bottom=0.0)
+        lowest, highest = axes.dataLim.intervaly
+        if lowest < highest / 2:  # else what they differ by would be lost above an empty half
+            axes.set_ylim(bottom=0.0)
     _ticks(axes, report.values_of(records, spec.x))
 
 

@@ -102,7 +102,14 @@ def test_models_with_targets_of_their_own_have_lines_of_their_own():
     }
     assert len({line.get_linestyle() for line in lines}) == 2
     assert len(lines[0].get_xdata()) > 2  # between the points too
-    assert axes.get_ylim()[0] == 0.0
+
+
+@pytest.mark.parametrize("factor, has_zero", [(1.01, False), (3.0, True)])
+def test_an_axis_begins_at_0_where_that_leaves_no_empty_half(factor, has_zero):
+    config = config_of({"correlation": (0.9, 0.95)})
+    spec = TrainedSpec(title="", x="correlation", x_label="rho")
+    (axes,) = spec.risk(config, records_of(config, factor=factor), {})["risk"].axes
+    assert (axes.get_ylim()[0] == 0.0) == has_zero
 
 
 @table("name", ["x", "hue", "panel"])
