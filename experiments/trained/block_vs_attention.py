@@ -55,7 +55,7 @@ def _read_back(records: list[Record]) -> "Figure":
         if last:
             best_init = np.array(read["best_init"])
             bars = {"linestyle": "none", "marker": "_", "markersize": 11}
-            style.theory(left, coordinates, best_init, label="theory: β*", **bars)
+            style.theory(left, coordinates, best_init, label="theory: b*", **bars)
     largest = max(np.max(record["read_back"]["best_preconditioner"]) for record in blocks)
     ends = np.array([-0.05, 1.1 * largest])
     style.theory(right, ends, ends, label="theory: Γ*")

@@ -74,7 +74,7 @@ def tables(summary: Summary) -> list["Table"]:
     from rich.table import Table
 
     runs = Table(
-        *("model", "|β*|", "risk", "± s.e.", "lowest", "highest", *_SHOWN),
+        *("model", "|b*|", "risk", "± s.e.", "lowest", "highest", *_SHOWN),
         title=f"{SPEC.title}, {counted(summary['num_seeds'], 'seed')}",
         title_justify="left",
     )
@@ -90,7 +90,7 @@ def tables(summary: Summary) -> list["Table"]:
             *(f"{row['lines'][line]:.4g}" for line in _SHOWN),
         )
     effects = Table(
-        *("|β*|", "risk without MLP minus risk with", "± s.e.", "in standard errors"),
+        *("|b*|", "risk without MLP minus risk with", "± s.e.", "in standard errors"),
         title=f"what the MLP buys after {summary['num_steps']:,} steps",
         title_justify="left",
     )
@@ -112,7 +112,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
         "mean_norm",
         look=lambda record: (_NAMES[record["mlp"]], _LABELS[record["mlp"]]),
         lines=_SHOWN,
-        title=lambda norm: f"shared signal, |β*| = {norm:.3g}" if norm else "no shared signal",
+        title=lambda norm: f"shared signal, |b*| = {norm:.3g}" if norm else "no shared signal",
         height=1.6,
     )
     for axes in panels:
@@ -123,7 +123,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
 SPEC = TrainedSpec(
     title="GPT-2 with and without MLP",
     x="mean_norm",
-    x_label="norm of the tasks' mean |β*|",
+    x_label="norm of the tasks' mean |b*|",
     predict=predict,
     more=more,
     figures=figures,

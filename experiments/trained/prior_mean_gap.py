@@ -54,7 +54,7 @@ def tables(summary: Summary) -> list["Table"]:
     from rich.table import Table
 
     gaps = Table(
-        *("|β*|", "n", "gap", "± s.e.", "theory"),
+        *("|b*|", "n", "gap", "± s.e.", "theory"),
         title="what attention alone cannot close: its risk minus the block's",
         title_justify="left",
     )
@@ -96,7 +96,7 @@ def figures(config: ConfigDict, records: list[Record], summary: Summary) -> Figu
     bottom.set_xscale("log")
     bottom.set_xticks(lengths, [str(length) for length in lengths])
     bottom.minorticks_off()
-    title = f"|β*| = {norm:.3g}"
+    title = f"|b*| = {norm:.3g}"
     style.finish(bottom, x="context length n (examples)", y="risk", title=title, legend=False)
     style.legend_outside(figure, top)
     return {"gap": figure}
@@ -124,9 +124,9 @@ def _draw_gaps(axes: "Axes", gaps: list[Record], lengths: list[int]) -> None:
 
 
 SPEC = TrainedSpec(
-    title="risk against the tasks' mean β* and the context length n",
+    title="risk against the tasks' mean b* and the context length n",
     x="mean_norm",
-    x_label="norm of the tasks' mean |β*|",
+    x_label="norm of the tasks' mean |b*|",
     predict=prior_mean.predict,
     more=prior_mean.more,
     figures=figures,

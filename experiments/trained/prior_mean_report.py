@@ -78,7 +78,7 @@ def tables(summary: Summary, *, title: str) -> list["Table"]:
     from rich.table import Table
 
     made = Table(
-        *("model", "|β*|", "n", "best seed", "mean", "± s.e.", "theory", "excess", "Bayes"),
+        *("model", "|b*|", "n", "best seed", "mean", "± s.e.", "theory", "excess", "Bayes"),
         *("there", "stalled", "start", "Γ", "residual"),
         title=(
             f"{title}\n{counted(summary['num_seeds'], 'seed')}, "
@@ -87,8 +87,8 @@ def tables(summary: Summary, *, title: str) -> list["Table"]:
         caption=(
             "± s.e.: of seeds and prompts, which all seeds share; excess: of the best seed over "
             "theory;\nthere: seeds within 2 % of theory; stalled: seeds within 5 % of the best "
-            "step of rank one;\nstart, Γ: how far the best seed's block is from β* and Γ*, in "
-            "units of these (of 1 where β* is 0);\nresidual: what they leave of it, in units of "
+            "step of rank one;\nstart, Γ: how far the best seed's block is from b* and Γ*, in "
+            "units of these (of 1 where b* is 0);\nresidual: what they leave of it, in units of "
             "its Γ"
         ),
         title_justify="left",

@@ -95,6 +95,13 @@ def test_the_numpy_code_runs_a_designed_prompt_packed_as_the_page_says(page, tmp
     assert str(elsa.load(tmp_path / "a")) + "\n" in shown
 
 
+def in_numpy(text, words):
+    for ours, theirs in words.items():
+        assert text.count(ours) == 1
+        text = text.replace(ours, theirs)
+    return text
+
+
 def test_the_pytorch_code_is_the_numpy_code_in_other_words():
     words = {
         "import torch": "import numpy as np",
@@ -102,8 +109,17 @@ def test_the_pytorch_code_is_the_numpy_code_in_other_words():
         "torch.zeros": "np.zeros",
         "torch.asarray": "np.asarray",
     }
-    text = TORCH
-    for ours, theirs in words.items():
-        assert text.count(ours) == 1
-        text = text.replace(ours, theirs)
-    assert text == NUMPY
+    assert in_numpy(TORCH, words) == NUMPY
+
+
+def test_the_example_runs_the_file_of_the_page_s_top(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    top, example = [text for text in CODE if text not in (NUMPY, TORCH)]
+    words = {"torch.randn(16, 3)": "np.random.default_rng(0).normal(size=(16, 3))"}
+    names: dict = {}
+    for text in (top, NUMPY, in_numpy(example, words | {"torch.zeros": "np.zeros"})):
+        exec(compile(text, PAGE.name, "exec"), names)
+    X = names["X"]
+    for stack in (names["stack"], names["again"]):
+        expected = stack(X=X, y=X.sum(1), w=np.zeros(3))["w"]
+        np.testing.assert_allclose(names["w"][:, 0], expected, rtol=1e-12)

@@ -214,6 +214,8 @@ ELSEWHERE = {
         "The second found the run at its end, and only rebuilt its table and figures.": [
             ("engine", "a_finished_run_computes_nothing"),
         ],
+        "where it falls, as it does unless you say so, its end was in view, and `--extend` is "
+        "refused": [("extending", "what_depends_on_the_end")],
     },
     "docs/howto/devices.md": {
         "A signal to any process stops all at one step, with one checkpoint and exit code 75": [

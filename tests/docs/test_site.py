@@ -41,9 +41,16 @@ def test_the_gallery_has_every_figure_with_a_command_that_exists():
     text = (DOCS / "gallery.md").read_text(encoding="utf-8")
     shown = re.findall(r"\(images/(\w+)\.png\)", text)
     assert sorted(shown) == sorted(path.stem for path in (DOCS / "images").glob("*.png"))
-    for name, section in zip(shown, text.split("\n## ")[1:], strict=True):
+    *figures, others = text.split("\n## ")[1:]
+    for name, section in zip(shown, figures, strict=True):
         made_by = re.search(r"(configs|scripts)/(\w+)\.py", section)
         assert made_by[2] in (name, f"{name}_figure") and (ROOT / made_by[0]).is_file()
+        assert re.search(rf"{name}\.png\)\n\n\*[^*]+\.\*\n\n```bash full\n", section), name
+    commands = re.findall(r"--config=configs/(\w+)\.py$", text, re.MULTILINE)
+    configs = {path.stem for path in (ROOT / "configs").glob("*.py")} - {"base"}
+    assert sorted(commands) == sorted(configs)
+    in_table = re.findall(r"^\| `(\w+)` \|", others, re.MULTILINE)
+    assert in_table == re.findall(r"--config=configs/(\w+)\.py$", others, re.MULTILINE)
 
 
 def test_every_public_package_has_a_page_of_the_reference():

@@ -270,7 +270,7 @@ def test_the_module_says_what_it_takes_and_returns(tmp_path):
 def test_the_page_s_code_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (code,) = [f.text for f in fences(PAGE) if (f.language, f.mode) == ("python", "manual")]
-    elsa.export(compiled("tied"), "ridge.safetensors")
+    elsa.export(compiled("tied"), "descent.safetensors")
     names = drawn(RIDGE)
     exec(compile(code, "docs/export.md", "exec"), names)
     assert names["w"].shape == (3, 1) and not torch.equal(names["cut"]["w"], names["out"]["w"])
