@@ -9,7 +9,7 @@ Run:    python -m experiments.run --config=configs/alignment.py
 Vary:   --config.train.num_steps=10000, --config.num_seeds=3
 Expect: every mean within 2% of the exact theory; the seeds' mean weight within 5% of the
         optimal preconditioner in direction
-Time:   8 min beside another on 2 CPU cores; configs/alignment.py:quick 15 s
+Time:   8 min beside another experiment on 2 CPU cores; configs/alignment.py:quick 15 s
 """
 
 from ml_collections import ConfigDict

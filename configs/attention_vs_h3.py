@@ -9,7 +9,7 @@ Run:    python -m experiments.run --config=configs/attention_vs_h3.py
 Vary:   --config.train.num_steps=5000, --config.runs.noisy_h3.task.noise_var=2.0
 Expect: every mean within 1% of theory; the seeds' mean weight within 5% of the optimal
         preconditioner in direction
-Time:   21 min beside another on 2 CPU cores; configs/attention_vs_h3.py:quick 15 s
+Time:   21 min beside another experiment on 2 CPU cores; configs/attention_vs_h3.py:quick 15 s
 """
 
 from typing import Any

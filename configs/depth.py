@@ -8,7 +8,7 @@ risks beside L steps, the best such polynomial, and Bayes (Ahn et al., arXiv:230
 Run:    python -m experiments.run --config=configs/depth.py
 Vary:   --config.train.num_steps=10000, --config.runs.layers_2.task.noise_var=1.0
 Expect: best seeds within 3% of the polynomial's risk, Bayes' from three layers on
-Time:   4 min beside another on 2 CPU cores; configs/depth.py:quick 15 s
+Time:   4 min beside another experiment on 2 CPU cores; configs/depth.py:quick 15 s
 """
 
 from ml_collections import ConfigDict

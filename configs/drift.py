@@ -11,7 +11,7 @@ Expect: H3 within 1% of the weighted optimum, attention within 1% of its own, ab
         where nothing drifts, at rho = 1; the seeds' mean weight within 5% of the optimum. Far below
         rho = 0.9 a context is worth too little for its weights to be learnt from so few prompts
         (at 0.5, 1.5% of the risk)
-Time:   27 min beside another on 2 CPU cores; configs/drift.py:quick 15 s
+Time:   27 min beside another experiment on 2 CPU cores; configs/drift.py:quick 15 s
 """
 
 from typing import Any

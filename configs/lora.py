@@ -8,7 +8,7 @@ Oymak, arXiv:2407.10005, figure 3).
 Run:    python -m experiments.run --config=configs/lora.py
 Vary:   --config.runs.correction.sweep.rank="(0, 5, 20)", --config.num_seeds=3
 Expect: every mean within 2% of theory; rank 20 as good as training anew
-Time:   4 min beside another on 2 CPU cores; configs/lora.py:quick 15 s
+Time:   4 min beside another experiment on 2 CPU cores; configs/lora.py:quick 15 s
 """
 
 from ml_collections import ConfigDict

@@ -7,7 +7,7 @@ arXiv:2407.10005, figure 3).
 Run:    python -m experiments.run --config=configs/low_rank.py
 Vary:   --config.runs.context_20.sweep.rank="(1, 5, 20)", --config.num_seeds=3
 Expect: every mean within 1% of theory; the seeds' mean weight within 5% of the optimum
-Time:   3 min beside another on 2 CPU cores; configs/low_rank.py:quick 10 s
+Time:   3 min beside another experiment on 2 CPU cores; configs/low_rank.py:quick 10 s
 """
 
 from ml_collections import ConfigDict

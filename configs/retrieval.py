@@ -10,7 +10,7 @@ Vary:   --config.train.num_steps=10000, --config.num_seeds=3
 Expect: every mean within 2% of the exact theory; the seeds' mean weight within 5% of the
         optimal preconditioner in direction (one seed's by 13% at a = 0.6, where least squares on
         as many prompts as it averages over would be, too)
-Time:   10 min beside another on 2 CPU cores; configs/retrieval.py:quick 15 s
+Time:   10 min beside another experiment on 2 CPU cores; configs/retrieval.py:quick 15 s
 """
 
 from ml_collections import ConfigDict
