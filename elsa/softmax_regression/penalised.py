@@ -26,7 +26,9 @@ class Penalised:
 
     With A1 = features [n, d], A2 = I [classes, classes], one-hot labels B and kind "cross_entropy"
     it is multinomial logistic regression without intercept: scikit-learn's LogisticRegression with
-    C = 1 / l2 and the same sample weights. For l2 > 0 that has one minimiser, always finite.
+    C = 1 / l2 and the same sample weights. Of two classes that has one vector, X[:, 1] - X[:, 0],
+    and C = 2 / l2; for A2 = [[0], [1]] X is that vector itself, with C = 1 / l2. For l2 > 0 there
+    is one minimiser, always finite.
 
     Args:
       problem: data, labels and kind.

@@ -32,7 +32,7 @@ class Problem(Losses):
 
     A single problem is the matrix form with one query, which its weights stand for, and without one
     to move: formulas that have A1 hold with ||A1|| = |a_1| = 1. B is any matrix of finite numbers.
-    Gao, Song, Xie (arXiv:2307.02419), whose losses lack the factor 1/2.
+    Gao, Song, Xie (arXiv:2307.02419), whose losses lack the factor 1/2. L2 penalty: `Penalised`.
 
     Problems are pytrees: they go through jit, with one program a shape, and vmap, stacked along a
     leading axis of their arrays. `dataclasses.replace` changes labels or data.
@@ -183,9 +183,9 @@ class Problem(Losses):
         normalized loss: null directions keep what `init` has of them, and a Hessian that is
         singular along them does no harm; no matrix of d1 d2 columns is formed. The rescaled loss
         falls to 0 where all logits fall, too: if some v has A v < 0 in every entry, there is no
-        minimiser but at infinity for labels out of reach. A warning and `history.advice` tell of
-        labels of 0 and 1 that some weights sort out, where it is so, too; and what to do where
-        rounding ("stuck"), or the usual limit of iterations, leaves the gradient above tolerance.
+        minimiser but at infinity for labels out of reach, as of any loss for labels of 0 and 1 that
+        weights sort out: `Penalised(problem, l2=1.0)` has one. A warning and `history.advice` tell
+        of these, and of rounding ("stuck") or a limit that leaves the gradient above tolerance.
 
         Args:
           method: "newton-cg", "lbfgs" or "gd".

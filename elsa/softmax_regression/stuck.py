@@ -105,7 +105,8 @@ def _of_several(kind: str, data: Data, ones: np.ndarray, ended: str) -> str:
         what = f"{least:g} to {most:g} ones in a row" if least < most else f"{most:g} in each row"
         shared = "b / b.sum(axis=1, keepdims=True)"
         if not ones.all():
-            shared += ", of the rows with a one,"
+            some = "b[some] / b[some].sum(axis=1, keepdims=True)"
+            shared = f"{some} for a1[some], some = b.any(axis=1)," if ones.any() else ""
         each = (
             "each column j by itself is Problem(a1, [[0.0], [1.0]], np.eye(2)[b[:, j].astype(int)]"
         )

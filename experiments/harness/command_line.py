@@ -14,8 +14,8 @@ from absl import flags
 from ml_collections import ConfigDict
 from ml_collections.config_flags import config_flags
 
-from experiments.harness import listing, typed
-from experiments.harness.experiment import RunError, message_of
+from experiments.harness import listing, own_config, typed
+from experiments.harness.experiment import RunError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 _OVERRIDE = re.compile(r"--?(?P<no>no)?config\.(?P<key>[^=]*)(?P<value>=.*)?", re.DOTALL)
@@ -42,12 +42,12 @@ def load(spec: str) -> ConfigDict:
     module = module_of(spec)
     if not hasattr(module, "get_config"):
         raise RunError(f"{path} is no config: it defines no get_config(mode)")
-    try:
+    with own_config.told(spec, listing.path_of(path, CONFIGS)):
         config = module.get_config(mode) if colon else module.get_config()
-    except (ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{spec}: {message_of(error)}") from error
     if not isinstance(config, ConfigDict):
         raise RunError(f"{path}: get_config must return a ConfigDict, got {type(config).__name__}")
+    if not listing.holds(path, CONFIGS):
+        own_config.refuse(path, keys(config), _alike(str(config.get("experiment"))))
     return config.lock()
 
 
@@ -58,7 +58,7 @@ def module_of(spec: str) -> ModuleType:
       RunError: if there is no such file (naming the nearest in configs/), or it cannot be read.
     """
     given = spec.partition(":")[0]
-    path = {file.stem: file for file in listing.files(CONFIGS)}.get(given, Path(given))
+    path = listing.path_of(given, CONFIGS)
     if not path.is_file():
         near = _near_files(given)
         raise RunError(f"no config file {given!r}{near}; {typed.lists()} shows them all")
@@ -66,13 +66,17 @@ def module_of(spec: str) -> ModuleType:
     if found is None or found.loader is None:
         raise RunError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(found)
-    try:
+    with own_config.told(spec, path):
         found.loader.exec_module(module)
-    except SyntaxError as error:
-        raise RunError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{spec}: {message_of(error)}") from error
     return module
+
+
+def _alike(experiment: str) -> list[tuple[str, dict[str, Any]]]:
+    """Name and keys of each config in configs/ that asks for this experiment."""
+    texts = {file: file.read_text("utf-8") for file in listing.files(CONFIGS)}
+    named = [file for file, text in texts.items() if f'"{experiment}"' in text]
+    configs = [(file.stem, module_of(file.stem).get_config()) for file in named]
+    return [(name, keys(one)) for name, one in configs if one.get("experiment") == experiment]
 
 
 def default_workdir(spec: str, *, sweep: bool = False) -> Path:

@@ -45,6 +45,16 @@ def files(configs: Path) -> list[Path]:
     return sorted(path for path in configs.glob("*.py") if path.stem not in _SHARED)
 
 
+def path_of(given: str, configs: Path) -> Path:
+    """The file of a path, or of the name of one of the folder's configs."""
+    return {file.stem: file for file in files(configs)}.get(given, Path(given))
+
+
+def holds(given: str, configs: Path) -> bool:
+    """Whether a path or a name is that of one of the folder's configs."""
+    return path_of(given, configs).resolve().parent == configs.resolve()
+
+
 def claim_and_time(source: str) -> tuple[str, str]:
     """The first paragraph of a config's docstring, and its `Time:` entry; both may be empty."""
     try:

@@ -167,6 +167,20 @@ def test_labels_of_several_ones_say_that_a_softmax_has_one_and_what_to_do(single
     np.testing.assert_allclose(ours, theirs.coef_[0], atol=1e-3)
 
 
+def test_rows_without_a_one_are_left_out_by_the_words_of_the_advice():
+    rng = np.random.default_rng(0)
+    x, b = rng.normal(size=(40, 3)), np.zeros((40, 4))
+    b[np.arange(30), x[:30].argmax(axis=1)] = 1.0
+    with pytest.warns(UserWarning, match="0 to 1 ones in a row") as warned:
+        Problem(x, np.eye(4), b, "cross_entropy").solve()
+    shared, rows, some = re.search(
+        r"(b\[some\] / .*?True\)) for (a1\[some\]), some = (.*?\)),", str(warned[0].message)
+    ).groups()
+    names = {"b": b, "a1": x, "some": eval(some, {"b": b})}
+    problem = Problem(eval(rows, names), np.eye(4), eval(shared, names), "cross_entropy")
+    assert problem.b.shape == (30, 4) and Penalised(problem, l2=1.0).solve().history.advice == ""
+
+
 def test_what_does_not_fit_is_refused_with_the_way_out():
     problem = Problem(np.ones((2, 1)), np.eye(3), np.full((2, 3), 1 / 3), "cross_entropy")
     with pytest.raises(ValueError, match=r"Problem: labels b .* at least 0.* kind 'normalized'"):

@@ -96,12 +96,40 @@ def test_a_wrong_file_or_mode_is_told_the_nearest_or_the_known(folder, spec, mes
         ("def get_config():\n    return {}\n", r"must return a ConfigDict, got dict"),
         ("def get_config():\n    raise KeyError('depth')\n", r"bad.py: depth$"),
         ("x = int('a')\n", r"bad.py: invalid literal"),
+        ("import nothing_of_the_kind\n", r"bad.py, line 1: No module named 'nothing_of_the_kind'$"),
+        ("def get_config():\n    return lam\n", r"bad.py, line 2: name 'lam' is not defined$"),
     ],
 )
 def test_a_file_that_is_no_config_is_told_why(folder, source, message):
     (folder / "bad.py").write_text(source)
     with pytest.raises(RunError, match=message):
         command_line.load("configs/bad.py")
+
+
+OWN = "from configs import convergence\nconfig = convergence.get_config()\n"
+
+
+@table(
+    "lines, message",
+    [
+        ("config.lamb = 10.0", r"own.py sets the key 'lamb', .* do nothing; did you mean lam\?"),
+        ("config.data.file = 'a.csv'", r"the key 'data.file', .*; did you mean data\.\w+\?"),
+        ("config.xyz = 1", r"the key 'xyz', which configs of convergence .*; there are: .* lam, "),
+        (
+            "config.data = {'path': 'a.csv', 'target': 'y'}",
+            r"lacks 4 keys of convergence: data.decimal, .* Start from it, `from configs ",
+        ),
+    ],
+)
+def test_keys_of_a_config_of_one_s_own_are_those_of_ours(tmp_path, monkeypatch, lines, message):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "own.py"
+    end = "\ndef get_config():\n    return config\n"
+    own.write_text(f"{OWN}config.lam = 10.0\nconfig.seed = 1{end}")  # of convergence_synthetic
+    assert command_line.load("own.py").lam == 10.0
+    own.write_text(f"{OWN}{lines}{end}")
+    with pytest.raises(RunError, match=message):
+        command_line.load("own.py")
 
 
 def test_a_text_file_is_no_config(folder):
