@@ -1,6 +1,5 @@
 """Attention's answer about a table, drawn: its coefficients, and its predictions of unseen rows."""
 
-import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from elsa.base.counting import counted
 from elsa.report import style
+from experiments.constructed import short_names
 from experiments.constructed.convergence_answer import SHOWN, number
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ _LINE = 0.13  # inches: a line of a name
 def figure(found: Mapping[str, Any]) -> "Figure":
     """Coefficients beside scikit-learn's, and below them predictions against the truth."""
     rows = _largest(found)
-    names = [_name(found["columns"][j], found["coefficients"][j]) for j in rows]
+    short = short_names.apart(found["columns"], _LETTERS)
+    names = [_name(short[j], found["coefficients"][j]) for j in rows]
     tallest = max(name.count("\n") + 1 for name in names)
     above = 1.1 + (_LINE * tallest + 0.02) * len(names)
     below = 2.5 if found["held_out"] else 0.0
@@ -60,7 +61,7 @@ def _coefficients(
     _both(axes, (ours, places), (theirs, places))
     most = len(found["spreads"])
     more = f"\n(the largest {SHOWN} of {most})" if most > SHOWN else ""
-    units = _within(f"in units of {found['target']}", 34)
+    units = short_names.within(f"in units of {found['target']}", 34)
     style.finish(
         axes,
         x=f"coefficient × standard deviation,\n{units}",
@@ -82,8 +83,8 @@ def _predictions(axes: "Axes", target: str, held_out: Mapping[str, Any]) -> None
     _both(axes, (truth, ours), (truth, theirs))
     style.finish(
         axes,
-        x=_within(f"{target}, rows held out", 34),
-        y=_within(f"predicted {target}", 24),
+        x=short_names.within(f"{target}, rows held out", 34),
+        y=short_names.within(f"predicted {target}", 24),
         title="{} that {} not fitted:\nR² {}, scikit-learn {}".format(
             counted(len(truth), "row"), "were" if len(truth) > 1 else "was", *scores
         ),
@@ -103,29 +104,13 @@ def _both(
     style.theory(axes, *theirs, label="scikit-learn", **dots)
 
 
-def _name(column: str, coefficient: float) -> str:
-    """A column's name, and behind it, two spaces apart, its coefficient."""
-    name, size = _within(column, _LETTERS), _short(coefficient)
+def _name(name: str, coefficient: float) -> str:
+    """A column's short name, and behind it, two spaces apart, its coefficient."""
+    size = _short(coefficient)
     *_, last = name.split("\n")
-    return f"{name}  {size}" if len(last) + 2 + len(size) <= _LETTERS else f"{name}\n{size}"
+    return f"{name}  {size}" if len(last) + 2 + len(size) <= _LETTERS else f"{name}\n  {size}"
 
 
 def _short(value: float) -> str:
     """Three digits, or all of those before the point: 41.5, 40,430."""
     return f"{value:,.0f}" if 999.5 <= abs(value) < 1e7 else f"{value:.3g}"
-
-
-def _within(name: str, letters: int, lines: int = 2) -> str:
-    """A name in lines of at most this many letters.
-
-    Where it is longer, its middle is left out: the end often is a unit.
-    """
-    found = textwrap.wrap(name, letters)
-    if len(found) <= lines:
-        return "\n".join(found)
-    end = name[-(letters * lines) // 2 :].lstrip()
-    return "\n".join(_broken(f"{name[: letters * lines - len(end) - 1].rstrip()}…{end}", letters))
-
-
-def _broken(text: str, letters: int) -> list[str]:
-    return [text[place : place + letters].strip() for place in range(0, len(text), letters)]

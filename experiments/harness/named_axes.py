@@ -49,4 +49,4 @@ def _is_named(axis: Chart) -> bool:
 
 
 def _name(text: str) -> str:
-    return text.split(_BESIDE)[0]
+    return text.split(_BESIDE)[0].rstrip()

@@ -81,7 +81,8 @@ def large(tmp_path_factory):
     predicted = [-1.9e5, 3.3e5, 4.4e5, 6.1e5, 7.7e5]
     held_out = {"truth": truth, "prediction": predicted, "sklearn_prediction": predicted}
     held_out |= {"r2": 0.6, "sklearn_r2": 0.6}
-    found = {"target": "price", "columns": ["average_age", "median_income"], "spreads": [1.0, 1.0]}
+    found = {"target": "price", "spreads": [1.0, 1.0]}
+    found["columns"] = ["average age of all the people in a household [years]", "median_income"]
     size = [-21000.0, 90000.0]  # beside long names, 24 pixels from one to the next
     found |= {"coefficients": size, "sklearn_coefficients": size, "held_out": held_out}
     drawn = chart(answer_figure.figure(found))
@@ -91,6 +92,19 @@ def large(tmp_path_factory):
     place = tmp_path_factory.mktemp("large") / "report.html"
     place.write_text(text, encoding="utf-8")
     return place.as_uri()
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_long_names_are_read_as_a_whole_and_touch_no_other(visit, large, width):
+    with visit(large, width=width, scheme="light", own=large) as page:
+        panel = page.locator(".panel svg").first
+        left, names = panel.bounding_box()["x"], panel.locator("text[text-anchor=end]")
+        boxes = [name.bounding_box() for name in names.all()]
+        assert len(boxes) == 4  # three lines, and one
+        assert min(box["x"] for box in boxes) >= left
+        boxes.sort(key=lambda box: box["y"])
+        for above, below in itertools.pairwise(boxes):
+            assert below["y"] - above["y"] >= 13
 
 
 @pytest.mark.parametrize("width", [360, 768, 1440])

@@ -72,9 +72,12 @@
     draw() {
       const width = Math.max(240, this.box.clientWidth), slanted = this.panel.x.ticks?.some(([, text]) => text.length > 8);
       const more = 14 * (lines(this.panel.x.label, width).length - 1) + (slanted ? 50 : 0), above = 26 + 14 * (lines(this.panel.y.label, width).length - 1);
-      const height = Math.round(Math.min(420, Math.max(230, width * 0.6))) + more + above - 26;
+      const names = (this.panel.y.ticks ?? []).map(([, text]) => text.split("\n"));
+      const most = Math.max(1, ...names.map((rows) => rows.length)); // lines of a long name
+      const tall = most > 1 ? 72 + 14 * most * (names.length + 0.4) : 0;
+      const height = Math.round(Math.max(tall, Math.min(420, Math.max(230, width * 0.6)))) + more + above - 26;
       this.size = { width, height };
-      const longest = Math.max(0, ...(this.panel.y.ticks ?? []).map(([, text]) => text.length));
+      const longest = Math.max(0, ...names.flat().map((row) => row.trim().length));
       const left = Math.min(Math.max(64, 7 * longest + 10), width / 2); // names of rows as a whole
       this.x = scale(this.range("x"), this.isLog("x"), left, width - 12);
       this.y = scale(this.range("y"), this.isLog("y"), height - 46 - more, above);

@@ -196,7 +196,8 @@ const Drawing = (() => {
     for (const [at, text] of side("y", y, 5)) {
       if (at === null || at > y.from + 1 || at < y.to - 1) continue;
       svg.append(node("path", { class: "grid", d: `M${x.from} ${at}H${x.to}` }));
-      svg.append(node("text", { x: x.from - 6, y: at + 4, "text-anchor": "end" }, text));
+      const rows = text.split("\n"); // of a long name
+      rows.forEach((row, index) => svg.append(node("text", { x: x.from - 6, y: at + 4 + 14 * (index - (rows.length - 1) / 2), "text-anchor": "end" }, row.trim())));
     }
     svg.append(node("path", { class: "frame", d: `M${x.from} ${y.to}V${y.from}H${x.to}` }));
     const label = lines(panel.x.label, size.width);

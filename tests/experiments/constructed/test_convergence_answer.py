@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from configs import convergence as table_config
 from elsa.report import fitting_ticks, style
-from experiments.constructed import answer_figure, convergence
+from experiments.constructed import answer_figure, convergence, short_names
 from experiments.constructed import convergence_answer as answers
 from experiments.constructed import convergence_problems as problems
 from experiments.harness import engine, terminal
@@ -257,8 +257,8 @@ def test_long_names_keep_their_units_and_coefficients_their_digits():
     found["coefficients"] = [40429.8, 4.17238, 41.4507]
     above, below = answer_figure.figure(found).axes
     names = [text.get_text() for text in above.get_yticklabels()]
-    assert "average age of the\noccupants (years)\n40,430" in names and "rooms  4.17" in names
-    assert any(name.endswith("w (km)\n41.5") and "…" in name for name in names)
+    assert "average age of the\noccupants (years)\n  40,430" in names and "rooms  4.17" in names
+    assert f"{'w' * 21}…\n(km)  41.5" in names
     for label in (above.get_xlabel(), below.get_xlabel(), below.get_ylabel()):
         assert "…" not in label or "(USD)" in label
         assert "(USD)" in label
@@ -278,3 +278,31 @@ def test_long_names_keep_their_units_and_coefficients_their_digits():
 )
 def test_texts_of_ticks_have_the_digits_of_their_step(places, said):
     assert fitting_ticks.texts(places) == said
+
+
+@table(
+    "names, short",
+    [
+        (
+            ["Floor area including conservatory and loft [square metres]", "age"],
+            ["Floor area including…\nloft [square metres]", "age"],
+        ),
+        (
+            [f"expression level of probe {j} in the sample [counts per million]" for j in (1, 17)],
+            [
+                f"expression level{of}… {j}\n[counts per million]"
+                for of, j in ((" of", 1), ("", 17))
+            ],
+        ),
+        (
+            [f"{'x' * 30}{letter}{'y' * 30}" for letter in "ab"],
+            [f"{'x' * 15}… no. {j}\n{'y' * 22}" for j in (1, 2)],
+        ),
+        (
+            [f"{'a ' * length}kg" for length in (40, 41)],
+            [f"{'a ' * 10}a…\n{'a ' * 10}kg", f"{'a ' * 9}a… a\n{'a ' * 10}kg"],
+        ),
+    ],
+)
+def test_short_names_break_between_words_and_none_is_like_another(names, short):
+    assert short_names.apart(names, 22) == short

@@ -114,6 +114,10 @@ def test_numbers_beside_names_and_what_a_title_says_of_them_go_together():
     assert panel["y"]["ticks"] == [[0, "age"], [1, "rooms"]] and panel["title"] == "coefficients"
     (panel,) = overlay.overlaid({"one": charts["one"]})["panels"]
     assert panel["title"] == "coefficients  (beside the names)"
+    for held, size in zip(charts.values(), ("1,536", "853"), strict=True):  # below a long name
+        held["panels"][0]["y"]["ticks"][0][1] = f"floor area\n[m²]\n  {size}"
+    (panel,) = overlay.overlaid(charts)["panels"]
+    assert panel["y"]["ticks"] == [[0, "floor area\n[m²]"], [1, "rooms"]]
 
 
 def test_the_line_on_which_predictions_are_true_is_shared_however_far_it_goes():
