@@ -163,8 +163,8 @@ class AttentionRidge(RegressorMixin, BaseEstimator):  # scikit-learn's order
           ValueError, TypeError: for other columns than those of `fit`, or no finite numbers.
         """
         check_is_fitted(self)
-        with _named(_PREDICT, "X"):
-            rows = np.asarray(validate_data(self, X, reset=False, dtype="numeric"), np.float64)
+        with _named(_PREDICT, "X", X):
+            rows = _floats(validate_data(self, X, reset=False, dtype="numeric"))
         predicted: np.ndarray = rows @ self.coef_ + self.intercept_
         return predicted
 
@@ -172,12 +172,12 @@ class AttentionRidge(RegressorMixin, BaseEstimator):  # scikit-learn's order
         self, X: Any, y: Any, sample_weight: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Rows, labels and weights in float64, looked at as scikit-learn does."""
-        with _named(_FIT, "X"):
-            rows = np.asarray(validate_data(self, X, dtype="numeric"), np.float64)
-        with _named(_FIT, "y"):
+        with _named(_FIT, "X", X):
+            rows = _floats(validate_data(self, X, dtype="numeric"))
+        with _named(_FIT, "y", y):
             column = column_or_1d(y, warn=True)
             as_sklearn = {"ensure_2d": False, "ensure_min_samples": 0, "input_name": "y"}
-            labels = np.asarray(check_array(column, dtype="numeric", **as_sklearn), np.float64)
+            labels = _floats(check_array(column, dtype="numeric", **as_sklearn))
         with _named(_FIT, "X and y"):
             check_consistent_length(rows, labels)
         if sample_weight is None:
@@ -210,10 +210,35 @@ class AttentionRidge(RegressorMixin, BaseEstimator):  # scikit-learn's order
         )
 
 
+def _floats(numbers: np.ndarray) -> np.ndarray:
+    if numbers.dtype.kind in "mM":  # which NumPy would take for nanoseconds
+        raise TypeError(f"expected numbers, got {numbers.dtype}, dates or times")
+    return np.asarray(numbers, np.float64)
+
+
 @contextlib.contextmanager
-def _named(where: str, name: str) -> Iterator[None]:
-    """scikit-learn's own errors, with the argument that they are about."""
+def _named(where: str, name: str, given: Any = None) -> Iterator[None]:
+    """scikit-learn's own errors, with the argument that they are about, and the way out."""
     try:
         yield
     except (ValueError, TypeError) as error:
-        raise type(error)(f"{where}: {name}: {error}") from error
+        raise type(error)(f"{where}: {name}: {error}{_way_out(name, given)}") from error
+
+
+def _way_out(name: str, given: Any) -> str:
+    """What to do about an X with columns of text or dates, or a y of several columns."""
+    if name == "y" and len(shape := getattr(given, "shape", ())) == 2 and shape[1] > 1:
+        return "; MultiOutputRegressor(AttentionRidge()) fits every column of y by itself"
+    kinds = {str(column): np.asarray(given[column]).dtype.kind for column in _columns(given)}
+    columns = [column for column, kind in kinds.items() if kind not in "biufc"]
+    if not columns:
+        return ""
+    return (
+        f"; columns without numbers: {columns}; make dates numbers, and text by "
+        "OneHotEncoder(sparse_output=False) in a pipeline"
+    )
+
+
+def _columns(given: Any) -> list[Any]:
+    """Of a data frame."""
+    return list(getattr(given, "columns", ()))

@@ -90,7 +90,8 @@ def advice(kind: str, data: Data, x: Array, stopped: str) -> str:
         return f"{said}. Use {_WAY_OUT}"
     return (
         f"{said}. A squared loss is also flat where it is wrong and sure of it. Use kind "
-        f"'cross_entropy', which is convex, with {_WAY_OUT}"
+        "'cross_entropy', which is convex, problem = dataclasses.replace(problem, "
+        f"kind='cross_entropy'), with {_WAY_OUT}"
     )
 
 

@@ -19,7 +19,8 @@ from experiments.harness.experiment import RunError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 _OVERRIDE = re.compile(r"--?(?P<no>no)?config\.(?P<key>[^=]*)(?P<value>=.*)?", re.DOTALL)
-_MEANT = {"name": "architecture", "lr": "learning_rate"}  # what keys are called elsewhere
+# what keys are called elsewhere
+_MEANT = {"name": "architecture", "lr": "learning_rate", "file": "path", "label": "target"}
 _KINDS = {
     bool: "true or false",
     int: "an integer",
@@ -224,7 +225,7 @@ def holder_of(config: ConfigDict, key: str) -> tuple[ConfigDict, str]:
 def _unexpected(argument: str, known: Iterable[str]) -> str:
     """Why a word that is not an override is refused, with the flag it may have meant."""
     if not argument.startswith("-"):
-        return f"unexpected argument {argument!r}. Nothing was run.{_as_config(argument)}"
+        return f"unexpected argument {argument!r}. Nothing was run.{_as_given(argument, known)}"
     name = argument.lstrip("-").partition("=")[0]
     flags = ["config", "workdir", "overwrite", "list", "extend", "branch"]
     flags += ["sweep", "sweep_mode", "sweep_samples", "jobs", "cluster"]
@@ -235,8 +236,10 @@ def _unexpected(argument: str, known: Iterable[str]) -> str:
     return f"unknown flag {argument}{hint} Nothing was run."
 
 
-def _as_config(word: str) -> str:
-    """How a word that names a config is given; empty for another."""
+def _as_given(word: str, known: Iterable[str]) -> str:
+    """How a word that names a table or a config is given; empty for another."""
+    if "data.path" in known and Path(word).suffix in (".csv", ".tsv", ".txt"):
+        return f" A table of your own: --config.data.path={word} --config.data.target=COLUMN"
     path, colon, mode = word.partition(":")
     file = next((each for each in listing.files(CONFIGS) if each.stem == Path(path).stem), None)
     if file is None:

@@ -121,6 +121,12 @@ def test_it_takes_data_frames_and_keeps_the_names_of_their_columns():
     np.testing.assert_array_equal(model.coef_, AttentionRidge(depth=DEPTH).fit(x, y).coef_)
     with pytest.raises(ValueError, match="predict: X: The feature names should match"):
         model.predict(frame[["height", "age", "dose"]])
+    told = r"fit: X: .*; columns without numbers: \['town'\]; .* text by OneHotEncoder\(sparse_out"
+    with pytest.raises(ValueError, match=told):
+        AttentionRidge().fit(frame.assign(town="Bonn"), y)
+    days = pandas.DataFrame({"day": pandas.date_range("2020", periods=len(y))})
+    with pytest.raises(TypeError, match=r"fit: X: expected numbers, got datetime64.*\['day'\]"):
+        AttentionRidge().fit(days, y)
 
 
 @table("algorithm", list(ALGORITHMS))
@@ -183,6 +189,14 @@ def test_parameters_out_of_range_are_refused_by_fit(changes, error, message):
     x, y = drawn()
     with pytest.raises(error, match=message):
         AttentionRidge(**changes).fit(x, y)
+
+
+def test_labels_of_several_columns_are_refused_with_the_way_out():
+    x, y = drawn()
+    with pytest.raises(ValueError, match=r"fit: y: .*\(12, 2\).*MultiOutputRegressor\(Attention"):
+        AttentionRidge().fit(x, np.c_[y, y])
+    with pytest.raises(TypeError, match="fit: y: expected numbers, got datetime64"):
+        AttentionRidge().fit(x, np.arange(len(y)).astype("datetime64[D]"))
 
 
 @pytest.mark.slow

@@ -35,6 +35,13 @@ def test_a_missing_file_a_folder_and_a_file_at_home_are_three_things(tmp_path, m
         assert str(refused.value).startswith(said) and str(refused.value).endswith(message)
 
 
+def test_part_of_a_long_name_finds_it(tmp_path):
+    path = written(tmp_path, "floor area [m²],sale price at the date of the contract [EUR]\n1,2\n")
+    with pytest.raises(KeyError, match=r"got 'Sale price'; did you mean 'sale price at .*EUR\]'"):
+        tasks.read_csv(path, "Sale price")
+    tasks.read_csv(path, "sale price at the date of the contract [EUR]")
+
+
 @table(
     "content, options",
     [

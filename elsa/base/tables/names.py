@@ -37,8 +37,11 @@ def refuse(path: str | os.PathLike[str], header: list[str], drop: Sequence[str])
 
 
 def missing(path: str | os.PathLike[str], header: list[str], target: str, why: str) -> KeyError:
-    """The error of a header without the target; `why`, or else the nearest names."""
+    """The error of a header without the target; `why`, or else the nearest names or longer ones."""
+    longer = [name for name in header if target.casefold() in name.casefold()]
     hint = why or nearest(target, header)
+    if not hint and longer and len(header) > 1 and len(target) > 2:
+        hint = f"; did you mean {' or '.join(map(repr, longer[:3]))}?"
     if not hint and len(header) == 1:
         hint = (
             "; columns are separated by a comma, a semicolon, a tab or |, or by what separator "

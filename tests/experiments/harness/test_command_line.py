@@ -132,6 +132,16 @@ def test_keys_of_a_config_of_one_s_own_are_those_of_ours(tmp_path, monkeypatch, 
         command_line.load("own.py")
 
 
+def test_a_table_that_is_named_is_told_how_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("houses.csv").write_text("a,y\n1,2\n")
+    config = command_line.load("convergence")
+    assert "--config.data.path=houses.csv --config.data.target=COLUMN" in refused(
+        config, "houses.csv"
+    )
+    assert "did you mean data.path?" in refused(config, "--config.data.file=houses.csv")
+
+
 def test_a_text_file_is_no_config(folder):
     (folder / "notes.txt").write_text("depth = 3")
     with pytest.raises(RunError, match=r"notes.txt is no Python file"):
