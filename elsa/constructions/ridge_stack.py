@@ -57,7 +57,7 @@ class RidgeStack(BlockStack):
         )
         self.step_size, self.depth = float(step_size), stack.depth
 
-    def __call__(self, /, **blocks: AnyShape) -> dict[str, Array]:
+    def __call__(self, /, *unnamed: AnyShape, **blocks: AnyShape) -> dict[str, Array]:
         """The weights after `depth` steps, and the predictions for the query rows.
 
         Args:
@@ -72,12 +72,12 @@ class RidgeStack(BlockStack):
           as a 1-D array, prediction is one; likewise w (by y where w was not given).
 
         Raises:
-          KeyError: for a block the construction does not take.
+          KeyError: for a block the construction does not take. TypeError: for one without its name.
           ValueError: for a missing block, a wrong shape, NaN or infinity, lam < 0 (lam = 0 where
             the construction divides by it), or a step size that diverges on this data, with the
             interval that does not. Values are checked on concrete arrays only, not under jit.
         """
-        return super().__call__(**blocks)
+        return super().__call__(*unnamed, **blocks)
 
     @exact
     def encode(self, /, **blocks: AnyShape) -> dict[str, Array]:

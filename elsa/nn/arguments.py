@@ -1,6 +1,6 @@
 """The blocks that a stack is called with: checked, and converted to matrices of its dtype."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,21 @@ import numpy as np
 
 from elsa.base import checks
 from elsa.base.arrays import AnyShape
+
+
+def refuse_unnamed(
+    where: str, unnamed: Sequence[AnyShape], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Refuses blocks without their names, which a layout has no order for.
+
+    Raises:
+      TypeError: naming the blocks.
+    """
+    if unnamed:
+        named = ", ".join(f"{name}=.." for name in shapes)
+        raise TypeError(
+            f"{where}: blocks must be given by name, as ({named}), got {len(unnamed)} without"
+        )
 
 
 def looked_at(

@@ -13,7 +13,7 @@ from elsa.base.arrays import AnyShape
 from elsa.base.precision import exact
 from elsa.heads.head import Head, HeadWeights
 from elsa.nn import notebook, running
-from elsa.nn.arguments import converted, looked_at
+from elsa.nn.arguments import converted, looked_at, refuse_unnamed
 from elsa.nn.as_built import AsBuilt
 from elsa.nn.listing import listing, one_line
 from elsa.nn.running import ReadBlocks, whole_prompt
@@ -85,16 +85,17 @@ class BlockStack(Streamable, nnx.Module):
     # Calls.
 
     @exact
-    def __call__(self, /, **blocks: AnyShape) -> dict[str, Array]:
+    def __call__(self, /, *unnamed: AnyShape, **blocks: AnyShape) -> dict[str, Array]:
         """The outputs; one task, `jax.vmap` for a batch.
 
         1-D arrays act as columns and numbers as 1 x 1; an output comes back with as many axes as
         its input had, or as `outputs` says where it is not an input.
 
         Raises:
-          KeyError: for a block that is not an input.
+          KeyError: for a block that is not an input. TypeError: for one without its name.
           ValueError: for a missing one, a wrong shape, or NaN or infinity in a concrete array.
         """
+        refuse_unnamed(self._where, unnamed, self.inputs)
         return self._shaped(self._answer(self._given(blocks)), blocks)
 
     @exact

@@ -193,6 +193,8 @@ def test_blocks_that_do_not_fit_are_refused(blocks, error_type, message):
     stack = elsa.compile(lambda A: {"A": 2 * A}, {"A": (3, 3)})
     with pytest.raises(error_type, match=message):
         stack(**blocks)
+    with pytest.raises(TypeError, match=r"blocks must be given by name, as \(A=\.\.\), got 1 with"):
+        stack(np.eye(3))
 
 
 # Layouts

@@ -281,7 +281,7 @@ def test_verify_reports_a_reference_that_is_not_finite(form):
 
 @forms
 def test_a_call_takes_names_only(form):
-    with pytest.raises(TypeError, match="positional"):
+    with pytest.raises(TypeError, match=r"by name, as \(X=\.\., y=\.\., .*\), got 4 without"):
         make(form)(*blocks().values())
 
 

@@ -255,6 +255,12 @@ def test_half_precision_comes_bit_for_bit(kind, tmp_path):
     assert np.array_equal(mine.detach().float().numpy(), np.asarray(theirs, np.float32))
 
 
+def test_blocks_without_names_are_refused_with_the_names(tmp_path):
+    module = in_torch(compiled("tied"), tmp_path)
+    with pytest.raises(TypeError, match=r"by name, as \(X=\.\., y=\.\., w=\.\.\), got 3 without"):
+        module(*drawn(RIDGE).values())
+
+
 def test_the_module_says_what_it_takes_and_returns(tmp_path):
     assert str(in_torch(constructions.ridge_lsa(5, 3, 4, 0.1), tmp_path)).splitlines() == [
         "ridge_lsa: 4 layers, float64",

@@ -97,7 +97,7 @@ class TorchStack(HookedModule):
         return self._like.dtype
 
     def forward(
-        self, prompt: Float[Tensor, "*batch n m"] | None = None, /, **blocks: Any
+        self, prompt: Float[Tensor, "*batch n m"] | None = None, /, *others: Any, **blocks: Any
     ) -> Tensor | dict[str, Tensor]:
         """The outputs for named blocks; for a prompt, or a batch of them, the prompt after.
 
@@ -106,11 +106,17 @@ class TorchStack(HookedModule):
 
         Raises:
           KeyError: for a block that is not an input.
-          TypeError: for blocks beside a prompt, or for a stack without named blocks; for anything
-            but real numbers.
+          TypeError: for blocks beside a prompt or without their names, or for a stack without named
+            blocks; for anything but real numbers.
           ValueError: for missing blocks, a wrong shape, NaN or infinity; for a prompt of another
             shape.
         """
+        if others:
+            inputs = ", ".join(f"{name}=.." for name in self.inputs)
+            raise TypeError(
+                f"{self.name}: blocks must be given by name, as ({inputs}), got {1 + len(others)} "
+                "without; a prompt stands alone"
+            )
         if prompt is not None:
             if blocks:
                 raise TypeError(f"{self.name}: give a prompt or blocks, got both: {list(blocks)}")
