@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -227,7 +227,8 @@ def _named(where: str, name: str, given: Any = None) -> Iterator[None]:
 
 def _way_out(name: str, given: Any) -> str:
     """What to do about an X with columns of text or dates, or a y of several columns."""
-    if name == "y" and len(shape := getattr(given, "shape", ())) == 2 and shape[1] > 1:
+    shape: Sequence[int] = getattr(given, "shape", ())
+    if name == "y" and len(shape) == 2 and shape[1] > 1:
         return "; MultiOutputRegressor(AttentionRidge()) fits every column of y by itself"
     kinds = {str(column): np.asarray(given[column]).dtype.kind for column in _columns(given)}
     columns = [column for column, kind in kinds.items() if kind not in "biufc"]
