@@ -79,7 +79,7 @@ def solved(dtype):
     queries, keys = rng.normal(size=(16, 2)).astype(dtype), rng.normal(size=(4, 3)).astype(dtype)
     labels = by_rows(jax.nn.softmax(queries @ np.ones((2, 3), dtype) @ keys.T, axis=1))
     problem = Problem(by_rows(queries), keys, labels)
-    steps = {"gd": 50, "lbfgs": None, "newton-cg": None}
+    steps = {"gd": 20, "lbfgs": None, "newton-cg": None}
     return {name: problem.solve(name, max_iterations=most).x for name, most in steps.items()}
 
 
@@ -88,7 +88,7 @@ def trained(dtype, folder):
     sweeps = {"sweep": {"learning_rate": (0.05, 0.02, 0.01, 0.005)}, "one model": {}}
     found = {}
     for name, sweep in sweeps.items():
-        steps = {"num_steps": 500, "evaluate_every": 250}
+        steps = {"num_steps": 40, "evaluate_every": 20}
         config = cases.quiet(dtype=dtype, sweep=sweep, num_seeds=1, train=steps)
         run = training.fit(config, folder / f"{name} {dtype}")
         assert run.program.compilations == 1
@@ -104,9 +104,9 @@ def computed(dtype, folder):
 
 def goes_on_elsewhere(folder):
     """A run of eight devices, again on eight, and continued on three, of which two divide it."""
-    constant = {"evaluate_every": 50, "decay": "constant", "average": 0}
-    longer = cases.quiet(sweep={}, train={"num_steps": 100, **constant})
-    shorter = cases.quiet(sweep={}, train={"num_steps": 50, **constant})
+    constant = {"evaluate_every": 10, "decay": "constant", "average": 0}
+    longer = cases.quiet(sweep={}, train={"num_steps": 20, **constant})
+    shorter = cases.quiet(sweep={}, train={"num_steps": 10, **constant})
     whole = training.fit(longer, folder / "whole")
     assert whole.program.placing.mesh.shape == {"model": 2, "task": 4, "context": 1}
     assert set(whole.state.active.devices()) == {jax.devices()[0]}  # models can be called here

@@ -10,6 +10,7 @@ from flax import nnx
 from elsa import exchange, models, predictors, tasks
 from elsa.base.known_names import INITS, LAYOUTS
 from elsa.models import starts
+from tests.helpers import wide
 
 N, D, BATCH, LAM, ETA = 6, 3, 4, 0.4, 0.3
 DEPTHS = (0, 1, 2, 5)
@@ -63,8 +64,15 @@ def descent(prompt, steps, lam):
     return np.einsum("bd,tbd->tb", query, np.stack(path)), np.stack(path)
 
 
-@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("name", "layout", "init"), sorted(BUILT))
+KEPT = [
+    *(("lsa", layout, "construction") for layout in ("stacked", "source")),
+    *(("elsa", layout, "construction") for layout in ("designed", "natural", "custom")),
+    ("elsa", "natural", "compiled"),
+]
+
+
+@pytest.mark.parametrize("dtype", wide(["float64", "float32"], keep=["float64"]))
+@pytest.mark.parametrize("name, layout, init", wide(sorted(BUILT), keep=KEPT))
 def test_a_built_stack_is_gradient_descent_after_every_step(name, layout, init, dtype):
     prompt, depth = prompt_of(dtype=dtype), DEPTHS[-1]
     model = model_of(name, layout, init, depth, dtype=dtype)
@@ -121,12 +129,7 @@ def test_random_layers_are_the_formula():
 
 
 @pytest.mark.parametrize(
-    "layout",
-    [
-        "stacked",
-        "natural",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("designed", "source")),
-    ],
+    "layout", wide(["stacked", "natural", "designed", "source"], keep=["natural"])
 )
 def test_another_context_length_is_normalised_by_its_own(layout):
     """A built stack stays gradient descent on the mean at every length, absent examples or not."""
