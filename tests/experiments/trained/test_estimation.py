@@ -31,7 +31,7 @@ NAMES = {
     "low_rank": 0.02,
     "retrieval": 0.02,
 }
-KEPT = ("depth", "low_rank")  # layers, and points of a sweep; the others share their machinery
+KEPT = ("low_rank",)  # the points of a sweep; the others share its machinery
 FIGURES = {
     "drift": ("risk_by_correlation", "filters"),
     "literature": ("depth", "context_length"),

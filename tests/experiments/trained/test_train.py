@@ -238,7 +238,7 @@ def test_a_table_of_the_user_s_own(tmp_path):
     file = tmp_path / "own.csv"
     np.savetxt(file, rows, delimiter=",", header="a,b,price", comments="")
     words = (f"data.path={file}", "data.target=price", "train.num_steps=0", "model.depth=1")
-    (record,) = ran(small(*words, *BY_HAND[:2]), tmp_path / "run")
+    (record,) = ran(small(*words, BY_HAND[0]), tmp_path / "run")
     assert record["lines"] == {"ridge": record["target"]} and record["target"] < 1.0
     (held_out,) = record["elsewhere"]
     assert (held_out["changed"], held_out["value"]) == ("held_out", 0.2)
@@ -261,7 +261,7 @@ def test_numbers_that_share_a_program_are_one_group():
 def test_points_of_one_program_are_trained_side_by_side(tmp_path):
     """Noises and rates are axes of one compiled program; a rate that diverges shows as such."""
     config = train.with_axes(
-        small(*BY_HAND[:2], "train.skip_nonfinite=0", "model.depth=1").unlock(),
+        small(BY_HAND[0], "train.skip_nonfinite=0", "model.depth=1").unlock(),
         {"learning_rate": (1e-3, 1e30), "noise": (0.0, 0.01)},
     )
     records = ran(config.lock(), tmp_path)
