@@ -42,7 +42,7 @@ def step_of(form):
     return step_at if is_by_t(form) else step
 
 
-@pytest.mark.parametrize("n, d", wide(SHAPES, keep=[(5, 3), (1, 1), (2, 4)]))
+@pytest.mark.parametrize("n, d", wide(SHAPES, keep=[(5, 3), (1, 1)]))
 def test_every_form_agrees_with_plain_evaluation(n, d):
     """The weights by hand for X of 5 x 3, the graph of values for other sides."""
     blocks = draw(forms.blocks(n, d), seed=n + d)

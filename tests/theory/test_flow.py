@@ -25,7 +25,7 @@ def draw(n, d, noise_var):
 @pytest.mark.parametrize("n, d, noise_var", wide(SETTINGS, keep=[(1, 1, 0.0), (3, 4, 0.3)]))
 def test_it_follows_minus_the_gradient(n, d, noise_var):
     start, setting = draw(n, d, noise_var)
-    times = np.array([0.0, 0.3, 1.0, 2.0])
+    times = np.array([0.0, 0.1, 0.5, 1.0])
 
     def velocity(_, state):
         found = theory.gd_beta_gradient(state[:d], state[d:].reshape(d, d), setting)

@@ -42,17 +42,17 @@ def test_the_table_has_every_primitive():
     assert CASES.keys() == DECLARED.keys() | CALLS
 
 
-def some(case, turn):
-    """The first way and one of the others, by turns."""
-    first, *others = wanted(case)
-    return [first, others[turn % len(others)]] if others else [first]
+def one_of(case, turn):
+    """One way, by turns."""
+    ways = wanted(case)
+    return [ways[turn % len(ways)]]
 
 
 @pytest.mark.parametrize("primitive", CASES)
 def test_a_primitive_agrees_with_jax_for_all_parameters(primitive):
-    """Each case in two ways; over all of them every way has its turn."""
+    """Each case in one way; over all of them every way has its turn."""
     first = list(CASES).index(primitive)
-    agrees(primitive, lambda case, index: some(case, first + index))
+    agrees(primitive, lambda case, index: one_of(case, first + index))
 
 
 @pytest.mark.slow
