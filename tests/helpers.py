@@ -57,6 +57,26 @@ def table(names: str, rows: Iterable[Any]):
     return decorate
 
 
+def wide(cases: Iterable[Any], *, keep: Iterable[Any]) -> list[Any]:
+    """Cases for `pytest.mark.parametrize`: those kept are for `make test`, the others are slow.
+
+    keep: those with a code path of their own, and the edges. A tuple holds several arguments:
+
+        @pytest.mark.parametrize("name", wide(NAMES, keep=("a", "b")))
+        @pytest.mark.parametrize("n, d", wide([(1, 1), (3, 5)], keep=[(1, 1)]))
+    """
+    cases, keep = list(cases), list(keep)
+    strange = [case for case in keep if case not in cases]
+    if strange or not keep:
+        raise ValueError(f"wide: keep must name some of the cases {cases}, got {strange or keep}")
+    return [
+        case
+        if case in keep
+        else pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
 def ridge_problem(n, d, num_queries=0, *, lam=0.5, seed=0, start=True):
     """Blocks of one ridge problem with |X| = 1 (spectral), and eta = 1 / (1 + lam)."""
     rng = np.random.default_rng(seed)

@@ -19,6 +19,7 @@ from elsa import constructions, nn, training
 from elsa.base import devices
 from elsa.softmax_regression import Problem
 from elsa.training.errors import TrainingError
+from tests.helpers import wide
 from tests.training import cases
 
 ROOT = Path(__file__).parents[1]
@@ -33,10 +34,13 @@ jax.config.update("jax_disable_most_optimizations", True)
 warnings.simplefilter("error")
 from pathlib import Path
 from tests import test_devices
-dtype, folder = sys.argv[1], Path(sys.argv[2])
-np.savez(folder / "found.npz", **test_devices.computed(dtype, folder))
-if dtype == "float64":
-    test_devices.goes_on_elsewhere(folder)
+what, folder = sys.argv[1], Path(sys.argv[2])
+if what == "again":
+    test_devices.goes_on(folder)
+else:
+    np.savez(folder / "found.npz", **test_devices.computed(what, folder))
+    if what == "float64":
+        test_devices.goes_on_elsewhere(folder)
 """
 
 
@@ -79,7 +83,7 @@ def solved(dtype):
     queries, keys = rng.normal(size=(16, 2)).astype(dtype), rng.normal(size=(4, 3)).astype(dtype)
     labels = by_rows(jax.nn.softmax(queries @ np.ones((2, 3), dtype) @ keys.T, axis=1))
     problem = Problem(by_rows(queries), keys, labels)
-    steps = {"gd": 50, "lbfgs": None, "newton-cg": None}
+    steps = {"gd": 20, "lbfgs": None, "newton-cg": None}
     return {name: problem.solve(name, max_iterations=most).x for name, most in steps.items()}
 
 
@@ -88,7 +92,7 @@ def trained(dtype, folder):
     sweeps = {"sweep": {"learning_rate": (0.05, 0.02, 0.01, 0.005)}, "one model": {}}
     found = {}
     for name, sweep in sweeps.items():
-        steps = {"num_steps": 500, "evaluate_every": 250}
+        steps = {"num_steps": 40, "evaluate_every": 20}
         config = cases.quiet(dtype=dtype, sweep=sweep, num_seeds=1, train=steps)
         run = training.fit(config, folder / f"{name} {dtype}")
         assert run.program.compilations == 1
@@ -102,16 +106,28 @@ def computed(dtype, folder):
     return {name: np.asarray(value) for name, value in found.items()}
 
 
+def asked():
+    """A run, and one of half as many steps."""
+    constant = {"evaluate_every": 10, "decay": "constant", "average": 0}
+    longer = cases.quiet(sweep={}, train={"num_steps": 20, **constant})
+    shorter = cases.quiet(sweep={}, train={"num_steps": 10, **constant})
+    return longer, shorter
+
+
+def goes_on(folder):
+    """A run of eight devices, again on eight."""
+    longer, shorter = asked()
+    training.fit(shorter, folder / "cut")
+    again = training.fit(longer, folder / "cut", extend=True)
+    cases.assert_same_bits(again, training.fit(longer, folder / "whole"))
+
+
 def goes_on_elsewhere(folder):
-    """A run of eight devices, again on eight, and continued on three, of which two divide it."""
-    constant = {"evaluate_every": 50, "decay": "constant", "average": 0}
-    longer = cases.quiet(sweep={}, train={"num_steps": 100, **constant})
-    shorter = cases.quiet(sweep={}, train={"num_steps": 50, **constant})
+    """A run of eight devices, continued on three, of which two divide it."""
+    longer, shorter = asked()
     whole = training.fit(longer, folder / "whole")
     assert whole.program.placing.mesh.shape == {"model": 2, "task": 4, "context": 1}
     assert set(whole.state.active.devices()) == {jax.devices()[0]}  # models can be called here
-    training.fit(shorter, folder / "cut")
-    cases.assert_same_bits(training.fit(longer, folder / "cut", extend=True), whole)
     training.fit(shorter, folder / "elsewhere")
     with devices.limited(3):
         with pytest.raises(TrainingError, match=r"device.used was 8, now 3.*--devices=8"):
@@ -121,15 +137,20 @@ def goes_on_elsewhere(folder):
     np.testing.assert_allclose(cases.weight(moved), cases.weight(whole), rtol=1e-10)
 
 
-@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
-def test_eight_devices_compute_what_one_does(tmp_path, dtype):
-    (tmp_path / "eight").mkdir()
+def on_eight(what, folder):
+    """A dtype: what is computed in it, as found.npz. "again": that a run has the same bits."""
     subprocess.run(
-        [sys.executable, "-c", PROGRAM, dtype, str(tmp_path / "eight")],
+        [sys.executable, "-c", PROGRAM, what, str(folder)],
         cwd=ROOT,
         env={**os.environ, "JAX_NUM_CPU_DEVICES": str(COUNT), "PYTHONPATH": str(ROOT)},
         check=True,
     )
+
+
+@pytest.mark.parametrize("dtype", wide(["float64", "float32"], keep=["float64"]))
+def test_eight_devices_compute_what_one_does(tmp_path, dtype):
+    (tmp_path / "eight").mkdir()
+    on_eight(dtype, tmp_path / "eight")
     with np.load(tmp_path / "eight" / "found.npz") as eight:
         found = dict(eight)
     known = computed(dtype, tmp_path)
@@ -137,3 +158,8 @@ def test_eight_devices_compute_what_one_does(tmp_path, dtype):
     for name, value in known.items():
         tolerance = TOLERANCE[dtype] * np.abs(value).max()
         np.testing.assert_allclose(found[name], value, 0.0, tolerance, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_run_of_eight_devices_goes_on_with_the_same_bits(tmp_path):
+    on_eight("again", tmp_path)

@@ -1,8 +1,8 @@
-"""A table of rows in one test fails where a test for each of them would."""
+"""Tables: rows in one test, each of which fails it, and cases of which some are slow."""
 
 import pytest
 
-from tests.helpers import table
+from tests.helpers import table, wide
 
 RAN = []
 
@@ -30,3 +30,20 @@ def test_every_row_runs_and_all_that_fail_are_told():
 def test_a_table_without_rows_is_a_mistake():
     with pytest.raises(AssertionError):
         table("value", [])
+
+
+def test_the_cases_of_a_wide_table_that_are_not_kept_are_slow():
+    names = wide(["a", "b", "c"], keep=("b",))
+    assert names[1] == "b"
+    assert [(case.values, [mark.name for mark in case.marks]) for case in names[::2]] == [
+        (("a",), ["slow"]),
+        (("c",), ["slow"]),
+    ]
+    kept, other = wide(iter([(1, "x"), (2, "y")]), keep=[(1, "x")])
+    assert kept == (1, "x") and other.values == (2, "y")
+
+
+@pytest.mark.parametrize("keep", [[], ["a", "d"]])
+def test_a_wide_table_keeps_some_of_its_cases(keep):
+    with pytest.raises(ValueError, match=r"wide: keep must name some of the cases \['a', 'b'\], g"):
+        wide(["a", "b"], keep=keep)

@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -47,18 +48,20 @@ def room_of(module: str) -> str:
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, int, bool]]:
     """Every imported name in full, its line, and whether importing the file imports it too."""
-    at_once = set(ast.walk(tree))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            at_once -= set(ast.walk(node))
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            at_once -= {below for statement in node.body for below in ast.walk(statement)}
-    for node in ast.walk(tree):
+    waiting: deque[tuple[ast.AST, bool]] = deque([(tree, True)])
+    while waiting:
+        node, at_once = waiting.popleft()
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno, node in at_once) for alias in node.names)
+            yield from ((alias.name, node.lineno, at_once) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = "." * node.level + (node.module or "")
-            yield from ((f"{base}.{a.name}", node.lineno, node in at_once) for a in node.names)
+            yield from ((f"{base}.{a.name}", node.lineno, at_once) for a in node.names)
+        later = set()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            later = {*ast.iter_child_nodes(node)}
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            later = {*node.body}
+        waiting += ((below, at_once and below not in later) for below in ast.iter_child_nodes(node))
 
 
 def violations(module: str, source: str) -> list[str]:

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from elsa.attention import gram, many_prompts
 from elsa.base import arithmetic, lanes
-from tests.helpers import relative_error
+from tests.helpers import relative_error, wide
 
 # (prompts, context rows, d, heads, depth)
 SIZES = [(1, 1, 1, 1, 1), (2, 4, 2, 2, 2), (7, 3, 5, 1, 3), (9, 20, 1, 3, 5), (3, 5, 10, 1, 4)]
+SIZES += [(2, 3, 2, 1, 0)]
+KEPT = [(1, 1, 1, 1, 1), (2, 4, 2, 2, 2), (9, 20, 1, 3, 5), (2, 3, 2, 1, 0)]
 
 
 def drawn(batch, n, d, heads, depth, seed=0):
@@ -38,15 +40,16 @@ def with_gradients(function, *operands):
     return [out, *slopes]
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_predictions_and_gradients_are_those_of_prompts_one_by_one(size):
-    operands = drawn(*size)
+@pytest.mark.parametrize("batch, n, d, heads, depth", wide(SIZES, keep=KEPT))
+def test_predictions_and_gradients_are_those_of_prompts_one_by_one(batch, n, d, heads, depth):
+    operands = drawn(batch, n, d, heads, depth)
     found = jax.jit(lambda *of: with_gradients(many_prompts.last_channel, *of))(*operands)
     expected = jax.jit(lambda *of: with_gradients(one_by_one, *of))(*operands)
     # sums of some hundred products of numbers of order 1, and three times as many for a gradient
     assert max(map(relative_error, found, expected)) <= 1e-12
 
 
+@pytest.mark.slow
 @given(
     st.integers(1, 9), st.integers(1, 4), st.integers(1, 4), st.integers(1, 2), st.integers(0, 4)
 )

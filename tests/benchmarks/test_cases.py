@@ -19,14 +19,14 @@ from benchmarks import (
     torch_gpt2,
 )
 from elsa.models import GPT2
+from tests.helpers import wide
 
 # minutes: their rows are looked at by `make test-slow`
 SLOW = ("dense_layers", "gpt2", "ridge_tasks", "scaling", "small_problems", "training")
+SLOW += ("compiled_stack",)  # seconds, and like the others
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(c, marks=pytest.mark.slow) if c in SLOW else c for c in run.CASES]
-)
+@pytest.mark.parametrize("case", wide(run.CASES, keep=[c for c in run.CASES if c not in SLOW]))
 def test_every_case_yields_rows(case, monkeypatch):
     monkeypatch.setattr(compiled_stack, "TASKS", 4)  # of 64, which take seconds
     monkeypatch.setattr(machine, "NUMBERS", 2**12)

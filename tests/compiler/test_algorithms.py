@@ -1,6 +1,7 @@
 """Every algorithm of the library as attention weights: exact, and in as few layers as claimed."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 import jax
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import elsa
 from elsa import algorithms
 from tests.compiler.helpers import TOLERANCE, by_hand, error, path, shapes_of
+from tests.helpers import wide
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,10 +203,21 @@ def test_any_well_posed_problem_agrees_with_its_step(name, size, depth, seed, sk
 
 
 # n rows, d columns, k outputs or queries: one of each, one row, fewer rows than columns, tall.
-@pytest.mark.parametrize("name", CASES)
+EDGES = [((1, 1, 1), 1, "head"), ((1, 4, 2), 3, "residual")]
+DEEP = ((3, 5, 1), 50, "residual")
+# untied, of a state that is multiplied with itself, of data on both sides
+OF_EACH_KIND = ["gradient_descent", "chebyshev", "newton_schulz_ridge", "oja_flow", "sylvester"]
+
+
 @pytest.mark.parametrize(
-    "size, depth, skip",
-    [((1, 1, 1), 1, "head"), ((1, 4, 2), 3, "residual"), ((3, 5, 1), 50, "residual")],
+    "name, size, depth, skip",
+    wide(
+        [(name, *sizes) for name in CASES for sizes in (*EDGES, DEEP)],
+        keep=[
+            *((name, *DEEP) for name in CASES),
+            *((name, *sizes) for name in OF_EACH_KIND for sizes in EDGES),
+        ],
+    ),
 )
 def test_algorithms_agree_with_their_step(name, size, depth, skip):
     agrees(CASES[name], size, depth, seed=7, skip=skip)
@@ -221,7 +234,7 @@ def agrees(case, size, depth, seed, **options):
         assert stack.num_layers <= most
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", wide(CASES, keep=[*OF_EACH_KIND, "matrix_factorisation"]))
 def test_dense_execution_is_the_weights_by_hand(name):
     case = CASES[name]
     step, blocks = case.make(7, 3, 2, np.random.default_rng(1))
@@ -233,8 +246,13 @@ def test_dense_execution_is_the_weights_by_hand(name):
         np.testing.assert_allclose(out[block], value, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("depth", [1, 2, 50])
+@pytest.mark.parametrize(
+    "name, depth",
+    wide(
+        itertools.product(CASES, [1, 2, 50]),
+        keep=[*itertools.product(CASES, [50]), *itertools.product(OF_EACH_KIND, [1])],
+    ),
+)
 def test_the_number_of_layers_is_bounded(name, depth):
     case = CASES[name]
     step, blocks = case.make(9, 4, 2, np.random.default_rng(0))
@@ -242,7 +260,13 @@ def test_the_number_of_layers_is_bounded(name, depth):
     assert stack.num_layers <= case.bound(depth)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    wide(
+        CASES,
+        keep=[*OF_EACH_KIND[:3], *(name for name, case in CASES.items() if case.gram is not None)],
+    ),
+)
 def test_the_number_of_layers_is_bounded_where_products_are_distributed(name):
     case = CASES[name]
     step, blocks = case.make(9, 4, 2, np.random.default_rng(0))
@@ -251,9 +275,12 @@ def test_the_number_of_layers_is_bounded_where_products_are_distributed(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["gradient_descent", "chebyshev", "newton_schulz_ridge", "oja_flow"]
+    "name, execution",
+    wide(
+        itertools.product(OF_EACH_KIND[:4], ["auto", "dense"]),
+        keep=[*itertools.product(OF_EACH_KIND[:4], ["auto"]), ("chebyshev", "dense")],
+    ),
 )
-@pytest.mark.parametrize("execution", ["auto", "dense"])
 def test_float32_loses_what_the_step_itself_loses(name, execution):
     """Twice what the step loses in float32, and some units of rounding of its own."""
     case = CASES[name]

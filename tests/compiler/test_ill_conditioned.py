@@ -1,4 +1,4 @@
-"""Ridge regression at condition number 1e4: ten digits, in as many layers as theory says."""
+"""Ill-conditioned ridge regression: ten digits, in as many layers as theory says."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 import elsa
 from elsa import algorithms
 from tests.compiler.helpers import by_hand, shapes_of
+from tests.helpers import wide
 
 
 def ill_conditioned(d, seed=0, kappa=1e4):
@@ -33,13 +34,19 @@ def test_newton_schulz_solves_ridge_at_condition_number_1e4_in_24_layers(d):
     assert distance(by_hand(stack, blocks), solution) <= 1e-10
 
 
-@pytest.mark.parametrize("d", [10, pytest.param(50, marks=pytest.mark.slow)])
-def test_chebyshev_solves_ridge_at_condition_number_1e4_in_1200_layers(d):
-    blocks, _, solution = ill_conditioned(d)
+# 1186 steps are planned one by one, as each has numbers of its own
+@pytest.mark.parametrize(
+    "kappa, d, depth",
+    wide([(1e2, 10, 119), (1e4, 10, 1186), (1e4, 50, 1186)], keep=[(1e2, 10, 119)]),
+)
+def test_chebyshev_solves_ridge_in_sqrt_kappa_layers_for_each_factor_of_e_squared(kappa, d, depth):
+    """From 2 the error falls by exp(-2 / sqrt(kappa)) a step: to 1e-10 after 11.86 sqrt(kappa)."""
+    assert depth == np.ceil(kappa**0.5 * 11.86)
+    blocks, _, solution = ill_conditioned(d, kappa=kappa)
     blocks["p"] = np.zeros((d, 1))
-    step = algorithms.chebyshev(smallest=1e-4, largest=1.0)
-    stack = elsa.compile(step, shapes_of(blocks), 1186, tied=False)
-    assert stack.num_layers <= 1200
+    step = algorithms.chebyshev(smallest=1 / kappa, largest=1.0)
+    stack = elsa.compile(step, shapes_of(blocks), depth, tied=False)
+    assert stack.num_layers <= depth + 14
     assert distance(stack(**blocks), solution) <= 1e-10
 
 

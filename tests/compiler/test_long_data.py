@@ -14,6 +14,7 @@ from elsa.base import matrices
 from elsa.compiler.tracing.constants import Varied
 from elsa.compiler.tracing.graph import reachable
 from tests.compiler import helpers
+from tests.helpers import wide
 
 LONG = 4_000  # as arrays, each constant would take 128 MB
 DIM = 8
@@ -104,11 +105,26 @@ def test_long_data_agrees_with_the_step_and_no_constant_is_square(name):
     assert len(str(stack)) < 5_000 and stack.num_parameters > stack.num_nonzeros > 0
 
 
-@pytest.mark.parametrize("n", [1, 2, 5])
-@pytest.mark.parametrize("name", NAMES)
+EDGES = "first rows", "row weights", "shuffled", "joined"
+SMALL = [
+    (name, n)
+    for name in NAMES
+    for n in (1, 2, 5)
+    if n > 1 or name not in NOTHING_OF_ONE_ROW  # nothing is left of one row
+]
+
+
+@pytest.mark.parametrize(
+    "name, n",
+    wide(
+        SMALL,
+        keep=[
+            *((name, 5) for name in NAMES if name not in ("every third", "a mask", "centred rows")),
+            *((name, n) for name in EDGES for n in (1, 2)),
+        ],
+    ),
+)
 def test_structured_constants_of_small_blocks_run_as_weights_too(name, n, monkeypatch):
-    if n == 1 and name in NOTHING_OF_ONE_ROW:
-        pytest.skip("nothing is left of one row")
     expected = compiled(name, n, execution="dense")[1]
     monkeypatch.setattr(matrices, "SMALL", 0)
     monkeypatch.setattr(matrices, "_GAIN", 1e9)

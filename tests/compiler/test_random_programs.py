@@ -16,7 +16,7 @@ from tests.compiler.random_checks import Program, check, drawn, report
 
 SHARDS, EACH = 25, 200
 NONLINEAR = 10  # one of so many
-FEW = [3, 5, 8, 9, 11, 19, 42, 59]  # seeds of the fast suite
+FEW = [3, 8, 9, 42]  # seeds of the fast suite
 
 
 def outcome(seed):

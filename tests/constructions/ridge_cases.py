@@ -11,11 +11,14 @@ from tests.helpers import (
     RIDGE_FORMS,
     RIDGE_SIZES,
     relative_error,
+    wide,
 )
 
 SIZES_AND_DEPTHS = list(zip(RIDGE_SIZES, [33, 2, 0, 33, 3, 40], strict=True))
 
 forms = pytest.mark.parametrize("form", RIDGE_FORMS)
+# where one form without biases and one with them stand for the others
+some_forms = pytest.mark.parametrize("form", wide(RIDGE_FORMS, keep=["ridge_lsa", "ridge_elsa"]))
 forms_with_zero = pytest.mark.parametrize("form", [f for f in RIDGE_FORMS if f != "ridge_lsa"])
 elsa_forms = pytest.mark.parametrize("form", ["ridge_elsa", "ridge_elsa_one_layer"])
 

@@ -13,6 +13,7 @@ from tests.constructions.ridge_cases import (
     forms,
     regularisers,
     solve,
+    some_forms,
 )
 from tests.helpers import (
     RIDGE_FORMS,
@@ -62,7 +63,7 @@ def test_depth_steps_are_the_loop(form, case, start, seed, data):
     assert_answers(out, blocks, descend(blocks, eta, depth)[-1], 1e-10)
 
 
-@forms
+@some_forms
 @pytest.mark.parametrize("n, d, lam", [(40, 5, 1.0), (8, 12, 0.5)])
 def test_deep_stacks_reach_the_ridge_solution(form, n, d, lam):
     from sklearn.linear_model import Ridge
@@ -90,7 +91,7 @@ def test_at_condition_number_one_a_single_step_is_the_solution(form):
     assert relative_error(out["w"], X.T @ blocks["y"] / 1.25) <= 1e-12
 
 
-@forms
+@some_forms
 def test_the_trajectory_holds_every_iterate(form):
     blocks, eta = ridge_problem(5, 3, 2)
     stack = RIDGE_FORMS[form](5, 3, 4, eta, num_queries=2)
@@ -107,7 +108,7 @@ def test_the_trajectory_holds_every_iterate(form):
         assert relative_error(other.trajectory(**blocks)["w"], path) <= 1e-12
 
 
-@forms
+@some_forms
 def test_the_prompts_hold_the_input_and_the_answer(form):
     blocks, eta = ridge_problem(5, 3, 2)
     stack = RIDGE_FORMS[form](5, 3, 4, eta, num_queries=2)
@@ -142,7 +143,7 @@ def test_the_price_in_layers_and_heads(form, num_layers, num_heads):
 # What must not matter.
 
 
-@forms
+@some_forms
 def test_permuting_context_rows_leaves_the_answer(form):
     blocks, eta = ridge_problem(5, 3, 2)
     order = np.array([2, 0, 4, 1, 3])
@@ -152,7 +153,7 @@ def test_permuting_context_rows_leaves_the_answer(form):
         assert relative_error(other[name], out[name]) <= 1e-12
 
 
-@forms
+@some_forms
 def test_queries_change_nothing_in_w(form):
     blocks, eta = ridge_problem(5, 3)
     w = solve(form, blocks, eta, 4)["w"]

@@ -9,7 +9,7 @@ import pytest
 from elsa import BlockLayout
 from elsa.constructions import ridge_elsa, ridge_lsa
 from elsa.heads import head
-from tests.constructions.ridge_cases import elsa_forms, forms, forms_with_zero
+from tests.constructions.ridge_cases import elsa_forms, forms, forms_with_zero, some_forms
 from tests.helpers import RIDGE_FORMS, relative_error, ridge_problem, table
 
 
@@ -188,7 +188,7 @@ def test_missing_blocks_are_named(form):
         make(form, num_queries=1)(**blocks())
 
 
-@forms
+@some_forms
 @table("name, shape", [("X", (3, 5)), ("y", (4,)), ("y", (1, 5)), ("w", (5,)), ("lam", (2,))])
 def test_wrong_shapes_are_named(form, ask, name, shape):
     expected = {"X": (5, 3), "y": (5, 1), "w": (3, 1), "lam": (1, 1)}[name]
@@ -253,7 +253,7 @@ def test_a_step_that_diverges_is_met_with_the_interval(form, ask):
         ask(make(form, step_size=0.5), given)
 
 
-@forms
+@some_forms
 @table("n, d", [(5, 3), (3, 5)])
 def test_the_interval_is_open_and_as_large_as_it_can_be(form, n, d):
     """At exactly 2 / L an error along one direction never dies; just below it does."""
@@ -263,7 +263,7 @@ def test_the_interval_is_open_and_as_large_as_it_can_be(form, n, d):
     RIDGE_FORMS[form](n, d, 2, np.nextafter(0.25, 0.0))(**given)
 
 
-@forms
+@some_forms
 def test_values_are_not_checked_under_jit(form):
     """There a tracer has none: the run itself shows what the check would have refused."""
     stack = make(form, depth=300, step_size=5.0)

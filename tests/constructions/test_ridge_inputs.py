@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.constructions.ridge_cases import (
-    forms,
     forms_with_zero,
     solve,
+    some_forms,
 )
 from tests.helpers import (
     RIDGE_FORMS,
@@ -18,7 +18,7 @@ from tests.helpers import (
 )
 
 
-@forms
+@some_forms
 def test_vectors_in_vectors_out(form):
     blocks, eta = ridge_problem(5, 3, 2)
     expected = solve(form, blocks, eta, 4)
@@ -32,7 +32,7 @@ def test_vectors_in_vectors_out(form):
     assert mixed["w"].shape == (3,) and mixed["prediction"].shape == (2, 1)
 
 
-@forms
+@some_forms
 def test_the_start_is_zero_by_default(form):
     blocks, eta = ridge_problem(5, 3, 2, start=False)
     zeros = np.zeros((3, 1))
@@ -44,7 +44,7 @@ def test_the_start_is_zero_by_default(form):
     assert solve(form, {**blocks, "y": blocks["y"][:, 0]}, eta, 4)["w"].shape == (3,)
 
 
-@forms
+@some_forms
 def test_lists_and_integers(form):
     out = solve(form, {"X": np.eye(5, 3, dtype=int), "y": [1, 2, 3, 4, 5], "lam": 1}, 0.5, 1)
     assert relative_error(out["w"], [0.5, 1.0, 1.5]) <= 1e-15
@@ -56,7 +56,7 @@ def test_data_of_zeros_converge_with_any_step(form):
     np.testing.assert_array_equal(solve(form, blocks, 1e6, 3)["w"], [1.0, 1.0])
 
 
-@forms
+@some_forms
 def test_float32_loses_what_a_float32_loop_loses(form):
     """Root mean square over 40 tasks: one task's error is a draw, its mean is not."""
     n, d, depth, rounds = 12, 4, 50, {"stack": [], "loop": []}
@@ -113,7 +113,7 @@ def float32_loop(form, blocks, eta, depth):
     return w
 
 
-@forms
+@some_forms
 def test_without_x64_everything_runs_in_float32(form):
     blocks, eta = ridge_problem(5, 3, 2)
     with jax.enable_x64(False):
@@ -126,7 +126,7 @@ def test_without_x64_everything_runs_in_float32(form):
 # A stack checks itself.
 
 
-@forms
+@some_forms
 def test_verify_finds_no_error(form):
     blocks, eta = ridge_problem(5, 3, 2)
     flat = {**blocks, "y": blocks["y"][:, 0], "w": blocks["w"][:, 0], "lam": 0.5}
@@ -137,14 +137,14 @@ def test_verify_finds_no_error(form):
         assert stack.verify(jax.random.key(0), **known) <= 1e-12
 
 
-@forms
+@some_forms
 def test_verify_takes_zeros_and_float32(form):
     stack = RIDGE_FORMS[form](5, 3, 10, 0.3, dtype=jnp.float32)
     assert stack.verify(jax.random.key(0)) <= 3e-6  # as above, 10 steps in float32
     assert stack.verify(jax.random.key(0), y=np.zeros(5), w=np.zeros(3)) == 0.0
 
 
-@forms
+@some_forms
 def test_verify_sees_wrong_weights(form):
     stack = RIDGE_FORMS[form](6, 3, 2, 0.3, num_queries=2)
     stack.stack.body[-1].wq[...] *= 1.01
@@ -182,7 +182,7 @@ def test_the_layers_are_the_docstrings():
         assert [[h.formula for h in layer] for layer in stack.layers] == formulas[form]
 
 
-@forms
+@some_forms
 def test_encode_gives_the_blocks_that_pack_takes(form):
     blocks, eta = ridge_problem(4, 3)
     stack = RIDGE_FORMS[form](4, 3, 2, eta)

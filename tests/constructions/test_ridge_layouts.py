@@ -1,6 +1,7 @@
 """Ridge constructions in layouts of the caller's own."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,10 +13,11 @@ from tests.helpers import (
     outside,
     ridge_problem,
     scattered_layout,
+    wide,
 )
 
 
-@elsa_forms
+@pytest.mark.parametrize("form", wide(["ridge_elsa", "ridge_elsa_one_layer"], keep=["ridge_elsa"]))
 @given(
     sizes=st.sampled_from([(1, 1, 2), (3, 5, 0), (6, 2, 2)]),
     stored=st.sets(st.sampled_from(["X", "y", "lam", "w", "query_x"])),

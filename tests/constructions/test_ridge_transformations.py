@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from elsa.constructions import ridge_elsa
-from tests.constructions.ridge_cases import (
-    forms,
-)
+from tests.constructions.ridge_cases import forms, some_forms
 from tests.helpers import (
     RIDGE_FORMS,
     program_size,
@@ -40,7 +38,7 @@ def batched_descent(blocks, step_size, depth):
     return w
 
 
-@forms
+@some_forms
 @pytest.mark.parametrize("depth", [3, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_batch_of_tasks_is_one_program(form, depth):
     blocks, step_size = task_batch(256, 100, 20)
@@ -64,7 +62,7 @@ def test_the_traced_program_grows_with_neither_depth_nor_batch(form, num_queries
     assert size(1, 2) == size(100, 2) == size(3, 256)
 
 
-@forms
+@some_forms
 def test_jit_equals_eager_and_grad_equals_that_of_the_loop(form):
     blocks, eta = ridge_problem(5, 3, 2)
     stack = RIDGE_FORMS[form](5, 3, 4, eta, num_queries=2)

@@ -1,5 +1,7 @@
 """All heads of a dense layer at once against the sum of heads by themselves."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from flax import nnx
 from elsa.attention import many_heads
 from elsa.base import arithmetic
 from elsa.nn import ELSA, LSA
-from tests.helpers import relative_error
+from tests.helpers import relative_error, wide
 
 
 def layer(kind, rows, channels, key_size, heads):
@@ -18,8 +20,10 @@ def layer(kind, rows, channels, key_size, heads):
     return LSA(*sizes, **options) if kind == "lsa" else ELSA(rows, *sizes, **options)
 
 
-@pytest.mark.parametrize("kind", ["lsa", "elsa"])
-@pytest.mark.parametrize("batch", [(), (2,)])
+@pytest.mark.parametrize(
+    "kind, batch",
+    wide(itertools.product(["lsa", "elsa"], [(), (2,)]), keep=[("lsa", (2,)), ("elsa", ())]),
+)
 def test_values_and_gradients_are_those_of_heads_by_themselves(kind, batch, monkeypatch):
     monkeypatch.setattr(many_heads, "_LEAST_WORK", 0)
     rows, channels, key_size, heads = 20, 6, 1, 3

@@ -90,8 +90,11 @@ def noted() -> Iterator[list[Any]]:
         yield found
 
 
-def faults(case: Case, ambient: str = LOW) -> list[str]:
-    """What is wrong with a case's products where `ambient` is the default; nothing if right."""
+def faults(case: Case, ambient: str = LOW, *, gradients: bool = True) -> list[str]:
+    """What is wrong with a case's products where `ambient` is the default; nothing if right.
+
+    gradients: whether to look at the products of gradients, too.
+    """
     with jax.default_matmul_precision(ambient):
         if isinstance(case, Run):
             with noted() as found:
@@ -99,7 +102,8 @@ def faults(case: Case, ambient: str = LOW) -> list[str]:
             return _judged("run", found, case.products)
         anew = functools.partial(case.function)  # jax keeps what it has traced of the function
         wrong = _judged("traced", precisions(jax.make_jaxpr(anew)(*case.arrays)), case.products)
-        if case.products and case.gradient and any(map(_is_float, jax.tree.leaves(case.arrays))):
+        looked_at = gradients and case.products and case.gradient
+        if looked_at and any(map(_is_float, jax.tree.leaves(case.arrays))):
             derivative = jax.make_jaxpr(_gradient(case.function))(*case.arrays)
             wrong += _judged("its gradient", precisions(derivative), None)
         return wrong

@@ -28,23 +28,29 @@ def _of_weights(kind: type[models.StackModel], read: Callable[[Any], Any], **opt
     return traced(lambda weights: read(nnx.merge(graph, weights)), zeros, **options)
 
 
-def _members(name: str, kind: type[models.StackModel]) -> dict[str, Case]:
+def _members(names: tuple[str, ...], kind: type[models.StackModel]) -> dict[str, Case]:
     model = kind(DIM, ROWS, 1, rngs=nnx.Rngs(0))
     calls = {
         "__call__": lambda model: model(PROMPT),
         "by_layer": lambda model: model.by_layer(PROMPT).prediction,
         "hidden_states": lambda model: model.hidden_states(PROMPT),
     }
-    return {
-        **{f"models.{name}.{member}": _of_weights(kind, call) for member, call in calls.items()},
-        f"models.{name}.num_layers": Run(lambda: model.num_layers),
-        f"models.{name}.roles": Run(lambda: model.roles),
-        f"models.{name}.readout": Run(lambda: model.readout(ROWS)),
-        f"models.{name}.check_length": Run(lambda: model.check_length(ROWS)),
+    made = {
+        **{member: _of_weights(kind, call) for member, call in calls.items()},
+        "num_layers": Run(lambda: model.num_layers),
+        "roles": Run(lambda: model.roles),
+        "readout": Run(lambda: model.readout(ROWS)),
+        "check_length": Run(lambda: model.check_length(ROWS)),
     }
+    return _named(names, made)
 
 
-def _of_blocks(name: str, kind: type[models.BlockModel]) -> dict[str, Case]:
+def _named(names: tuple[str, ...], made: dict[str, Case]) -> dict[str, Case]:
+    """The members of one class, and of those that have the same."""
+    return {f"models.{name}.{member}": case for name in names for member, case in made.items()}
+
+
+def _of_blocks(names: tuple[str, ...], kind: type[models.BlockModel]) -> dict[str, Case]:
     """The members of a stack on prompts of blocks."""
 
     def make() -> models.BlockModel:
@@ -58,16 +64,15 @@ def _of_blocks(name: str, kind: type[models.BlockModel]) -> dict[str, Case]:
         "by_layer": lambda model: model.by_layer(BLOCKS).prediction,
         "hidden_states": lambda model: model.hidden_states(BLOCKS),
     }
-    return {
+    made = {
         **{
-            f"models.{name}.{member}": traced(
-                lambda weights, read=call: read(nnx.merge(graph, weights)), state
-            )
+            member: traced(lambda weights, read=call: read(nnx.merge(graph, weights)), state)
             for member, call in calls.items()
         },
-        f"models.{name}.num_layers": Run(lambda: model.num_layers),
-        f"models.{name}.given": Run(lambda: model.given),
+        "num_layers": Run(lambda: model.num_layers),
+        "given": Run(lambda: model.given),
     }
+    return _named(names, made)
 
 
 def cases() -> dict[str, Case]:
@@ -79,12 +84,10 @@ def cases() -> dict[str, Case]:
         "GPT2": models.GPT2(DIM, ROWS, width=4, depth=1, num_heads=2, rngs=nnx.Rngs(0)),
     }
     return {
-        **_members("StackModel", models.LSAModel),  # which alone has no layers
-        **_members("LSAModel", models.LSAModel),
-        **_members("ELSAModel", models.ELSAModel),
-        **_of_blocks("BlockModel", models.BlockLSA),  # which alone has no layers
-        **_of_blocks("BlockLSA", models.BlockLSA),
-        **_of_blocks("BlockELSA", models.BlockELSA),
+        **_members(("StackModel", "LSAModel"), models.LSAModel),  # the first alone has no layers
+        **_members(("ELSAModel",), models.ELSAModel),
+        **_of_blocks(("BlockModel", "BlockLSA"), models.BlockLSA),  # likewise
+        **_of_blocks(("BlockELSA",), models.BlockELSA),
         **{
             f"models.{name}.by_layer": traced(lambda prompt, m=other: m.by_layer(prompt), PROMPT)
             for name, other in others.items()

@@ -23,9 +23,9 @@ _PROBLEMS = [
 ]
 
 
-def _of_all(call: Any, *, products: bool = True) -> Case:
+def _of_all(call: Any, **options: bool) -> Case:
     """What is called with every problem and two weights of its own."""
-    return traced(lambda given: [call(*each) for each in given], _PROBLEMS, products=products)
+    return traced(lambda given: [call(*each) for each in given], _PROBLEMS, **options)
 
 
 def _run(call: Any) -> Case:
@@ -99,8 +99,8 @@ def cases() -> dict[str, Case]:
                 for side in (("keys",) if problem.a1 is None else ("queries", "keys"))
             ]
         ),
-        "trajectory_shift": _of_all(
-            lambda problem, x, v: problem.trajectory_shift(jax.numpy.stack([x, v]))
+        "trajectory_shift": _of_all(  # weight_shift along a path: its gradient is looked at above
+            lambda problem, x, v: problem.trajectory_shift(jax.numpy.stack([x, v])), gradient=False
         ),
         "context_shift": _of_all(lambda problem, x, v: problem.context_shift(x, moved(problem))),
         # they refuse tracers: run as they are

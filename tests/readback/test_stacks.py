@@ -8,6 +8,7 @@ from flax import nnx
 
 import elsa
 from elsa import models, readback, tasks
+from tests.helpers import wide
 
 
 def drawn(model):
@@ -34,10 +35,18 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-@pytest.mark.parametrize("n, d", [(1, 1), (2, 4), (7, 3)])
-def test_the_stack_predicts_what_the_model_predicts(make, n, d, tmp_path):
-    model, queries = drawn(make(d)), 2
+@pytest.mark.parametrize(
+    "name, n, d",
+    wide(
+        [(name, *sizes) for name in MODELS for sizes in ((1, 1), (2, 4), (7, 3))],
+        keep=[
+            *(("one layer", 1, 1), ("three layers, two heads", 7, 3), ("linear attention", 1, 1)),
+            *(("merged", 2, 4), ("low rank", 2, 4), ("lora", 7, 3)),
+        ],
+    ),
+)
+def test_the_stack_predicts_what_the_model_predicts(name, n, d, tmp_path):
+    model, queries = drawn(MODELS[name](d)), 2
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(n, d)), rng.normal(size=n)
     query_x = rng.normal(size=(queries, d))

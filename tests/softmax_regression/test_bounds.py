@@ -9,6 +9,7 @@ import pytest
 
 from elsa import softmax_regression as sr
 from elsa.softmax_regression import Problem
+from tests.helpers import wide
 from tests.softmax_regression.cases import KINDS, MATRIX, A, B, drawn, norm_of
 
 KEY = jax.random.key(20230705)  # fixed in advance
@@ -87,8 +88,17 @@ def test_the_label_operator_norm_is_that_of_the_matrix(n):
             assert expected == pytest.approx(math.sqrt(n) * np.linalg.norm(b), rel=1e-7)
 
 
-@pytest.mark.parametrize("kind, of", CASES)
-@pytest.mark.parametrize("sizes", [(2, 1), (4, 3), (1, 2), (3, 5), (4, 2, 3, 2)], ids=str)
+PAIRED = [(2, 1), (4, 3), (1, 2), (3, 5), (4, 2, 3, 2)]
+
+
+@pytest.mark.parametrize(
+    "sizes, kind, of",
+    wide(
+        [(sizes, *case) for sizes in PAIRED for case in CASES],
+        keep=[(sizes, *case) for sizes in ((1, 2), (3, 5), (4, 2, 3, 2)) for case in CASES],
+    ),
+    ids=str,
+)
 def test_no_pair_exceeds_a_constant(sizes, kind, of):
     found, problem = ratios(sizes, kind, of)
     assert found.shape == (10_000,) and np.isfinite(found).all()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from elsa.softmax_regression import Penalised, Problem
-from tests.helpers import relative_error
+from tests.helpers import relative_error, wide
 from tests.softmax_regression.test_properties import by_rows
 
 KINDS = ("normalized", "rescaled", "cross_entropy")
@@ -71,8 +71,21 @@ def test_random_shapes_agree_with_dense_numpy_and_with_the_constant(sizes, kind,
         assert size <= problem.lipschitz(np.linalg.norm(x), sharp=sharp) * (1 + 1e-12)
 
 
-@pytest.mark.parametrize("n, d, classes", [(40, 4, 3), (3, 8, 2), (1, 2, 2), (12, 1, 4)])
-@pytest.mark.parametrize("method", ["newton-cg", "lbfgs", "gd"])
+METHODS = ("newton-cg", "lbfgs", "gd")
+# tall, fewer rows than features, one row, one feature
+SIZES = [(40, 4, 3), (3, 8, 2), (1, 2, 2), (12, 1, 4)]
+
+
+@pytest.mark.parametrize(
+    "n, d, classes, method",
+    wide(
+        [(*sizes, method) for sizes in SIZES for method in METHODS],
+        keep=[
+            *((*sizes, "newton-cg") for sizes in SIZES),
+            *((*SIZES[0], method) for method in METHODS),
+        ],
+    ),
+)
 def test_cross_entropy_with_l2_is_multinomial_logistic_regression(n, d, classes, method):
     x, y, weights = classified(n, d, classes)
     y[: min(n, classes)] = np.arange(min(n, classes))

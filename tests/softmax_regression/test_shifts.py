@@ -1,6 +1,7 @@
 """New weights on old data are old weights on new data: identities to 1e-12, and bounds."""
 
 import dataclasses
+import itertools
 
 import jax
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from elsa import softmax_regression as sr
 from elsa.softmax_regression import Problem
+from tests.helpers import wide
 from tests.softmax_regression.cases import KINDS, MATRIX, MATRIX_X, A, B, X, drawn, norm_of
 
 SINGLE, WORKED = Problem.single(A, B), Problem(**MATRIX)
@@ -48,8 +50,20 @@ def test_the_worked_example():
     assert float(labels.loss(X)) == pytest.approx(0.44035303, rel=1e-8)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("sizes", [(1, 1), (3, 5), (12, 3), (2, 4, 3, 5), (7, 3, 6, 2)], ids=str)
+STEPPED = [(1, 1), (3, 5), (12, 3), (2, 4, 3, 5), (7, 3, 6, 2)]
+
+
+@pytest.mark.parametrize(
+    "sizes, kind",
+    wide(
+        itertools.product(STEPPED, KINDS),
+        keep=[
+            *((sizes, "normalized") for sizes in ((1, 1), (12, 3), (2, 4, 3, 5))),
+            *((sizes, "rescaled") for sizes in ((3, 5), (7, 3, 6, 2))),
+        ],
+    ),
+    ids=str,
+)
 def test_a_step_is_a_shift_of_labels_and_of_data(sizes, kind):
     x, v, problem = drawn(sizes, kind)
     scale = 1e-3 if problem.a1 is None else 1e-2

@@ -1,5 +1,7 @@
 """Moments of retrieval, alignment and drift prompts against their formulas."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from elsa import tasks
 from elsa.base import arithmetic
-from tests.helpers import table
+from tests.helpers import table, wide
 from tests.tasks.helpers import CORR, assert_mean, fast, gram_of_rows, sample, sample_gram
 
 
@@ -19,7 +21,7 @@ def outer(a, b):
     return np.einsum("bi,bj->bij", a, b)
 
 
-@pytest.mark.parametrize("a", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("a", wide([0.0, 0.6, 1.0], keep=[0.0, 0.6]))
 def test_retrieved_covariates_correlate_with_the_query_and_through_it(a):
     prompt, eye = drawn(tasks.Retrieval(4, 6, a, 0.3)), np.eye(4)
     assert_mean(outer(prompt.query_x, prompt.query_x), eye)
@@ -67,20 +69,23 @@ def test_a_sweep_over_correlations_forms_the_products_of_drift_once():
     assert not any("[2,5,4,2]" in line or "[5,2,4,2]" in line for line in products), products
 
 
-@pytest.mark.parametrize("form", ["rows", "gram"])
+MOMENTS = {  # of which task: E[y^2], E[p y], E[p^2]
+    "retrieval": (tasks.Retrieval(4, 6, 0.6, 0.3), 4.3, 67.2, 1654.464),
+    "alignment": (tasks.Alignment(4, 6, 0.6, 0.3), 5.48032787, 113.516066, 3367.62416),
+}
+
+
 @pytest.mark.parametrize(
-    "task, label, cross, square",
-    [
-        (tasks.Retrieval(4, 6, 0.6, 0.3), 4.3, 67.2, 1654.464),
-        (tasks.Alignment(4, 6, 0.6, 0.3), 5.48032787, 113.516066, 3367.62416),
-    ],
-    ids=["retrieval", "alignment"],
+    "name, form",
+    wide(
+        itertools.product(MOMENTS, ["rows", "gram"]),
+        keep=[("retrieval", "rows"), ("alignment", "gram")],
+    ),
 )
-def test_the_step_of_gradient_descent_has_the_moments_of_the_closed_form(
-    form, task, label, cross, square
-):
+def test_the_step_of_gradient_descent_has_the_moments_of_the_closed_form(name, form):
     """E[y^2], E[p y] and E[p^2] for p = x^T X^T y (n = 6, d = 4, a = 0.6, s2 = 0.3)."""
     key = jax.random.key(6)
+    task, label, cross, square = MOMENTS[name]
 
     prompt = {"gram": sample_gram, "rows": gram_of_rows}[form](task, key)
     p = jnp.einsum("bi,bi->b", prompt.query_x, prompt.gram[:, :4, 4])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from scipy import stats
 
 from elsa import tasks
 from elsa.tasks.wishart import rows_asked
-from tests.helpers import table
+from tests.helpers import table, wide
 from tests.tasks.helpers import (
     MEAN,
     WITH_GRAM,
@@ -60,8 +61,20 @@ def functionals(prompt):
     }
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
-@pytest.mark.parametrize("length", range(1, LONGEST + 1))
+# one row, fewer rows than columns, as many as columns, more
+of_lengths = pytest.mark.parametrize(
+    "length, name",
+    wide(
+        itertools.product(range(1, LONGEST + 1), PROBLEMS),
+        keep=[
+            *((length, name) for length in (1, LONGEST) for name in PROBLEMS),
+            *((3, "linear_regression"), (3, "alignment"), (DIM, "retrieval")),
+        ],
+    ),
+)
+
+
+@of_lengths
 def test_gram_sampler_and_rows_agree_in_moments_and_distribution(name, length):
     rows, gram = drawn(name, length)
     assert_same_mean(rows.gram, gram.gram)
@@ -74,8 +87,7 @@ def test_gram_sampler_and_rows_agree_in_moments_and_distribution(name, length):
         assert stats.ks_2samp(values, found[functional]).pvalue > 1e-3, functional
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
-@pytest.mark.parametrize("length", range(1, LONGEST + 1))
+@of_lengths
 def test_gram_matrices_have_the_rank_of_their_rows(name, length):
     gram = np.asarray(drawn(name, length)[1].gram)[:20]
     np.testing.assert_array_equal(gram, np.swapaxes(gram, 1, 2))
@@ -95,7 +107,7 @@ def test_labels_without_noise_are_linear_in_the_covariates(name):
     np.testing.assert_allclose(query, drawn.query_y, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["linear_regression", "alignment"])
+@pytest.mark.parametrize("name", wide(["linear_regression", "alignment"], keep=["alignment"]))
 def test_one_dimension_and_one_row_are_served(name):
     fields = {} if name == "linear_regression" else {"alignment": 0.5}
     task = type(PROBLEMS[name])(1, 1, noise_var=0.4, **fields)
@@ -140,7 +152,7 @@ def test_a_million_rows_with_a_mean_concentrate_on_it(name):
     assert_mean(noise**2, 0.3)
 
 
-@pytest.mark.parametrize("name", ["linear_regression", "retrieval"])
+@pytest.mark.parametrize("name", wide(["linear_regression", "retrieval"], keep=["retrieval"]))
 def test_a_static_length_and_a_traced_one_agree(name):
     task, key = PROBLEMS[name], jax.random.key(6)
     static = fast(lambda key: task.sample_gram(key, 500, np.int64(2)))(key)
@@ -148,7 +160,7 @@ def test_a_static_length_and_a_traced_one_agree(name):
         np.testing.assert_allclose(found, known, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["linear_regression", "retrieval"])
+@pytest.mark.parametrize("name", wide(["linear_regression", "retrieval"], keep=["retrieval"]))
 def test_mapped_lengths_sample_what_each_samples_alone(name):
     task, key, lengths = PROBLEMS[name], jax.random.key(0), jnp.array([1, 50])
     together = fast(jax.vmap(lambda n: task.sample_gram(key, 500, n)))(lengths)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from elsa import tasks
-from tests.helpers import equations
+from tests.helpers import equations, wide
 from tests.tasks.helpers import COV_X, SMALL, fast
 
 
@@ -39,7 +39,8 @@ def variants(name):
 MAPPED = [name for name in SMALL if name != "prescribed_spectrum"]
 
 
-@pytest.mark.parametrize("name", MAPPED)
+# with a Gram matrix and without, rows of the sphere, of a table
+@pytest.mark.parametrize("name", wide(MAPPED, keep=["retrieval", "drift", "sphere", "table"]))
 def test_stacked_tasks_with_a_shared_key_sample_what_each_samples_alone(name):
     several, key = variants(name), jax.random.key(0)
 

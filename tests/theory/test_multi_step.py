@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from elsa import predictors, theory
-from tests.helpers import table
+from tests.helpers import table, wide
 from tests.theory import helpers
 
 # (d, n, s2): one dimension, one row, fewer rows than columns, square, tall, much noise
@@ -51,8 +51,13 @@ def test_one_step_is_the_best_multiple_of_the_identity(d, n, s2):
     )
 
 
-@pytest.mark.parametrize("steps", [2, 4])
-@pytest.mark.parametrize("d, n, s2", SETTINGS)
+@pytest.mark.parametrize(
+    "d, n, s2, steps",
+    wide(
+        [(*setting, steps) for setting in SETTINGS for steps in (2, 4)],
+        keep=[(1, 1, 0.1, 4), (4, 1, 0.0, 2), (5, 3, 0.2, 4), (3, 12, 0.5, 2)],
+    ),
+)
 def test_sampled_risks_of_the_polynomial_and_of_the_descent(d, n, s2, steps):
     sizes = sizes_of(d, n, s2)
     best, risk = theory.multi_step_optimum(**sizes, steps=steps)

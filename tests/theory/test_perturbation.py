@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elsa import theory
-from tests.helpers import table
+from tests.helpers import table, wide
 
 LAM, STEP = 0.3, 1e-6
 
@@ -31,8 +31,14 @@ def central(function, direction):
     return (function(STEP * direction) - function(-STEP * direction)) / (2.0 * STEP)
 
 
-@pytest.mark.parametrize("n, d", [(1, 1), (3, 5), (9, 4)])
-@pytest.mark.parametrize("block", ["d_x", "d_y", "d_lam"])
+def of_sizes(*cases):
+    """Each case with fewer rows than columns, the first with one of each; the others are slow."""
+    sizes = [(1, 1), (3, 5), (9, 4)]
+    kept = [(1, 1, cases[0]), *((3, 5, case) for case in cases)]
+    return wide([(*size, case) for size in sizes for case in cases], keep=kept)
+
+
+@pytest.mark.parametrize("n, d, block", of_sizes("d_x", "d_y", "d_lam"))
 def test_the_natural_shift_is_the_derivative_of_the_ridge_solution(n, d, block):
     rng, X, y, _ = problem(n, d)
     direction = rng.normal(size={"d_x": (n, d), "d_y": (n, 1), "d_lam": (1, 1)}[block])
@@ -47,8 +53,9 @@ def test_the_natural_shift_is_the_derivative_of_the_ridge_solution(n, d, block):
     np.testing.assert_allclose(shift, central(answer, direction), rtol=1e-7, atol=1e-8)
 
 
-@pytest.mark.parametrize("n, d", [(1, 1), (3, 5), (9, 4)])
-@pytest.mark.parametrize("block", ["d_x", "d_ridge", "d_y", "d_label", "d_fit", "d_w"])
+@pytest.mark.parametrize(
+    "n, d, block", of_sizes("d_x", "d_ridge", "d_y", "d_label", "d_fit", "d_w")
+)
 def test_the_designed_shift_is_the_derivative_of_the_fixed_point(n, d, block):
     rng, X, y, start = problem(n, d)
     root = np.sqrt(LAM)
@@ -85,13 +92,12 @@ def state_answer(context, state, eta):
     return w[len(context[0]) :]
 
 
-@pytest.mark.parametrize("n, d", [(1, 1), (3, 5), (9, 4)])
 @pytest.mark.parametrize(
-    "block",
-    [
+    "n, d, block",
+    of_sizes(
         *("d_ridge", "d_step", "d_data", "d_label"),
         *("context_ridge", "context_step", "context_w"),
-    ],
+    ),
 )
 def test_the_state_shift_is_the_derivative_of_where_the_layers_settle(n, d, block):
     rng, X, y, start = problem(n, d)
@@ -113,8 +119,7 @@ def test_the_state_shift_is_the_derivative_of_where_the_layers_settle(n, d, bloc
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.3])
-@pytest.mark.parametrize("n, d", [(1, 1), (3, 5), (9, 4)])
-@pytest.mark.parametrize("depth", [0, 1, 40])
+@pytest.mark.parametrize("n, d, depth", of_sizes(0, 1, 40))
 def test_the_scratch_shift_is_what_the_recursion_leaves(n, d, lam, depth):
     rng, X, y, start = problem(n, d)
     eta, wrong = 0.4, rng.normal(size=(n, 1))

@@ -14,6 +14,7 @@ from elsa import training
 from elsa.base import environment as module
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
+from tests.helpers import wide
 from tests.training import cases
 from tests.training.cases import EVERY, STEPS, assert_equal_runs
 
@@ -53,7 +54,7 @@ def test_a_run_and_its_checkpoints_say_where_they_were_computed(unbroken):
     assert found.notes["config"]["seed"] == cases.config()["seed"]
 
 
-@pytest.mark.parametrize("began, now", [(True, False), (False, True)])
+@pytest.mark.parametrize("began, now", wide([(True, False), (False, True)], keep=[(False, True)]))
 def test_a_float32_run_is_refused_under_another_x64_switch(began, now, tmp_path, monkeypatch):
     config = cases.config(dtype="float32", sweep={}, num_seeds=1)
     with jax.enable_x64(began):

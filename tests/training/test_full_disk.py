@@ -18,6 +18,7 @@ import pytest
 from elsa.base import files
 from elsa.training import quiet
 from elsa.training.checkpoint import Checkpoints
+from tests.helpers import wide
 from tests.training import cases
 
 pytestmark = pytest.mark.filterwarnings(
@@ -95,8 +96,14 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize("call, place", PLACES)
-@pytest.mark.parametrize("before", [(), (1,)], ids=["first", "later"])
+# the folder of a first checkpoint, a part of a later one, and a file of each
+@pytest.mark.parametrize(
+    "before, call, place",
+    wide(
+        [(before, *place) for before in ((), (1,)) for place in PLACES],
+        keep=[((), *PLACES[0]), ((), *PLACES[3]), ((1,), *PLACES[1]), ((1,), *PLACES[5])],
+    ),
+)
 def test_a_checkpoint_that_cannot_be_written_leaves_no_thread_behind_and_one_error(
     before, call, place, tmp_path, monkeypatch, capfd, caplog
 ):

@@ -188,10 +188,10 @@ def test_pairs_are_refused_by_models_that_do_not_take_them(model, name):
 
 def test_models_of_several_lengths_train_on_pairs_as_on_rows(tmp_path):
     """The same rows are drawn; only the order of sums differs."""
-    sweep = {"context_length": (1, 4, 6)}
+    sweep = {"context_length": (1, 4)}
     made = {
         sampler: training.fit(
-            cases.config(model={"name": "h3"}, sweep=sweep, train={"sampler": sampler}),
+            cases.quiet(model={"name": "h3"}, sweep=sweep, train={"sampler": sampler}),
             tmp_path / sampler,
         )
         for sampler in ("rows", "pairs")

@@ -12,6 +12,7 @@ from elsa.training import sampling
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.errors import TrainingError
 from elsa.training.writers import MetricsFile
+from tests.helpers import wide
 from tests.training import cases
 from tests.training.cases import EVERY, METRICS, STEPS, assert_equal_runs, assert_same_bits
 
@@ -30,7 +31,7 @@ def stopped(tmp_path_factory):
         return cases.interrupted(folder, 3 * EVERY, patch)
 
 
-@pytest.mark.parametrize("step", [EVERY, 3 * EVERY, STEPS])
+@pytest.mark.parametrize("step", wide([EVERY, 3 * EVERY, STEPS], keep=[EVERY, STEPS]))
 def test_a_run_that_dies_before_a_checkpoint_is_written_ends_as_one_that_did_not(
     step, unbroken, tmp_path, monkeypatch, console
 ):
@@ -68,7 +69,10 @@ def test_a_run_keeps_its_sampler_where_auto_would_take_another_one(
     assert_equal_runs(resumed, unbroken)
 
 
-@pytest.mark.parametrize("harm", ["truncated", "emptied", "flipped", "without notes"])
+@pytest.mark.parametrize(
+    "harm",
+    wide(["truncated", "emptied", "flipped", "without notes"], keep=["flipped", "without notes"]),
+)
 def test_a_harmed_newest_checkpoint_is_set_aside_and_the_one_before_is_used(
     harm, stopped, unbroken, tmp_path
 ):

@@ -9,11 +9,18 @@ from elsa import training
 from elsa.base.stopping import Preempted, StopRequest
 from elsa.training.checkpoint import Checkpoints
 from elsa.training.writers import MetricsFile
+from tests.helpers import wide
 from tests.training import cases
 from tests.training.cases import EVERY, METRICS, STEPS, assert_same_bits
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    wide(
+        [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP],
+        keep=[signal.SIGINT, signal.SIGTERM],
+    ),
+)
 def test_a_signal_writes_a_checkpoint_and_says_that_the_same_command_goes_on(
     number, unbroken, tmp_path, monkeypatch, console
 ):

@@ -18,6 +18,9 @@ from tests.helpers import descend, table
 CONSTRUCTIONS = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
 # the last one answers about the table, too: the one that runs soonest
 METHODS = ("gradient_descent", *reversed(CONSTRUCTIONS))
+# without biases and with them; all at this depth take half a minute
+SOME = ("gradient_descent", "ridge_elsa_one_layer", "ridge_lsa")
+OTHERS = ("ridge_lsa_state", "ridge_elsa")
 
 
 def run(config, folder):
@@ -29,18 +32,28 @@ def run(config, folder):
     return summary, records, screen.file.getvalue()
 
 
-@pytest.fixture(scope="module")
-def diabetes(tmp_path_factory):
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(SOME, id="some"), pytest.param(METHODS, id="all", marks=pytest.mark.slow)],
+)
+def diabetes(request, tmp_path_factory):
+    """Methods, the run's folder, its summary, records by case, and what was printed."""
     folder, config = tmp_path_factory.mktemp("diabetes"), table_config.get_config()
-    config.methods = METHODS
-    return folder, *run(config, folder)
+    config.methods = request.param
+    return config.methods, folder, *run(config, folder)
 
 
-@pytest.fixture(scope="module")
-def synthetic(tmp_path_factory):
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(OTHERS, id="others"),
+        pytest.param(CONSTRUCTIONS, id="all", marks=pytest.mark.slow),
+    ],
+)
+def synthetic(request, tmp_path_factory):
     folder, config = tmp_path_factory.mktemp("synthetic"), synthetic_config.get_config("quick")
-    config.methods = CONSTRUCTIONS
-    return folder, *run(config, folder)
+    config.methods = request.param
+    return config.methods, *run(config, folder)
 
 
 def check_rates(records, *, within=0.01):
@@ -57,11 +70,11 @@ def check_rates(records, *, within=0.01):
 
 
 def test_on_the_diabetes_data_all_forms_reach_scikit_learn_at_the_depth_of_theory(diabetes):
-    _, summary, records, _ = diabetes
+    methods, _, summary, records, _ = diabetes
     problem = summary["problems"]["diabetes"]
     assert problem["condition_number"] == pytest.approx(372.0, abs=0.05)
     assert problem["depth"] == problem["depth_needed"] == 4284
-    for method in METHODS:
+    for method in methods:
         record = records["diabetes", method, "float64"]
         assert record["measured"]["largest"][-1] <= 1e-10
         assert record["layers"] == {
@@ -78,14 +91,14 @@ def test_on_the_diabetes_data_all_forms_reach_scikit_learn_at_the_depth_of_theor
 
 
 def test_the_curves_are_those_of_gradient_descent_in_numpy(diabetes):
-    _, _, records, _ = diabetes
+    methods, _, _, records, _ = diabetes
     x, y = load_diabetes(return_X_y=True, scaled=False)
     x, y = (x - x.mean(0)) / x.std(0), (y - y.mean())[:, None]
     solution = np.linalg.solve(x.T @ x + np.eye(10), x.T @ y)
     a = np.linalg.eigvalsh(x.T @ x) + 1
     path = descend({"X": x, "y": y, "lam": np.ones((1, 1))}, 2 / (a[0] + a[-1]), 4284)
     expected = np.linalg.norm(path - solution, axis=(1, 2)) / np.linalg.norm(solution)
-    for method in METHODS:
+    for method in methods:
         record = records["diabetes", method, "float64"]
         depths = record["depths"]
         assert len(depths) <= 200 and {0, 10, 100, 1000, 4284} <= set(depths)
@@ -99,15 +112,16 @@ def test_the_curves_are_those_of_gradient_descent_in_numpy(diabetes):
 
 
 def test_the_table_shows_the_distances_beside_theory_and_the_figures_are_there(diabetes):
-    folder, summary, _, printed = diabetes
-    for text in ("T = 10 ", "T = 100 ", "T = 1000", "T = 4284", "scikit-learn's Ridge", *METHODS):
+    methods, folder, summary, _, printed = diabetes
+    for text in ("T = 10 ", "T = 100 ", "T = 1000", "T = 4284", "scikit-learn's Ridge", *methods):
         assert text in printed
     lines = [line for line in printed.splitlines() if "│" in line]
-    row = next(line for line in lines if "ridge_elsa " in line and "float64" in line)
     theory = next(line for line in lines if "theory, exact" in line)
-    assert [cell.strip() for cell in row.split("│")[4:7]] == [
-        cell.strip() for cell in theory.split("│")[4:7]
-    ]
+    for method in methods:
+        row = next(line for line in lines if f"{method} " in line and "float64" in line)
+        assert [cell.strip() for cell in row.split("│")[4:7]] == [
+            cell.strip() for cell in theory.split("│")[4:7]
+        ]
     assert summary["largest_final_distance"]["float64"] <= 1e-10
     for name in ("convergence", "prompt"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
@@ -133,9 +147,9 @@ def test_many_tasks_at_once_contract_as_theory_says(synthetic):
 
 
 def test_at_condition_number_1_one_step_is_exact(synthetic):
-    _, _, records, printed = synthetic
+    methods, _, records, printed = synthetic
     ones = [r for r in records.values() if r["condition_number"] == 1]
-    assert len(ones) == 2 * len(CONSTRUCTIONS)
+    assert len(ones) == 2 * len(methods)
     for record in ones:
         assert record["depths"] == [0, 1]
         bound = 1e-12 if record["dtype"] == "float64" else 1e-6

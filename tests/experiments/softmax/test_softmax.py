@@ -19,6 +19,10 @@ CONFIGS = {regression: softmax_regression, lipschitz: softmax_lipschitz, shift: 
 def run(driver, folder):
     screen = Console(file=io.StringIO(), width=120)
     config = CONFIGS[driver].get_config("quick")
+    if driver is lipschitz:
+        config.radii = (0.5, 3.0)  # the ends
+    if driver is shift:
+        config.problems = ("matrix 6x2",)
     summary = engine.run(driver.EXPERIMENT, config, folder, screen=screen)
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     return summary, [json.loads(line) for line in lines], screen.file.getvalue()

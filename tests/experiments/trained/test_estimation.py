@@ -16,7 +16,7 @@ from elsa.training.writers import MetricsFile
 from experiments import run
 from experiments.harness import engine
 from experiments.harness.experiment import INTERRUPTED, RunError
-from tests.helpers import table
+from tests.helpers import table, wide
 
 # name -> how far the best seed may stay above theory after the quick mode's few hundred steps,
 # beside 4 standard errors of the evaluation: what Adam at its step size has not removed by then
@@ -31,11 +31,7 @@ NAMES = {
     "low_rank": 0.02,
     "retrieval": 0.02,
 }
-# of the six that share a driver or a machinery with another one
-SLOW = ("alignment", "drift", "length", "literature", "lora", "retrieval")
-PARAMETERS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES
-]
+KEPT = ("low_rank",)  # the points of a sweep; the others share its machinery
 FIGURES = {
     "drift": ("risk_by_correlation", "filters"),
     "literature": ("depth", "context_length"),
@@ -72,7 +68,7 @@ def console():
     return Console(file=io.StringIO(), width=140)
 
 
-@pytest.fixture(scope="module", params=PARAMETERS)
+@pytest.fixture(scope="module", params=wide(NAMES, keep=KEPT))
 def outcome(request, tmp_path_factory):
     """Name, summary, what was printed, and the folder of a quick run."""
     folder, screen = tmp_path_factory.mktemp(request.param), console()

@@ -15,6 +15,7 @@ from elsa.training import progress
 from experiments.harness import command_line, engine, sweep
 from experiments.harness.experiment import RunError
 from experiments.trained import architecture_table, closed_forms, train, train_figures
+from tests.helpers import wide
 
 BY_HAND = ["model.init=construction", "prompt.layout=natural", "train.num_steps=0"]
 
@@ -51,14 +52,14 @@ def ran(config, folder, screen=None):
 
 def test_what_is_built_by_hand_descends_to_ridge_layer_by_layer(tmp_path):
     """At every step the distance to ridge is that of gradient descent, and none is to descent."""
-    (record,) = ran(small(*BY_HAND, "model.depth=5"), tmp_path)
+    (record,) = ran(small(*BY_HAND, "model.depth=3"), tmp_path)
     watched = {name: value[0][0] for name, value in record["watched"].items()}
-    assert record["watched_steps"] == [0] and record["depth"] == 10
-    steps = [watched[f"ridge/{layer}"] for layer in range(0, 11, 2)]
+    assert record["watched_steps"] == [0] and record["depth"] == 6
+    steps = [watched[f"ridge/{layer}"] for layer in range(0, 7, 2)]
     np.testing.assert_allclose(steps, record["algorithm_to_ridge"], rtol=1e-4)
     assert all(after < before for before, after in itertools.pairwise(steps))
-    assert all(watched[f"gradient_descent/{layer}"] < 1e-5 for layer in range(0, 11, 2))
-    assert watched["w/10"] < watched["w/0"] == 1.0
+    assert all(watched[f"gradient_descent/{layer}"] < 1e-5 for layer in range(0, 7, 2))
+    assert watched["w/6"] < watched["w/0"] == 1.0
     assert {path.stem for path in (tmp_path / "figures").glob("*.png")} == {
         "distance_to_ridge",
         "predictions",
@@ -82,7 +83,7 @@ BESIDE = {  # start, its algorithm: key and label, and the layers that end a ste
 }
 
 
-@pytest.mark.parametrize("start", BESIDE)
+@pytest.mark.parametrize("start", wide(BESIDE, keep=["compiled"]))
 def test_what_is_built_is_set_beside_its_own_algorithm(start, tmp_path):
     words, (name, label), layers = BESIDE[start]
     (record,) = ran(small(*words, "model.depth=3", "train.num_steps=0"), tmp_path)
@@ -237,7 +238,7 @@ def test_a_table_of_the_user_s_own(tmp_path):
     file = tmp_path / "own.csv"
     np.savetxt(file, rows, delimiter=",", header="a,b,price", comments="")
     words = (f"data.path={file}", "data.target=price", "train.num_steps=0", "model.depth=1")
-    (record,) = ran(small(*words, *BY_HAND[:2]), tmp_path / "run")
+    (record,) = ran(small(*words, BY_HAND[0]), tmp_path / "run")
     assert record["lines"] == {"ridge": record["target"]} and record["target"] < 1.0
     (held_out,) = record["elsewhere"]
     assert (held_out["changed"], held_out["value"]) == ("held_out", 0.2)
@@ -260,7 +261,7 @@ def test_numbers_that_share_a_program_are_one_group():
 def test_points_of_one_program_are_trained_side_by_side(tmp_path):
     """Noises and rates are axes of one compiled program; a rate that diverges shows as such."""
     config = train.with_axes(
-        small(*BY_HAND[:2], "train.skip_nonfinite=0", "model.depth=1").unlock(),
+        small(BY_HAND[0], "train.skip_nonfinite=0", "model.depth=1").unlock(),
         {"learning_rate": (1e-3, 1e30), "noise": (0.0, 0.01)},
     )
     records = ran(config.lock(), tmp_path)
