@@ -91,8 +91,8 @@ def prompt_figure(stack: BlockStack, /, **blocks: AnyShape) -> "Figure":
         items.append(Scale("entries of the prompt", _linear_below(largest, largest)))
     weights = list(_weights(stack, rows, channels))
     drawn = [w for w in weights if isinstance(w, Panel)]
-    sizes = [np.abs(w.values[w.values != 0]) for w in drawn]
-    bend = _linear_below([size.min() for size in sizes], [size.max() for size in sizes])
+    entries = [np.abs(w.values[w.values != 0]) for w in drawn]
+    bend = _linear_below([own.min() for own in entries], [own.max() for own in entries])
     items += [Line(line) for line in _lines(_kinds(drawn), "; ")]
     items += [*weights, Scale("weights", bend)]
     if any(panel.rows.is_cut or panel.columns.is_cut for panel in drawn):

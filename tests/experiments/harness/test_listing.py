@@ -57,7 +57,8 @@ def test_the_table_names_every_config_as_it_is_reached_from_here(tmp_path, monke
 
 
 def test_times_of_all_configs_are_written_alike():
-    kind = re.compile(r"\d+ (s|min) (on 2 CPU cores|of one CPU core)(, [^;]+)?; NAME:quick \d+ s")
+    where = "(beside another experiment )?on 2 CPU cores|of one CPU core"
+    kind = re.compile(rf"\d+ (s|min) ({where})(, [^;]+)?; NAME:quick \d+ s")
     for path in listing.files(command_line.CONFIGS):
         _, time = listing.claim_and_time(path.read_text("utf-8"))
         assert kind.fullmatch(time.replace(f"configs/{path.name}", "NAME")), f"{path.name}: {time}"

@@ -14,7 +14,7 @@ from elsa.report import document
 from experiments.harness import engine, run_page, typed
 from experiments.harness.experiment import RunError
 
-VOID = {"meta", "br", "img", "input", "link"}
+VOID = {"meta", "br", "wbr", "img", "input", "link"}
 NASTY = "</script><script>alert(1)</script> & \"'<b>"
 
 
