@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from elsa.base import train_settings
 from elsa.base import values as checks
+from elsa.base.tables import names, rows
 from experiments.harness import table_keys
 
 CONSTRUCTIONS = ("ridge_lsa", "ridge_lsa_state", "ridge_elsa", "ridge_elsa_one_layer")
@@ -71,7 +72,12 @@ def _table(where: str, config: ConfigDict) -> None:
     data = config.data
     checks.finite(where, lam=config.lam)
     checks.at_least(where, lam=(config.lam, 0.0))
-    if bool(data.path) != bool(data.target):
+    if data.path and not data.target:
+        raise ValueError(
+            f"{where}: data.target must name the label column of {data.path}, got ''; its columns "
+            f"are {names.shown(rows.columns_of(data.path))}"
+        )
+    if data.target and not data.path:
         raise ValueError(
             f"{where}: data.path and data.target belong together, a CSV file and the name of "
             f"its label column; got {data.path!r} and {data.target!r}"

@@ -102,12 +102,7 @@ def rows_of(
             "read_csv: separator must be one character, 'tab' or '', and differ from decimal and "
             f"quotes, got {separator!r}"
         )
-    text = text_of(path)
-    asked = re.match(r'("?)sep=(.)\1\r?\n?', text)  # a line for Excel
-    text = text[asked.end() :] if asked else text
-    used = named or (asked[2] if asked else separators.found(path, text, target))
-    above = 1 if asked else 0
-    header, lines = _trimmed(*_lines(path, text, used, above, most))
+    text, above, used, header, lines = _opened(path, target, named, most)
     if target not in header:
         why = separators.why_missing(text, header, target, used, above=above, is_given=bool(named))
         raise names.missing(path, header, target, why)
@@ -119,6 +114,28 @@ def rows_of(
         )
     _refuse_lengths(path, header, lines, used)
     return Rows(*names.without(path, header, lines, drop), used)
+
+
+def columns_of(path: str | os.PathLike[str]) -> list[str]:
+    """The names of the columns, for one who has still to choose the target.
+
+    Raises:
+      OSError, ValueError: as `elsa.tasks.read_csv`.
+    """
+    *_, header, _ = _opened(path, "", "", 2)
+    return header
+
+
+def _opened(
+    path: str | os.PathLike[str], target: str, separator: str, most: int | None
+) -> tuple[str, int, str, list[str], list[Line]]:
+    """Text, lines above the header, separator, header and lines."""
+    text = text_of(path)
+    asked = re.match(r'("?)sep=(.)\1\r?\n?', text)  # a line for Excel
+    text = text[asked.end() :] if asked else text
+    used = separator or (asked[2] if asked else separators.found(path, text, target))
+    above = 1 if asked else 0
+    return text, above, used, *_trimmed(*_lines(path, text, used, above, most))
 
 
 def _lines(
