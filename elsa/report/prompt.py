@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FEW = 4  # rows or columns that are drawn of a block of weights
 _RANGE = 1e3  # of the sizes on a logarithmic scale
+_TIMES = r"$\times$"  # one letter of a figure
 PROMPTS = 4  # drawn of a deep stack: the input, two on the way, the last
 
 
@@ -134,7 +135,7 @@ def _kinds(panels: Sequence[Panel]) -> list[str]:
     """Which arrays there are, and what their rows and columns count."""
     found: dict[str, list[str]] = {}
     for panel in sorted(panels, key=lambda panel: list(_ARRAYS).index(panel.title.lower())):
-        titles = found.setdefault(f"{panel.rows.name} × {panel.columns.name}", [])
+        titles = found.setdefault(rf"{panel.rows.name} {_TIMES} {panel.columns.name}", [])
         titles += [panel.title] * (panel.title not in titles)
     return [f"{', '.join(titles)}: {sides}" for sides, titles in found.items()]
 
@@ -182,8 +183,9 @@ def _lines(entries: Sequence[str], between: str) -> list[str]:
     """Entries in lines as wide as the page."""
     lines: list[str] = []
     for entry in entries:
-        if lines and LETTER * len(lines[-1] + between + entry) < style.WIDTH:
-            lines[-1] += between + entry
+        longer = lines[-1] + between + entry if lines else ""
+        if lines and LETTER * len(longer.replace(_TIMES, "x")) < style.WIDTH:
+            lines[-1] = longer
         else:
             lines.append(entry)
     return lines
