@@ -8,7 +8,7 @@ Run:    python -m experiments.run --config=configs/depth_to_accuracy.py
 Vary:   --config.data.condition_numbers="(30.0,300.0)" --config.tolerance=1e-6
 Expect: measured layers equal to the exact theory (largest difference 3 of 115,036 steps where
         rounding enters); at condition number 10^4 gradient descent 115,033, heavy ball 1,502,
-        Chebyshev 1,187 and Newton-Schulz 23 layers
+        Chebyshev 1,187 and Newton-Schulz 21 layers
 Time:   1 min on 2 CPU cores; configs/depth_to_accuracy.py:quick 15 s
 """
 

@@ -130,7 +130,8 @@ def test_a_job_whose_time_is_up_goes_on_in_its_next_try(sweeps):
 
 def test_ctrl_c_leaves_the_jobs_and_a_cancelled_one_stays_out_of_the_queue(sweeps):
     folder = sweeps.folder / "left"
-    words = ["--config.pause=4", "--sweep.model.depth=1,2", "--jobs=2", f"--workdir={folder}"]
+    # of two jobs that begin half a minute apart, on a busy machine, neither has ended by then
+    words = ["--config.pause=9", "--sweep.model.depth=1,2", "--jobs=2", f"--workdir={folder}"]
     words += ["--cluster=slurm", "--slurm.time=30"]
     first = sweeps.start(*words)
     while list(sweeps.queue().values()) != ["RUNNING"] * 2 or len(steps(folder)) < 2:
