@@ -130,8 +130,7 @@ def test_a_job_whose_time_is_up_goes_on_in_its_next_try(sweeps):
 
 def test_ctrl_c_leaves_the_jobs_and_a_cancelled_one_stays_out_of_the_queue(sweeps):
     folder = sweeps.folder / "left"
-    # of two jobs that begin half a minute apart, on a busy machine, neither has ended by then
-    words = ["--config.pause=9", "--sweep.model.depth=1,2", "--jobs=2", f"--workdir={folder}"]
+    words = ["--config.pause=4", "--sweep.model.depth=1,2", "--jobs=2", f"--workdir={folder}"]
     words += ["--cluster=slurm", "--slurm.time=30"]
     first = sweeps.start(*words)
     while list(sweeps.queue().values()) != ["RUNNING"] * 2 or len(steps(folder)) < 2:
@@ -143,7 +142,9 @@ def test_ctrl_c_leaves_the_jobs_and_a_cancelled_one_stays_out_of_the_queue(sweep
     assert "scancel --name=left-" in err and "To come back, run:" in err
     sweeps.ask("scancel", next(iter(sweeps.queue())))
     code, out, err = sweeps.run(*words)  # follows the other, and the cancelled one while it saves
-    assert "of an earlier command go on" in out
+    assert (
+        "1 job of an earlier command goes on" in out or "2 jobs of an earlier command go on" in out
+    )
     if code != 0:
         assert code == 75 and "exit code 75, 0 of 1 groups done" in err, err
         code, out, err = sweeps.run(*words)
