@@ -73,9 +73,10 @@ def _table(where: str, config: ConfigDict) -> None:
     checks.finite(where, lam=config.lam)
     checks.at_least(where, lam=(config.lam, 0.0))
     if data.path and not data.target:
+        read = {"separator": data.separator, "decimal": data.decimal}
         raise ValueError(
             f"{where}: data.target must name the label column of {data.path}, got ''; its columns "
-            f"are {names.shown(rows.columns_of(data.path))}"
+            f"are {names.shown(rows.columns_of(data.path, **read))}"
         )
     if data.target and not data.path:
         raise ValueError(

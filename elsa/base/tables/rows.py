@@ -94,14 +94,7 @@ def rows_of(
     checks.instance("read_csv", str | os.PathLike, "a path", path=path)
     checks.instance("read_csv", str, "a column's name", target=target)
     names.refuse_drop(drop, target)
-    checks.instance("read_csv", str, "one character, or ''", separator=separator)
-    checks.one_of("read_csv", "decimal", decimal, ("", ".", ","))
-    named = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
-    if len(named) > 1 or named in ('"', "\n", "\r") or (named and named == decimal):
-        raise ValueError(
-            "read_csv: separator must be one character, 'tab' or '', and differ from decimal and "
-            f"quotes, got {separator!r}"
-        )
+    named = _separator(separator, decimal)
     text, above, used, header, lines = _opened(path, target, named, most)
     if target not in header:
         why = separators.why_missing(text, header, target, used, above=above, is_given=bool(named))
@@ -116,14 +109,28 @@ def rows_of(
     return Rows(*names.without(path, header, lines, drop), used)
 
 
-def columns_of(path: str | os.PathLike[str]) -> list[str]:
+def columns_of(
+    path: str | os.PathLike[str], *, separator: str = "", decimal: str = ""
+) -> list[str]:
     """The names of the columns, for one who has still to choose the target.
 
-    Raises:
-      OSError, ValueError: as `elsa.tasks.read_csv`.
+    Arguments and errors as of `elsa.tasks.read_csv`.
     """
-    *_, header, _ = _opened(path, "", "", 2)
+    *_, header, _ = _opened(path, "", _separator(separator, decimal), 2)
     return header
+
+
+def _separator(separator: str, decimal: str) -> str:
+    """The character that is asked for; "" where it is to be found out."""
+    checks.instance("read_csv", str, "one character, or ''", separator=separator)
+    checks.one_of("read_csv", "decimal", decimal, ("", ".", ","))
+    named = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
+    if len(named) > 1 or named in ('"', "\n", "\r") or (named and named == decimal):
+        raise ValueError(
+            "read_csv: separator must be one character, 'tab' or '', and differ from decimal and "
+            f"quotes, got {separator!r}"
+        )
+    return named
 
 
 def _opened(

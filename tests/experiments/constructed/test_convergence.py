@@ -195,6 +195,15 @@ def test_a_config_that_makes_no_sense_is_refused(csv, tmp_path, changes, message
     assert not (tmp_path / "run").exists()
 
 
+def test_a_table_without_a_target_is_read_as_it_is_said_to_be(csv, tmp_path):
+    file = tmp_path / "two.csv"
+    file.write_text("a|b;c|d\n1|2;3|4\n2|1;5|3\n")  # by ; as by |
+    config = user_config(csv)
+    config.data.update(path=str(file), target="", separator=";")
+    with pytest.raises(ValueError, match=r"its columns are \['a\|b', 'c\|d'\]"):
+        convergence.check(config)
+
+
 def test_data_without_a_solution_to_compare_with_is_refused(csv, tmp_path):
     rows = [line.split(",") for line in csv.read_text().splitlines()]
     flat = tmp_path / "flat.csv"
