@@ -20,6 +20,7 @@ from types import FrameType
 from elsa.base import cores
 
 _LOOKS = 0.2  # seconds between two looks for an experiment that has ended
+_ONE_LINE_AT_A_TIME = threading.Lock()
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -48,15 +49,19 @@ class Running:
         self._reader.join()
         took = time.perf_counter() - self.began
         said = "done" if code == 0 else f"ended with {code}"
-        print(f"{self.name}: {said} after {took / 60:.1f} min", flush=True)
+        self._say(f"{said} after {took / 60:.1f} min")
         return code if code >= 0 else 128 - code
 
     def _print_lines(self) -> None:
         assert self.process.stdout is not None
         with self.process.stdout as lines:
             for line in lines:
-                text = line.decode(errors="replace").rstrip()
-                print(f"{self.name}: {text}" if text else "", flush=True)
+                self._say(line.decode(errors="replace").rstrip())
+
+    def _say(self, text: str) -> None:
+        # `print` writes a line and its end apart: between them comes another experiment's line
+        with _ONE_LINE_AT_A_TIME:
+            print(f"{self.name}: {text}" if text else "", flush=True)
 
 
 def side_by_side(commands: Mapping[str, Sequence[str]], jobs: int) -> int:
@@ -70,20 +75,21 @@ def side_by_side(commands: Mapping[str, Sequence[str]], jobs: int) -> int:
       0, or the exit code of the first that ended with another.
     """
     waiting, running, failed = list(commands.items()), list[Running](), 0
-    asked = list[int]()  # the signals that came
+    asked, passed_on = list[int](), 0  # the signals that came, and how many of them the loop sent
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        for each in running:
-            each.process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    before = {number: signal.signal(number, ask) for number in _PASSED_ON}
     try:
         while running or (waiting and not failed and not asked):
             while waiting and len(running) < jobs and not failed and not asked:
                 running.append(Running(*waiting.pop(0)))
-                if asked:  # while it was begun
-                    running[-1].process.send_signal(asked[-1])
+            # here, not in the handler: one that is just being begun gets it too, and gets it once
+            for number in asked[passed_on:]:
+                for each in running:
+                    each.process.send_signal(number)
+                passed_on += 1
             time.sleep(_LOOKS)
             for each in list(running):
                 if (code := each.code()) is not None:

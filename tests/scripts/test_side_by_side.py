@@ -11,13 +11,16 @@ from scripts import side_by_side
 
 # one line when it begins, one when it is told to stop or has waited
 WAITS = """
-import signal, sys, time
+import os, signal, sys, time
 def stop(number, frame):
-    print("saved", flush=True)
+    os.write(1, b"saved\\n")  # a signal may come while "begun" is printed: no second `print` in it
     sys.exit(75)
 signal.signal(signal.SIGTERM, stop)
 print("begun", flush=True)
-time.sleep(float(sys.argv[1]))
+# in short sleeps: a signal that comes in the instant before one does not shorten it
+ends = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < ends:
+    time.sleep(0.05)
 print("ended", flush=True)
 sys.exit(int(sys.argv[2]))
 """
@@ -33,6 +36,16 @@ def test_each_line_stands_under_the_name_of_its_experiment(capfd):
     for name in "ab":
         own = [line for line in lines if line.startswith(f"{name}: ")]
         assert own[:2] == [f"{name}: begun", f"{name}: ended"] and "done after" in own[2]
+
+
+def test_lines_of_two_experiments_never_share_a_line(capfd):
+    many = [sys.executable, "-c", "for number in range(3000): print(number, flush=True)"]
+    assert side_by_side.side_by_side({"a": many, "b": many}, 2) == 0
+    lines = capfd.readouterr().out.splitlines()
+    for name in "ab":
+        own = [line for line in lines if line.startswith(f"{name}: ")]
+        assert own[:-1] == [f"{name}: {number}" for number in range(3000)]
+    assert len(lines) == 2 * 3001
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
