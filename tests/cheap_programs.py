@@ -1,16 +1,20 @@
 """What makes the tests' thousands of small programs cheap, in jax itself, not in what they compute.
 
-jax 0.10 compiles an identity for each shape of a NumPy array that becomes one of jax's, and makes a
-context with all its dialects, half of the time of lowering, for each program. Neither has a public
-switch: where another jax has not the name, nothing is changed. Processes that tests start run jax
-as it is.
+jax 0.10 compiles an identity for each shape of a NumPy array that becomes one of jax's, makes a
+context with all its dialects, half of the time of lowering, for each program, and writes what it
+keeps of compiled programs in place, so that another process may read half a file. None of it has a
+public switch: where another jax has not the name, nothing is changed. Processes that tests start
+run jax as it is.
 """
 
 import functools
+import os
+import tempfile
+from pathlib import Path
 
 import jax
 import numpy as np
-from jax._src import core
+from jax._src import compilation_cache, core
 from jax._src.interpreters import mlir
 from jax._src.lib.mlir import ir
 
@@ -57,3 +61,45 @@ def copy_arrays() -> None:
         return jax.device_put(np.array(value))
 
     core.stage_p.def_impl(stage)
+
+
+# Of what the whole suite compiles, about a tenth of this is kept.
+_KEPT_BYTES = 2_000_000_000
+
+
+class _Folder:
+    """Compiled programs by their keys, each there whole or not at all, as workers share them."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def get(self, key):
+        try:
+            return (self._path / key).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def put(self, key, value):
+        with tempfile.NamedTemporaryFile(dir=self._path, delete=False) as file:
+            file.write(value)
+        os.replace(file.name, self._path / key)
+
+
+def keep_programs(path: Path) -> None:
+    """What XLA compiles is kept in a folder, for the next run and the other workers of this one.
+
+    A key is all that a program depends on: its operations, the flags of XLA, jaxlib.
+    """
+    if not hasattr(compilation_cache, "get_file_cache"):
+        return
+    compilation_cache.get_file_cache = lambda place: (_Folder(path), place)
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def forget_many(path: Path) -> None:
+    """Empties that folder where other versions of the code have left much in it."""
+    if sum(file.stat().st_size for file in path.iterdir()) > _KEPT_BYTES:
+        for file in path.iterdir():
+            file.unlink()

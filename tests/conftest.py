@@ -68,6 +68,15 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_configure(config):
+    if (cache := getattr(config, "cache", None)) is None:
+        return
+    path = cache.mkdir("programs")
+    if not hasattr(config, "workerinput"):
+        cheap_programs.forget_many(path)
+    cheap_programs.keep_programs(path)
+
+
 def pytest_collection_modifyitems(config, items):
     path = config.getoption("leave_out")
     if path is None:
