@@ -44,7 +44,7 @@ TYPED ?= $(addprefix tests/, attention prompts test_metrics.py algorithms/test_i
 # What `make test` skips, as it needs packages that nothing else does; MLflow brings pandas, whose frames
 # AttentionRidge takes.
 TRACKERS := tests/training/test_outside_trackers.py tests/estimators
-TORCH := tests/exchange/test_torch.py
+TORCH := tests/exchange/test_torch.py tests/exchange/test_torch_refusals.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -34,11 +34,11 @@ jax.config.update("jax_disable_most_optimizations", True)
 warnings.simplefilter("error")
 from pathlib import Path
 from tests import test_devices
-what, folder = sys.argv[1], Path(sys.argv[2])
+what, folder, num_steps = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 if what == "again":
     test_devices.goes_on(folder)
 else:
-    np.savez(folder / "found.npz", **test_devices.computed(what, folder))
+    np.savez(folder / "found.npz", **test_devices.computed(what, folder, num_steps))
     if what == "float64":
         test_devices.goes_on_elsewhere(folder)
 """
@@ -87,12 +87,12 @@ def solved(dtype):
     return {name: problem.solve(name, max_iterations=most).x for name, most in steps.items()}
 
 
-def trained(dtype, folder):
+def trained(dtype, folder, num_steps):
     """The weights of models that share their prompts, or of one alone, and their errors."""
     sweeps = {"sweep": {"learning_rate": (0.05, 0.02, 0.01, 0.005)}, "one model": {}}
     found = {}
     for name, sweep in sweeps.items():
-        steps = {"num_steps": 40, "evaluate_every": 20}
+        steps = {"num_steps": num_steps, "evaluate_every": num_steps // 2}
         config = cases.quiet(dtype=dtype, sweep=sweep, num_seeds=1, train=steps)
         run = training.fit(config, folder / f"{name} {dtype}")
         assert run.program.compilations == 1
@@ -100,9 +100,9 @@ def trained(dtype, folder):
     return {**found, "evaluation": run.evaluate(64).median}
 
 
-def computed(dtype, folder):
+def computed(dtype, folder, num_steps):
     """Everything that may be divided, by name."""
-    found = {**stacks(dtype), **solved(dtype), **trained(dtype, folder)}
+    found = {**stacks(dtype), **solved(dtype), **trained(dtype, folder, num_steps)}
     return {name: np.asarray(value) for name, value in found.items()}
 
 
@@ -137,23 +137,26 @@ def goes_on_elsewhere(folder):
     np.testing.assert_allclose(cases.weight(moved), cases.weight(whole), rtol=1e-10)
 
 
-def on_eight(what, folder):
+def on_eight(what, folder, num_steps=0):
     """A dtype: what is computed in it, as found.npz. "again": that a run has the same bits."""
     subprocess.run(
-        [sys.executable, "-c", PROGRAM, what, str(folder)],
+        [sys.executable, "-c", PROGRAM, what, str(folder), str(num_steps)],
         cwd=ROOT,
         env={**os.environ, "JAX_NUM_CPU_DEVICES": str(COUNT), "PYTHONPATH": str(ROOT)},
         check=True,
     )
 
 
-@pytest.mark.parametrize("dtype", wide(["float64", "float32"], keep=["float64"]))
-def test_eight_devices_compute_what_one_does(tmp_path, dtype):
+CASES = [(dtype, num_steps) for num_steps in (40, 500) for dtype in TOLERANCE]
+
+
+@pytest.mark.parametrize("dtype, num_steps", wide(CASES, keep=[("float64", 40)]))
+def test_eight_devices_compute_what_one_does(tmp_path, dtype, num_steps):
     (tmp_path / "eight").mkdir()
-    on_eight(dtype, tmp_path / "eight")
+    on_eight(dtype, tmp_path / "eight", num_steps)
     with np.load(tmp_path / "eight" / "found.npz") as eight:
         found = dict(eight)
-    known = computed(dtype, tmp_path)
+    known = computed(dtype, tmp_path, num_steps)
     assert found.keys() == known.keys() and len(known) == 13
     for name, value in known.items():
         tolerance = TOLERANCE[dtype] * np.abs(value).max()

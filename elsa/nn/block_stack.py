@@ -16,10 +16,9 @@ from elsa.nn import notebook, running
 from elsa.nn.arguments import converted, looked_at, refuse_unnamed
 from elsa.nn.as_built import AsBuilt
 from elsa.nn.listing import listing, one_line
-from elsa.nn.running import ReadBlocks, whole_prompt
 from elsa.nn.stack import Observer, Stack
 from elsa.nn.streamable import Streamable
-from elsa.nn.verifying import largest_error, warn_where_edited
+from elsa.nn.verifying import drawn, largest_error, warn_where_edited, without_reference
 from elsa.prompts.layout import BlockLayout, Box
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -106,7 +105,7 @@ class BlockStack(Streamable, nnx.Module):
     @exact
     def prompts(self, /, **blocks: AnyShape) -> Float[Array, "layers n m"]:
         """Every layer's prompt (the hidden states), the input first: [num_layers + 1, n, m]."""
-        seen: Array = self.run(self.pack(**blocks), whole_prompt)[1]
+        seen: Array = self.run(self.pack(**blocks), running.whole_prompt)[1]
         return seen
 
     @exact
@@ -122,8 +121,7 @@ class BlockStack(Streamable, nnx.Module):
         checks.size("scores", layer=(layer, 0))
         if layer >= self.num_layers:
             raise IndexError(f"scores: layer must be below {self.num_layers}, got {layer}")
-        before = self.prompts(**blocks)[layer]
-        scores: Array = self.stack.layer(int(layer)).scores(before)
+        scores: Array = self.stack.layer(int(layer)).scores(self.prompts(**blocks)[layer])
         return scores
 
     @exact
@@ -168,8 +166,6 @@ class BlockStack(Streamable, nnx.Module):
     def padded(self, h: Float[Array, "n m"]) -> Float[Array, "_n _m"]:
         """The caller's prompt in the stack's dtype, rows and channels appended as zeros."""
         return running.padded(h, self.readout.shape, self.dtype)
-
-    # Parts and counts.
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
@@ -259,20 +255,12 @@ class BlockStack(Streamable, nnx.Module):
 
     def _drawn(self, key: Array, blocks: Mapping[str, AnyShape]) -> dict[str, Any]:
         """The blocks given, and random ones for the others."""
-        shapes = dict(self._inputs)
-        checks.known_names("verify", "block", blocks, shapes)
-        keys = {name: jax.random.fold_in(key, index) for index, name in enumerate(shapes)}
-        missing = {name: shape for name, shape in self._inputs if name not in blocks}
-        random = {n: jax.random.normal(keys[n], s, self.dtype) for n, s in missing.items()}
-        return {**blocks, **random}
+        return drawn(key, blocks, dict(self._inputs), self.dtype)
 
     def _expected(self, given: Mapping[str, Array]) -> Mapping[str, AnyShape]:
         """What the outputs should be."""
         if self._reference is None:
-            raise TypeError(
-                f"verify: {self.name} has nothing to be compared with: a file holds weights, not "
-                "what they should compute; compare its outputs with your own"
-            )
+            raise without_reference(self.name)
         return self._reference(**given)
 
     def _axes(self, name: str, blocks: Mapping[str, AnyShape]) -> int:
@@ -289,14 +277,14 @@ class BlockStack(Streamable, nnx.Module):
         return self.padded(self.layout.pack(**self._encode(given)))
 
     def _answer(self, given: Mapping[str, Array]) -> dict[str, Array]:
-        read = ReadBlocks(self.readout, tuple(self.outputs))
+        read = running.ReadBlocks(self.readout, tuple(self.outputs))
         return self._decode(read(self.run(self._packed(given))), given)
 
     def _steps(
         self, given: Mapping[str, Array], names: tuple[str, ...], *, ended: bool
     ) -> dict[str, Array]:
         """Blocks after every step; with `ended`, as the epilogue would leave them."""
-        read = ReadBlocks(self.readout, names)
+        read = running.ReadBlocks(self.readout, names)
         _, seen = self.run(self._packed(given), read, ended=ended)
         first = len(self.stack.prologue)
         last = len(seen[names[0]]) - len(self.stack.epilogue)

@@ -2,16 +2,44 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from elsa.base import checks
 from elsa.base.arrays import AnyShape
 
 if TYPE_CHECKING:
     from elsa.nn.block_stack import BlockStack
+
+
+def drawn(
+    key: Array,
+    blocks: Mapping[str, AnyShape],
+    shapes: Mapping[str, tuple[int, ...]],
+    dtype: np.dtype,
+) -> dict[str, Any]:
+    """The blocks given, and standard normal ones for the others.
+
+    Raises:
+      KeyError: for a block that is none of the shapes'.
+    """
+    checks.known_names("verify", "block", blocks, shapes)
+    # a key for each name: which blocks are given does not change the others
+    keys = {name: jax.random.fold_in(key, index) for index, name in enumerate(shapes)}
+    missing = {name: shape for name, shape in shapes.items() if name not in blocks}
+    return {**blocks, **{n: jax.random.normal(keys[n], s, dtype) for n, s in missing.items()}}
+
+
+def without_reference(name: str) -> TypeError:
+    """What `verify` raises for a stack that knows no other way to its outputs."""
+    return TypeError(
+        f"verify: {name} has nothing to be compared with: a file holds weights, not what they "
+        "should compute; compare its outputs with your own"
+    )
 
 
 def warn_where_edited(stack: "BlockStack") -> None:
