@@ -9,11 +9,59 @@ import polars as pl
 import pytest
 
 from elsa.base.stopping import Preempted
-from experiments.cluster import part, watching
+from experiments.cluster import launch, part, watching
+from experiments.cluster.asked import Asked
 from experiments.cluster.places import RUNNING, NoAnswerError, State
-from experiments.harness import groups, sweep
+from experiments.harness import engine, groups, sweep
 from experiments.harness.experiment import FAILED, RunError
-from tests.experiments.cluster.conftest import AXES, COMMAND
+from tests.experiments.cluster.played import Cluster
+
+COMMAND = "python -m experiments.run --sweep.shift=0,1 --jobs=2"
+AXES = {"shift": "0.0,1.0,2.0", "repeats": "1,2"}
+
+
+@pytest.fixture
+def plain(squares, monkeypatch):
+    """The squares without figures, which take most of the time, and without a number to draw."""
+    monkeypatch.setattr(engine, "environment", lambda config, command: {"command": command})
+    return dataclasses.replace(squares.experiment, figures=lambda *all: {})
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    monkeypatch.setattr(watching, "_SECONDS_TO_BE_TOLD", 0.0)
+    found = Cluster()
+    monkeypatch.setattr(launch, "Local", found)
+    return found
+
+
+@pytest.fixture
+def run(plain, config, screen, tmp_path, cluster):
+    """Sweeps the squares in jobs; options: `jobs`, `axes`, `experiment`."""
+    config.sizes = (2,)
+
+    def call(jobs=2, axes=AXES, experiment=None, **options):
+        asked = sweep.ask(config, axes)
+        about = (experiment or plain, config, asked, tmp_path / "sweep")
+
+        def one(number):
+            try:
+                part.run(*about, number, screen=screen, command=COMMAND)
+            except RunError as error:
+                return error.exit_code
+            return 0
+
+        cluster.run = cluster.run or one
+        return launch.run(
+            *about,
+            asked=Asked(jobs, "local", {}),
+            words=["run"],
+            screen=screen,
+            command=COMMAND,
+            **options,
+        )
+
+    return call
 
 
 @pytest.fixture
