@@ -78,11 +78,6 @@ def _table(where: str, config: ConfigDict) -> None:
             f"{where}: data.target must name the label column of {data.path}, got ''; its columns "
             f"are {names.shown(rows.columns_of(data.path, **read))}"
         )
-    if data.target and not data.path:
-        raise ValueError(
-            f"{where}: data.path and data.target belong together, a CSV file and the name of "
-            f"its label column; got {data.path!r} and {data.target!r}"
-        )
     table_keys.refuse(where, data)
     for dtype in config.dtypes if config.lam else ():
         kind = np.finfo(dtype)

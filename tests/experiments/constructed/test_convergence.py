@@ -181,7 +181,7 @@ def test_a_table_with_a_separator_and_a_unit_of_its_own_is_the_same_problem(csv)
         ({"tolerance": 1.0}, r"tolerance must lie in \(0, 1\)"),
         ({"shown_depths": (0,)}, "shown_depths must be at least 1"),
         ({"curve_points": 4}, "curve_points must be at least 5"),
-        ({"data": {"path": ""}}, "data.path and data.target belong together"),
+        ({"data": {"path": ""}}, r"data.target='\w+' is of a file; name a CSV file by data.path"),
         ({"data": {"path": "missing.csv"}}, "must be a CSV file"),
         ({"data": {"target": ""}}, r"data.target must name .* its columns are \['"),
         ({"data": {"target": "prize"}}, "did you mean 'price'"),
