@@ -121,7 +121,8 @@ class BlockStack(Streamable, nnx.Module):
         checks.size("scores", layer=(layer, 0))
         if layer >= self.num_layers:
             raise IndexError(f"scores: layer must be below {self.num_layers}, got {layer}")
-        scores: Array = self.stack.layer(int(layer)).scores(self.prompts(**blocks)[layer])
+        before = self.prompts(**blocks)[layer]
+        scores: Array = self.stack.layer(int(layer)).scores(before)
         return scores
 
     @exact
