@@ -63,7 +63,7 @@ def copy_arrays() -> None:
     core.stage_p.def_impl(stage)
 
 
-# Of what the whole suite compiles, about a tenth of this is kept.
+# Twenty times what the whole suite compiles.
 _KEPT_BYTES = 2_000_000_000
 
 
